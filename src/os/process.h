@@ -1,0 +1,48 @@
+/* process.h - run programs: arguments as a vector, explicit environment, no shell, pidfd */
+#ifndef OS_PROCESS_H
+#define OS_PROCESS_H
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process {
+    pid_t pid; /* 0 while not started */
+    int pidfd; /* readable when it has ended; -1 while not started */
+};
+
+struct process_options {
+    const char *const *argv; /* argv[0] is looked up in PATH unless it has a '/' */
+    const char *const *envp; /* NULL: the environment is inherited */
+    const char *cwd;         /* NULL: unchanged */
+    int stdin_fd;            /* -1: /dev/null; otherwise dup'ed */
+    int stdout_fd, stderr_fd; /* -1: /dev/null */
+    const int *keep_fds;     /* inherited under the same numbers, close-on-exec cleared */
+    unsigned n_keep_fds;
+    uid_t uid;               /* 0: unchanged; with GID, groups are dropped */
+    gid_t gid;
+    bool die_with_parent;    /* PR_SET_PDEATHSIG SIGKILL */
+    bool new_session;
+};
+
+/* All other descriptors are closed in the child (close_range). Uses vfork semantics where it can. */
+int process_start(const struct process_options *options, struct process *ret, struct error *err);
+/* Wait for the end; returns the exit code, or 128 + signal. */
+int process_wait(struct process *p);
+/* SIGKILL and reap; accepts a process that was not started. For cleanup attributes. */
+void process_kill(struct process *p);
+
+/* Run to the end, collecting up to LIMIT bytes each of stdout and stderr (the rest is dropped).
+ * OUT and ERR_OUT may be NULL. After TIMEOUT_MS (0: none) it is killed: -ETIMEDOUT.
+ * Returns the exit code (0 to 255), or a negative errno when it could not be run. */
+int process_run(const char *const *argv, size_t limit, unsigned timeout_ms, struct text *out,
+                struct text *err_out, struct error *err);
+
+/* pidfd_send_signal, pidfd_open */
+int pidfd_signal(int pidfd, int signo);
+int pidfd_open_pid(pid_t pid);
+
+#endif
