@@ -1,0 +1,52 @@
+/* blob.h - content-addressed files and the read-only trees made of them
+ *
+ * STATE/blobs/ab/cdef…   0444, named by SHA-256; STATE/blobs/tmp for arrivals
+ * STATE/trees/DIGEST/    hard links to blobs keyed (sha-256, executable bit), copied past the link
+ *                        limit; an executable blob lies beside the plain one as NAME.x (0555)
+ */
+#ifndef BLOB_BLOB_H
+#define BLOB_BLOB_H
+
+#include "base/cleanup.h"
+#include "data/data.h"
+#include "os/hash.h"
+
+#include <stdbool.h>
+
+struct blob_store;
+
+/* Opens or makes STATE/blobs and STATE/trees. May be used by any number of processes at once. */
+int blob_store_open(const char *state, struct blob_store **ret, struct error *err);
+void blob_store_close(struct blob_store *bs);
+DEFINE_CLEANUP(struct blob_store *, blob_store_close);
+
+/* Bytes that arrive: written to a temporary file and hashed on the way. */
+struct blob_writer;
+int blob_writer_new(struct blob_store *bs, struct blob_writer **ret, struct error *err);
+int blob_writer_add(struct blob_writer *w, const void *bytes, size_t n, struct error *err);
+/* Rename into place (already there: dropped). EXPECTED (may be NULL) that differs: -EBADMSG. With SYNC the bytes are on
+ * disk when this returns. */
+int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool sync,
+                    struct sha256 *ret, int64_t *ret_size, struct error *err);
+/* Drops what was not ended. */
+void blob_writer_free(struct blob_writer *w);
+DEFINE_CLEANUP(struct blob_writer *, blob_writer_free);
+
+/* A read-only descriptor, -ENOENT when absent. */
+int blob_open(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size);
+bool blob_has(struct blob_store *bs, const struct sha256 *sum);
+/* The whole of a small blob. */
+int blob_read(struct blob_store *bs, const struct sha256 *sum, size_t limit, struct text *ret,
+              struct error *err);
+
+/* The directory of the tree named by the manifest, made if it is not there yet (atomically by
+ * rename; two makers at once are fine). RET_FD is an O_PATH descriptor of it. */
+int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha256 *name,
+              int *ret_fd, struct error *err);
+
+/* Hash and store the regular files below DIRFD (RESOLVE_BENEATH | NO_SYMLINKS; links, devices,
+ * sockets and holes in permission are left out and counted), in bounded memory. */
+int blob_collect(struct blob_store *bs, int dirfd, int64_t limit_bytes, struct manifest **ret,
+                 size_t *ret_skipped, struct error *err);
+
+#endif

@@ -1,0 +1,70 @@
+/* engine.h - what makes a placement so: null (virtual time), local; slurm and kubernetes later
+ *
+ * Berth decides what, where and when; the engine starts tasks, passes signals on and reports. All
+ * calls return at once; what happens is reported on the loop through the listener, exactly once
+ * per attempt and transition, also over restarts. An attempt is known by its id and epoch.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "os/loop.h"
+#include "task/task.h"
+
+struct engine;
+
+struct engine_listener {
+    /* The command runs. Takes nothing: STARTED is valid during the call. */
+    void (*started)(void *userdata, const struct id *attempt, const struct task_started *started);
+    /* The attempt is over and its leftovers are gone. */
+    void (*ended)(void *userdata, const struct id *attempt, const struct task_exit *ex);
+    void *userdata;
+};
+
+struct engine_ops {
+    const char *name;
+    /* Begin the attempt: SPEC is borrowed, TOKEN (NULL without secrets) is handed to the supervisor
+     * by descriptor and never written. Called after `starting` is committed; calling it again for
+     * an attempt that already runs only re-attaches. -ENOSPC and the like are reported by `ended`
+     * with END_START_FAILED, not here. */
+    void (*start)(struct engine *engine, const struct task_spec *spec, const char *token);
+    /* After the server's restart: take up an attempt that was started before, whatever became of it.
+     * Answers by started/ended as if it had been seen live (started again is harmless: apply is
+     * asked only when the state calls for it). LAUNCHED: `running` was committed before. */
+    void (*attach)(struct engine *engine, const struct task_spec *spec, const char *token,
+                   bool launched);
+    /* SIGTERM (or the checkpoint signal first), after GRACE_S SIGKILL; CAUSE becomes the exit's. */
+    void (*stop)(struct engine *engine, const struct id *attempt, enum end_cause cause,
+                 int64_t grace_s);
+    void (*signal)(struct engine *engine, const struct id *attempt, int signo);
+    /* Remove what belongs to no attempt of LIVE: containers, cgroups, mounts, networks, directories
+     * that were never started. */
+    void (*sweep)(struct engine *engine, const struct id *live, size_t n);
+    void (*free)(struct engine *engine);
+};
+
+/* First member of every engine. */
+struct engine {
+    const struct engine_ops *ops;
+    struct engine_listener listener;
+};
+
+struct engine_local_options {
+    struct loop *loop;
+    const char *state;   /* STATE directory */
+    const char *runtime; /* /run/berth */
+    int launcher_fd;     /* the launcher's socket; the engine owns it */
+};
+int engine_local_new(const struct engine_local_options *options, struct engine **ret,
+                     struct error *err);
+
+/* Virtual time: attempts run for the seconds that their tag `null.duration` says and end with the
+ * code of `null.exit`; engine_null_advance() moves the clock. For tests and the simulator. */
+int engine_null_new(struct engine **ret);
+void engine_null_advance(struct engine *engine, int64_t now_us);
+/* When the next attempt ends, INT64_MAX if none runs. */
+int64_t engine_null_next(const struct engine *engine);
+
+void engine_free(struct engine *engine);
+DEFINE_CLEANUP(struct engine *, engine_free);
+
+#endif

@@ -1,0 +1,79 @@
+/* fleet.h - the machines: nodes with their cores, memory and GPUs, and the flavors cut from them */
+#ifndef FLEET_FLEET_H
+#define FLEET_FLEET_H
+
+#include "base/cleanup.h"
+#include "base/cpu-set.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/vec.h"
+
+struct core {
+    unsigned id;         /* position in node->cores */
+    unsigned socket;
+    unsigned numa;       /* kernel number of its NUMA node */
+    struct cpu_set cpus; /* its SMT siblings, kernel numbers */
+};
+
+struct numa_node {
+    unsigned id; /* kernel number */
+    int64_t memory_bytes;
+};
+
+struct gpu {
+    char *uuid; /* "GPU-…" of the driver, or the PCI address where there is no driver */
+    char *vendor;
+    char *model;
+    char *pci; /* "0000:17:00.0" */
+    unsigned index;
+    int numa; /* -1: unknown */
+    int64_t memory_bytes;
+};
+
+/* A machine as discovered (probe/). Reserved capacity is the operator's setting; what remains can
+ * be given to tasks. */
+struct node {
+    struct id id;
+    char *name;
+    char *kernel;
+    char *boot_id;
+    char *driver; /* GPU driver's version, NULL without one */
+    char *cpu_model;
+    VEC(struct core) cores;
+    VEC(struct numa_node) numas;
+    VEC(struct gpu) gpus;
+    int64_t memory_bytes;
+    int64_t disk_bytes;      /* of the state's filesystem */
+    unsigned reserved_cores; /* per NUMA node; 0 on machines with 4 cores or fewer (DESIGN 7.12) */
+    int64_t reserved_memory_bytes;
+    int64_t reserved_disk_bytes;
+    bool cordoned;
+};
+
+void node_free(struct node *node);
+DEFINE_CLEANUP(struct node *, node_free);
+json_t *node_to_json(const struct node *node);
+int node_from_json(const json_t *json, struct node **ret, struct error *err);
+
+/* A sellable shape. */
+struct flavor {
+    char *name; /* "cpu.1" */
+    unsigned cores; /* whole cores with their SMT siblings; of a shared flavor: a share of the pool */
+    int64_t memory_bytes;
+    int64_t disk_bytes; /* writable layer + workspace + artifacts + log */
+    unsigned gpus;
+    char *gpu_model; /* NULL: any */
+    unsigned pids;
+    bool shared; /* tasks of one org may share cores (marked "not isolated") */
+};
+
+void flavor_free(struct flavor *flavor);
+DEFINE_CLEANUP(struct flavor *, flavor_free);
+json_t *flavor_to_json(const struct flavor *flavor);
+int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err);
+/* The flavors that fit NODE when the operator names none: cpu.1, cpu.2, cpu.4, … and cpu.shared;
+ * memory and disk in proportion. Returns the count; each is owned by the caller. */
+size_t flavor_defaults(const struct node *node, struct flavor *ret[], size_t max);
+
+#endif

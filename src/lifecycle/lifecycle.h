@@ -1,0 +1,150 @@
+/* lifecycle.h - drives workloads: admits, places, starts, stops, retries, recovers
+ *
+ * Lives on the state loop's thread and is the only owner of live state. Time comes in as an argument
+ * (no os/ in this folder): the role that runs it calls lifecycle_tick() whenever
+ * lifecycle_next_us() has come. Effects happen after the commit of the event that asks for them.
+ *
+ * Errors of requests: -EINVAL (field), -ENOENT, -EEXIST, -EPERM, -EDOM (can never fit, with
+ * numbers), -EBUSY (wrong state), -ENOSPC (disk reserve), -EAGAIN (store is failing).
+ */
+#ifndef LIFECYCLE_LIFECYCLE_H
+#define LIFECYCLE_LIFECYCLE_H
+
+#include "engine/engine.h"
+#include "fleet/fleet.h"
+#include "placement/placement.h"
+#include "store/store.h"
+#include "tenant/tenant.h"
+
+struct lifecycle;
+
+struct lifecycle_settings {
+    uint32_t uid_first;            /* first uid of range 0 */
+    const char *network_default;   /* "egress" or "none" */
+    bool network_choice;           /* may a job choose? */
+    const char *publish_address;
+    const char *api_socket;
+    int64_t log_limit_bytes;
+    int64_t grace_default_s;
+    int64_t max_time_default_s;    /* 0: none */
+    const char *version;           /* for records */
+};
+
+/* Everything the folder cannot get itself: time, ids and sealing come from the role. */
+struct lifecycle_sources {
+    int64_t (*now_us)(void *userdata);
+    struct id (*new_id)(void *userdata);
+    void (*random)(void *userdata, void *bytes, size_t n);
+    /* Open a sealed secret; owned by the caller. */
+    int (*unseal)(void *userdata, const struct secret *secret, char **ret);
+    int (*seal)(void *userdata, const char *value, uint8_t **ret, size_t *ret_len);
+    void *userdata;
+};
+
+/* Takes STATE (what store_load() gave), nodes and flavors; borrows store and engine. Recovers: each
+ * attempt that was starting or running is attached, then acted upon once. */
+int lifecycle_new(const struct lifecycle_settings *settings,
+                  const struct lifecycle_sources *sources, struct store *store,
+                  struct engine *engine, struct store_state *state, struct lifecycle **ret,
+                  struct error *err);
+void lifecycle_free(struct lifecycle *lc);
+DEFINE_CLEANUP(struct lifecycle *, lifecycle_free);
+void lifecycle_set_node(struct lifecycle *lc, struct node *node);         /* takes it */
+void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor);   /* takes it */
+/* BOOT_ID differs from the one of an attempt's start: the attempt is lost (END_NODE_LOST). */
+void lifecycle_recover(struct lifecycle *lc);
+
+/* Timers (max_time, back-off, placement pass). Next call due at; INT64_MAX: never. */
+void lifecycle_tick(struct lifecycle *lc);
+int64_t lifecycle_next_us(const struct lifecycle *lc);
+/* Called when lifecycle_next_us() moved nearer: re-arm the timer. */
+void lifecycle_on_wake(struct lifecycle *lc, void (*wake)(void *userdata), void *userdata);
+/* Every committed event, in order: for SSE. */
+void lifecycle_on_event(struct lifecycle *lc,
+                        void (*committed)(void *userdata, const struct event *event),
+                        void *userdata);
+
+/* ---- requests; DONE is called after the commit ------------------------------------------------ */
+
+/* W is valid during the call. */
+typedef void (*lifecycle_done_f)(void *userdata, const struct workload *w);
+
+struct submit {
+    struct id project;
+    const char *actor;
+    const char *name; /* NULL: made from the command and the id */
+    struct workload_spec *spec; /* taken, also on failure */
+    json_t *tags;               /* taken; NULL: none */
+    int priority;
+    struct idempotent_answer *answer; /* stored in the same commit; taken; NULL: none. Its body is
+                                         filled by FORMAT with the new workload */
+    char *(*format)(const struct workload *w);
+};
+/* Admission and, unless refused, the commit. On refusal nothing is committed and DONE not called. */
+int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done_f done,
+                     void *userdata, struct error *err);
+/* What a submit would do: resolved spec and, if it would start now, where; JSON owned by the caller. */
+int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, struct error *err);
+int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *actor,
+                   int64_t grace_s /* -1: the spec's */, lifecycle_done_f done, void *userdata,
+                   struct error *err);
+int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo,
+                     struct error *err);
+/* TAGS (merge patch, borrowed; NULL: unchanged), PRIORITY (NULL: unchanged), VERSION 0: any. */
+int lifecycle_update(struct lifecycle *lc, struct workload *w, const json_t *tags,
+                     const int *priority, const char *actor, lifecycle_done_f done, void *userdata,
+                     struct error *err);
+/* W is a final workload read from the store. */
+int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char *actor,
+                     lifecycle_done_f done, void *userdata, struct error *err);
+
+/* Live (not final) workload, or NULL: then ask the store. Borrowed. */
+struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
+                                const char *name_or_id);
+struct workload *lifecycle_get(struct lifecycle *lc, const struct id *workload);
+/* Live ones in the order of the queue policy. Owned array of borrowed pointers. */
+struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project, size_t *ret_n);
+/* Why is it not running? {"state","rule","text","numbers":{…},"position","since"}; also for final
+ * workloads (why it ended so). Owned by the caller. */
+json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w);
+
+/* ---- tenants ----------------------------------------------------------------------------------- */
+
+typedef void (*lifecycle_ok_f)(void *userdata);
+
+const struct project *lifecycle_project(struct lifecycle *lc, const char *name_or_id);
+const struct key *lifecycle_key(struct lifecycle *lc, const struct sha256 *hash);
+/* Arrays of borrowed pointers inside lc, valid until the next change. */
+void lifecycle_projects(struct lifecycle *lc, const struct project *const **ret, size_t *ret_n);
+void lifecycle_keys(struct lifecycle *lc, const struct key *const **ret, size_t *ret_n);
+void lifecycle_secrets(struct lifecycle *lc, const struct id *project,
+                       const struct secret *const **ret, size_t *ret_n);
+void lifecycle_nodes(struct lifecycle *lc, const struct node *const **ret, size_t *ret_n);
+/* What is taken on a node, for `berth node show`; JSON owned by the caller. */
+json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node);
+void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
+
+int lifecycle_create_org(struct lifecycle *lc, const char *name, const char *actor,
+                         lifecycle_ok_f done, void *userdata, struct id *ret, struct error *err);
+int lifecycle_create_project(struct lifecycle *lc, const char *name, const char *actor,
+                             lifecycle_ok_f done, void *userdata, struct id *ret,
+                             struct error *err);
+/* TEXT receives the key's text, shown once. */
+int lifecycle_create_key(struct lifecycle *lc, const struct id *project, const char *name,
+                         enum key_role role, int64_t expires_us, const char *actor,
+                         char text[static KEY_TEXT_LEN + 1], lifecycle_ok_f done, void *userdata,
+                         struct id *ret, struct error *err);
+int lifecycle_delete_key(struct lifecycle *lc, const char *name_or_id, const char *actor,
+                         lifecycle_ok_f done, void *userdata, struct error *err);
+int lifecycle_set_secret(struct lifecycle *lc, const struct id *project, const char *name,
+                         const char *value, const char *actor, lifecycle_ok_f done,
+                         void *userdata, struct error *err);
+int lifecycle_delete_secret(struct lifecycle *lc, const struct id *project, const char *name,
+                            const char *actor, lifecycle_ok_f done, void *userdata,
+                            struct error *err);
+/* For a supervisor: the values of the secrets that the attempt's spec names, as {"NAME": value}, if
+ * TOKEN is the attempt's. */
+int lifecycle_task_secrets(struct lifecycle *lc, const struct id *attempt, const char *token,
+                           json_t **ret, struct error *err);
+
+#endif

@@ -1,0 +1,73 @@
+/* placement.h - choose where workloads run: a snapshot in, a plan out; pure
+ *
+ * Integers only, and ties go to the lowest node and core number: the same snapshot always gives
+ * the same plan. The live scheduler and the simulator call the same function.
+ */
+#ifndef PLACEMENT_PLACEMENT_H
+#define PLACEMENT_PLACEMENT_H
+
+#include "fleet/fleet.h"
+#include "workload/workload.h"
+
+/* What is taken on a node now. */
+struct placement_node {
+    const struct node *node;
+    struct cpu_set cpus_taken;        /* owned by one task each */
+    struct cpu_set cpus_shared;       /* the pool of shared flavors: cores that hold shared tasks */
+    unsigned shared_tasks_cores;      /* cores asked for by the tasks in the pool */
+    int64_t memory_taken_bytes;
+    int64_t disk_taken_bytes;
+    char **gpus_taken; /* UUIDs, borrowed */
+    size_t n_gpus_taken;
+};
+
+struct placement_request {
+    const struct workload *workload; /* spec, priority, eligible_us, created_us */
+};
+
+struct placement_snapshot {
+    int64_t now_us;
+    const struct placement_node *nodes;
+    size_t n_nodes;
+    const struct placement_request *queue; /* any order: the policy orders it */
+    size_t n_queue;
+    unsigned limit; /* stop after this many placements; 0: none */
+};
+
+enum placement_rule {
+    PLACEMENT_PLACED,
+    PLACEMENT_BACKOFF,      /* not before its time */
+    PLACEMENT_NO_CORES,
+    PLACEMENT_NO_MEMORY,
+    PLACEMENT_NO_DISK,
+    PLACEMENT_NO_GPU,
+    PLACEMENT_CORDONED,
+    PLACEMENT_BEHIND,       /* others go first and take what is free */
+    PLACEMENT_NEVER,        /* no node could hold it even when empty */
+    PLACEMENT_RULE_MAX,
+};
+
+struct placement_decision {
+    size_t request; /* index in the queue */
+    enum placement_rule rule;
+    struct allocation *allocation; /* owned by the plan; NULL unless placed */
+    size_t position;               /* in the order of the policy, from 0 */
+    char text[232];                /* the reason with its numbers, for people */
+};
+
+struct placement_plan {
+    struct placement_decision *decisions; /* in the order of the policy */
+    size_t n_decisions;
+};
+
+const char *placement_rule_name(enum placement_rule rule);
+
+/* One pass. Never fails: what cannot be placed has a reason with numbers. */
+void placement_pass(const struct placement_snapshot *snapshot, struct placement_plan *ret);
+void placement_plan_done(struct placement_plan *plan);
+
+/* Could any node hold SPEC when it is empty? 0, or -EDOM with the reason and numbers: admission. */
+int placement_can_ever_fit(const struct node *const *nodes, size_t n_nodes,
+                           const struct workload_spec *spec, struct error *err);
+
+#endif

@@ -1,0 +1,170 @@
+/* store.h - what is remembered: one writer in commit order, readers beside it
+ *
+ * A commit is a batch: events and the rows they lead to, in one transaction. The state loop builds
+ * batches and gives them away; one writer thread drains what has gathered, writes it all in one
+ * transaction, syncs, and the answers come back on the loop in commit order (group commit: many
+ * requests, one fsync). Reads run on reader threads and come back on the loop; they see every batch
+ * whose answer was given before they were asked.
+ *
+ * A commit does not fail for good: when the disk refuses it, the writer keeps the batch and tries
+ * again until it succeeds; store_health() says so meanwhile and lifecycle refuses new work. A
+ * preallocated reserve file is given up first, so that what already runs can always be recorded.
+ *
+ * Variants (sqlite, memory) are a struct of functions behind this header and pass one contract
+ * test; nothing is done that only one of them can do.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/event.h"
+#include "data/data.h"
+#include "os/loop.h"
+#include "tenant/tenant.h"
+#include "workload/workload.h"
+
+struct store;
+
+/* "sqlite:PATH" or "memory:". Migrates; -EPROTONOSUPPORT when the file is from a newer Berth, -EBUSY
+ * when another server holds it. LOOP is where answers arrive. */
+int store_open(const char *url, struct loop *loop, struct store **ret, struct error *err);
+/* Commits what was given, then closes. */
+void store_close(struct store *store);
+DEFINE_CLEANUP(struct store *, store_close);
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+struct store_batch;
+
+struct store_batch *store_batch_new(void);
+void store_batch_free(struct store_batch *batch);
+DEFINE_CLEANUP(struct store_batch *, store_batch_free);
+
+/* Rows are copied as they are now; puts replace the row of the same id. */
+void store_put_org(struct store_batch *batch, const struct org *org);
+void store_put_project(struct store_batch *batch, const struct project *project);
+void store_put_key(struct store_batch *batch, const struct key *key);
+void store_delete_key(struct store_batch *batch, const struct id *key);
+void store_put_secret(struct store_batch *batch, const struct secret *secret);
+void store_delete_secret(struct store_batch *batch, const struct id *secret);
+/* The workload and its current attempt. */
+void store_put_workload(struct store_batch *batch, const struct workload *w);
+/* Its rows, attempts, artifacts and blob references; events stay. */
+void store_delete_workload(struct store_batch *batch, const struct workload *w);
+/* What `/artifacts` held; replaces the list of the workload, and references the blobs. */
+void store_put_artifacts(struct store_batch *batch, const struct workload *w,
+                         const struct manifest *manifest);
+/* Bytes that arrived for a project: from now on present for it (dedupe is not observable, 5b). */
+void store_put_blob_refs(struct store_batch *batch, const struct id *project,
+                         const struct sha256 *sums, size_t n, int64_t now_us);
+/* A workspace: its manifest's digest and canonical bytes. */
+void store_put_manifest(struct store_batch *batch, const struct id *project,
+                        const struct sha256 *sum, const char *bytes, size_t len, int64_t now_us);
+/* The answer given to a POST with an Idempotency-Key; SCOPE names project, path and key. */
+struct idempotent_answer {
+    char *scope;
+    struct sha256 request; /* of the request's body */
+    int status;
+    char *body;
+    int64_t created_us;
+};
+void store_put_answer(struct store_batch *batch, const struct idempotent_answer *answer);
+void store_delete_answers_before(struct store_batch *batch, int64_t before_us);
+/* Takes the event; the writer gives it its seq. */
+void store_add_event(struct store_batch *batch, struct event *event);
+
+/* R is 0. EVENTS are those of the batch, with their seq, valid during the call. */
+typedef void (*store_committed_f)(void *userdata, struct event *const *events, size_t n);
+/* Takes the batch. DONE may be NULL; never called before store_commit() has returned. */
+void store_commit(struct store *store, struct store_batch *batch, store_committed_f done,
+                  void *userdata);
+
+struct store_health {
+    bool failing;         /* the writer is retrying */
+    char text[232];       /* what the disk said */
+    uint64_t seq;         /* of the last event committed */
+    size_t backlog;       /* batches waiting */
+    uint64_t commits, batches;
+    int64_t disk_free_bytes;
+    bool reserve_low;     /* below the reserve: refuse submits */
+};
+void store_health(struct store *store, struct store_health *ret);
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* At start, before anything else runs; synchronous. Owned by the caller. */
+struct store_state {
+    VEC(struct org *) orgs;
+    VEC(struct project *) projects;
+    VEC(struct key *) keys;
+    VEC(struct secret *) secrets;
+    VEC(struct workload *) workloads; /* those that are not final, with their current attempt */
+    uint64_t seq;
+    int64_t last_time_us;
+    unsigned next_range; /* first uid range that was never given out */
+};
+int store_load(struct store *store, struct store_state *ret, struct error *err);
+
+struct workload_filter {
+    struct id project;          /* id_none: all */
+    unsigned states;            /* bit per workload_state; 0: any */
+    const char *name;           /* exact, or a prefix when it ends with '*'; NULL: any */
+    const char *tag_key;        /* NULL: any */
+    const char *tag_value;      /* NULL: any value of the key */
+    int64_t since_us, until_us; /* creation; 0: open */
+    struct id before;           /* cursor: only older than this; newest first */
+    unsigned limit;             /* 1 to 1000 */
+};
+
+/* Each answer arrives once, on the loop. Items belong to the callee during the call; a callback
+ * that keeps one sets its slot to NULL. R < 0: ERR says why. */
+typedef void (*store_workloads_f)(void *userdata, int r, struct workload **items, size_t n,
+                                  const struct error *err);
+void store_list_workloads(struct store *store, const struct workload_filter *filter,
+                          store_workloads_f done, void *userdata);
+/* By id, exact name (the newest of that name) or unambiguous id prefix: 0, 1 or 2 (ambiguous) items. */
+void store_find_workload(struct store *store, const struct id *project, const char *name_or_id,
+                         store_workloads_f done, void *userdata);
+
+typedef void (*store_attempts_f)(void *userdata, int r, struct attempt **items, size_t n,
+                                 const struct error *err);
+void store_list_attempts(struct store *store, const struct id *workload, store_attempts_f done,
+                         void *userdata);
+
+typedef void (*store_events_f)(void *userdata, int r, struct event **items, size_t n,
+                               const struct error *err);
+/* seq > AFTER, ascending, at most LIMIT; of a project (id_none: all) and a subject (id_none: all). */
+void store_list_events(struct store *store, const struct id *project, const struct id *subject,
+                       uint64_t after, unsigned limit, store_events_f done, void *userdata);
+
+typedef void (*store_manifest_f)(void *userdata, int r, struct manifest *manifest,
+                                 const struct error *err);
+/* NULL when there is none. */
+void store_get_artifacts(struct store *store, const struct id *workload, store_manifest_f done,
+                         void *userdata);
+void store_get_manifest(struct store *store, const struct id *project, const struct sha256 *sum,
+                        store_manifest_f done, void *userdata);
+
+/* MISSING: those of SUMS that the project does not reference, in order. */
+typedef void (*store_missing_f)(void *userdata, int r, const struct sha256 *missing, size_t n,
+                                const struct error *err);
+void store_missing_blobs(struct store *store, const struct id *project, const struct sha256 *sums,
+                         size_t n, store_missing_f done, void *userdata);
+
+/* ANSWER is NULL when the scope is new. */
+typedef void (*store_answer_f)(void *userdata, int r, const struct idempotent_answer *answer,
+                               const struct error *err);
+void store_get_answer(struct store *store, const char *scope, store_answer_f done, void *userdata);
+
+/* How many workloads per state; for /metrics and `berth queue`. Kept by the writer, costs nothing. */
+void store_count_states(struct store *store, uint64_t ret[WORKLOAD_STATE_MAX]);
+
+/* ---- checking, without a server -------------------------------------------------------------- */
+
+/* rows = fold(events), references = what rows name, SQLite's own check. Calls REPORT with each
+ * difference; returns their number. */
+int store_verify(struct store *store, void (*report)(void *userdata, const char *text),
+                 void *userdata, struct error *err);
+/* A consistent copy while the server runs. */
+int store_backup(const char *url, const char *to_path, struct error *err);
+
+#endif

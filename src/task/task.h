@@ -1,0 +1,105 @@
+/* task.h - the attempt directory: what the server writes for a supervisor and what it reads back
+ *
+ * DESIGN 5b. STATE/attempts/ID/ holds
+ *
+ *     spec.json   struct task_spec, written by the engine after `starting` is committed
+ *     lock        flock held by the supervisor for life
+ *     started     struct task_started, written once by rename when the command runs
+ *     log         raw bytes of stdout and stderr in arrival order
+ *     log.idx     struct log_record, fixed size, one per LOG_RECORD_LINES lines or second
+ *     charts      one line of canonical JSON per chart point: {"chart","x","y",labels…,"t"}
+ *     exit.json   struct task_exit, fsync and rename: the only source of exit codes
+ *     sock        the supervisor's control socket (SOCK_SEQPACKET, JSON messages)
+ *     sock.d/PORT unix sockets, one per named port
+ *
+ * locked = alive, re-attach; exit.json = finish; unlocked and no `started` = launch again; unlocked
+ * and started = lost. Readers accept the previous format version. This folder knows the records
+ * (pure parse and format); executor/ writes them, engine/local reads them, api/ serves the logs.
+ */
+#ifndef TASK_TASK_H
+#define TASK_TASK_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "workload/workload.h"
+
+#define TASK_FORMAT_VERSION 1
+
+/* Everything a supervisor needs to run one attempt. No secret values: names only. */
+struct task_spec {
+    struct id attempt, workload, project;
+    char *project_name, *workload_name;
+    unsigned number, epoch;
+    uint32_t uid_base;        /* first uid of the project's range */
+    unsigned range;           /* index of the range: network/ derives addresses from it */
+    struct workload_spec *workload_spec;
+    struct allocation *allocation;
+    char *network;            /* resolved: "egress" or "none" */
+    char *publish_address;    /* where published ports are bound: "127.0.0.1" */
+    char *workspace_tree;     /* manifest digest in hex; NULL: none. Made by the supervisor from blobs */
+    bool has_secrets;         /* fetch them over API_SOCKET with the token passed by descriptor */
+    char *api_socket;
+    int64_t log_limit_bytes;  /* the log's own cap; a marker line says that it was reached */
+    bool resume;              /* attempt > 1 */
+};
+
+int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error *err);
+json_t *task_spec_to_json(const struct task_spec *spec);
+void task_spec_free(struct task_spec *spec);
+DEFINE_CLEANUP(struct task_spec *, task_spec_free);
+
+/* The evidence read back from the kernel. */
+struct task_started {
+    unsigned epoch;
+    int64_t started_us;
+    char *boot_id;
+    json_t *evidence; /* {"cpus","mems","memory_bytes","pids","cgroup","uid_base","init_pid",
+                         "image_digest","git_commit","address","ports":{NAME:{"host","port"}}} */
+};
+
+int task_started_from_json(const json_t *json, struct task_started **ret, struct error *err);
+json_t *task_started_to_json(const struct task_started *started);
+void task_started_free(struct task_started *started);
+DEFINE_CLEANUP(struct task_started *, task_started_free);
+
+struct task_exit {
+    unsigned epoch;
+    enum end_cause cause;
+    int exit_code;    /* -1: none */
+    char *reason;     /* words for people; NULL */
+    char *hint;       /* "the job could not reach the network: …"; NULL */
+    int64_t started_us, ended_us;
+    json_t *artifacts; /* {"count","bytes","manifest": digest of the canonical manifest, stored as a
+                          blob}; NULL: none */
+    json_t *usage;     /* {"cpu_seconds","memory_peak_bytes","log_bytes","log_lines","chart_points",
+                          "duration_seconds"} */
+};
+
+int task_exit_from_json(const json_t *json, struct task_exit **ret, struct error *err);
+json_t *task_exit_to_json(const struct task_exit *ex);
+void task_exit_free(struct task_exit *ex);
+DEFINE_CLEANUP(struct task_exit *, task_exit_free);
+
+/* log.idx: where line LINE (from 0) begins, for resuming by line number and for times. Little
+ * endian on disk. */
+enum log_stream { LOG_STDOUT, LOG_STDERR };
+struct log_record {
+    uint64_t offset;
+    uint64_t line;
+    int64_t time_us;
+    uint8_t stream;
+    uint8_t reserved[7];
+};
+_Static_assert(sizeof(struct log_record) == 32, "log.idx is a format on disk");
+
+/* One line of stdout: is it a chart point? Pure, bounded (a line above 4 KiB is none). 0: a point,
+ * RET (owned by the caller) is normalised with "chart", "x" and "y" first; 1: just a log line.
+ * COUNTERS keeps the x of charts that leave it out. */
+struct chart_counters;
+struct chart_counters *chart_counters_new(void);
+void chart_counters_free(struct chart_counters *c);
+DEFINE_CLEANUP(struct chart_counters *, chart_counters_free);
+int chart_parse(const char *line, size_t len, struct chart_counters *counters, json_t **ret);
+
+#endif

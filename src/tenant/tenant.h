@@ -1,0 +1,78 @@
+/* tenant.h - who owns what: orgs, projects and the keys that open them */
+#ifndef TENANT_TENANT_H
+#define TENANT_TENANT_H
+
+#include "base/cleanup.h"
+#include "base/digest.h"
+#include "base/id.h"
+#include "base/json.h"
+
+/* Each project owns one range of 65,536 uids, the same on every node, never reused (DESIGN 5b). */
+#define UID_RANGE_LEN 65536u
+
+struct org {
+    struct id id;
+    char *name;
+    int64_t created_us;
+};
+
+struct project {
+    struct id id;
+    struct id org;
+    char *name;         /* unique in the cloud: it is a URL segment */
+    unsigned range;     /* index of its uid range: base = first + range * UID_RANGE_LEN; from 0 */
+    int64_t created_us;
+};
+
+enum key_role { KEY_ROLE_ADMIN, KEY_ROLE_MEMBER, KEY_ROLE_VIEWER, KEY_ROLE_MAX, KEY_ROLE_INVALID = -22 };
+
+/* A bearer key is "berth_" and 43 characters of base64url (256 random bits); only its SHA-256 is
+ * stored. PREFIX, the first 12 characters, lets people recognise one. */
+struct key {
+    struct id id;
+    struct id project; /* id_none: the whole cloud */
+    char *name;
+    char *prefix;
+    struct sha256 hash;
+    enum key_role role;
+    int64_t created_us;
+    int64_t expires_us; /* 0: never */
+};
+
+/* A sealed value (libsodium secretbox under the server's key); the plain text never leaves
+ * lifecycle and the supervisor. */
+struct secret {
+    struct id id;
+    struct id project;
+    char *name; /* [A-Za-z_][A-Za-z0-9_]{0,62} */
+    uint8_t *sealed;
+    size_t sealed_len;
+    int64_t created_us;
+    int64_t updated_us;
+};
+
+void org_free(struct org *org);
+void project_free(struct project *project);
+void key_free(struct key *key);
+void secret_free(struct secret *secret);
+DEFINE_CLEANUP(struct org *, org_free);
+DEFINE_CLEANUP(struct project *, project_free);
+DEFINE_CLEANUP(struct key *, key_free);
+DEFINE_CLEANUP(struct secret *, secret_free);
+
+const char *key_role_name(enum key_role role);
+enum key_role key_role_parse(const char *name);
+/* May ROLE do what needs NEEDED? admin > member > viewer. */
+bool key_role_allows(enum key_role role, enum key_role needed);
+
+#define KEY_TEXT_LEN (6 + 43)
+/* Make the text of a key from 32 random bytes. */
+void key_text(const uint8_t random[static 32], char buf[static KEY_TEXT_LEN + 1]);
+
+/* What the API shows; never a hash or a sealed value. */
+json_t *org_to_json(const struct org *org);
+json_t *project_to_json(const struct project *project);
+json_t *key_to_json(const struct key *key);
+json_t *secret_to_json(const struct secret *secret);
+
+#endif

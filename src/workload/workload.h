@@ -1,0 +1,224 @@
+/* workload.h - what a workload is: its specification, its states, and how events change it
+ *
+ * Pure: no I/O, no clock. The heart is the pair
+ *
+ *     workload_apply(w, event)    folds one event into the state, the only way state changes
+ *     lifecycle_act(w)            looks at the state and starts effects (lifecycle/)
+ *
+ * so that a restart is "fold, then act once" (after flux-core's job-manager/event.c).
+ */
+#ifndef WORKLOAD_WORKLOAD_H
+#define WORKLOAD_WORKLOAD_H
+
+#include "base/cleanup.h"
+#include "base/cpu-set.h"
+#include "base/digest.h"
+#include "base/error.h"
+#include "base/event.h"
+#include "base/id.h"
+#include "base/json.h"
+
+/* ---- specification: what the user asked for; immutable once accepted ------------------------- */
+
+enum workload_kind { WORKLOAD_JOB, WORKLOAD_KIND_MAX };
+
+enum source_kind { SOURCE_NONE, SOURCE_WORKSPACE, SOURCE_GIT };
+
+struct port_spec {
+    char *name;
+    unsigned port;    /* inside */
+    unsigned publish; /* host port on the publish address; 0: chosen by the kernel */
+    bool published;   /* false: reachable through the gateway's socket only */
+};
+
+struct env_var {
+    char *name;
+    char *value;
+    bool secret; /* VALUE is the name of a secret of the project */
+};
+
+struct workload_spec {
+    enum workload_kind kind;
+    char *image; /* "host" */
+    char **command; /* NULL-terminated argv */
+    enum source_kind source;
+    struct sha256 workspace; /* manifest, for SOURCE_WORKSPACE */
+    char *git_url, *git_ref; /* for SOURCE_GIT */
+    char *git_commit;        /* of a workspace that is a git checkout, for the record; may be NULL */
+    char *flavor;            /* NULL: cores and memory_bytes were given */
+    unsigned cores;          /* resolved at admission from the flavor */
+    int64_t memory_bytes;
+    int64_t disk_bytes;
+    unsigned gpus;
+    char *gpu_model;
+    unsigned pids;
+    bool shared;
+    struct env_var *env;
+    size_t n_env;
+    struct port_spec *ports;
+    size_t n_ports;
+    char *network;      /* "egress", "none", or NULL: the operator's default */
+    int64_t max_time_s; /* 0: none */
+    unsigned retries_max;
+    int64_t retry_backoff_s; /* doubled for each retry, at most an hour */
+    int checkpoint_signal;   /* 0: none */
+    int64_t grace_s;         /* SIGTERM to SIGKILL; default 30 */
+    bool preemptible;
+};
+
+/* From JSON that its declaration has accepted (api/); checks what crosses fields. */
+int workload_spec_from_json(const json_t *json, struct workload_spec **ret, struct error *err);
+json_t *workload_spec_to_json(const struct workload_spec *spec);
+void workload_spec_free(struct workload_spec *spec);
+DEFINE_CLEANUP(struct workload_spec *, workload_spec_free);
+
+/* ---- state ----------------------------------------------------------------------------------- */
+
+enum workload_state {
+    WORKLOAD_SUBMITTED,
+    WORKLOAD_QUEUED,
+    WORKLOAD_STARTING,
+    WORKLOAD_RUNNING,
+    WORKLOAD_STOPPING,
+    WORKLOAD_SUCCEEDED,
+    WORKLOAD_FAILED,
+    WORKLOAD_STOPPED,
+    WORKLOAD_STATE_MAX,
+    WORKLOAD_STATE_INVALID = -22,
+};
+
+const char *workload_state_name(enum workload_state state);
+enum workload_state workload_state_parse(const char *name);
+bool workload_state_is_final(enum workload_state state);
+
+/* The exact hardware of a task. */
+struct allocation {
+    char *node; /* name */
+    struct cpu_set cpus;
+    struct cpu_set mems; /* NUMA nodes */
+    int64_t memory_bytes;
+    int64_t disk_bytes;
+    char **gpus; /* UUIDs, NULL-terminated; NULL when none */
+    bool shared;
+};
+
+void allocation_free(struct allocation *a);
+DEFINE_CLEANUP(struct allocation *, allocation_free);
+json_t *allocation_to_json(const struct allocation *a);
+int allocation_from_json(const json_t *json, struct allocation **ret, struct error *err);
+
+/* Why an attempt ended; names are what the API shows and retries look at. */
+enum end_cause {
+    END_NONE,
+    END_EXITED,           /* exit_code says how */
+    END_SIGNALED,         /* 128 + signal */
+    END_OUT_OF_MEMORY,
+    END_DISK_LIMIT,
+    END_MAX_TIME,
+    END_STOPPED,          /* somebody asked */
+    END_START_FAILED,     /* the container could not be made; reason says why */
+    END_SUPERVISOR_LOST,
+    END_NODE_LOST,        /* rebooted */
+    END_CAUSE_MAX,
+    END_CAUSE_INVALID = -22,
+};
+
+const char *end_cause_name(enum end_cause cause);
+enum end_cause end_cause_parse(const char *name);
+
+/* One try to run the workload. */
+struct attempt {
+    struct id id;
+    struct id workload;
+    unsigned number; /* from 1 */
+    unsigned epoch;  /* fencing: grows with each attempt of the workload */
+    enum workload_state state;
+    struct allocation *allocation;
+    int64_t created_us;
+    int64_t started_us; /* first instruction of the command; 0 before */
+    int64_t ended_us;
+    enum end_cause cause;
+    int exit_code; /* what `berth run` gives; -1 while there is none */
+    char *reason;  /* words for people; NULL when the exit code says it all */
+    json_t *record;    /* reproducibility: image digest, workspace, commit, hardware, driver, version */
+    json_t *evidence;  /* what was read back from the kernel after start; host ports */
+    json_t *artifacts; /* {"count", "bytes", "manifest"} once collected */
+    json_t *usage;     /* cpu seconds, peak memory, log bytes and lines */
+};
+
+void attempt_free(struct attempt *attempt);
+DEFINE_CLEANUP(struct attempt *, attempt_free);
+json_t *attempt_to_json(const struct attempt *attempt);
+/* The inverse, for stores: every field is kept. */
+int attempt_from_json(const json_t *json, struct attempt **ret, struct error *err);
+
+struct workload {
+    struct id id;
+    struct id project;
+    char *name;
+    enum workload_state state;
+    struct workload_spec *spec;
+    json_t *tags; /* object of strings, never NULL */
+    int priority; /* higher first; -1000 to 1000 */
+    uint64_t version; /* events folded so far: the ETag */
+    int64_t created_us;
+    int64_t eligible_us; /* queued: not before this (retry back-off) */
+    int64_t started_us;  /* of the current attempt */
+    int64_t ended_us;
+    int64_t updated_us;
+    bool stop_requested;
+    enum end_cause stop_cause; /* why it is stopping: END_STOPPED, END_MAX_TIME, … */
+    enum end_cause cause;      /* of the last attempt that ended */
+    int exit_code;             /* -1 while there is none */
+    char *reason;
+    unsigned attempts;       /* begun so far */
+    struct attempt *attempt; /* current or last; NULL before the first */
+};
+
+void workload_free(struct workload *w);
+DEFINE_CLEANUP(struct workload *, workload_free);
+
+/* What the API shows of a job. With WITH_SPEC also its specification (secrets by name). */
+json_t *workload_to_json(const struct workload *w, bool with_spec);
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+enum workload_event {
+    EVENT_SUBMITTED,      /* data: name, spec, tags, priority */
+    EVENT_QUEUED,         /* data: eligible_us, [attempt that failed before: cause, reason] */
+    EVENT_STARTING,       /* data: attempt id, number, epoch, allocation, record */
+    EVENT_RUNNING,        /* data: started_us, evidence */
+    EVENT_STOP_REQUESTED, /* data: cause, [by], grace_s */
+    EVENT_ENDED,          /* data: cause, exit_code, reason, ended_us, artifacts, usage: the attempt is
+                             over; the next event says what becomes of the workload */
+    EVENT_SUCCEEDED,
+    EVENT_FAILED,
+    EVENT_STOPPED,
+    EVENT_UPDATED,        /* data: tags, priority (those that changed) */
+    EVENT_DELETED,        /* final states only: rows go, the event stays */
+    WORKLOAD_EVENT_MAX,
+    WORKLOAD_EVENT_INVALID = -22,
+};
+
+/* "job.submitted" … and back. */
+const char *workload_event_name(enum workload_event type);
+enum workload_event workload_event_parse(const char *name);
+
+/* One row of the state machine: docs are printed from it. */
+struct workload_transition {
+    enum workload_state from; /* WORKLOAD_STATE_INVALID: before the first event */
+    enum workload_event event;
+    enum workload_state to;
+};
+
+extern const struct workload_transition workload_transitions[];
+extern const size_t workload_n_transitions;
+
+/* Fold EVENT into *W. EVENT_SUBMITTED creates it (*W is NULL before). -EPROTO when the table has no
+ * such transition: nothing is changed then. */
+int workload_apply(struct workload **w, const struct event *event, struct error *err);
+
+/* Should an attempt that ended so be retried, and how long is the back-off? false: no more. */
+bool workload_may_retry(const struct workload *w, enum end_cause cause, int64_t *ret_backoff_s);
+
+#endif
