@@ -17,6 +17,7 @@
 #define STORE_STORE_H
 
 #include "base/event.h"
+#include "base/vec.h"
 #include "data/data.h"
 #include "os/loop.h"
 #include "tenant/tenant.h"

@@ -1,0 +1,58 @@
+/* settings.h - what the operator decided, and where each value came from
+ *
+ * Flags over BERTH_* environment over the file over defaults (DESIGN 6b). One table in settings.c
+ * declares every setting; flags, environment names, --help and --print-config come from it.
+ */
+#ifndef MAIN_SETTINGS_H
+#define MAIN_SETTINGS_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct settings {
+    char *config;    /* the file that was read */
+    char *state;     /* absolute */
+    char *runtime;   /* absolute */
+    char *socket;    /* API's unix socket */
+    char *store;     /* store URL; NULL: sqlite in the state directory */
+    char *user;      /* whom the server becomes */
+    char *log_level;
+    char **listen;   /* API's TCP addresses, HOST:PORT; NULL-terminated like every list here */
+    char **hosts;    /* Host names that are answered besides the listen addresses and localhost */
+    char **blocked;  /* CIDR ranges that jobs may not reach */
+    char **dns;      /* resolvers for containers; empty: the host's */
+    char *network;   /* default policy: egress or none */
+    char *pool;      /* CIDR from which projects get their addresses */
+    char *publish_address;
+    bool network_choice;
+    bool insecure;
+    bool image_opt;  /* image `host` shows /opt too */
+    int64_t uid_first;
+    int64_t reserved_cores; /* per NUMA node; -1: by the machine's size */
+    int64_t reserved_memory;
+    int64_t reserved_disk;
+    int64_t log_limit;
+    int64_t grace;
+    int64_t max_time;
+    int64_t idempotency_keep;
+    json_t *flavors; /* array of flavors; NULL: made from the machine */
+
+    const char **origin; /* per setting of the table: "default", "file", "environment", "flag" */
+};
+
+/* ARGV are the arguments after `server`. READ_ENV looks a variable up (tests give their own);
+ * -ECANCELED when --help or --print-config was answered on stdout. */
+int settings_load(int argc, char **argv, const char *(*read_env)(const char *name),
+                  struct settings *ret, struct error *err);
+void settings_done(struct settings *s);
+
+/* The result with where each value came from, as YAML with comments. */
+void settings_print(const struct settings *s, struct text *out);
+void settings_help(struct text *out);
+
+#endif
