@@ -1,9 +1,58 @@
 # A thin front of meson: see docs/building.md
 BUILD ?= build
+SETUP ?=
+MESON_TEST = meson test -C $(1) --print-errorlogs --no-suite deep $(TESTARGS)
 
-.PHONY: all
+.PHONY: all test test-asan check-deep bench run stop fuzz format clean install-deps
+
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
-	@meson setup $(BUILD)
+	@command -v meson >/dev/null || { echo 'meson is missing: run tools/install-deps build' >&2; exit 1; }
+	@meson setup $(BUILD) $(SETUP) >$(BUILD).setup.log || { cat $(BUILD).setup.log; exit 1; }
+	@mv $(BUILD).setup.log $(BUILD)/setup.log
+
+# The whole suite: lint, unit, contract, system, issues, fuzz corpus replay.
+test:
+	@tools/install-deps build test
+	@tools/configure-tests $(BUILD)
+	@$(MAKE) --no-print-directory all
+	@$(call MESON_TEST,$(BUILD))
+
+test-asan:
+	@tools/install-deps build test
+	@tools/configure-tests build-asan -Db_sanitize=address,undefined
+	@ninja -C build-asan
+	@$(call MESON_TEST,build-asan)
+
+check-deep:
+	@tools/install-deps build test deep
+	@tools/check-deep
+
+fuzz:
+	@tools/install-deps build deep
+	@tools/fuzz $(SECONDS_EACH)
+
+bench:
+	@tools/install-deps build run bench
+	@$(MAKE) --no-print-directory all
+	@bench/run $(BENCH)
+
+# A working cloud on this machine, and a training job through it. `make stop` ends it.
+run:
+	@tools/install-deps build run
+	@$(MAKE) --no-print-directory all
+	@tools/tour start
+
+stop:
+	@tools/tour stop
+
+format:
+	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
+
+clean:
+	@rm -rf build build-*
+
+install-deps:
+	@tools/install-deps build run test
