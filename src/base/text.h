@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 
-#include <stdbool.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct text {

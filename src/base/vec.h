@@ -30,13 +30,14 @@ void vec_grow(void **items, size_t *cap, size_t len, size_t item_size);
         (v)->items[(v)->len++] = (item);                                                           \
     } while (0)
 
-#define vec_foreach(v, it) for (typeof((v)->items) it = (v)->items; it < (v)->items + (v)->len; it++)
+#define vec_foreach(v, it)                                                                         \
+    for (typeof((v)->items) it = (v)->items; it < (v)->items + (v)->len; it++)
 
 /* Remove item I, keeping the order. */
 #define vec_remove(v, i)                                                                           \
     do {                                                                                           \
         memmove((v)->items + (i), (v)->items + (i) + 1,                                            \
-                ((v)->len - (i) - 1) * sizeof *(v)->items);                                        \
+                ((v)->len - 1 - (i)) * sizeof *(v)->items);                                        \
         (v)->len--;                                                                                \
     } while (0)
 

@@ -12,7 +12,8 @@ struct manifest_entry {
     struct sha256 sum;
     int64_t size_bytes;
     bool executable;
-    char *link; /* symbolic link: its target (relative, staying inside); then sum and size are zero */
+    /* symbolic link: its target (relative, staying inside); then sum and size are zero */
+    char *link;
 };
 
 /* Sorted by path (bytes), no path twice, no path below a file. */
@@ -27,8 +28,8 @@ struct manifest *manifest_new(void);
 void manifest_free(struct manifest *m);
 DEFINE_CLEANUP(struct manifest *, manifest_free);
 /* Copies. Entries may come in any order; manifest_seal() sorts and checks. */
-int manifest_add(struct manifest *m, const char *path, const struct sha256 *sum,
-                 int64_t size_bytes, bool executable, const char *link, struct error *err);
+int manifest_add(struct manifest *m, const char *path, const struct sha256 *sum, int64_t size_bytes,
+                 bool executable, const char *link, struct error *err);
 int manifest_seal(struct manifest *m, struct error *err);
 /* NULL when absent. */
 const struct manifest_entry *manifest_find(const struct manifest *m, const char *path);

@@ -10,7 +10,7 @@
 #include "base/vec.h"
 
 struct core {
-    unsigned id;         /* position in node->cores */
+    unsigned id; /* position in node->cores */
     unsigned socket;
     unsigned numa;       /* kernel number of its NUMA node */
     struct cpu_set cpus; /* its SMT siblings, kernel numbers */
@@ -59,7 +59,8 @@ int node_from_json(const json_t *json, struct node **ret, struct error *err);
 /* A sellable shape. */
 struct flavor {
     char *name; /* "cpu.1" */
-    unsigned cores; /* whole cores with their SMT siblings; of a shared flavor: a share of the pool */
+    /* whole cores with their SMT siblings; of a shared flavor: a share of the pool */
+    unsigned cores;
     int64_t memory_bytes;
     int64_t disk_bytes; /* writable layer + workspace + artifacts + log */
     unsigned gpus;

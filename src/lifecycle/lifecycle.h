@@ -19,15 +19,15 @@
 struct lifecycle;
 
 struct lifecycle_settings {
-    uint32_t uid_first;            /* first uid of range 0 */
-    const char *network_default;   /* "egress" or "none" */
-    bool network_choice;           /* may a job choose? */
+    uint32_t uid_first;          /* first uid of range 0 */
+    const char *network_default; /* "egress" or "none" */
+    bool network_choice;         /* may a job choose? */
     const char *publish_address;
     const char *api_socket;
     int64_t log_limit_bytes;
     int64_t grace_default_s;
-    int64_t max_time_default_s;    /* 0: none */
-    const char *version;           /* for records */
+    int64_t max_time_default_s; /* 0: none */
+    const char *version;        /* for records */
 };
 
 /* Everything the folder cannot get itself: time, ids and sealing come from the role. */
@@ -49,8 +49,8 @@ int lifecycle_new(const struct lifecycle_settings *settings,
                   struct error *err);
 void lifecycle_free(struct lifecycle *lc);
 DEFINE_CLEANUP(struct lifecycle *, lifecycle_free);
-void lifecycle_set_node(struct lifecycle *lc, struct node *node);         /* takes it */
-void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor);   /* takes it */
+void lifecycle_set_node(struct lifecycle *lc, struct node *node);       /* takes it */
+void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor); /* takes it */
 /* BOOT_ID differs from the one of an attempt's start: the attempt is lost (END_NODE_LOST). */
 void lifecycle_recover(struct lifecycle *lc);
 
@@ -72,7 +72,7 @@ typedef void (*lifecycle_done_f)(void *userdata, const struct workload *w);
 struct submit {
     struct id project;
     const char *actor;
-    const char *name; /* NULL: made from the command and the id */
+    const char *name;           /* NULL: made from the command and the id */
     struct workload_spec *spec; /* taken, also on failure */
     json_t *tags;               /* taken; NULL: none */
     int priority;
@@ -88,8 +88,7 @@ int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, st
 int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *actor,
                    int64_t grace_s /* -1: the spec's */, lifecycle_done_f done, void *userdata,
                    struct error *err);
-int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo,
-                     struct error *err);
+int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo, struct error *err);
 /* TAGS (merge patch, borrowed; NULL: unchanged), PRIORITY (NULL: unchanged), VERSION 0: any. */
 int lifecycle_update(struct lifecycle *lc, struct workload *w, const json_t *tags,
                      const int *priority, const char *actor, lifecycle_done_f done, void *userdata,
@@ -137,8 +136,8 @@ int lifecycle_create_key(struct lifecycle *lc, const struct id *project, const c
 int lifecycle_delete_key(struct lifecycle *lc, const char *name_or_id, const char *actor,
                          lifecycle_ok_f done, void *userdata, struct error *err);
 int lifecycle_set_secret(struct lifecycle *lc, const struct id *project, const char *name,
-                         const char *value, const char *actor, lifecycle_ok_f done,
-                         void *userdata, struct error *err);
+                         const char *value, const char *actor, lifecycle_ok_f done, void *userdata,
+                         struct error *err);
 int lifecycle_delete_secret(struct lifecycle *lc, const struct id *project, const char *name,
                             const char *actor, lifecycle_ok_f done, void *userdata,
                             struct error *err);

@@ -15,16 +15,16 @@ struct process {
 };
 
 struct process_options {
-    const char *const *argv; /* argv[0] is looked up in PATH unless it has a '/' */
-    const char *const *envp; /* NULL: the environment is inherited */
-    const char *cwd;         /* NULL: unchanged */
-    int stdin_fd;            /* -1: /dev/null; otherwise dup'ed */
+    const char *const *argv;  /* argv[0] is looked up in PATH unless it has a '/' */
+    const char *const *envp;  /* NULL: the environment is inherited */
+    const char *cwd;          /* NULL: unchanged */
+    int stdin_fd;             /* -1: /dev/null; otherwise dup'ed */
     int stdout_fd, stderr_fd; /* -1: /dev/null */
-    const int *keep_fds;     /* inherited under the same numbers, close-on-exec cleared */
+    const int *keep_fds;      /* inherited under the same numbers, close-on-exec cleared */
     unsigned n_keep_fds;
-    uid_t uid;               /* 0: unchanged; with GID, groups are dropped */
+    uid_t uid; /* 0: unchanged; with GID, groups are dropped */
     gid_t gid;
-    bool die_with_parent;    /* PR_SET_PDEATHSIG SIGKILL */
+    bool die_with_parent; /* PR_SET_PDEATHSIG SIGKILL */
     bool new_session;
 };
 

@@ -12,9 +12,9 @@
 /* What is taken on a node now. */
 struct placement_node {
     const struct node *node;
-    struct cpu_set cpus_taken;        /* owned by one task each */
-    struct cpu_set cpus_shared;       /* the pool of shared flavors: cores that hold shared tasks */
-    unsigned shared_tasks_cores;      /* cores asked for by the tasks in the pool */
+    struct cpu_set cpus_taken;   /* owned by one task each */
+    struct cpu_set cpus_shared;  /* the pool of shared flavors: cores that hold shared tasks */
+    unsigned shared_tasks_cores; /* cores asked for by the tasks in the pool */
     int64_t memory_taken_bytes;
     int64_t disk_taken_bytes;
     char **gpus_taken; /* UUIDs, borrowed */
@@ -36,14 +36,14 @@ struct placement_snapshot {
 
 enum placement_rule {
     PLACEMENT_PLACED,
-    PLACEMENT_BACKOFF,      /* not before its time */
+    PLACEMENT_BACKOFF, /* not before its time */
     PLACEMENT_NO_CORES,
     PLACEMENT_NO_MEMORY,
     PLACEMENT_NO_DISK,
     PLACEMENT_NO_GPU,
     PLACEMENT_CORDONED,
-    PLACEMENT_BEHIND,       /* others go first and take what is free */
-    PLACEMENT_NEVER,        /* no node could hold it even when empty */
+    PLACEMENT_BEHIND, /* others go first and take what is free */
+    PLACEMENT_NEVER,  /* no node could hold it even when empty */
     PLACEMENT_RULE_MAX,
 };
 

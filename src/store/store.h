@@ -80,13 +80,13 @@ void store_commit(struct store *store, struct store_batch *batch, store_committe
                   void *userdata);
 
 struct store_health {
-    bool failing;         /* the writer is retrying */
-    char text[232];       /* what the disk said */
-    uint64_t seq;         /* of the last event committed */
-    size_t backlog;       /* batches waiting */
+    bool failing;   /* the writer is retrying */
+    char text[232]; /* what the disk said */
+    uint64_t seq;   /* of the last event committed */
+    size_t backlog; /* batches waiting */
     uint64_t commits, batches;
     int64_t disk_free_bytes;
-    bool reserve_low;     /* below the reserve: refuse submits */
+    bool reserve_low; /* below the reserve: refuse submits */
 };
 void store_health(struct store *store, struct store_health *ret);
 

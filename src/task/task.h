@@ -31,17 +31,18 @@ struct task_spec {
     struct id attempt, workload, project;
     char *project_name, *workload_name;
     unsigned number, epoch;
-    uint32_t uid_base;        /* first uid of the project's range */
-    unsigned range;           /* index of the range: network/ derives addresses from it */
+    uint32_t uid_base; /* first uid of the project's range */
+    unsigned range;    /* index of the range: network/ derives addresses from it */
     struct workload_spec *workload_spec;
     struct allocation *allocation;
-    char *network;            /* resolved: "egress" or "none" */
-    char *publish_address;    /* where published ports are bound: "127.0.0.1" */
-    char *workspace_tree;     /* manifest digest in hex; NULL: none. Made by the supervisor from blobs */
-    bool has_secrets;         /* fetch them over API_SOCKET with the token passed by descriptor */
+    char *network;         /* resolved: "egress" or "none" */
+    char *publish_address; /* where published ports are bound: "127.0.0.1" */
+    char
+        *workspace_tree; /* manifest digest in hex; NULL: none. Made by the supervisor from blobs */
+    bool has_secrets;    /* fetch them over API_SOCKET with the token passed by descriptor */
     char *api_socket;
-    int64_t log_limit_bytes;  /* the log's own cap; a marker line says that it was reached */
-    bool resume;              /* attempt > 1 */
+    int64_t log_limit_bytes; /* the log's own cap; a marker line says that it was reached */
+    bool resume;             /* attempt > 1 */
 };
 
 int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error *err);
@@ -66,9 +67,9 @@ DEFINE_CLEANUP(struct task_started *, task_started_free);
 struct task_exit {
     unsigned epoch;
     enum end_cause cause;
-    int exit_code;    /* -1: none */
-    char *reason;     /* words for people; NULL */
-    char *hint;       /* "the job could not reach the network: …"; NULL */
+    int exit_code; /* -1: none */
+    char *reason;  /* words for people; NULL */
+    char *hint;    /* "the job could not reach the network: …"; NULL */
     int64_t started_us, ended_us;
     json_t *artifacts; /* {"count","bytes","manifest": digest of the canonical manifest, stored as a
                           blob}; NULL: none */

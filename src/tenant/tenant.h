@@ -19,12 +19,18 @@ struct org {
 struct project {
     struct id id;
     struct id org;
-    char *name;         /* unique in the cloud: it is a URL segment */
-    unsigned range;     /* index of its uid range: base = first + range * UID_RANGE_LEN; from 0 */
+    char *name;     /* unique in the cloud: it is a URL segment */
+    unsigned range; /* index of its uid range: base = first + range * UID_RANGE_LEN; from 0 */
     int64_t created_us;
 };
 
-enum key_role { KEY_ROLE_ADMIN, KEY_ROLE_MEMBER, KEY_ROLE_VIEWER, KEY_ROLE_MAX, KEY_ROLE_INVALID = -22 };
+enum key_role {
+    KEY_ROLE_ADMIN,
+    KEY_ROLE_MEMBER,
+    KEY_ROLE_VIEWER,
+    KEY_ROLE_MAX,
+    KEY_ROLE_INVALID = -22
+};
 
 /* A bearer key is "berth_" and 43 characters of base64url (256 random bits); only its SHA-256 is
  * stored. PREFIX, the first 12 characters, lets people recognise one. */

@@ -39,14 +39,14 @@ struct env_var {
 
 struct workload_spec {
     enum workload_kind kind;
-    char *image; /* "host" */
+    char *image;    /* "host" */
     char **command; /* NULL-terminated argv */
     enum source_kind source;
     struct sha256 workspace; /* manifest, for SOURCE_WORKSPACE */
     char *git_url, *git_ref; /* for SOURCE_GIT */
-    char *git_commit;        /* of a workspace that is a git checkout, for the record; may be NULL */
-    char *flavor;            /* NULL: cores and memory_bytes were given */
-    unsigned cores;          /* resolved at admission from the flavor */
+    char *git_commit; /* of a workspace that is a git checkout, for the record; may be NULL */
+    char *flavor;     /* NULL: cores and memory_bytes were given */
+    unsigned cores;   /* resolved at admission from the flavor */
     int64_t memory_bytes;
     int64_t disk_bytes;
     unsigned gpus;
@@ -110,15 +110,15 @@ int allocation_from_json(const json_t *json, struct allocation **ret, struct err
 /* Why an attempt ended; names are what the API shows and retries look at. */
 enum end_cause {
     END_NONE,
-    END_EXITED,           /* exit_code says how */
-    END_SIGNALED,         /* 128 + signal */
+    END_EXITED,   /* exit_code says how */
+    END_SIGNALED, /* 128 + signal */
     END_OUT_OF_MEMORY,
     END_DISK_LIMIT,
     END_MAX_TIME,
-    END_STOPPED,          /* somebody asked */
-    END_START_FAILED,     /* the container could not be made; reason says why */
+    END_STOPPED,      /* somebody asked */
+    END_START_FAILED, /* the container could not be made; reason says why */
     END_SUPERVISOR_LOST,
-    END_NODE_LOST,        /* rebooted */
+    END_NODE_LOST, /* rebooted */
     END_CAUSE_MAX,
     END_CAUSE_INVALID = -22,
 };
@@ -140,7 +140,8 @@ struct attempt {
     enum end_cause cause;
     int exit_code; /* what `berth run` gives; -1 while there is none */
     char *reason;  /* words for people; NULL when the exit code says it all */
-    json_t *record;    /* reproducibility: image digest, workspace, commit, hardware, driver, version */
+    json_t
+        *record; /* reproducibility: image digest, workspace, commit, hardware, driver, version */
     json_t *evidence;  /* what was read back from the kernel after start; host ports */
     json_t *artifacts; /* {"count", "bytes", "manifest"} once collected */
     json_t *usage;     /* cpu seconds, peak memory, log bytes and lines */
@@ -158,8 +159,8 @@ struct workload {
     char *name;
     enum workload_state state;
     struct workload_spec *spec;
-    json_t *tags; /* object of strings, never NULL */
-    int priority; /* higher first; -1000 to 1000 */
+    json_t *tags;     /* object of strings, never NULL */
+    int priority;     /* higher first; -1000 to 1000 */
     uint64_t version; /* events folded so far: the ETag */
     int64_t created_us;
     int64_t eligible_us; /* queued: not before this (retry back-off) */
@@ -189,13 +190,13 @@ enum workload_event {
     EVENT_STARTING,       /* data: attempt id, number, epoch, allocation, record */
     EVENT_RUNNING,        /* data: started_us, evidence */
     EVENT_STOP_REQUESTED, /* data: cause, [by], grace_s */
-    EVENT_ENDED,          /* data: cause, exit_code, reason, ended_us, artifacts, usage: the attempt is
+    EVENT_ENDED, /* data: cause, exit_code, reason, ended_us, artifacts, usage: the attempt is
                              over; the next event says what becomes of the workload */
     EVENT_SUCCEEDED,
     EVENT_FAILED,
     EVENT_STOPPED,
-    EVENT_UPDATED,        /* data: tags, priority (those that changed) */
-    EVENT_DELETED,        /* final states only: rows go, the event stays */
+    EVENT_UPDATED, /* data: tags, priority (those that changed) */
+    EVENT_DELETED, /* final states only: rows go, the event stays */
     WORKLOAD_EVENT_MAX,
     WORKLOAD_EVENT_INVALID = -22,
 };
