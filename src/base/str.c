@@ -1,0 +1,225 @@
+/* str.c - small helpers on C strings: globs, hex, and numbers with units */
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+bool str_equal(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
+
+bool str_starts(const char *s, const char *prefix)
+{
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+bool str_ends(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), m = strlen(suffix);
+
+    return n >= m && memcmp(s + n - m, suffix, m) == 0;
+}
+
+/* Greedy matching that returns to the last star only: after a '**' no earlier star can help, and
+ * within one path component the last '*' is enough. "**" + "/" stands for any number of whole
+ * directories, none included. */
+bool str_glob(const char *pattern, const char *s)
+{
+    const char *star = NULL, *star_at = NULL, *deep = NULL, *deep_at = NULL;
+    bool whole = false;
+
+    while (*s || *pattern) {
+        if (pattern[0] == '*' && pattern[1] == '*') {
+            whole = pattern[2] == '/';
+            deep = pattern += whole ? 3 : 2, deep_at = s;
+            star = NULL;
+        } else if (*pattern == '*') {
+            star = ++pattern, star_at = s;
+        } else if (*s && (*pattern == *s || (*pattern == '?' && *s != '/'))) {
+            pattern++, s++;
+        } else if (star && *star_at && *star_at != '/') {
+            pattern = star, s = ++star_at;
+        } else if (deep && (deep_at = whole ? strchr(deep_at, '/') : deep_at) && *deep_at) {
+            pattern = deep, s = ++deep_at, star = NULL;
+        } else {
+            return false;
+        }
+    }
+    return true;
+}
+
+int str_to_i64(const char *s, long long min, long long max, long long *ret)
+{
+    char *end;
+
+    if (!isdigit((unsigned char) s[0]) && !(s[0] == '-' && isdigit((unsigned char) s[1])))
+        return -EINVAL;
+    errno = 0;
+    long long value = strtoll(s, &end, 10);
+    if (*end)
+        return -EINVAL;
+    if (errno == ERANGE || value < min || value > max)
+        return -ERANGE;
+    *ret = value;
+    return 0;
+}
+
+struct unit {
+    const char *suffix;
+    long long factor;
+};
+
+/* "12", "1.5" times the factor of the unit that follows; exact in integers. */
+static int parse_with_unit(const char *s, const struct unit *units, long long *ret)
+{
+    long long whole = 0, fraction = 0, scale = 1;
+    const char *p = s;
+
+    for (; isdigit((unsigned char) *p); p++)
+        if (__builtin_mul_overflow(whole, 10, &whole) ||
+            __builtin_add_overflow(whole, *p - '0', &whole))
+            return -ERANGE;
+    if (p == s)
+        return -EINVAL;
+    if (*p == '.') {
+        const char *first = ++p;
+        for (; isdigit((unsigned char) *p); p++, scale *= 10)
+            if (p - first >= 6)
+                return -EINVAL;
+            else
+                fraction = fraction * 10 + (*p - '0');
+        if (p == first)
+            return -EINVAL;
+    }
+    while (units->suffix && strcmp(units->suffix, p) != 0)
+        units++;
+    if (!units->suffix)
+        return -EINVAL;
+
+    long long part; /* the largest factor, 1024^5, times 999,999 would overflow: divide first */
+    if (__builtin_mul_overflow(whole, units->factor, &whole))
+        return -ERANGE;
+    part = units->factor / scale * fraction + units->factor % scale * fraction / scale;
+    return __builtin_add_overflow(whole, part, ret) ? -ERANGE : 0;
+}
+
+int str_to_bytes(const char *s, long long *ret)
+{
+    static const struct unit units[] = {
+        { "", 1 },
+        { "B", 1 },
+        { "K", 1000 },
+        { "k", 1000 },
+        { "KB", 1000 },
+        { "kB", 1000 },
+        { "Ki", 1LL << 10 },
+        { "KiB", 1LL << 10 },
+        { "M", 1000000 },
+        { "MB", 1000000 },
+        { "Mi", 1LL << 20 },
+        { "MiB", 1LL << 20 },
+        { "G", 1000000000 },
+        { "GB", 1000000000 },
+        { "Gi", 1LL << 30 },
+        { "GiB", 1LL << 30 },
+        { "T", 1000000000000 },
+        { "TB", 1000000000000 },
+        { "Ti", 1LL << 40 },
+        { "TiB", 1LL << 40 },
+        { "P", 1000000000000000 },
+        { "PB", 1000000000000000 },
+        { "Pi", 1LL << 50 },
+        { "PiB", 1LL << 50 },
+        { NULL, 0 },
+    };
+
+    return parse_with_unit(s, units, ret);
+}
+
+int str_to_seconds(const char *s, long long *ret)
+{
+    static const struct unit units[] = {
+        { "", 1 },      { "s", 1 },      { "m", 60 }, { "h", 3600 },
+        { "d", 86400 }, { "w", 604800 }, { NULL, 0 },
+    };
+
+    return parse_with_unit(s, units, ret);
+}
+
+const char *bytes_to_str(long long bytes, char buf[static 32])
+{
+    static const char *const names[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
+    unsigned long long size = bytes < 0 ? -(unsigned long long) bytes : (unsigned long long) bytes;
+    unsigned long long tenths = size * 10;
+    const char *sign = bytes < 0 ? "-" : "";
+    size_t i = 0;
+
+    if (size < 1024) {
+        (void) snprintf(buf, 32, "%s%llu B", sign, size);
+        return buf;
+    }
+    if (size > ULLONG_MAX / 10)
+        size /= 1024, tenths = size * 10, i = 1;
+    for (; tenths >= 10240; i++)
+        tenths = (tenths + 512) / 1024;
+    if (tenths % 10)
+        (void) snprintf(buf, 32, "%s%llu.%llu %s", sign, tenths / 10, tenths % 10, names[i]);
+    else
+        (void) snprintf(buf, 32, "%s%llu %s", sign, tenths / 10, names[i]);
+    return buf;
+}
+
+const char *seconds_to_str(long long seconds, char buf[static 32])
+{
+    static const struct unit units[] = { { "d", 86400 }, { "h", 3600 }, { "m", 60 }, { "s", 1 } };
+    bool negative = seconds < 0;
+    unsigned long long left =
+        negative ? -(unsigned long long) seconds : (unsigned long long) seconds;
+    int len = snprintf(buf, 32, "%s%s", negative ? "-" : "", left ? "" : "0s");
+    const char *space = "";
+
+    for (size_t i = 0; left > 0; i++) {
+        unsigned long long factor = (unsigned long long) units[i].factor;
+        if (left < factor)
+            continue;
+        len += snprintf(buf + len, 32 - (size_t) len, "%s%llu%s", space, left / factor,
+                        units[i].suffix);
+        space = " ";
+        left %= factor;
+    }
+    return buf;
+}
+
+void hex_encode(const void *bytes, size_t n, char *out)
+{
+    const unsigned char *p = bytes;
+
+    for (size_t i = 0; i < n; i++) {
+        *out++ = "0123456789abcdef"[p[i] >> 4];
+        *out++ = "0123456789abcdef"[p[i] & 15];
+    }
+    *out = '\0';
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int hex_decode(const char *hex, void *out, size_t n)
+{
+    unsigned char *p = out;
+
+    for (size_t i = 0; i < n; i++) {
+        int high = hex_value(hex[2 * i]);
+        int low = high < 0 ? -1 : hex_value(hex[2 * i + 1]);
+        if (low < 0)
+            return -EINVAL;
+        p[i] = (unsigned char) (high << 4 | low);
+    }
+    return hex[2 * n] ? -EINVAL : 0;
+}
