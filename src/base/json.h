@@ -41,6 +41,8 @@ bool json_get_bool(const json_t *obj, const char *key, bool otherwise);
 void json_put(json_t *obj, const char *key, json_t *value);
 void json_put_str(json_t *obj, const char *key, const char *value);
 void json_put_int(json_t *obj, const char *key, int64_t value);
+/* Length of the valid UTF-8 sequence that S begins with, 1 to 4 bytes; 0 when there is none. */
+size_t utf8_sequence(const char *s, size_t len);
 /* Text that any program may have produced (YAML, a command line): valid UTF-8 or refused. */
 bool utf8_is_valid(const char *s, size_t len);
 

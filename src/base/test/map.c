@@ -38,7 +38,7 @@ TEST(order_is_that_of_insertion)
         (void) snprintf(key, sizeof key, "%d", i);
         free(map_remove_str(map, key));
     }
-    map_foreach (map, pos, value) {
+    map_foreach(map, pos, value) {
         (void) snprintf(key, sizeof key, "%d", 2 * next++ + 1);
         is_str(value, key);
         free(map_remove_str(map, key)); /* the current entry may go */
@@ -98,7 +98,7 @@ TEST(vectors)
     vec_remove(&v, 0);
     ok(v.len == 99);
     ok(v.items[0] == 1);
-    vec_foreach (&v, it)
+    vec_foreach(&v, it)
         sum += *it;
     ok(sum == 4950);
     vec_done(&v);
