@@ -1,0 +1,197 @@
+/* manifest-text.c - the canonical bytes of a manifest, whose digest names the tree
+ *
+ * Exactly one text belongs to a tree: paths are sorted, a byte is percent-encoded if and only if
+ * it is not printable ASCII, a space or '%', hex digits of an encoding are upper case, numbers
+ * have no leading zero. The parser refuses every other spelling.
+ */
+#include "data/manifest.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+static bool is_plain(unsigned char c) { return c > ' ' && c < 0x7f && c != '%'; }
+
+static void add_encoded(struct text *t, const char *s)
+{
+    for (; *s; s++)
+        if (is_plain((unsigned char) *s))
+            text_add_char(t, *s);
+        else
+            text_addf(t, "%%%02X", (unsigned char) *s);
+}
+
+char *manifest_format(const struct manifest *m, size_t *ret_len)
+{
+    _cleanup_text_ struct text t = { 0 };
+    char hex[SHA256_HEX_LEN + 1];
+
+    for (size_t i = 0; i < m->n; i++) {
+        const struct manifest_entry *e = &m->entries[i];
+        if (e->link)
+            text_add(&t, "l - 0 ");
+        else
+            text_addf(&t, "%c %s %" PRId64 " ", e->executable ? 'x' : 'f',
+                      sha256_format(&e->sum, hex), e->size_bytes);
+        add_encoded(&t, e->path);
+        if (e->link) {
+            text_add_char(&t, ' ');
+            add_encoded(&t, e->link);
+        }
+        text_add_char(&t, '\n');
+    }
+    if (ret_len)
+        *ret_len = t.len;
+    return text_take(&t);
+}
+
+/* The next field of the line at *P (which ends at END), up to a space; NULL when it is longer than
+ * SIZE - 1 or there is none. */
+static char *field(const char **p, const char *end, char *buf, size_t size)
+{
+    const char *space = memchr(*p, ' ', (size_t) (end - *p));
+    size_t len = (size_t) ((space ? space : end) - *p);
+
+    if (*p >= end || len == 0 || len >= size)
+        return NULL;
+    memcpy(buf, *p, len);
+    buf[len] = '\0';
+    *p += len + (space ? 1 : 0);
+    return buf;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* In place; -EINVAL for anything that add_encoded() would not write. */
+static int decode(char *s)
+{
+    char *to = s;
+
+    for (; *s; s++) {
+        int byte = (unsigned char) *s;
+        if (byte == '%') {
+            int high = hex_digit(s[1]), low = high < 0 ? -1 : hex_digit(s[2]);
+            if (low < 0)
+                return -EINVAL;
+            byte = high << 4 | low;
+            s += 2;
+            if (byte == 0 || is_plain((unsigned char) byte))
+                return -EINVAL;
+        } else if (!is_plain((unsigned char) byte)) {
+            return -EINVAL;
+        }
+        *to++ = (char) byte;
+    }
+    *to = '\0';
+    return 0;
+}
+
+static int size_parse(const char *s, int64_t *ret)
+{
+    long long n;
+    int r = str_to_i64(s, 0, MANIFEST_BYTES_MAX, &n);
+
+    if (r < 0 || *s == '+' || *s == '-' || (s[0] == '0' && s[1]))
+        return -EINVAL;
+    *ret = n;
+    return 0;
+}
+
+struct line {
+    char kind[2];
+    char sum[SHA256_HEX_LEN + 1];
+    char size[20];
+    char path[3 * MANIFEST_PATH_MAX + 1]; /* every byte may be encoded */
+    char link[3 * MANIFEST_PATH_MAX + 1];
+};
+
+static int line_split(const char *p, const char *end, struct line *l)
+{
+    if (end > p && end[-1] == ' ')
+        return -EINVAL;
+    if (!field(&p, end, l->kind, sizeof l->kind) || !field(&p, end, l->sum, sizeof l->sum) ||
+        !field(&p, end, l->size, sizeof l->size) || !field(&p, end, l->path, sizeof l->path))
+        return -EINVAL;
+    if (l->kind[0] == 'l' && !field(&p, end, l->link, sizeof l->link))
+        return -EINVAL;
+    if (p != end || decode(l->path) < 0)
+        return -EINVAL;
+    return l->kind[0] == 'l' ? decode(l->link) : 0;
+}
+
+static int line_add(struct manifest *m, const struct line *l, struct error *err)
+{
+    struct sha256 sum = { { 0 } };
+    int64_t size = 0;
+
+    if (l->kind[0] == 'l') {
+        if (strcmp(l->sum, "-") != 0 || strcmp(l->size, "0") != 0)
+            return error_set(err, -EINVAL, "a link has '-' and 0 for digest and size");
+        return manifest_add(m, l->path, &sum, 0, false, l->link, err);
+    }
+    if (l->kind[0] != 'f' && l->kind[0] != 'x')
+        return error_set(err, -EINVAL, "a line begins with f, x or l, not '%s'", l->kind);
+    if (sha256_parse(l->sum, &sum) < 0 || size_parse(l->size, &size) < 0)
+        return error_set(err, -EINVAL, "digest or size is malformed");
+    return manifest_add(m, l->path, &sum, size, l->kind[0] == 'x', NULL, err);
+}
+
+int manifest_parse(const char *bytes, size_t len, struct manifest **ret, struct error *err)
+{
+    _cleanup_(manifest_freep) struct manifest *m = manifest_new();
+    _cleanup_free_ struct line *l = xnew(struct line);
+    const char *end = bytes + len;
+
+    for (const char *p = bytes; p < end;) {
+        const char *newline = memchr(p, '\n', (size_t) (end - p));
+        if (!newline)
+            return error_set(err, -EINVAL, "the manifest's last line has no end");
+        int r = line_split(p, newline, l);
+        if (r < 0)
+            return error_set(err, r, "line %zu of the manifest is malformed", m->n + 1);
+        r = line_add(m, l, err);
+        if (r < 0)
+            return error_context(err, r, "line %zu of the manifest", m->n + 1);
+        if (m->n > 1 && strcmp(m->entries[m->n - 2].path, l->path) >= 0)
+            return error_set(err, -EINVAL, "line %zu of the manifest is not in order", m->n);
+        p = newline + 1;
+    }
+
+    int r = manifest_seal(m, err);
+    if (r < 0)
+        return r;
+    *ret = take_ptr(m);
+    return 0;
+}
+
+static json_t *entry_to_json(const struct manifest_entry *e)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    json_t *json = json_object();
+
+    json_put_str(json, "path", e->path);
+    if (e->link) {
+        json_put_str(json, "link", e->link);
+        return json;
+    }
+    json_put_str(json, "sha256", sha256_format(&e->sum, hex));
+    json_put_int(json, "size_bytes", e->size_bytes);
+    json_put(json, "executable", json_boolean(e->executable));
+    return json;
+}
+
+json_t *manifest_to_json(const struct manifest *m)
+{
+    json_t *items = json_array();
+
+    for (size_t i = 0; i < m->n; i++)
+        json_array_append_new(items, entry_to_json(&m->entries[i]));
+    return items;
+}
