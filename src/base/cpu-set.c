@@ -1,8 +1,9 @@
+/* cpu-set.c - sets of CPU or memory-node numbers as bits, and the kernel's list form */
 #include "base/cpu-set.h"
 
 #include "base/text.h"
 
-#include <ctype.h>
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -10,33 +11,33 @@ enum { WORDS = CPU_SET_MAX / 64 };
 
 void cpu_set_add(struct cpu_set *set, unsigned n)
 {
-    if (n < CPU_SET_MAX)
-        set->bits[n / 64] |= UINT64_C(1) << (n % 64);
+    assert(n < CPU_SET_MAX);
+    set->bits[n / 64] |= UINT64_C(1) << n % 64;
 }
 
 void cpu_set_remove(struct cpu_set *set, unsigned n)
 {
-    if (n < CPU_SET_MAX)
-        set->bits[n / 64] &= ~(UINT64_C(1) << (n % 64));
+    assert(n < CPU_SET_MAX);
+    set->bits[n / 64] &= ~(UINT64_C(1) << n % 64);
 }
 
 bool cpu_set_has(const struct cpu_set *set, unsigned n)
 {
-    return n < CPU_SET_MAX && (set->bits[n / 64] >> (n % 64) & 1);
+    return n < CPU_SET_MAX && set->bits[n / 64] >> n % 64 & 1;
 }
 
 unsigned cpu_set_count(const struct cpu_set *set)
 {
-    unsigned n = 0;
+    unsigned count = 0;
 
-    for (size_t i = 0; i < WORDS; i++)
-        n += (unsigned) __builtin_popcountll(set->bits[i]);
-    return n;
+    for (int i = 0; i < WORDS; i++)
+        count += (unsigned) __builtin_popcountll(set->bits[i]);
+    return count;
 }
 
 bool cpu_set_intersects(const struct cpu_set *a, const struct cpu_set *b)
 {
-    for (size_t i = 0; i < WORDS; i++)
+    for (int i = 0; i < WORDS; i++)
         if (a->bits[i] & b->bits[i])
             return true;
     return false;
@@ -49,34 +50,36 @@ bool cpu_set_equal(const struct cpu_set *a, const struct cpu_set *b)
 
 void cpu_set_union(struct cpu_set *set, const struct cpu_set *other)
 {
-    for (size_t i = 0; i < WORDS; i++)
+    for (int i = 0; i < WORDS; i++)
         set->bits[i] |= other->bits[i];
 }
 
 void cpu_set_subtract(struct cpu_set *set, const struct cpu_set *other)
 {
-    for (size_t i = 0; i < WORDS; i++)
+    for (int i = 0; i < WORDS; i++)
         set->bits[i] &= ~other->bits[i];
 }
 
 int cpu_set_next(const struct cpu_set *set, unsigned n)
 {
-    for (size_t i = n / 64; i < WORDS; i++, n = 0) {
-        uint64_t word = set->bits[i] >> (n % 64) << (n % 64);
+    for (unsigned i = n / 64; i < WORDS; i++) {
+        uint64_t word = set->bits[i];
+        if (i == n / 64)
+            word &= ~UINT64_C(0) << n % 64;
         if (word)
             return (int) (i * 64) + __builtin_ctzll(word);
     }
     return -1;
 }
 
-/* A number of at most four digits; a fifth is out of any range. */
-static int take_number(const char **p, unsigned *ret)
+/* A decimal number at **P, which is moved behind it. */
+static int parse_number(const char **p, unsigned *ret)
 {
     unsigned n = 0;
 
-    if (!isdigit((unsigned char) **p))
+    if (**p < '0' || **p > '9')
         return -EINVAL;
-    for (; isdigit((unsigned char) **p); (*p)++) {
+    for (; **p >= '0' && **p <= '9'; (*p)++) {
         n = n * 10 + (unsigned) (**p - '0');
         if (n >= CPU_SET_MAX)
             return -ERANGE;
@@ -88,23 +91,29 @@ static int take_number(const char **p, unsigned *ret)
 int cpu_set_parse(const char *list, struct cpu_set *ret)
 {
     struct cpu_set set = { 0 };
-    const char *p = list;
 
-    while (*p) {
-        unsigned first, last;
-        int r = take_number(&p, &first);
-        last = first;
-        if (r == 0 && *p == '-') {
-            p++;
-            r = take_number(&p, &last);
-        }
+    for (const char *p = list; *p;) {
+        unsigned first = 0;
+        int r = parse_number(&p, &first);
         if (r < 0)
             return r;
-        if (last < first || (*p && *p != ',') || (*p == ',' && !p[1]))
+
+        unsigned last = first;
+        if (*p == '-') {
+            p++;
+            r = parse_number(&p, &last);
+            if (r < 0)
+                return r;
+        }
+        if (last < first)
             return -EINVAL;
         for (unsigned n = first; n <= last; n++)
             cpu_set_add(&set, n);
-        p += *p == ',';
+
+        if (*p == '\0')
+            break;
+        if (*p++ != ',' || *p == '\0')
+            return -EINVAL;
     }
     *ret = set;
     return 0;
@@ -118,9 +127,7 @@ char *cpu_set_format(const struct cpu_set *set)
         int last = first;
         while (cpu_set_has(set, (unsigned) last + 1))
             last++;
-        text_addf(&t, "%s%d", t.len ? "," : "", first);
-        if (last > first)
-            text_addf(&t, "-%d", last);
+        text_addf(&t, first == last ? "%s%d" : "%s%d-%d", t.len ? "," : "", first, last);
         first = cpu_set_next(set, (unsigned) last + 1);
     }
     return text_take(&t);

@@ -1,3 +1,4 @@
+/* event.c - one change of one subject */
 #include "base/event.h"
 
 #include "base/time.h"
@@ -13,8 +14,8 @@ void event_free(struct event *event)
 
 json_t *event_to_json(const struct event *event)
 {
-    char id[ID_TEXT_LEN + 1], time[TIME_TEXT_LEN + 1];
     json_t *json = json_object();
+    char id[ID_TEXT_LEN + 1], time[TIME_TEXT_LEN + 1];
 
     json_put_int(json, "seq", (int64_t) event->seq);
     json_put_str(json, "id", id_format(&event->id, id));
@@ -26,6 +27,6 @@ json_t *event_to_json(const struct event *event)
     json_put_str(json, "actor", event->actor);
     json_put_str(json, "type", event->type);
     json_put_int(json, "version", event->version);
-    json_put(json, "data", json_incref(event->data));
+    json_put(json, "data", event->data ? json_incref(event->data) : json_object());
     return json;
 }
