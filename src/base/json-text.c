@@ -121,14 +121,14 @@ static void add_real(struct text *t, double value)
     char buf[40];
 
     for (int precision = 15; precision <= 17; precision++) {
-        (void) snprintf(buf, sizeof buf - 2, "%.*g", precision, value);
+        (void) snprintf(buf, sizeof buf, "%.*g", precision, value);
         double back = strtod(buf, NULL);
         if (memcmp(&back, &value, sizeof value) == 0)
             break;
     }
-    if (!strpbrk(buf, ".e"))
-        strcat(buf, ".0"); // NOLINT(clang-analyzer-security.insecureAPI.strcpy): room was left
     text_add(t, buf);
+    if (!strpbrk(buf, ".e"))
+        text_add(t, ".0");
 }
 
 static void add_integer(struct text *t, json_int_t value)

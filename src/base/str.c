@@ -22,28 +22,54 @@ bool str_ends(const char *s, const char *suffix)
     return n >= m && memcmp(s + n - m, suffix, m) == 0;
 }
 
+/* A star of the pattern: what follows it, and how far into the text it reaches. */
+struct glob_star {
+    const char *pattern;
+    const char *s;
+    bool whole_directories;
+};
+
+/* Let the latest star that can swallow one more do so. */
+static bool glob_widen(struct glob_star *star, struct glob_star *deep, const char **pattern,
+                       const char **s)
+{
+    if (star->pattern && *star->s && *star->s != '/') {
+        *pattern = star->pattern;
+        *s = ++star->s;
+        return true;
+    }
+    if (!deep->pattern)
+        return false;
+    const char *at = deep->whole_directories ? strchr(deep->s, '/') : deep->s;
+    if (!at || !*at)
+        return false;
+    deep->s = at + 1;
+    *pattern = deep->pattern;
+    *s = deep->s;
+    star->pattern = NULL;
+    return true;
+}
+
 /* Greedy matching that returns to the last star only: after a '**' no earlier star can help, and
  * within one path component the last '*' is enough. "**" + "/" stands for any number of whole
  * directories, none included. */
 bool str_glob(const char *pattern, const char *s)
 {
-    const char *star = NULL, *star_at = NULL, *deep = NULL, *deep_at = NULL;
-    bool whole = false;
+    struct glob_star star = { 0 };
+    struct glob_star deep = { 0 };
 
     while (*s || *pattern) {
         if (pattern[0] == '*' && pattern[1] == '*') {
-            whole = pattern[2] == '/';
-            deep = pattern += whole ? 3 : 2, deep_at = s;
-            star = NULL;
+            bool whole = pattern[2] == '/';
+            pattern += whole ? 3 : 2;
+            deep = (struct glob_star){ .pattern = pattern, .s = s, .whole_directories = whole };
+            star.pattern = NULL;
         } else if (*pattern == '*') {
-            star = ++pattern, star_at = s;
+            star = (struct glob_star){ .pattern = ++pattern, .s = s };
         } else if (*s && (*pattern == *s || (*pattern == '?' && *s != '/'))) {
-            pattern++, s++;
-        } else if (star && *star_at && *star_at != '/') {
-            pattern = star, s = ++star_at;
-        } else if (deep && (deep_at = whole ? strchr(deep_at, '/') : deep_at) && *deep_at) {
-            pattern = deep, s = ++deep_at, star = NULL;
-        } else {
+            pattern++;
+            s++;
+        } else if (!glob_widen(&star, &deep, &pattern, &s)) {
             return false;
         }
     }

@@ -21,7 +21,7 @@ int account_find(const char *user, struct account *ret, struct error *err)
                          user, user);
     if (pw->pw_uid == 0)
         return error_set(err, -EPERM, "user '%s' is root; name an ordinary account", user);
-    *ret = (struct account) { .uid = pw->pw_uid, .gid = pw->pw_gid };
+    *ret = (struct account){ .uid = pw->pw_uid, .gid = pw->pw_gid };
     return 0;
 }
 

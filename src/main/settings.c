@@ -12,7 +12,15 @@
 #include <stdio.h>
 #include <string.h>
 
-enum setting_type { TYPE_STRING, TYPE_PATH, TYPE_BOOL, TYPE_INT, TYPE_BYTES, TYPE_SECONDS, TYPE_LIST };
+enum setting_type {
+    TYPE_STRING,
+    TYPE_PATH,
+    TYPE_BOOL,
+    TYPE_INT,
+    TYPE_BYTES,
+    TYPE_SECONDS,
+    TYPE_LIST
+};
 
 struct setting {
     const char *name; /* in the file; the flag has '-' for '_', the variable is BERTH_NAME */
@@ -24,7 +32,7 @@ struct setting {
 
 #define SETTING(field, type, value, doc)                                                           \
     {                                                                                              \
-        #field, type, offsetof(struct settings, field), value, doc                                 \
+#field, type, offsetof(struct settings, field), value, doc                                 \
     }
 
 static const struct setting table[] = {
@@ -95,8 +103,7 @@ static int set_bool(const struct setting *s, const char *value, bool *field, str
     return 0;
 }
 
-static int set_number(const struct setting *s, const char *value, int64_t *field,
-                      struct error *err)
+static int set_number(const struct setting *s, const char *value, int64_t *field, struct error *err)
 {
     long long number = 0;
     int r = s->type == TYPE_BYTES     ? str_to_bytes(value, &number)
@@ -123,7 +130,8 @@ static int set_value(struct settings *settings, size_t i, const char *value, con
     case TYPE_PATH:
         if (value[0] != '/') {
             _cleanup_free_ char *cwd = getcwd(NULL, 0);
-            char *path = xasprintf("%s/%s", cwd ? cwd : "", str_starts(value, "./") ? value + 2 : value);
+            char *path =
+                xasprintf("%s/%s", cwd ? cwd : "", str_starts(value, "./") ? value + 2 : value);
             free(*(char **) field);
             *(char **) field = path;
             break;
@@ -197,7 +205,8 @@ static int read_key(struct settings *s, const char *key, json_t *value, struct e
     }
     int i = find_setting(key, strlen(key));
     if (i <= 0)
-        return error_set(err, -EINVAL, "unknown setting '%s'; `berth server --help` lists them", key);
+        return error_set(err, -EINVAL, "unknown setting '%s'; `berth server --help` lists them",
+                         key);
 
     _cleanup_text_ struct text text = { 0 };
     int r = file_value(key, value, &text, err);
@@ -298,10 +307,13 @@ static void derive(struct settings *s)
         s->store = xasprintf("sqlite:%s/berth.db", s->state);
 }
 
-/* Later sources win, but the file's path itself may come from them: so flags and environment are
- * read twice around the file. */
-static int load_all(int argc, char **argv, const char *(*read_env)(const char *),
-                    struct settings *s, bool *ret_print, bool *ret_help, struct error *err)
+/* What the flags ask for instead of running. */
+struct asked {
+    bool print;
+    bool help;
+};
+
+static int set_defaults(struct settings *s, struct error *err)
 {
     for (size_t i = 0; i < N_SETTINGS; i++) {
         s->origin[i] = "default";
@@ -309,6 +321,14 @@ static int load_all(int argc, char **argv, const char *(*read_env)(const char *)
         if (r < 0)
             return r;
     }
+    return 0;
+}
+
+/* Later sources win, but the file's path itself may come from them: so flags and environment are
+ * read twice around the file. S holds the defaults. */
+static int load_all(struct settings *s, int argc, char **argv,
+                    const char *(*read_env)(const char *), struct asked *ret, struct error *err)
+{
     int r = 0;
     for (int pass = 0; pass < 2 && r >= 0; pass++) {
         if (pass == 1)
@@ -316,7 +336,7 @@ static int load_all(int argc, char **argv, const char *(*read_env)(const char *)
         if (r >= 0)
             r = read_environment(s, read_env, err);
         if (r >= 0)
-            r = read_flags(s, argc, argv, ret_print, ret_help, err);
+            r = read_flags(s, argc, argv, &ret->print, &ret->help, err);
     }
     return r;
 }
@@ -324,21 +344,22 @@ static int load_all(int argc, char **argv, const char *(*read_env)(const char *)
 int settings_load(int argc, char **argv, const char *(*read_env)(const char *name),
                   struct settings *ret, struct error *err)
 {
-    bool print = false;
-    bool help = false;
+    struct asked asked = { 0 };
 
-    *ret = (struct settings) { .origin = xnew_n(const char *, N_SETTINGS) };
-    int r = load_all(argc, argv, read_env, ret, &print, &help, err);
-    if (r < 0 && !help) {
+    *ret = (struct settings){ .origin = xnew_n(const char *, N_SETTINGS) };
+    int r = set_defaults(ret, err);
+    if (r >= 0)
+        r = load_all(ret, argc, argv, read_env, &asked, err);
+    if (r < 0 && !asked.help) {
         settings_done(ret);
         return r;
     }
     derive(ret);
-    if (!print && !help)
+    if (!asked.print && !asked.help)
         return 0;
 
     _cleanup_text_ struct text out = { 0 };
-    if (help)
+    if (asked.help)
         settings_help(&out);
     else
         settings_print(ret, &out);
@@ -411,12 +432,14 @@ void settings_print(const struct settings *s, struct text *out)
 
 void settings_help(struct text *out)
 {
-    text_add(out, "Usage: berth server [--FLAG VALUE]...\n\n"
-                  "Runs the control plane: API, scheduler, store and the local engine. Needs root to\n"
-                  "start; becomes an unprivileged user at once. Flags win over BERTH_* variables, those\n"
-                  "over the settings file, that over defaults.\n\n"
-                  "  --help            this text\n"
-                  "  --print-config    the settings and where each came from\n");
+    text_add(
+        out,
+        "Usage: berth server [--FLAG VALUE]...\n\n"
+        "Runs the control plane: API, scheduler, store and the local engine. Needs root to\n"
+        "start; becomes an unprivileged user at once. Flags win over BERTH_* variables, those\n"
+        "over the settings file, that over defaults.\n\n"
+        "  --help            this text\n"
+        "  --print-config    the settings and where each came from\n");
     for (size_t i = 0; i < N_SETTINGS; i++) {
         char flag[64];
         size_t k = 0;

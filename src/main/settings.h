@@ -15,23 +15,23 @@
 #include <stdint.h>
 
 struct settings {
-    char *config;    /* the file that was read */
-    char *state;     /* absolute */
-    char *runtime;   /* absolute */
-    char *socket;    /* API's unix socket */
-    char *store;     /* store URL; NULL: sqlite in the state directory */
-    char *user;      /* whom the server becomes */
+    char *config;  /* the file that was read */
+    char *state;   /* absolute */
+    char *runtime; /* absolute */
+    char *socket;  /* API's unix socket */
+    char *store;   /* store URL; NULL: sqlite in the state directory */
+    char *user;    /* whom the server becomes */
     char *log_level;
-    char **listen;   /* API's TCP addresses, HOST:PORT; NULL-terminated like every list here */
-    char **hosts;    /* Host names that are answered besides the listen addresses and localhost */
-    char **blocked;  /* CIDR ranges that jobs may not reach */
-    char **dns;      /* resolvers for containers; empty: the host's */
-    char *network;   /* default policy: egress or none */
-    char *pool;      /* CIDR from which projects get their addresses */
+    char **listen;  /* API's TCP addresses, HOST:PORT; NULL-terminated like every list here */
+    char **hosts;   /* Host names that are answered besides the listen addresses and localhost */
+    char **blocked; /* CIDR ranges that jobs may not reach */
+    char **dns;     /* resolvers for containers; empty: the host's */
+    char *network;  /* default policy: egress or none */
+    char *pool;     /* CIDR from which projects get their addresses */
     char *publish_address;
     bool network_choice;
     bool insecure;
-    bool image_opt;  /* image `host` shows /opt too */
+    bool image_opt; /* image `host` shows /opt too */
     int64_t uid_first;
     int64_t reserved_cores; /* per NUMA node; -1: by the machine's size */
     int64_t reserved_memory;

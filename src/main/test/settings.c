@@ -44,7 +44,9 @@ TEST(flag_over_environment_over_file_over_default)
     int fd = mkstemp(path);
     ok(fd >= 0);
     close(fd);
-    write_file(path, "state: /srv/from-file\nlog_limit: 1Gi\ngrace: 5s\nlisten: ['127.0.0.1:1', '[::1]:2']\n");
+    write_file(
+        path,
+        "state: /srv/from-file\nlog_limit: 1Gi\ngrace: 5s\nlisten: ['127.0.0.1:1', '[::1]:2']\n");
 
     char *argv[] = { (char[]){ "--config" }, path, (char[]){ "--state=/srv/from-flag" } };
     struct settings s;
