@@ -1,6 +1,6 @@
 /* queue.h - the only thing threads share: queues of owned messages, woken by an eventfd
  *
- * Many producers, one consumer. A message is any struct whose first member is a struct message;
+ * Many producers, one consumer (or many that queue_take()). A message is any struct whose first member is a struct message;
  * pushing gives it away. The only lock in Berth is inside this file.
  */
 #ifndef OS_QUEUE_H
@@ -27,7 +27,10 @@ void queue_push(struct queue *queue, struct message *message);
 struct message *queue_drain(struct queue *queue);
 /* The same, waiting until there is one; NULL after queue_close() once empty. */
 struct message *queue_wait(struct queue *queue);
-/* Wake the waiter for good: queue_wait() returns NULL when empty. */
+/* The first message alone, waiting until there is one; NULL after queue_close() once empty. Any number
+ * of threads may take from one queue. */
+struct message *queue_take(struct queue *queue);
+/* Wake the waiter for good: queue_wait() and queue_take() return NULL when empty. */
 void queue_close(struct queue *queue);
 size_t queue_len(const struct queue *queue);
 /* Readable when messages are there: for loop_watch(). */

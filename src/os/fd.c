@@ -1,0 +1,262 @@
+/* fd.c - whole reads and writes, atomic replacement, opening beneath a directory */
+#include "os/fd.h"
+
+#include "base/alloc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int safe_close(int fd)
+{
+    if (fd >= 0) {
+        int saved = errno;
+        /* Linux has released the descriptor even when close says EINTR. */
+        (void) close(fd);
+        errno = saved;
+    }
+    return -1;
+}
+
+static int read_all(int fd, size_t limit, struct text *ret)
+{
+    for (;;) {
+        size_t want = ret->len < 4096 ? 4096 : ret->len;
+        ssize_t n = read(fd, text_reserve(ret, want), want);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        ret->len += (size_t) n;
+        ret->data[ret->len] = '\0';
+        if (ret->len > limit)
+            return -EFBIG;
+        if (n == 0)
+            return 0;
+    }
+}
+
+int file_read(int dirfd, const char *path, size_t limit, struct text *ret, struct error *err)
+{
+    _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return error_set(err, -errno, "%s: %s", path, strerror(errno));
+
+    int r = read_all(fd, limit, ret);
+    if (r == -EFBIG)
+        return error_set(err, r, "%s is larger than %zu bytes", path, limit);
+    if (r < 0)
+        return error_set(err, r, "reading %s: %s", path, strerror(-r));
+    return 0;
+}
+
+int write_full(int fd, const void *bytes, size_t n)
+{
+    const char *p = bytes;
+
+    while (n) {
+        ssize_t k = write(fd, p, n);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return -errno;
+        p += k;
+        n -= (size_t) k;
+    }
+    return 0;
+}
+
+int read_full(int fd, void *bytes, size_t n)
+{
+    char *p = bytes;
+
+    while (n) {
+        ssize_t k = read(fd, p, n);
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return -errno;
+        if (k == 0)
+            return -EPIPE;
+        p += k;
+        n -= (size_t) k;
+    }
+    return 0;
+}
+
+static int sync_parent(int dirfd, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *parent =
+        slash ? xstrndup(path, (size_t) (slash - path) + 1) : xstrdup(".");
+    _cleanup_close_ int fd = openat(dirfd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int fill_temporary(int fd, mode_t mode, const void *bytes, size_t len, bool sync)
+{
+    int r = write_full(fd, bytes, len);
+    if (r < 0)
+        return r;
+    /* fchmod: the umask does not matter. */
+    if (fchmod(fd, mode) < 0 || (sync && fsync(fd) < 0))
+        return -errno;
+    return 0;
+}
+
+int file_replace(int dirfd, const char *path, mode_t mode, const void *bytes, size_t len, bool sync,
+                 struct error *err)
+{
+    static unsigned serial;
+    _cleanup_free_ char *tmp = xasprintf("%s.%d.%u.tmp", path, (int) getpid(),
+                                         __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED));
+    int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(err, -errno, "%s: %s", tmp, strerror(errno));
+
+    int r = fill_temporary(fd, mode, bytes, len, sync);
+    safe_close(fd);
+    if (r >= 0 && renameat(dirfd, tmp, dirfd, path) < 0)
+        r = -errno;
+    if (r < 0) {
+        (void) unlinkat(dirfd, tmp, 0);
+        return error_set(err, r, "writing %s: %s", path, strerror(-r));
+    }
+    r = sync ? sync_parent(dirfd, path) : 0;
+    if (r < 0)
+        return error_set(err, r, "writing the directory of %s: %s", path, strerror(-r));
+    return 0;
+}
+
+static int open_how(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+    struct open_how how = {
+        .flags = (uint64_t) (unsigned) (flags | O_CLOEXEC),
+        .mode = flags & O_CREAT ? mode : 0,
+        .resolve = resolve,
+    };
+    for (;;) {
+        long fd = syscall(SYS_openat2, dirfd, path, &how, sizeof how);
+        if (fd >= 0)
+            return (int) fd;
+        /* EAGAIN: a rename raced with the resolution (openat2(2)). */
+        if (errno != EINTR && errno != EAGAIN)
+            return -errno;
+    }
+}
+
+int open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+{
+    return open_how(dirfd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
+int open_beneath_nosymlink(int dirfd, const char *path, int flags, mode_t mode)
+{
+    return open_how(dirfd, path, flags, mode,
+                    RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+}
+
+static int mkdir_one(int dirfd, const char *path, mode_t mode)
+{
+    if (mkdirat(dirfd, path, 0700) == 0)
+        return fchmodat(dirfd, path, mode, 0) < 0 ? -errno : 0;
+    if (errno != EEXIST)
+        return -errno;
+    struct stat st;
+    if (fstatat(dirfd, path, &st, 0) < 0)
+        return -errno;
+    return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int mkdir_all(int dirfd, const char *path, mode_t mode, struct error *err)
+{
+    _cleanup_free_ char *part = xstrdup(path);
+    int r = 0;
+
+    for (char *p = part + 1; r >= 0; p++) {
+        if (*p && *p != '/')
+            continue;
+        char end = *p;
+        *p = '\0';
+        r = mkdir_one(dirfd, part, mode);
+        if (r < 0)
+            return error_set(err, r, "making directory %s: %s", part, strerror(-r));
+        if (!end)
+            break;
+        *p = end;
+    }
+    return 0;
+}
+
+static int remove_entry(int dirfd, const char *name, dev_t device);
+
+/* Empties and closes FD. */
+static int remove_contents(int fd, dev_t device)
+{
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        int r = -errno;
+        safe_close(fd);
+        return r;
+    }
+    int r = 0;
+    errno = 0;
+    for (struct dirent *e; r >= 0 && (e = readdir(dir)); errno = 0)
+        if (!str_equal(e->d_name, ".") && !str_equal(e->d_name, ".."))
+            r = remove_entry(dirfd(dir), e->d_name, device);
+    if (r >= 0 && errno)
+        r = -errno;
+    closedir(dir);
+    return r;
+}
+
+static int remove_entry(int parent, const char *name, dev_t device)
+{
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    if (errno != EISDIR && errno != EPERM)
+        return -errno;
+
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    struct stat st;
+    if (fstat(fd, &st) < 0 || st.st_dev != device) {
+        safe_close(fd);
+        return -EXDEV;
+    }
+    int r = remove_contents(fd, device);
+    if (r < 0)
+        return r;
+    return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int remove_tree(int dirfd, const char *path, struct error *err)
+{
+    struct stat st;
+    if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno == ENOENT ? 0 : error_set(err, -errno, "%s: %s", path, strerror(errno));
+
+    int r = remove_entry(dirfd, path, st.st_dev);
+    if (r < 0)
+        return error_set(err, r, "removing %s: %s", path, strerror(-r));
+    return 0;
+}
+
+int set_nonblock(int fd, bool on)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -errno;
+    return fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int set_cloexec(int fd, bool on)
+{
+    return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? -errno : 0;
+}

@@ -1,0 +1,132 @@
+#include "os/fd.h"
+#include "os/process.h"
+#include "tests/tap.h"
+
+#include "base/alloc.h"
+#include "os/clock.h"
+#include "os/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char dir[64];
+
+static int make_dir(void)
+{
+    strcpy(dir, "/tmp/berth-files-XXXXXX");
+    return mkdtemp(dir) ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+}
+
+TEST(a_replaced_file_is_read_whole_with_its_mode)
+{
+    _cleanup_close_ int fd = make_dir();
+    struct error err = { 0 };
+    ok(mkdir_all(fd, "a/b/c", 0711, &err) == 0);
+    ok(mkdir_all(fd, "a/b/c", 0711, &err) == 0);
+    ok(file_replace(fd, "a/b/c/f", 0640, "hello", 5, true, &err) == 0);
+    ok(file_replace(fd, "a/b/c/f", 0644, "hello!", 6, false, &err) == 0);
+    _cleanup_text_ struct text text = { 0 };
+    ok(file_read(fd, "a/b/c/f", 6, &text, &err) == 0);
+    is_str(text_str(&text), "hello!");
+    struct stat st;
+    ok(fstatat(fd, "a/b/c/f", &st, 0) == 0 && (st.st_mode & 07777) == 0644);
+    ok(fstatat(fd, "a/b", &st, 0) == 0 && (st.st_mode & 07777) == 0711);
+
+    _cleanup_text_ struct text small = { 0 };
+    ok(file_read(fd, "a/b/c/f", 5, &small, &err) == -EFBIG);
+    ok(strstr(err.text, "larger than 5 bytes"));
+    ok(file_read(fd, "none", 5, &small, &err) == -ENOENT);
+    ok(remove_tree(fd, "a", &err) == 0);
+    ok(remove_tree(fd, "a", &err) == 0);
+    rmdir(dir);
+}
+
+TEST(nothing_outside_is_opened_or_removed)
+{
+    _cleanup_close_ int fd = make_dir();
+    struct error err = { 0 };
+    ok(mkdir_all(fd, "in", 0755, &err) == 0);
+    ok(file_replace(fd, "keep", 0644, "x", 1, false, &err) == 0);
+    ok(symlinkat("../keep", fd, "in/link") == 0);
+    _cleanup_close_ int in = openat(fd, "in", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ok(open_beneath(in, "link", O_RDONLY, 0) == -EXDEV);
+    ok(open_beneath(in, "../keep", O_RDONLY, 0) == -EXDEV);
+    ok(open_beneath_nosymlink(fd, "in/link", O_RDONLY, 0) == -ELOOP);
+    ok(remove_tree(fd, "in", &err) == 0);
+    ok(faccessat(fd, "keep", F_OK, 0) == 0);
+    ok(remove_tree(fd, "keep", &err) == 0);
+    rmdir(dir);
+}
+
+TEST(programs_run_with_their_output_and_exit_code)
+{
+    struct error err = { 0 };
+    _cleanup_text_ struct text out = { 0 }, errors = { 0 };
+    const char *argv[] = { "sh", "-c", "echo out; echo err >&2; exit 3", NULL };
+    ok(process_run(argv, 100, 5000, &out, &errors, &err) == 3);
+    is_str(text_str(&out), "out\n");
+    is_str(text_str(&errors), "err\n");
+
+    const char *none[] = { "/nonexistent/program", NULL };
+    ok(process_run(none, 100, 5000, &out, &errors, &err) == -ENOENT);
+    ok(strstr(err.text, "/nonexistent/program"));
+
+    const char *slow[] = { "sleep", "60", NULL };
+    ok(process_run(slow, 100, 50, NULL, NULL, &err) == -ETIMEDOUT);
+
+    const char *loud[] = { "sh", "-c", "yes | head -c 1000000", NULL };
+    text_clear(&out);
+    ok(process_run(loud, 1000, 5000, &out, NULL, &err) == 0);
+    ok(out.len == 1000);
+}
+
+TEST(only_named_descriptors_are_inherited)
+{
+    struct error err = { 0 };
+    _cleanup_close_ int kept = open("/dev/null", O_RDONLY);
+    _cleanup_close_ int lost = open("/dev/null", O_RDONLY);
+    _cleanup_free_ char *script =
+        xasprintf("test -e /proc/self/fd/%d && ! test -e /proc/self/fd/%d", kept, lost);
+    const char *argv[] = { "sh", "-c", script, NULL };
+    struct process p = { 0 };
+    struct process_options o = { .argv = argv,
+                                 .stdin_fd = -1,
+                                 .stdout_fd = -1,
+                                 .stderr_fd = -1,
+                                 .keep_fds = &kept,
+                                 .n_keep_fds = 1 };
+    ok(process_start(&o, &p, &err) == 0);
+    ok(process_wait(&p) == 0);
+}
+
+TEST(sha256_of_the_standards_example)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    struct sha256 sum = sha256_of("abc", 3);
+    is_str(sha256_format(&sum, hex),
+           "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    _cleanup_(hasher_freep) struct hasher *h = hasher_new();
+    for (int i = 0; i < 2; i++) {
+        hasher_add(h, "a", 1);
+        hasher_add(h, "bc", 2);
+        struct sha256 again = hasher_end(h);
+        ok(sha256_equal(&sum, &again));
+    }
+}
+
+TEST(the_clock_never_runs_backwards)
+{
+    int64_t last = 0;
+    bool backwards = false;
+    for (int i = 0; i < 1000; i++) {
+        int64_t now = clock_now_us();
+        backwards |= now < last;
+        last = now;
+    }
+    ok(!backwards);
+    ok(clock_boot_id()[0]);
+}
+
+TAP_MAIN
