@@ -31,7 +31,7 @@ void vec_grow(void **items, size_t *cap, size_t len, size_t item_size);
     } while (0)
 
 #define vec_foreach(v, it)                                                                         \
-    for (typeof((v)->items) it = (v)->items; it < (v)->items + (v)->len; it++)
+    for (typeof(*(v)->items) *it = (v)->items; it < (v)->items + (v)->len; it++)
 
 /* Remove item I, keeping the order. */
 #define vec_remove(v, i)                                                                           \
