@@ -1,0 +1,146 @@
+/* flavor.c - sellable shapes, and the ones a machine gets when the operator names none */
+#include "fleet/fleet.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+enum { PIDS_DEFAULT = 4096, CORES_MAX = CPU_SET_MAX };
+
+#define MIB (INT64_C(1) << 20)
+
+void flavor_free(struct flavor *flavor)
+{
+    if (!flavor)
+        return;
+    free(flavor->name);
+    free(flavor->gpu_model);
+    free(flavor);
+}
+
+json_t *flavor_to_json(const struct flavor *flavor)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "name", flavor->name);
+    json_put_int(json, "cores", flavor->cores);
+    json_put_int(json, "memory", flavor->memory_bytes);
+    json_put_int(json, "disk", flavor->disk_bytes);
+    json_put_int(json, "gpus", flavor->gpus);
+    json_put_str(json, "gpu_model", flavor->gpu_model);
+    json_put_int(json, "pids", flavor->pids);
+    json_put(json, "shared", json_boolean(flavor->shared));
+    return json;
+}
+
+int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
+{
+    const char *name = json_get_str(json, "name", "");
+    int64_t cores = json_get_int(json, "cores", 1);
+    int64_t memory = json_get_int(json, "memory", 0);
+    int64_t disk = json_get_int(json, "disk", 0);
+    int64_t gpus = json_get_int(json, "gpus", 0);
+    int64_t pids = json_get_int(json, "pids", PIDS_DEFAULT);
+
+    int r = name_check("name", name, err);
+    if (r < 0)
+        return r;
+    if (cores < 1 || cores > CORES_MAX)
+        return error_set(err, -EINVAL, "flavor %s: cores is %" PRId64 "; it must be 1 to %d", name,
+                         cores, CORES_MAX);
+    if (memory < MIB)
+        return error_set(err, -EINVAL,
+                         "flavor %s: memory is %" PRId64 " bytes; it must be 1 MiB or more", name,
+                         memory);
+    if (disk < 0)
+        return error_set(err, -EINVAL, "flavor %s: disk is %" PRId64 "; it must be 0 bytes or more",
+                         name, disk);
+    if (gpus < 0 || gpus > CORES_MAX)
+        return error_set(err, -EINVAL, "flavor %s: gpus is %" PRId64 "; it must be 0 to %d", name,
+                         gpus, CORES_MAX);
+    if (pids < 1 || pids > 4194304)
+        return error_set(err, -EINVAL, "flavor %s: pids is %" PRId64 "; it must be 1 to 4194304",
+                         name, pids);
+
+    struct flavor *flavor = xnew(struct flavor);
+    flavor->name = xstrdup(name);
+    flavor->cores = (unsigned) cores;
+    flavor->memory_bytes = memory;
+    flavor->disk_bytes = disk;
+    flavor->gpus = (unsigned) gpus;
+    flavor->gpu_model = xstrdup(json_get_str(json, "gpu_model", NULL));
+    flavor->pids = (unsigned) pids;
+    flavor->shared = json_get_bool(json, "shared", false);
+    *ret = flavor;
+    return 0;
+}
+
+struct capacity {
+    unsigned cores;
+    int64_t memory_bytes;
+    int64_t disk_bytes;
+};
+
+/* What tasks may get of NODE. */
+static struct capacity usable(const struct node *node)
+{
+    unsigned reserved = 0;
+
+    vec_foreach(&node->numas, numa) {
+        unsigned here = 0;
+        vec_foreach(&node->cores, core)
+            here += core->numa == numa->id;
+        reserved += here < node->reserved_cores ? here : node->reserved_cores;
+    }
+    struct capacity c = {
+        .cores = (unsigned) node->cores.len > reserved ? (unsigned) node->cores.len - reserved : 0,
+        .memory_bytes = node->memory_bytes - node->reserved_memory_bytes,
+        .disk_bytes = node->disk_bytes - node->reserved_disk_bytes,
+    };
+    if (c.memory_bytes < 0)
+        c.memory_bytes = 0;
+    if (c.disk_bytes < 0)
+        c.disk_bytes = 0;
+    return c;
+}
+
+/* SHARE of WHOLE in ALL parts, down to whole MiB so that the shares of all cores fit together. */
+static int64_t share_of(int64_t whole, unsigned share, unsigned all)
+{
+    return whole / MIB * share / all * MIB;
+}
+
+static struct flavor *make(char *name, const struct capacity *c, unsigned cores)
+{
+    struct flavor *flavor = xnew(struct flavor);
+
+    flavor->name = name;
+    flavor->cores = cores;
+    flavor->memory_bytes = share_of(c->memory_bytes, cores, c->cores);
+    flavor->disk_bytes = share_of(c->disk_bytes, cores, c->cores);
+    flavor->pids = PIDS_DEFAULT;
+    return flavor;
+}
+
+size_t flavor_defaults(const struct node *node, struct flavor *ret[], size_t max)
+{
+    struct capacity c = usable(node);
+    size_t n = 0;
+
+    if (c.cores == 0)
+        return 0;
+    for (unsigned cores = 1; cores <= c.cores && n + 1 < max; cores *= 2)
+        ret[n++] = make(xasprintf("cpu.%u", cores), &c, cores);
+    /* The whole machine, where that is no power of two. */
+    if ((c.cores & (c.cores - 1)) != 0 && n + 1 < max)
+        ret[n++] = make(xasprintf("cpu.%u", c.cores), &c, c.cores);
+    if (n < max) {
+        /* A quarter of a core's memory: the pool takes several of them a core. */
+        ret[n] = make(xstrdup("cpu.shared"), &c, 1);
+        ret[n]->memory_bytes = share_of(ret[n]->memory_bytes, 1, 4);
+        ret[n]->disk_bytes = share_of(ret[n]->disk_bytes, 1, 4);
+        ret[n++]->shared = true;
+    }
+    return n;
+}

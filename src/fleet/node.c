@@ -1,0 +1,233 @@
+/* node.c - a machine as discovered, and its JSON form */
+#include "fleet/fleet.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+void node_free(struct node *node)
+{
+    if (!node)
+        return;
+    free(node->name);
+    free(node->kernel);
+    free(node->boot_id);
+    free(node->driver);
+    free(node->cpu_model);
+    vec_foreach(&node->gpus, gpu) {
+        free(gpu->uuid);
+        free(gpu->vendor);
+        free(gpu->model);
+        free(gpu->pci);
+    }
+    vec_done(&node->cores);
+    vec_done(&node->numas);
+    vec_done(&node->gpus);
+    free(node);
+}
+
+static json_t *cores_to_json(const struct node *node)
+{
+    json_t *array = json_array();
+
+    vec_foreach(&node->cores, core) {
+        json_t *json = json_object();
+        _cleanup_free_ char *cpus = cpu_set_format(&core->cpus);
+        json_put_int(json, "id", core->id);
+        json_put_int(json, "socket", core->socket);
+        json_put_int(json, "numa", core->numa);
+        json_put_str(json, "cpus", cpus);
+        (void) json_array_append_new(array, json);
+    }
+    return array;
+}
+
+static json_t *numas_to_json(const struct node *node)
+{
+    json_t *array = json_array();
+
+    vec_foreach(&node->numas, numa) {
+        json_t *json = json_object();
+        json_put_int(json, "id", numa->id);
+        json_put_int(json, "memory", numa->memory_bytes);
+        (void) json_array_append_new(array, json);
+    }
+    return array;
+}
+
+static json_t *gpus_to_json(const struct node *node)
+{
+    json_t *array = json_array();
+
+    vec_foreach(&node->gpus, gpu) {
+        json_t *json = json_object();
+        json_put_str(json, "uuid", gpu->uuid);
+        json_put_str(json, "vendor", gpu->vendor);
+        json_put_str(json, "model", gpu->model);
+        json_put_str(json, "pci", gpu->pci);
+        json_put_int(json, "index", gpu->index);
+        json_put_int(json, "numa", gpu->numa);
+        json_put_int(json, "memory", gpu->memory_bytes);
+        (void) json_array_append_new(array, json);
+    }
+    return array;
+}
+
+json_t *node_to_json(const struct node *node)
+{
+    json_t *json = json_object();
+    char id[ID_TEXT_LEN + 1];
+
+    json_put_str(json, "id", id_format(&node->id, id));
+    json_put_str(json, "name", node->name);
+    json_put_str(json, "kernel", node->kernel);
+    json_put_str(json, "boot_id", node->boot_id);
+    json_put_str(json, "driver", node->driver);
+    json_put_str(json, "cpu_model", node->cpu_model);
+    json_put_int(json, "memory", node->memory_bytes);
+    json_put_int(json, "disk", node->disk_bytes);
+    json_put_int(json, "reserved_cores", node->reserved_cores);
+    json_put_int(json, "reserved_memory", node->reserved_memory_bytes);
+    json_put_int(json, "reserved_disk", node->reserved_disk_bytes);
+    json_put(json, "cordoned", json_boolean(node->cordoned));
+    json_put(json, "cores", cores_to_json(node));
+    json_put(json, "numas", numas_to_json(node));
+    json_put(json, "gpus", gpus_to_json(node));
+    return json;
+}
+
+static int read_unsigned(const json_t *json, const char *key, unsigned max, unsigned *ret,
+                         struct error *err)
+{
+    int64_t value = json_get_int(json, key, 0);
+
+    if (value < 0 || value > max)
+        return error_set(err, -EINVAL, "%s is %" PRId64 "; it must be 0 to %u", key, value, max);
+    *ret = (unsigned) value;
+    return 0;
+}
+
+static int read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err)
+{
+    int64_t value = json_get_int(json, key, 0);
+
+    if (value < 0)
+        return error_set(err, -EINVAL, "%s is %" PRId64 "; it must be 0 bytes or more", key, value);
+    *ret = value;
+    return 0;
+}
+
+static int read_core(struct node *node, const json_t *json, struct error *err)
+{
+    struct core core = { 0 };
+
+    int r = read_unsigned(json, "id", CPU_SET_MAX - 1, &core.id, err);
+    if (r >= 0)
+        r = read_unsigned(json, "socket", CPU_SET_MAX - 1, &core.socket, err);
+    if (r >= 0)
+        r = read_unsigned(json, "numa", CPU_SET_MAX - 1, &core.numa, err);
+    if (r < 0)
+        return r;
+
+    const char *cpus = json_get_str(json, "cpus", "");
+    r = cpu_set_parse(cpus, &core.cpus);
+    if (r < 0 || cpu_set_count(&core.cpus) == 0)
+        return error_set(err, -EINVAL, "cpus '%s' is not a list such as 0-3,8", cpus);
+    if (core.id != node->cores.len)
+        return error_set(err, -EINVAL, "core %u is at position %zu", core.id, node->cores.len);
+    vec_push(&node->cores, core);
+    return 0;
+}
+
+static int read_numa(struct node *node, const json_t *json, struct error *err)
+{
+    struct numa_node numa = { 0 };
+
+    int r = read_unsigned(json, "id", CPU_SET_MAX - 1, &numa.id, err);
+    if (r >= 0)
+        r = read_bytes(json, "memory", &numa.memory_bytes, err);
+    if (r >= 0)
+        vec_push(&node->numas, numa);
+    return r;
+}
+
+static int read_gpu(struct node *node, const json_t *json, struct error *err)
+{
+    struct gpu gpu = { .numa = (int) json_get_int(json, "numa", -1) };
+
+    if (!json_get_str(json, "uuid", NULL))
+        return error_set(err, -EINVAL, "uuid is missing");
+    int r = read_unsigned(json, "index", CPU_SET_MAX - 1, &gpu.index, err);
+    if (r >= 0)
+        r = read_bytes(json, "memory", &gpu.memory_bytes, err);
+    if (r < 0)
+        return r;
+
+    gpu.uuid = xstrdup(json_get_str(json, "uuid", NULL));
+    gpu.vendor = xstrdup(json_get_str(json, "vendor", NULL));
+    gpu.model = xstrdup(json_get_str(json, "model", NULL));
+    gpu.pci = xstrdup(json_get_str(json, "pci", NULL));
+    vec_push(&node->gpus, gpu);
+    return 0;
+}
+
+static int read_items(struct node *node, const json_t *json, const char *key,
+                      int (*read)(struct node *, const json_t *, struct error *), struct error *err)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach(json_object_get(json, key), i, item) {
+        int r = i < CPU_SET_MAX ? read(node, item, err)
+                                : error_set(err, -E2BIG, "more than %d items", CPU_SET_MAX);
+        if (r < 0)
+            return error_context(err, r, "%s[%zu]", key, i);
+    }
+    return 0;
+}
+
+static int read_capacity(struct node *node, const json_t *json, struct error *err)
+{
+    int r = read_bytes(json, "memory", &node->memory_bytes, err);
+    if (r >= 0)
+        r = read_bytes(json, "disk", &node->disk_bytes, err);
+    if (r >= 0)
+        r = read_unsigned(json, "reserved_cores", CPU_SET_MAX, &node->reserved_cores, err);
+    if (r >= 0)
+        r = read_bytes(json, "reserved_memory", &node->reserved_memory_bytes, err);
+    if (r >= 0)
+        r = read_bytes(json, "reserved_disk", &node->reserved_disk_bytes, err);
+    return r;
+}
+
+int node_from_json(const json_t *json, struct node **ret, struct error *err)
+{
+    _cleanup_(node_freep) struct node *node = xnew(struct node);
+    const char *id = json_get_str(json, "id", NULL);
+
+    if (id && id_parse(id, &node->id) < 0)
+        return error_set(err, -EINVAL, "id '%s' is not a UUID", id);
+    int r = name_check("name", json_get_str(json, "name", ""), err);
+    if (r < 0)
+        return r;
+
+    node->name = xstrdup(json_get_str(json, "name", NULL));
+    node->kernel = xstrdup(json_get_str(json, "kernel", NULL));
+    node->boot_id = xstrdup(json_get_str(json, "boot_id", NULL));
+    node->driver = xstrdup(json_get_str(json, "driver", NULL));
+    node->cpu_model = xstrdup(json_get_str(json, "cpu_model", NULL));
+    node->cordoned = json_get_bool(json, "cordoned", false);
+    r = read_capacity(node, json, err);
+    if (r >= 0)
+        r = read_items(node, json, "cores", read_core, err);
+    if (r >= 0)
+        r = read_items(node, json, "numas", read_numa, err);
+    if (r >= 0)
+        r = read_items(node, json, "gpus", read_gpu, err);
+    if (r < 0)
+        return error_context(err, r, "node %s", node->name);
+
+    *ret = take_ptr(node);
+    return 0;
+}
