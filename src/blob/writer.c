@@ -1,0 +1,206 @@
+/* writer.c - bytes become a blob: hashed while they are written, named when they are complete */
+#include "blob/internal.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+/* Runs of zeros of this length become holes, so that a sparse file stays one. */
+#define HOLE_BYTES 4096
+
+struct blob_writer {
+    struct blob_store *bs;
+    struct hasher *hasher;
+    char tmp[TMP_NAME_LEN];
+    int fd;
+    int64_t size;
+    bool hole_at_end;
+};
+
+int tmp_open(struct blob_store *bs, char name[static TMP_NAME_LEN], int *ret_fd, struct error *err)
+{
+    tmp_name(name);
+    _cleanup_close_ int fd = openat(bs->tmp, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_set(err, -errno, "making a temporary file in the blob store: %s",
+                         strerror(errno));
+    (void) flock(fd, LOCK_SH | LOCK_NB); /* a file system without locks has the age as protection */
+    int r = store_own(bs, fd);
+    if (r < 0) {
+        (void) unlinkat(bs->tmp, name, 0);
+        return error_set(err, r, "giving a blob to its owner: %s", strerror(-r));
+    }
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
+static int make_shard(struct blob_store *bs, const char *name)
+{
+    char shard[3] = { name[0], name[1], '\0' };
+
+    if (mkdirat(bs->blobs, shard, 0711) < 0)
+        return errno == EEXIST ? 0 : -errno;
+    _cleanup_close_ int fd = openat(bs->blobs, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = store_own(bs, fd);
+    if (r < 0)
+        return r;
+    return fsync(bs->blobs) < 0 ? -errno : 0;
+}
+
+static int sync_shard(struct blob_store *bs, const char *name)
+{
+    char shard[3] = { name[0], name[1], '\0' };
+    _cleanup_close_ int fd = openat(bs->blobs, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Never over a whole blob: link(2) of the file that is replaced fails in another process. A torn one
+ * is replaced. */
+static int rename_new(struct blob_store *bs, const char *tmp, const char *name, int64_t size)
+{
+    if (renameat2(bs->tmp, tmp, bs->blobs, name, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno == EEXIST && blob_is_whole(bs, name, size))
+        return unlinkat(bs->tmp, tmp, 0) < 0 ? -errno : 0;
+    if (errno != EEXIST && errno != EINVAL && errno != ENOSYS)
+        return -errno;
+    return renameat(bs->tmp, tmp, bs->blobs, name) < 0 ? -errno : 0;
+}
+
+int tmp_commit(struct blob_store *bs, const char *tmp, const char *name, int64_t size,
+               struct error *err)
+{
+    int r = rename_new(bs, tmp, name, size);
+
+    if (r == -ENOENT && (r = make_shard(bs, name)) == 0)
+        r = rename_new(bs, tmp, name, size);
+    if (r < 0)
+        return error_set(err, r, "naming a blob: %s", strerror(-r));
+    return 0;
+}
+
+int blob_writer_new(struct blob_store *bs, struct blob_writer **ret, struct error *err)
+{
+    _cleanup_(blob_writer_freep) struct blob_writer *w = xnew(struct blob_writer);
+
+    w->bs = bs;
+    w->fd = -1;
+    int r = tmp_open(bs, w->tmp, &w->fd, err);
+    if (r < 0)
+        return r;
+    w->hasher = hasher_new();
+    *ret = take_ptr(w);
+    return 0;
+}
+
+static bool is_zero(const char *bytes, size_t n)
+{
+    return bytes[0] == '\0' && memcmp(bytes, bytes + 1, n - 1) == 0;
+}
+
+static int put(struct blob_writer *w, const char *bytes, size_t n)
+{
+    bool hole = n >= HOLE_BYTES && is_zero(bytes, n);
+    int r = 0;
+
+    if (hole)
+        r = lseek(w->fd, (off_t) n, SEEK_CUR) < 0 ? -errno : 0;
+    else
+        r = write_full(w->fd, bytes, n);
+    w->hole_at_end = hole;
+    return r;
+}
+
+/* Pieces end at multiples of HOLE_BYTES of the file; neighbours of one sort are written as one. */
+int blob_writer_add(struct blob_writer *w, const void *bytes, size_t n, struct error *err)
+{
+    const char *p = bytes, *end = p + n;
+
+    hasher_add(w->hasher, bytes, n);
+    while (p < end) {
+        size_t piece = HOLE_BYTES - (size_t) (w->size % HOLE_BYTES);
+        if (piece > (size_t) (end - p))
+            piece = (size_t) (end - p);
+        bool zero = is_zero(p, piece);
+        while (p + piece + HOLE_BYTES <= end && is_zero(p + piece, HOLE_BYTES) == zero)
+            piece += HOLE_BYTES;
+        int r = put(w, p, piece);
+        if (r < 0)
+            return error_set(err, r, "writing a blob: %s", strerror(-r));
+        p += piece;
+        w->size += (int64_t) piece;
+    }
+    return 0;
+}
+
+static int finish_file(struct blob_writer *w, bool sync)
+{
+    if (w->hole_at_end && ftruncate(w->fd, w->size) < 0)
+        return -errno;
+    if (fchmod(w->fd, 0444) < 0)
+        return -errno;
+    return sync && fsync(w->fd) < 0 ? -errno : 0;
+}
+
+/* The writer of a blob that is there already may not have synced it. */
+static int sync_existing(struct blob_store *bs, const char *name, bool sync)
+{
+    if (!sync)
+        return 0;
+    _cleanup_close_ int fd = openat(bs->blobs, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) < 0)
+        return -errno;
+    return sync_shard(bs, name);
+}
+
+int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool sync,
+                    struct sha256 *ret, int64_t *ret_size, struct error *err)
+{
+    char name[BLOB_NAME_LEN + 3];
+    struct sha256 sum = hasher_end(w->hasher);
+
+    if (expected && !sha256_equal(expected, &sum)) {
+        char want[SHA256_HEX_LEN + 1], got[SHA256_HEX_LEN + 1];
+        return error_set(err, -EBADMSG, "the bytes have SHA-256 %s, not %s",
+                         sha256_format(&sum, got), sha256_format(expected, want));
+    }
+    blob_name(&sum, false, name);
+    int r = blob_is_whole(w->bs, name, w->size) ? sync_existing(w->bs, name, sync) : -ENOENT;
+    if (r < 0) {
+        r = finish_file(w, sync);
+        if (r < 0)
+            return error_set(err, r, "completing a blob: %s", strerror(-r));
+        r = tmp_commit(w->bs, w->tmp, name, w->size, err);
+        if (r < 0)
+            return r;
+        w->tmp[0] = '\0';
+        r = sync ? sync_shard(w->bs, name) : 0;
+        if (r < 0)
+            return error_set(err, r, "syncing a blob: %s", strerror(-r));
+    }
+    if (ret)
+        *ret = sum;
+    if (ret_size)
+        *ret_size = w->size;
+    return 0;
+}
+
+void blob_writer_free(struct blob_writer *w)
+{
+    if (!w)
+        return;
+    if (w->fd >= 0 && w->tmp[0])
+        (void) unlinkat(w->bs->tmp, w->tmp, 0);
+    safe_close(w->fd);
+    hasher_free(w->hasher);
+    free(w);
+}
