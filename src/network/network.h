@@ -1,0 +1,107 @@
+/* network.h - the containers' networks on one machine
+ *
+ * A project with policy `egress` has a "router": a network namespace of its own that holds a
+ * bridge, the gateway's address, NAT and the rules. An attempt has a network namespace with one
+ * leg (eth0) in its project's bridge. The router's uplink is a veth pair into the machine's own
+ * namespace, where one nftables table (`inet berth`) lets it out and nothing in.
+ *
+ *     attempt              router of project 7          machine
+ *     eth0 ---- v2 br0 (gateway) NAT up ---- bth7  forward, NAT  ---- default route
+ *
+ * From a container are out of reach, by rule and without any address list to keep: every address
+ * of the machine and of the routers, other projects, 169.254.0.0/16, multicast, and the ranges
+ * that the operator names. Sources are checked per leg (interface, MAC and IP). There is no IPv6
+ * but ::1. Policy `none` is a namespace with loopback alone.
+ *
+ * Addresses: POOL's first sixteenth is the subnet inside every router (NAT makes it private to
+ * each), the rest is cut into pairs, one for each project's uplink, by the project's index: what
+ * the caller never gives twice cannot collide.
+ *
+ * All calls are synchronous, for a root process with a single thread (they switch the calling
+ * thread's namespace and back). State lies in the kernel and in RUNTIME/network/ (router
+ * namespaces as bind mounts), so that a process killed at any point leaves nothing that
+ * network_sweep() does not find. An attempt's namespace is held by descriptors and processes only
+ * and ends with the last of them.
+ */
+#ifndef NETWORK_NETWORK_H
+#define NETWORK_NETWORK_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct network;
+
+enum network_policy { NETWORK_NONE, NETWORK_EGRESS };
+
+/* "none", "egress"; -EINVAL otherwise. */
+int network_policy_parse(const char *name, enum network_policy *ret);
+
+/* Borrowed for the call of network_new(). Lists are NULL-terminated, NULL is the empty list. */
+struct network_settings {
+    const char *runtime;        /* RUNTIME directory, "/run/berth" */
+    const char *pool;           /* IPv4 CIDR, prefix of 8 to 22 bits: "10.113.0.0/16" */
+    const char *const *blocked; /* CIDRs that containers may not reach, besides the fixed ones */
+    const char *const *dns;     /* resolvers for containers; empty: the machine's own */
+};
+
+/* Check the settings and make RUNTIME/network. Touches no network. */
+int network_new(const struct network_settings *settings, struct network **ret, struct error *err);
+void network_free(struct network *network);
+DEFINE_CLEANUP(struct network *, network_free);
+
+/* Are the settings sound? For a process that only reads them. */
+int network_settings_check(const struct network_settings *settings, struct error *err);
+
+/* Make the router of PROJECT (its uid range's index) if it is not there, and load the rules of
+ * the present settings once per `struct network`. network_attempt_create() calls it. */
+int network_project_ensure(struct network *network, unsigned project, struct error *err);
+/* Take the router away, with every leg in it. Absent is success. */
+int network_project_delete(struct network *network, unsigned project, struct error *err);
+
+/* What the attempt's spec, evidence and /etc need to know. */
+struct network_facts {
+    unsigned slot;    /* 0: none (policy none) */
+    char address[16]; /* "10.113.0.2"; "" with policy none, like the gateway */
+    char gateway[16];
+    char host_address[16]; /* as which the project's traffic appears on the machine */
+    bool has_route;        /* the machine has a default route: there is a way out */
+};
+
+/* A namespace with the network of POLICY, as a close-on-exec descriptor owned by the caller. -ENOSPC
+ * when the project's subnet is full. */
+int network_attempt_create(struct network *network, enum network_policy policy, unsigned project,
+                           int *ret_netns_fd, struct network_facts *ret, struct error *err);
+/* Free the slot at once instead of with the namespace's last process. Absent, slot 0 and an
+ * absent router are success. */
+int network_attempt_delete(struct network *network, unsigned project, unsigned slot,
+                           struct error *err);
+
+/* Remove every router whose project is not in LIVE; with none left also the table `inet berth`
+ * and what was changed on the machine (forwarding). Idempotent. */
+int network_sweep(struct network *network, const unsigned *live, size_t n_live, struct error *err);
+
+/* /etc/resolv.conf for containers: the operator's resolvers or the machine's that are not on
+ * loopback (/etc/resolv.conf, else systemd-resolved's own file). Empty of servers when there are
+ * none. Owned by the caller. */
+char *network_resolv_conf(const struct network *network, enum network_policy policy);
+
+/* Open the caller's own network namespace, to come back to: for network_port_connect(). */
+int network_own(void);
+/* A non-blocking, close-on-exec socket made inside NETNS_FD and connected (or connecting: wait
+ * for EPOLLOUT, then look at SO_ERROR) to 127.0.0.1:PORT there, or to [::1]:PORT where that is
+ * refused. The namespace does not need a route or a leg. Needs CAP_SYS_ADMIN; the calling thread
+ * is back in OWN_FD afterwards. Negative errno (-ECONNREFUSED: nothing listens yet). */
+int network_port_connect(int own_fd, int netns_fd, uint16_t port);
+
+/* How many connects failed for want of a route: OutNoRoutes of /proc/PID/net/snmp, as text in
+ * SNMP (pure). Above 0 after a failed job with policy none: say so. -EINVAL if it is not there. */
+int network_parse_no_routes(const char *snmp, size_t len, uint64_t *ret);
+/* The same, read for process PID (a container's first). */
+int network_no_routes(int pid, uint64_t *ret);
+
+#endif
