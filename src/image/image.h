@@ -51,7 +51,7 @@ struct image_config {
     char **command;    /* when the spec has none; NULL: the spec must name one */
     char **env;        /* "NAME=value" */
     char *user;        /* "uid[:gid]" or a name in /etc/passwd; NULL: 0 */
-    char *workdir;     /* NULL: /workspace */
+    char *workdir;     /* NULL: the workspace */
 };
 
 struct image {
