@@ -62,11 +62,13 @@ struct workload_spec {
     unsigned retries_max;
     int64_t retry_backoff_s; /* doubled for each retry, at most an hour */
     int checkpoint_signal;   /* 0: none */
-    int64_t grace_s;         /* SIGTERM to SIGKILL; default 30 */
+    int64_t grace_s; /* SIGTERM to SIGKILL; -1: the operator's default (not after admission) */
     bool preemptible;
 };
 
-/* From JSON that its declaration has accepted (api/); checks what crosses fields. */
+/* JSON of the form that src/api/job.json declares (job_request without name, tags and priority), plus
+ * what admission resolved ("gpus", "gpu_model", "pids", "shared"). Checks what crosses fields; errors
+ * begin with the field's path. Sizes and durations may be numbers or text ("2Gi", "90m"). */
 int workload_spec_from_json(const json_t *json, struct workload_spec **ret, struct error *err);
 json_t *workload_spec_to_json(const struct workload_spec *spec);
 void workload_spec_free(struct workload_spec *spec);
@@ -205,21 +207,38 @@ enum workload_event {
 const char *workload_event_name(enum workload_event type);
 enum workload_event workload_event_parse(const char *name);
 
+/* A row may ask something of the current attempt. */
+enum attempt_guard {
+    ATTEMPT_ANY,
+    ATTEMPT_LIVE,  /* begun and not ended */
+    ATTEMPT_ENDED, /* EVENT_ENDED was folded */
+};
+
 /* One row of the state machine: docs are printed from it. */
 struct workload_transition {
     enum workload_state from; /* WORKLOAD_STATE_INVALID: before the first event */
     enum workload_event event;
     enum workload_state to;
+    enum attempt_guard guard;
 };
 
 extern const struct workload_transition workload_transitions[];
 extern const size_t workload_n_transitions;
+/* The table as a state diagram in Mermaid's syntax. Owned by the caller. */
+char *workload_transitions_diagram(void);
 
-/* Fold EVENT into *W. EVENT_SUBMITTED creates it (*W is NULL before). -EPROTO when the table has no
- * such transition: nothing is changed then. */
+/* Fold EVENT into *W. EVENT_SUBMITTED creates it (*W is NULL before), EVENT_DELETED frees it and sets
+ * *W to NULL. -EPROTO when the table has no such transition or the data is not of its form: nothing
+ * is changed then. */
 int workload_apply(struct workload **w, const struct event *event, struct error *err);
+/* Is there a current attempt that has begun and not ended? */
+bool workload_has_live_attempt(const struct workload *w);
 
 /* Should an attempt that ended so be retried, and how long is the back-off? false: no more. */
 bool workload_may_retry(const struct workload *w, enum end_cause cause, int64_t *ret_backoff_s);
+/* The event that says what becomes of W now that its attempt has ended so, if it is not retried. */
+enum workload_event workload_outcome(const struct workload *w, enum end_cause cause, int exit_code);
+/* How it ended, in words: "the command ended with exit code 3". Owned by the caller. */
+char *workload_end_text(enum end_cause cause, int exit_code, const char *reason);
 
 #endif

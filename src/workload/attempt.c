@@ -1,0 +1,193 @@
+/* attempt.c - allocations and attempts, and their JSON forms */
+#include "workload/internal.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+void allocation_free(struct allocation *a)
+{
+    if (!a)
+        return;
+    free(a->node);
+    for (char **gpu = a->gpus; gpu && *gpu; gpu++)
+        free(*gpu);
+    free(a->gpus);
+    free(a);
+}
+
+json_t *allocation_to_json(const struct allocation *a)
+{
+    json_t *json = json_object();
+    _cleanup_free_ char *cpus = cpu_set_format(&a->cpus);
+    _cleanup_free_ char *mems = cpu_set_format(&a->mems);
+
+    json_put_str(json, "node", a->node);
+    json_put_str(json, "cpus", cpus);
+    json_put_str(json, "mems", mems);
+    json_put_int(json, "memory", a->memory_bytes);
+    json_put_int(json, "disk", a->disk_bytes);
+    if (a->gpus) {
+        json_t *gpus = json_array();
+        for (char **gpu = a->gpus; *gpu; gpu++)
+            (void) json_array_append_new(gpus, json_string(*gpu));
+        json_put(json, "gpus", gpus);
+    }
+    json_put(json, "shared", json_boolean(a->shared));
+    return json;
+}
+
+static int read_set(const json_t *json, const char *key, struct cpu_set *ret, struct error *err)
+{
+    const char *text = json_get_str(json, key, "");
+
+    if (cpu_set_parse(text, ret) < 0)
+        return error_set(err, -EINVAL, "%s: '%s' is not a list such as 0-3,8", key, text);
+    return 0;
+}
+
+static int read_gpus(struct allocation *a, const json_t *json, struct error *err)
+{
+    const json_t *gpus = json_object_get(json, "gpus");
+    size_t n = json_array_size(gpus);
+
+    if (n == 0)
+        return 0;
+    a->gpus = xnew_n(char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const char *uuid = json_string_value(json_array_get(gpus, i));
+        if (!uuid)
+            return error_set(err, -EINVAL, "gpus[%zu]: must be text", i);
+        a->gpus[i] = xstrdup(uuid);
+    }
+    return 0;
+}
+
+int allocation_from_json(const json_t *json, struct allocation **ret, struct error *err)
+{
+    _cleanup_(allocation_freep) struct allocation *a = xnew(struct allocation);
+
+    a->node = xstrdup(json_get_str(json, "node", NULL));
+    if (!a->node)
+        return error_set(err, -EINVAL, "node: is missing");
+    a->shared = json_get_bool(json, "shared", false);
+
+    int r = read_set(json, "cpus", &a->cpus, err);
+    if (r >= 0)
+        r = read_set(json, "mems", &a->mems, err);
+    if (r >= 0)
+        r = read_bytes(json, "memory", &a->memory_bytes, err);
+    if (r >= 0)
+        r = read_bytes(json, "disk", &a->disk_bytes, err);
+    if (r >= 0)
+        r = read_gpus(a, json, err);
+    if (r < 0)
+        return r;
+
+    *ret = take_ptr(a);
+    return 0;
+}
+
+void attempt_free(struct attempt *attempt)
+{
+    if (!attempt)
+        return;
+    allocation_free(attempt->allocation);
+    free(attempt->reason);
+    json_decref(attempt->record);
+    json_decref(attempt->evidence);
+    json_decref(attempt->artifacts);
+    json_decref(attempt->usage);
+    free(attempt);
+}
+
+static void put_tree(json_t *json, const char *key, json_t *tree)
+{
+    if (tree)
+        json_put(json, key, json_incref(tree));
+}
+
+json_t *attempt_to_json(const struct attempt *attempt)
+{
+    json_t *json = json_object();
+
+    put_id(json, "id", &attempt->id);
+    put_id(json, "job", &attempt->workload);
+    json_put_int(json, "number", attempt->number);
+    json_put_int(json, "epoch", attempt->epoch);
+    json_put_str(json, "state", workload_state_name(attempt->state));
+    put_time(json, "created", attempt->created_us);
+    put_time(json, "started", attempt->started_us);
+    put_time(json, "ended", attempt->ended_us);
+    if (attempt->cause != END_NONE)
+        json_put_str(json, "cause", end_cause_name(attempt->cause));
+    if (attempt->exit_code >= 0)
+        json_put_int(json, "exit_code", attempt->exit_code);
+    json_put_str(json, "reason", attempt->reason);
+    if (attempt->allocation)
+        json_put(json, "allocation", allocation_to_json(attempt->allocation));
+    put_tree(json, "record", attempt->record);
+    put_tree(json, "evidence", attempt->evidence);
+    put_tree(json, "artifacts", attempt->artifacts);
+    put_tree(json, "usage", attempt->usage);
+    return json;
+}
+
+/* An object that is kept: copied, so that no tree has two owners on two threads. */
+static json_t *copy_tree(const json_t *json, const char *key)
+{
+    json_t *tree = json_object_get(json, key);
+
+    return json_is_object(tree) ? json_deep_copy(tree) : NULL;
+}
+
+static int read_identity(struct attempt *attempt, const json_t *json, struct error *err)
+{
+    int64_t number = json_get_int(json, "number", 0), epoch = json_get_int(json, "epoch", 0);
+
+    int r = read_id(json, "id", &attempt->id, err);
+    if (r >= 0)
+        r = read_id(json, "job", &attempt->workload, err);
+    if (r < 0)
+        return r;
+    if (number < 1 || number > INT32_MAX || epoch < 1 || epoch > INT32_MAX)
+        return error_set(err, -EINVAL, "number, epoch: must be positive");
+
+    attempt->number = (unsigned) number;
+    attempt->epoch = (unsigned) epoch;
+    attempt->state = workload_state_parse(json_get_str(json, "state", NULL));
+    if (attempt->state == WORKLOAD_STATE_INVALID)
+        return error_set(err, -EINVAL, "state: is no state");
+    attempt->cause = end_cause_parse(json_get_str(json, "cause", "none"));
+    if (attempt->cause == END_CAUSE_INVALID)
+        return error_set(err, -EINVAL, "cause: is no cause");
+    return 0;
+}
+
+int attempt_from_json(const json_t *json, struct attempt **ret, struct error *err)
+{
+    _cleanup_(attempt_freep) struct attempt *attempt = xnew(struct attempt);
+    const json_t *allocation = json_object_get(json, "allocation");
+
+    int r = read_identity(attempt, json, err);
+    if (r >= 0)
+        r = read_time(json, "created", &attempt->created_us, err);
+    if (r >= 0)
+        r = read_time(json, "started", &attempt->started_us, err);
+    if (r >= 0)
+        r = read_time(json, "ended", &attempt->ended_us, err);
+    if (r >= 0 && allocation)
+        r = allocation_from_json(allocation, &attempt->allocation, err);
+    if (r < 0)
+        return error_context(err, r, "attempt");
+
+    attempt->exit_code = (int) json_get_int(json, "exit_code", -1);
+    attempt->reason = xstrdup(json_get_str(json, "reason", NULL));
+    attempt->record = copy_tree(json, "record");
+    attempt->evidence = copy_tree(json, "evidence");
+    attempt->artifacts = copy_tree(json, "artifacts");
+    attempt->usage = copy_tree(json, "usage");
+    *ret = take_ptr(attempt);
+    return 0;
+}

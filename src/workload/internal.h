@@ -1,0 +1,21 @@
+/* internal.h - what the files of workload/ share */
+#ifndef WORKLOAD_INTERNAL_H
+#define WORKLOAD_INTERNAL_H
+
+#include "workload/workload.h"
+
+/* The signals that a job may name for checkpoints: name without SIG. NULL or 0 when there is none. */
+const char *signal_name(int signo);
+int signal_parse(const char *name);
+
+void put_id(json_t *json, const char *key, const struct id *id);
+/* 0 is left out. */
+void put_time(json_t *json, const char *key, int64_t us);
+/* -EINVAL with the field's name; absent is 0. */
+int read_time(const json_t *json, const char *key, int64_t *ret, struct error *err);
+int read_id(const json_t *json, const char *key, struct id *ret, struct error *err);
+/* A number or text with a unit; OTHERWISE when absent. */
+int read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err);
+int read_seconds(const json_t *json, const char *key, int64_t *ret, struct error *err);
+
+#endif

@@ -1,0 +1,105 @@
+#include "workload/workload.h"
+
+#include "base/alloc.h"
+#include "tests/tap.h"
+
+static int read_spec(const char *text, struct workload_spec **ret, struct error *err)
+{
+    _cleanup_json_ json_t *json = NULL;
+    ok(json_parse(text, strlen(text), &json, err) == 0);
+    return workload_spec_from_json(json, ret, err);
+}
+
+static const char full[] =
+    "{\"image\":\"host\",\"source\":{\"git\":{\"url\":\"https://e.org/x.git\",\"ref\":\"main\"},\"commit\":\"0123abc\"},"
+    "\"command\":[\"python3\",\"train.py\"],\"flavor\":\"cpu.2\",\"cpus\":2,\"memory\":2147483648,\"disk\":1048576,"
+    "\"gpus\":1,\"gpu_model\":\"H200\",\"pids\":100,\"shared\":true,"
+    "\"env\":{\"A\":\"1\",\"KEY\":\"secret:TOKEN\"},"
+    "\"ports\":[{\"name\":\"web\",\"port\":8080,\"publish\":0},{\"name\":\"db\",\"port\":5432}],"
+    "\"network\":\"none\",\"max_time\":60,\"retries\":{\"max\":3,\"backoff\":7},\"checkpoint\":{\"signal\":\"USR1\"},"
+    "\"grace\":5,\"preemptible\":true}";
+
+TEST(a_specification_reads_back_as_written)
+{
+    _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL;
+    struct error err = { 0 };
+
+    ok(read_spec(full, &spec, &err) == 0);
+    _cleanup_json_ json_t *json = workload_spec_to_json(spec);
+    _cleanup_free_ char *text = json_text(json);
+    is_str(text, full);
+    ok(spec->env[1].secret && spec->ports[0].published && !spec->ports[1].published);
+}
+
+TEST(the_least_is_a_command)
+{
+    _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL;
+    struct error err = { 0 };
+
+    ok(read_spec("{\"command\":\"echo hi\",\"memory\":\"2Gi\",\"max_time\":\"2h\"}", &spec, &err) ==
+       0);
+    is_str(spec->command[2], "echo hi");
+    is_str(spec->image, "host");
+    ok(spec->memory_bytes == INT64_C(2) << 30 && spec->max_time_s == 7200);
+    ok(spec->grace_s == -1 && spec->source == SOURCE_NONE && spec->retries_max == 0);
+}
+
+TEST(what_is_wrong_is_named_by_its_path)
+{
+    static const struct {
+        const char *text, *says;
+    } wrong[] = {
+        { "{}", "command:" },
+        { "{\"command\":[]}", "command:" },
+        { "{\"command\":[\"\"]}", "command[0]:" },
+        { "{\"command\":[1]}", "command[0]:" },
+        { "{\"command\":\"x\",\"source\":{\"workspace\":\"zz\"}}", "source.workspace:" },
+        { "{\"command\":\"x\",\"source\":{\"git\":{\"url\":\"file:///etc\"}}}", "source.git.url:" },
+        { "{\"command\":\"x\",\"source\":{\"git\":{\"url\":\"ssh://-oProxy\"}}}",
+          "source.git.url:" },
+        { "{\"command\":\"x\",\"source\":{\"git\":{\"url\":\"https://a\",\"ref\":\"--upload-pack=x\"}}}",
+          "source.git.ref:" },
+        { "{\"command\":\"x\",\"env\":{\"1A\":\"\"}}", "env:" },
+        { "{\"command\":\"x\",\"env\":{\"BERTH_RANK\":\"1\"}}", "env.BERTH_RANK:" },
+        { "{\"command\":\"x\",\"env\":{\"A\":\"secret:a b\"}}", "env.A:" },
+        { "{\"command\":\"x\",\"ports\":[{\"name\":\"a\",\"port\":1},{\"name\":\"a\",\"port\":2}]}",
+          "ports[1]: name:" },
+        { "{\"command\":\"x\",\"ports\":[{\"name\":\"a\",\"port\":1},{\"name\":\"b\",\"port\":1}]}",
+          "ports[1]: port:" },
+        { "{\"command\":\"x\",\"ports\":[{\"name\":\"a\",\"port\":70000}]}", "ports[0]:" },
+        { "{\"command\":\"x\",\"cpus\":-1}", "cpus:" },
+        { "{\"command\":\"x\",\"memory\":\"much\"}", "memory:" },
+        { "{\"command\":\"x\",\"checkpoint\":{\"signal\":\"KILL\"}}", "checkpoint.signal:" },
+        { "{\"command\":\"x\",\"network\":\"host\"}", "network:" },
+        { "{\"command\":\"x\",\"retries\":{\"max\":101}}", "retries: max:" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct workload_spec *spec = NULL;
+        struct error err = { 0 };
+        ok(read_spec(wrong[i].text, &spec, &err) < 0 && spec == NULL);
+        if (strncmp(err.text, wrong[i].says, strlen(wrong[i].says)) != 0)
+            is_str(err.text, wrong[i].says);
+    }
+}
+
+TEST(an_attempt_keeps_every_field)
+{
+    static const char text[] =
+        "{\"id\":\"01890000-0000-7000-8000-000000000001\",\"job\":\"01890000-0000-7000-8000-000000000002\","
+        "\"number\":2,\"epoch\":3,\"state\":\"failed\",\"created\":\"2026-01-01T00:00:00.000001Z\","
+        "\"started\":\"2026-01-01T00:00:01.000000Z\",\"ended\":\"2026-01-01T00:00:02.500000Z\",\"cause\":\"exited\","
+        "\"exit_code\":3,\"reason\":\"why\",\"allocation\":{\"node\":\"n1\",\"cpus\":\"0-1,8\",\"mems\":\"0\","
+        "\"memory\":1024,\"disk\":4096,\"gpus\":[\"GPU-1\"],\"shared\":false},\"record\":{\"image\":\"host\"},"
+        "\"evidence\":{\"cpus\":\"0\"},\"artifacts\":{\"count\":1},\"usage\":{\"log_lines\":4}}";
+    _cleanup_json_ json_t *json = NULL, *again = NULL;
+    _cleanup_(attempt_freep) struct attempt *attempt = NULL;
+    struct error err = { 0 };
+
+    ok(json_parse(text, strlen(text), &json, &err) == 0);
+    ok(attempt_from_json(json, &attempt, &err) == 0);
+    again = attempt_to_json(attempt);
+    _cleanup_free_ char *written = json_text(again);
+    is_str(written, text);
+}
+
+TAP_MAIN

@@ -1,0 +1,109 @@
+/* workload.c - a workload as a value: what is shown of it, and the rules of its end */
+#include "workload/internal.h"
+
+#include "base/alloc.h"
+
+void workload_free(struct workload *w)
+{
+    if (!w)
+        return;
+    free(w->name);
+    workload_spec_free(w->spec);
+    json_decref(w->tags);
+    free(w->reason);
+    attempt_free(w->attempt);
+    free(w);
+}
+
+bool workload_has_live_attempt(const struct workload *w)
+{
+    return w->attempt && w->attempt->ended_us == 0;
+}
+
+static void put_times(json_t *json, const struct workload *w)
+{
+    put_time(json, "created", w->created_us);
+    if (w->state == WORKLOAD_QUEUED && w->attempts > 0)
+        put_time(json, "eligible", w->eligible_us);
+    put_time(json, "started", w->started_us);
+    put_time(json, "ended", w->ended_us);
+    put_time(json, "updated", w->updated_us);
+}
+
+json_t *workload_to_json(const struct workload *w, bool with_spec)
+{
+    json_t *json = json_object();
+
+    put_id(json, "id", &w->id);
+    put_id(json, "project", &w->project);
+    json_put_str(json, "name", w->name);
+    json_put_str(json, "state", workload_state_name(w->state));
+    json_put_int(json, "priority", w->priority);
+    json_put(json, "tags", json_incref(w->tags));
+    json_put_int(json, "version", (int64_t) w->version);
+    put_times(json, w);
+    json_put(json, "stop_requested", json_boolean(w->stop_requested));
+    if (w->cause != END_NONE)
+        json_put_str(json, "cause", end_cause_name(w->cause));
+    if (w->exit_code >= 0)
+        json_put_int(json, "exit_code", w->exit_code);
+    json_put_str(json, "reason", w->reason);
+    json_put_int(json, "attempts", w->attempts);
+    json_put_str(json, "flavor", w->spec->flavor);
+    if (w->attempt && w->attempt->allocation)
+        json_put_str(json, "node", w->attempt->allocation->node);
+    if (with_spec) {
+        json_put(json, "spec", workload_spec_to_json(w->spec));
+        if (w->attempt)
+            json_put(json, "attempt", attempt_to_json(w->attempt));
+    }
+    return json;
+}
+
+enum { BACKOFF_MAX_S = 3600, DOUBLINGS_MAX = 12 };
+
+bool workload_may_retry(const struct workload *w, enum end_cause cause, int64_t *ret_backoff_s)
+{
+    if (cause == END_NONE || cause == END_STOPPED || cause == END_MAX_TIME || w->stop_requested ||
+        w->attempts > w->spec->retries_max)
+        return false;
+
+    unsigned doublings = w->attempts > 0 ? w->attempts - 1 : 0;
+    int64_t backoff =
+        w->spec->retry_backoff_s < BACKOFF_MAX_S ? w->spec->retry_backoff_s : BACKOFF_MAX_S;
+    backoff <<= doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX;
+    *ret_backoff_s = backoff < BACKOFF_MAX_S ? backoff : BACKOFF_MAX_S;
+    return true;
+}
+
+enum workload_event workload_outcome(const struct workload *w, enum end_cause cause, int exit_code)
+{
+    if (cause == END_EXITED && exit_code == 0)
+        return EVENT_SUCCEEDED;
+    if (cause == END_STOPPED || (w->stop_requested && w->stop_cause == END_STOPPED))
+        return EVENT_STOPPED;
+    return EVENT_FAILED;
+}
+
+char *workload_end_text(enum end_cause cause, int exit_code, const char *reason)
+{
+    static const char *const texts[END_CAUSE_MAX] = {
+        [END_NONE] = "it has not ended",
+        [END_OUT_OF_MEMORY] = "the command needed more memory than the job has",
+        [END_DISK_LIMIT] = "the job wrote more than its disk limit",
+        [END_MAX_TIME] = "the job ran longer than its max_time",
+        [END_STOPPED] = "the job was stopped",
+        [END_START_FAILED] = "the container could not be started",
+        [END_SUPERVISOR_LOST] = "supervisor lost: it ended without leaving a result",
+        [END_NODE_LOST] = "the machine was restarted while the job ran",
+    };
+    _cleanup_free_ char *text = NULL;
+
+    if (cause == END_EXITED)
+        text = xasprintf("the command ended with exit code %d", exit_code);
+    else if (cause == END_SIGNALED)
+        text = xasprintf("the command was killed by signal %d", exit_code - 128);
+    else
+        text = xstrdup(cause >= 0 && cause < END_CAUSE_MAX ? texts[cause] : "unknown cause");
+    return reason && *reason ? xasprintf("%s: %s", text, reason) : take_ptr(text);
+}
