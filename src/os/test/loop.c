@@ -39,6 +39,7 @@ static void free_other(void *userdata, uint32_t events)
 {
     calls++;
     watch_free(victim);
+    victim = NULL;
 }
 
 TEST(a_watch_freed_in_anothers_callback_is_not_called)
@@ -57,7 +58,6 @@ TEST(a_watch_freed_in_anothers_callback_is_not_called)
     calls = 0;
     loop_once(loop, 0);
     ok(calls == 1);
-    victim = NULL;
     watch_free(one);
     for (int i = 0; i < 2; i++) {
         close(a[i]);
