@@ -1,0 +1,16 @@
+// Failure is a negative errno: `return errno` and `return EINVAL` read as success.
+@@
+@@
+* return errno;
+
+@@
+identifier code =~ "^E[A-Z0-9]+$";
+@@
+* return code;
+
+@@
+identifier code =~ "^E[A-Z0-9]+$";
+expression err;
+expression list args;
+@@
+* error_set(err, code, args)

@@ -1,0 +1,18 @@
+// A fork after threads exist copies their locks: processes start in os/process, the launcher and what it clones.
+// except: src/os/process.c src/executor/ src/main/ /test/ tests/
+@@
+expression e;
+@@
+(
+* fork()
+|
+* vfork()
+|
+* system(e)
+|
+* popen(...)
+|
+* posix_spawn(...)
+|
+* posix_spawnp(...)
+)
