@@ -11,31 +11,47 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The well-formed sequences beyond ASCII by their first byte (Unicode, table 3-7). Overlong forms,
+ * surrogates and what lies beyond U+10FFFF show in the second byte. */
+static const struct utf8_form {
+    unsigned char first;
+    unsigned char last;
+    unsigned char length;
+    unsigned char second_low;
+    unsigned char second_high;
+} utf8_forms[] = {
+    { 0xc2, 0xdf, 2, 0x80, 0xbf }, { 0xe0, 0xe0, 3, 0xa0, 0xbf }, { 0xe1, 0xec, 3, 0x80, 0xbf },
+    { 0xed, 0xed, 3, 0x80, 0x9f }, { 0xee, 0xef, 3, 0x80, 0xbf }, { 0xf0, 0xf0, 4, 0x90, 0xbf },
+    { 0xf1, 0xf3, 4, 0x80, 0xbf }, { 0xf4, 0xf4, 4, 0x80, 0x8f },
+};
+
 static bool is_continuation(const char *s) { return ((unsigned char) *s & 0xc0) == 0x80; }
+
+static const struct utf8_form *utf8_form_of(unsigned char first)
+{
+    for (size_t i = 0; i < sizeof utf8_forms / sizeof utf8_forms[0]; i++)
+        if (first >= utf8_forms[i].first && first <= utf8_forms[i].last)
+            return &utf8_forms[i];
+    return NULL;
+}
 
 size_t utf8_sequence(const char *s, size_t len)
 {
-    unsigned char first = len ? (unsigned char) s[0] : 0;
-
     if (len == 0)
         return 0;
-    if (first < 0x80)
+    if ((unsigned char) s[0] < 0x80)
         return 1;
-    if (first >= 0xc2 && first <= 0xdf)
-        return len >= 2 && is_continuation(s + 1) ? 2 : 0;
 
-    /* Overlong forms, surrogates and what lies beyond U+10FFFF show in the second byte. */
-    unsigned char second = len > 1 ? (unsigned char) s[1] : 0;
-    unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
-    size_t n = first >= 0xe0 && first <= 0xef ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
-
-    if (n == 0 || len < n || second < low || second > high)
+    const struct utf8_form *form = utf8_form_of((unsigned char) s[0]);
+    if (!form || len < form->length)
         return 0;
-    for (size_t i = 2; i < n; i++)
+    unsigned char second = (unsigned char) s[1];
+    if (second < form->second_low || second > form->second_high)
+        return 0;
+    for (size_t i = 2; i < form->length; i++)
         if (!is_continuation(s + i))
             return 0;
-    return n;
+    return form->length;
 }
 
 bool utf8_is_valid(const char *s, size_t len)
