@@ -28,6 +28,9 @@ reset
 printf 'int seven(int a, int b, int c,\n          int d, int e, int f, /* , */ int g)\n{\n    return a;\n}\n' >>"$tree/src/fleet/node.c"
 refuses 'seven parameters' 'seven: 7 parameters, at most 6' check
 reset
+printf 'int six_and_error(int a, int b, int c, int d, int e, int f, struct error *err)\n{\n    return a;\n}\n' >>"$tree/src/fleet/node.c"
+passes 'six parameters and the error' check
+reset
 for _ in $(seq 1001); do echo; done >"$tree/src/fleet/fleet.h"
 refuses 'a long file' 'src/fleet/fleet.h: 1001 lines, at most 1000' check
 reset
