@@ -9,29 +9,44 @@
 #include "fleet/fleet.h"
 #include "workload/workload.h"
 
+/* Tasks of shared flavors of one owner (an org) share these cores; nobody else has them. */
+struct placement_pool {
+    struct id owner;
+    struct cpu_set cpus;
+    unsigned cores_asked; /* by the tasks in it, together */
+};
+
+/* A pool takes as many shared tasks as if each of its cores were this many. */
+#define PLACEMENT_SHARES_PER_CORE 4u
+
 /* What is taken on a node now. */
 struct placement_node {
     const struct node *node;
-    struct cpu_set cpus_taken;   /* owned by one task each */
-    struct cpu_set cpus_shared;  /* the pool of shared flavors: cores that hold shared tasks */
-    unsigned shared_tasks_cores; /* cores asked for by the tasks in the pool */
+    struct cpu_set cpus_taken; /* owned by one task each, or by a pool */
+    const struct placement_pool *pools;
+    size_t n_pools;
+    unsigned n_tasks;
     int64_t memory_taken_bytes;
     int64_t disk_taken_bytes;
-    char **gpus_taken; /* UUIDs, borrowed */
+    const char *const *gpus_taken; /* UUIDs */
     size_t n_gpus_taken;
 };
 
 struct placement_request {
-    const struct workload *workload; /* spec, priority, eligible_us, created_us */
+    const struct workload *workload; /* spec, priority, eligible_us, id */
+    struct id owner;                 /* the org: whose pool a shared task may join */
 };
 
 struct placement_snapshot {
     int64_t now_us;
     const struct placement_node *nodes;
     size_t n_nodes;
-    const struct placement_request *queue; /* any order: the policy orders it */
+    const struct placement_request *queue;
     size_t n_queue;
     unsigned limit; /* stop after this many placements; 0: none */
+    bool ordered;   /* the queue is in the policy's order already; otherwise the pass orders it */
+    bool explain;   /* also decide about those that wait, with reasons; otherwise the plan holds
+                       placements only, and a pass ends when nothing is free any more */
 };
 
 enum placement_rule {
@@ -52,7 +67,7 @@ struct placement_decision {
     enum placement_rule rule;
     struct allocation *allocation; /* owned by the plan; NULL unless placed */
     size_t position;               /* in the order of the policy, from 0 */
-    char text[232];                /* the reason with its numbers, for people */
+    char text[232];                /* with explain: the reason with its numbers, for people */
 };
 
 struct placement_plan {
@@ -61,6 +76,9 @@ struct placement_plan {
 };
 
 const char *placement_rule_name(enum placement_rule rule);
+
+/* The policy's order: priority, then eligible time, then id. Never 0 for different workloads. */
+int placement_compare(const struct workload *a, const struct workload *b);
 
 /* One pass. Never fails: what cannot be placed has a reason with numbers. */
 void placement_pass(const struct placement_snapshot *snapshot, struct placement_plan *ret);

@@ -1,0 +1,174 @@
+/* explain.c - why a request does not fit, with the numbers */
+#include "placement/internal.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const rule_names[PLACEMENT_RULE_MAX] = {
+    [PLACEMENT_PLACED] = "placed",     [PLACEMENT_BACKOFF] = "backoff",
+    [PLACEMENT_NO_CORES] = "no_cores", [PLACEMENT_NO_MEMORY] = "no_memory",
+    [PLACEMENT_NO_DISK] = "no_disk",   [PLACEMENT_NO_GPU] = "no_gpu",
+    [PLACEMENT_CORDONED] = "cordoned", [PLACEMENT_BEHIND] = "behind",
+    [PLACEMENT_NEVER] = "never",
+};
+
+const char *placement_rule_name(enum placement_rule rule)
+{
+    return rule >= 0 && rule < PLACEMENT_RULE_MAX ? rule_names[rule] : NULL;
+}
+
+static const char *plural(unsigned n) { return n == 1 ? "" : "s"; }
+static const char *is_are(unsigned n) { return n == 1 ? "is" : "are"; }
+
+static void explain_bytes(const char *what, int64_t needs, int64_t free_bytes, int64_t of,
+                          const struct node_state *state, char *text, size_t len)
+{
+    char needs_text[32], free_text[32], of_text[32];
+
+    (void) snprintf(text, len,
+                    "needs %s of %s; %s of %s is free on node %s, the rest is held by %u job%s",
+                    bytes_to_str(needs, needs_text), what,
+                    bytes_to_str(free_bytes > 0 ? free_bytes : 0, free_text),
+                    bytes_to_str(of > 0 ? of : 0, of_text), state->node->name,
+                    state->taken->n_tasks, plural(state->taken->n_tasks));
+}
+
+static void explain_cores(const struct node_state *state, const struct shape *shape, char *text,
+                          size_t len)
+{
+    unsigned held = state->cores_usable - state->cores_free, jobs = state->taken->n_tasks;
+
+    (void) snprintf(text, len,
+                    "needs %u %score%s; %u of %u %s free on node %s, %u held by %u job%s",
+                    shape->cores, shape->shared ? "shared " : "", plural(shape->cores),
+                    state->cores_free, state->cores_usable, is_are(state->cores_free),
+                    state->node->name, held, jobs, plural(jobs));
+}
+
+static void explain_gpus(const struct node_state *state, const struct shape *shape, char *text,
+                         size_t len)
+{
+    unsigned is_free = node_state_gpus(state, shape->gpu_model, false);
+    unsigned all = node_state_gpus(state, shape->gpu_model, true);
+
+    (void) snprintf(text, len, "needs %u GPU%s%s%s; %u of %u %s free on node %s", shape->gpus,
+                    plural(shape->gpus), shape->gpu_model ? " of model " : "",
+                    shape->gpu_model ? shape->gpu_model : "", is_free, all, is_are(is_free),
+                    state->node->name);
+}
+
+static void explain_node(const struct node_state *state, const struct shape *shape,
+                         enum placement_rule rule, char *text, size_t len)
+{
+    switch ((int) rule) {
+    case PLACEMENT_NO_CORES:
+        explain_cores(state, shape, text, len);
+        break;
+    case PLACEMENT_NO_GPU:
+        explain_gpus(state, shape, text, len);
+        break;
+    case PLACEMENT_NO_MEMORY:
+        explain_bytes("memory", shape->memory_bytes, state->memory_free_bytes,
+                      state->memory_usable_bytes, state, text, len);
+        break;
+    case PLACEMENT_NO_DISK:
+        explain_bytes("disk", shape->disk_bytes, state->disk_free_bytes, state->disk_usable_bytes,
+                      state, text, len);
+        break;
+    default:
+        (void) snprintf(text, len, "node %s is cordoned: it takes no new work", state->node->name);
+    }
+}
+
+/* How far a node came before this rule stopped it, in the order of node_state_check(). */
+static int progress(enum placement_rule rule)
+{
+    static const int order[PLACEMENT_RULE_MAX] = {
+        [PLACEMENT_CORDONED] = 0,  [PLACEMENT_NO_GPU] = 1,  [PLACEMENT_NO_CORES] = 2,
+        [PLACEMENT_NO_MEMORY] = 3, [PLACEMENT_NO_DISK] = 4,
+    };
+    return order[rule];
+}
+
+enum placement_rule explain_refusal(const struct node_state *states, size_t n,
+                                    const struct shape *shape, char *text, size_t len)
+{
+    const struct node_state *nearest = NULL;
+    enum placement_rule rule = PLACEMENT_NO_CORES;
+
+    for (size_t i = 0; i < n; i++) {
+        enum placement_rule here = node_state_check(&states[i], shape);
+        bool nearer = !nearest || progress(here) > progress(rule) ||
+                      (here == rule && here == PLACEMENT_NO_CORES &&
+                       states[i].cores_free > nearest->cores_free);
+        if (!nearer)
+            continue;
+        nearest = &states[i];
+        rule = here;
+    }
+    if (!nearest) {
+        (void) snprintf(text, len, "there is no node yet");
+        return PLACEMENT_NO_CORES;
+    }
+    explain_node(nearest, shape, rule, text, len);
+    if (n > 1) {
+        size_t used = strlen(text);
+        (void) snprintf(text + used, len - used, ", the nearest of %zu", n);
+    }
+    return rule;
+}
+
+/* One reason why the empty NODE cannot hold SHAPE; false if it can. */
+static bool cannot_hold(const struct node_state *state, const struct shape *shape, char *text,
+                        size_t len)
+{
+    char needs[32], has[32];
+    unsigned gpus = node_state_gpus(state, shape->gpu_model, true);
+
+    if (gpus < shape->gpus)
+        (void) snprintf(text, len, "needs %u GPU%s%s%s; node %s has %u", shape->gpus,
+                        plural(shape->gpus), shape->gpu_model ? " of model " : "",
+                        shape->gpu_model ? shape->gpu_model : "", state->node->name, gpus);
+    else if (state->cores_usable < shape->cores)
+        (void) snprintf(text, len, "needs %u core%s; node %s has %u", shape->cores,
+                        plural(shape->cores), state->node->name, state->cores_usable);
+    else if (state->memory_usable_bytes < shape->memory_bytes)
+        (void) snprintf(text, len, "needs %s of memory; node %s has %s",
+                        bytes_to_str(shape->memory_bytes, needs), state->node->name,
+                        bytes_to_str(state->memory_usable_bytes, has));
+    else if (shape->disk_bytes > 0 && state->disk_usable_bytes < shape->disk_bytes)
+        (void) snprintf(text, len, "needs %s of disk; node %s has %s",
+                        bytes_to_str(shape->disk_bytes, needs), state->node->name,
+                        bytes_to_str(state->disk_usable_bytes, has));
+    else
+        return false;
+    return true;
+}
+
+int placement_can_ever_fit(const struct node *const *nodes, size_t n_nodes,
+                           const struct workload_spec *spec, struct error *err)
+{
+    struct shape shape = shape_of(spec, &id_none);
+    char first[160] = "";
+
+    for (size_t i = 0; i < n_nodes; i++) {
+        struct placement_node empty = { .node = nodes[i] };
+        struct node_state state;
+        char reason[160];
+        node_state_init(&state, &empty);
+        bool no = cannot_hold(&state, &shape, reason, sizeof reason);
+        node_state_done(&state);
+        if (!no)
+            return 0;
+        if (i == 0)
+            memcpy(first, reason, sizeof first);
+    }
+    if (n_nodes == 0)
+        return error_set(err, -EDOM, "there is no node that could run the job");
+    return error_set(err, -EDOM, "no node can ever hold the job: it %s%s", first,
+                     n_nodes > 1 ? ", and no other node holds it either" : "");
+}

@@ -1,0 +1,325 @@
+/* fit.c - one node during a pass: what is free, does a shape fit, which cores and GPUs it gets
+ *
+ * Cores are given whole, with their SMT siblings. A task's cores lie on as few NUMA nodes as
+ * possible: on the one with the fewest free cores that still holds them all (large holes stay for
+ * large tasks), else on those with the most free cores. Its memory nodes are the same ones, and
+ * more only if their memory would not be enough.
+ */
+#include "placement/internal.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+
+struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
+{
+    struct shape shape = {
+        .cores = spec->cores,
+        .gpus = spec->gpus,
+        .gpu_model = spec->gpu_model,
+        .memory_bytes = spec->memory_bytes,
+        .disk_bytes = spec->disk_bytes,
+        .shared = spec->shared,
+    };
+    if (spec->shared)
+        shape.owner = *owner;
+    return shape;
+}
+
+bool shape_equal(const struct shape *a, const struct shape *b)
+{
+    return a->cores == b->cores && a->memory_bytes == b->memory_bytes &&
+           a->disk_bytes == b->disk_bytes && a->gpus == b->gpus && a->shared == b->shared &&
+           str_equal(a->gpu_model, b->gpu_model) && id_equal(&a->owner, &b->owner);
+}
+
+static struct numa_state *find_numa(struct node_state *state, unsigned id)
+{
+    vec_foreach(&state->numas, numa)
+        if (numa->id == id)
+            return numa;
+    return NULL;
+}
+
+/* The reserve of each NUMA node is its lowest cores; what is taken or in a pool is not free. */
+static void init_cores(struct node_state *state)
+{
+    const struct node *node = state->node;
+    struct cpu_set taken = state->taken->cpus_taken;
+
+    vec_foreach(&state->pools, pool)
+        cpu_set_union(&taken, &pool->cpus);
+    state->core_free = xnew_n(bool, node->cores.len + 1);
+    vec_foreach(&state->numas, numa) {
+        unsigned reserved = node->reserved_cores;
+        vec_foreach(&node->cores, core) {
+            if (core->numa != numa->id)
+                continue;
+            if (reserved > 0) {
+                reserved--;
+                continue;
+            }
+            state->cores_usable++;
+            if (cpu_set_intersects(&core->cpus, &taken))
+                continue;
+            state->core_free[core->id] = true;
+            state->cores_free++;
+            numa->cores_free++;
+        }
+    }
+}
+
+static bool gpu_is_taken(const struct placement_node *taken, const char *uuid)
+{
+    for (size_t i = 0; i < taken->n_gpus_taken; i++)
+        if (str_equal(taken->gpus_taken[i], uuid))
+            return true;
+    return false;
+}
+
+static void init_gpus(struct node_state *state)
+{
+    state->gpu_free = xnew_n(bool, state->node->gpus.len + 1);
+    for (size_t i = 0; i < state->node->gpus.len; i++) {
+        const struct gpu *gpu = &state->node->gpus.items[i];
+        if (gpu_is_taken(state->taken, gpu->uuid))
+            continue;
+        state->gpu_free[i] = true;
+        state->gpus_free++;
+        struct numa_state *numa = gpu->numa < 0 ? NULL : find_numa(state, (unsigned) gpu->numa);
+        if (numa)
+            numa->gpus_free++;
+    }
+}
+
+void node_state_init(struct node_state *state, const struct placement_node *taken)
+{
+    const struct node *node = taken->node;
+
+    *state = (struct node_state){ .taken = taken, .node = node };
+    vec_foreach(&node->numas, numa) {
+        struct numa_state item = { .id = numa->id, .memory_bytes = numa->memory_bytes };
+        vec_push(&state->numas, item);
+    }
+    for (size_t i = 0; i < taken->n_pools; i++)
+        vec_push(&state->pools, taken->pools[i]);
+    init_cores(state);
+    init_gpus(state);
+    state->memory_usable_bytes = node->memory_bytes - node->reserved_memory_bytes;
+    state->memory_free_bytes = state->memory_usable_bytes - taken->memory_taken_bytes;
+    state->disk_usable_bytes = node->disk_bytes - node->reserved_disk_bytes;
+    state->disk_free_bytes = state->disk_usable_bytes - taken->disk_taken_bytes;
+}
+
+void node_state_done(struct node_state *state)
+{
+    free(state->core_free);
+    free(state->gpu_free);
+    vec_done(&state->numas);
+    vec_done(&state->pools);
+}
+
+bool node_state_has_room(const struct node_state *state)
+{
+    if (state->node->cordoned || state->memory_free_bytes <= 0)
+        return false;
+    if (state->cores_free > 0)
+        return true;
+    vec_foreach(&state->pools, pool) {
+        unsigned cores = 0;
+        vec_foreach(&state->node->cores, core)
+            cores += cpu_set_intersects(&core->cpus, &pool->cpus);
+        if (pool->cores_asked < cores * PLACEMENT_SHARES_PER_CORE)
+            return true;
+    }
+    return false;
+}
+
+unsigned node_state_gpus(const struct node_state *state, const char *model, bool all)
+{
+    unsigned n = 0;
+
+    for (size_t i = 0; i < state->node->gpus.len; i++)
+        n += (all || state->gpu_free[i]) &&
+             (!model || str_equal(model, state->node->gpus.items[i].model));
+    return n;
+}
+
+static struct placement_pool *find_pool(const struct node_state *state, const struct id *owner)
+{
+    vec_foreach(&state->pools, pool)
+        if (id_equal(&pool->owner, owner))
+            return pool;
+    return NULL;
+}
+
+static unsigned pool_cores(const struct node_state *state, const struct placement_pool *pool)
+{
+    unsigned n = 0;
+
+    vec_foreach(&state->node->cores, core)
+        n += cpu_set_intersects(&core->cpus, &pool->cpus);
+    return n;
+}
+
+/* Cores that the owner's pool must gain before a task of SHAPE can join it: as many as the task
+ * asks for, and shares enough. */
+static unsigned pool_growth(const struct node_state *state, const struct shape *shape)
+{
+    const struct placement_pool *pool = find_pool(state, &shape->owner);
+    unsigned have = pool ? pool_cores(state, pool) : 0;
+    unsigned asked = (pool ? pool->cores_asked : 0) + shape->cores;
+    unsigned need = (asked + PLACEMENT_SHARES_PER_CORE - 1) / PLACEMENT_SHARES_PER_CORE;
+
+    if (need < shape->cores)
+        need = shape->cores;
+    return need > have ? need - have : 0;
+}
+
+enum placement_rule node_state_check(const struct node_state *state, const struct shape *shape)
+{
+    if (state->node->cordoned)
+        return PLACEMENT_CORDONED;
+    if (shape->gpus > 0 && node_state_gpus(state, shape->gpu_model, false) < shape->gpus)
+        return PLACEMENT_NO_GPU;
+    unsigned cores = shape->shared ? pool_growth(state, shape) : shape->cores;
+    if (state->cores_free < cores)
+        return PLACEMENT_NO_CORES;
+    if (state->memory_free_bytes < shape->memory_bytes)
+        return PLACEMENT_NO_MEMORY;
+    if (shape->disk_bytes > 0 && state->disk_free_bytes < shape->disk_bytes)
+        return PLACEMENT_NO_DISK;
+    return PLACEMENT_PLACED;
+}
+
+/* Is A the better NUMA node to take CORES from? */
+static bool numa_is_better(const struct numa_state *a, const struct numa_state *b, unsigned cores,
+                           unsigned gpus)
+{
+    bool a_holds = a->cores_free >= cores, b_holds = b->cores_free >= cores;
+
+    if (a_holds != b_holds)
+        return a_holds;
+    if ((a->gpus_free >= gpus) != (b->gpus_free >= gpus))
+        return a->gpus_free >= gpus;
+    if (a->cores_free != b->cores_free)
+        return a_holds ? a->cores_free < b->cores_free : a->cores_free > b->cores_free;
+    return a->id < b->id;
+}
+
+static struct numa_state *best_numa(struct node_state *state, unsigned cores, unsigned gpus)
+{
+    struct numa_state *best = NULL;
+
+    vec_foreach(&state->numas, numa) {
+        if (numa->cores_free == 0)
+            continue;
+        if (!best || numa_is_better(numa, best, cores, gpus))
+            best = numa;
+    }
+    return best;
+}
+
+/* Take CORES whole cores into CPUS. */
+static void take_cores(struct node_state *state, unsigned cores, unsigned gpus,
+                       struct cpu_set *cpus)
+{
+    while (cores > 0) {
+        struct numa_state *numa = best_numa(state, cores, gpus);
+        assert(numa);
+        vec_foreach(&state->node->cores, core) {
+            if (cores == 0 || core->numa != numa->id || !state->core_free[core->id])
+                continue;
+            state->core_free[core->id] = false;
+            state->cores_free--;
+            numa->cores_free--;
+            cores--;
+            cpu_set_union(cpus, &core->cpus);
+        }
+    }
+}
+
+/* The NUMA nodes of CPUS, and more where their memory is not enough. */
+static void choose_mems(const struct node_state *state, const struct cpu_set *cpus,
+                        int64_t memory_bytes, struct cpu_set *mems)
+{
+    int64_t have = 0;
+
+    vec_foreach(&state->node->cores, core)
+        if (cpu_set_intersects(&core->cpus, cpus))
+            cpu_set_add(mems, core->numa);
+    vec_foreach(&state->numas, numa)
+        if (cpu_set_has(mems, numa->id))
+            have += numa->memory_bytes;
+    vec_foreach(&state->numas, numa) {
+        if (have >= memory_bytes)
+            return;
+        if (cpu_set_has(mems, numa->id) || numa->memory_bytes == 0)
+            continue;
+        cpu_set_add(mems, numa->id);
+        have += numa->memory_bytes;
+    }
+}
+
+/* One pass over the GPUs: those near MEMS, or those that are not. */
+static unsigned take_gpus_near(struct node_state *state, const struct shape *shape, bool near,
+                               struct allocation *a, unsigned n)
+{
+    for (size_t i = 0; i < state->node->gpus.len && n < shape->gpus; i++) {
+        const struct gpu *gpu = &state->node->gpus.items[i];
+        bool is_near = gpu->numa >= 0 && cpu_set_has(&a->mems, (unsigned) gpu->numa);
+        if (!state->gpu_free[i] || is_near != near ||
+            (shape->gpu_model && !str_equal(shape->gpu_model, gpu->model)))
+            continue;
+        state->gpu_free[i] = false;
+        state->gpus_free--;
+        struct numa_state *numa = gpu->numa < 0 ? NULL : find_numa(state, (unsigned) gpu->numa);
+        if (numa)
+            numa->gpus_free--;
+        a->gpus[n++] = xstrdup(gpu->uuid);
+    }
+    return n;
+}
+
+static void take_gpus(struct node_state *state, const struct shape *shape, struct allocation *a)
+{
+    if (shape->gpus == 0)
+        return;
+    a->gpus = xnew_n(char *, shape->gpus + 1);
+    unsigned n = take_gpus_near(state, shape, true, a, 0);
+    n = take_gpus_near(state, shape, false, a, n);
+    assert(n == shape->gpus);
+}
+
+static void take_share(struct node_state *state, const struct shape *shape, struct cpu_set *cpus)
+{
+    unsigned growth = pool_growth(state, shape);
+    struct placement_pool *pool = find_pool(state, &shape->owner);
+
+    if (!pool) {
+        vec_push(&state->pools, ((struct placement_pool){ .owner = shape->owner }));
+        pool = &state->pools.items[state->pools.len - 1];
+    }
+    take_cores(state, growth, 0, &pool->cpus);
+    pool->cores_asked += shape->cores;
+    *cpus = pool->cpus;
+}
+
+struct allocation *node_state_take(struct node_state *state, const struct shape *shape)
+{
+    struct allocation *a = xnew(struct allocation);
+
+    a->node = xstrdup(state->node->name);
+    a->shared = shape->shared;
+    a->memory_bytes = shape->memory_bytes;
+    a->disk_bytes = shape->disk_bytes;
+    if (shape->shared)
+        take_share(state, shape, &a->cpus);
+    else
+        take_cores(state, shape->cores, shape->gpus, &a->cpus);
+    choose_mems(state, &a->cpus, a->memory_bytes, &a->mems);
+    take_gpus(state, shape, a);
+    state->memory_free_bytes -= a->memory_bytes;
+    state->disk_free_bytes -= a->disk_bytes;
+    return a;
+}

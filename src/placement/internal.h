@@ -1,0 +1,61 @@
+/* internal.h - what the files of placement/ share: nodes as a pass sees them while it gives away */
+#ifndef PLACEMENT_INTERNAL_H
+#define PLACEMENT_INTERNAL_H
+
+#include "base/vec.h"
+#include "placement/placement.h"
+
+/* A NUMA node during a pass. */
+struct numa_state {
+    unsigned id;
+    unsigned cores_free;
+    unsigned gpus_free; /* of any model */
+    int64_t memory_bytes;
+};
+
+/* A node during a pass; begins as the snapshot and shrinks with each placement. */
+struct node_state {
+    const struct placement_node *taken;
+    const struct node *node;
+    bool *core_free; /* by core id */
+    bool *gpu_free;  /* by position */
+    VEC(struct numa_state) numas;
+    VEC(struct placement_pool) pools;
+    unsigned cores_usable; /* without the reserve */
+    unsigned cores_free;
+    unsigned gpus_free;
+    int64_t memory_usable_bytes, memory_free_bytes;
+    int64_t disk_usable_bytes, disk_free_bytes;
+};
+
+/* What decides whether a request fits: requests of equal shape share one answer. */
+struct shape {
+    unsigned cores;
+    unsigned gpus;
+    const char *gpu_model; /* borrowed; NULL: any */
+    int64_t memory_bytes;
+    int64_t disk_bytes;
+    bool shared;
+    struct id owner; /* of shared shapes; otherwise none */
+};
+
+struct shape shape_of(const struct workload_spec *spec, const struct id *owner);
+bool shape_equal(const struct shape *a, const struct shape *b);
+
+void node_state_init(struct node_state *state, const struct placement_node *taken);
+void node_state_done(struct node_state *state);
+/* The first rule that keeps SHAPE off the node, PLACEMENT_PLACED if none does. Costs nothing near
+ * the number of cores. */
+enum placement_rule node_state_check(const struct node_state *state, const struct shape *shape);
+/* Take what SHAPE needs; the check has passed. Owned by the caller. */
+struct allocation *node_state_take(struct node_state *state, const struct shape *shape);
+/* GPUs of the model (NULL: any) that are free, or with ALL all of them. */
+unsigned node_state_gpus(const struct node_state *state, const char *model, bool all);
+/* Could a task still be placed, of whatever shape? */
+bool node_state_has_room(const struct node_state *state);
+
+/* Why SHAPE does not fit on any of N nodes: the rule of the node that comes nearest and a text. */
+enum placement_rule explain_refusal(const struct node_state *states, size_t n,
+                                    const struct shape *shape, char *text, size_t len);
+
+#endif

@@ -1,0 +1,221 @@
+/* pass.c - one pass of first fit over the queue
+ *
+ * In the policy's order, each request goes to the first node that holds it; who does not fit is
+ * passed over. What is free only shrinks during a pass, so a shape that was refused stays refused:
+ * requests of equal shape share one answer, and a pass over a long queue costs little more than
+ * looking at it. Without explain it ends as soon as nothing is free.
+ */
+#include "placement/internal.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Shapes refused in this pass; beyond these each request is looked at anew. */
+enum { REFUSALS_MAX = 64 };
+
+struct refusal {
+    struct shape shape;
+    enum placement_rule rule;
+    char text[232];
+};
+
+struct pass {
+    const struct placement_snapshot *snapshot;
+    struct node_state *states;
+    struct refusal refusals[REFUSALS_MAX];
+    size_t n_refusals;
+    unsigned n_placed;
+    bool full; /* nothing is free, or the limit is reached */
+    VEC(struct placement_decision) decisions;
+};
+
+int placement_compare(const struct workload *a, const struct workload *b)
+{
+    if (a->priority != b->priority)
+        return a->priority > b->priority ? -1 : 1;
+    if (a->eligible_us != b->eligible_us)
+        return a->eligible_us < b->eligible_us ? -1 : 1;
+    return id_compare(&a->id, &b->id);
+}
+
+struct entry {
+    const struct workload *workload;
+    size_t index;
+};
+
+static int compare_entries(const void *a, const void *b)
+{
+    return placement_compare(((const struct entry *) a)->workload,
+                             ((const struct entry *) b)->workload);
+}
+
+/* Indexes of the queue in the policy's order; NULL when it is in order already. */
+static struct entry *order_queue(const struct placement_snapshot *snapshot)
+{
+    if (snapshot->ordered)
+        return NULL;
+    struct entry *entries = xnew_n(struct entry, snapshot->n_queue + 1);
+    for (size_t i = 0; i < snapshot->n_queue; i++)
+        entries[i] = (struct entry){ snapshot->queue[i].workload, i };
+    qsort(entries, snapshot->n_queue, sizeof *entries, compare_entries);
+    return entries;
+}
+
+static void decide(struct pass *pass, struct placement_decision *decision, enum placement_rule rule)
+{
+    decision->rule = rule;
+    vec_push(&pass->decisions, *decision);
+}
+
+static bool has_room(const struct pass *pass)
+{
+    for (size_t i = 0; i < pass->snapshot->n_nodes; i++)
+        if (node_state_has_room(&pass->states[i]))
+            return true;
+    return false;
+}
+
+/* Did SHAPE fit before this pass gave anything away? */
+static bool fitted_before(const struct pass *pass, const struct shape *shape)
+{
+    bool fits = false;
+
+    for (size_t i = 0; i < pass->snapshot->n_nodes && !fits; i++) {
+        struct node_state before;
+        node_state_init(&before, &pass->snapshot->nodes[i]);
+        fits = node_state_check(&before, shape) == PLACEMENT_PLACED;
+        node_state_done(&before);
+    }
+    return fits;
+}
+
+static void explain(const struct pass *pass, const struct workload *w, struct refusal *refusal)
+{
+    const struct node **nodes = xnew_n(const struct node *, pass->snapshot->n_nodes + 1);
+    struct error err = { 0 };
+
+    for (size_t i = 0; i < pass->snapshot->n_nodes; i++)
+        nodes[i] = pass->snapshot->nodes[i].node;
+    if (pass->n_placed > 0 && fitted_before(pass, &refusal->shape)) {
+        refusal->rule = PLACEMENT_BEHIND;
+        (void) snprintf(refusal->text, sizeof refusal->text,
+                        "%u job%s before it in the queue take%s what is free", pass->n_placed,
+                        pass->n_placed == 1 ? "" : "s", pass->n_placed == 1 ? "s" : "");
+    } else if (pass->snapshot->n_nodes > 0 &&
+               placement_can_ever_fit(nodes, pass->snapshot->n_nodes, w->spec, &err) < 0) {
+        refusal->rule = PLACEMENT_NEVER;
+        (void) snprintf(refusal->text, sizeof refusal->text, "%s", err.text);
+    } else {
+        refusal->rule = explain_refusal(pass->states, pass->snapshot->n_nodes, &refusal->shape,
+                                        refusal->text, sizeof refusal->text);
+    }
+    free(nodes);
+}
+
+static const struct refusal *find_refusal(const struct pass *pass, const struct shape *shape)
+{
+    for (size_t i = 0; i < pass->n_refusals; i++)
+        if (shape_equal(&pass->refusals[i].shape, shape))
+            return &pass->refusals[i];
+    return NULL;
+}
+
+static void refuse(struct pass *pass, struct placement_decision *decision,
+                   const struct refusal *refusal)
+{
+    if (!pass->snapshot->explain)
+        return;
+    (void) snprintf(decision->text, sizeof decision->text, "%s", refusal->text);
+    decide(pass, decision, refusal->rule);
+}
+
+static void try_nodes(struct pass *pass, const struct placement_request *request,
+                      const struct shape *shape, struct placement_decision *decision)
+{
+    for (size_t i = 0; i < pass->snapshot->n_nodes && !pass->full; i++) {
+        struct node_state *state = &pass->states[i];
+        if (node_state_check(state, shape) != PLACEMENT_PLACED)
+            continue;
+        decision->allocation = node_state_take(state, shape);
+        pass->n_placed++;
+        pass->full = pass->snapshot->limit && pass->n_placed == pass->snapshot->limit;
+        if (pass->snapshot->explain)
+            (void) snprintf(decision->text, sizeof decision->text, "starts on node %s",
+                            state->node->name);
+        decide(pass, decision, PLACEMENT_PLACED);
+        return;
+    }
+
+    struct refusal refusal = { .shape = *shape };
+    if (pass->snapshot->explain)
+        explain(pass, request->workload, &refusal);
+    if (pass->n_refusals < REFUSALS_MAX)
+        pass->refusals[pass->n_refusals++] = refusal;
+    refuse(pass, decision, &refusal);
+}
+
+static void consider(struct pass *pass, size_t index, size_t position)
+{
+    const struct placement_request *request = &pass->snapshot->queue[index];
+    const struct workload *w = request->workload;
+    struct placement_decision decision = { .request = index, .position = position };
+
+    if (w->eligible_us > pass->snapshot->now_us) {
+        if (pass->snapshot->explain) {
+            char wait[32];
+            (void) snprintf(
+                decision.text, sizeof decision.text, "attempt %u failed; the next one begins in %s",
+                w->attempts,
+                seconds_to_str((w->eligible_us - pass->snapshot->now_us + 999999) / 1000000, wait));
+            decide(pass, &decision, PLACEMENT_BACKOFF);
+        }
+        return;
+    }
+    struct shape shape = shape_of(w->spec, &request->owner);
+    const struct refusal *refusal = find_refusal(pass, &shape);
+    if (refusal)
+        refuse(pass, &decision, refusal);
+    else
+        try_nodes(pass, request, &shape, &decision);
+}
+
+void placement_pass(const struct placement_snapshot *snapshot, struct placement_plan *ret)
+{
+    struct pass *pass = xnew(struct pass);
+    struct entry *order = order_queue(snapshot);
+
+    pass->snapshot = snapshot;
+    pass->states = xnew_n(struct node_state, snapshot->n_nodes + 1);
+    for (size_t i = 0; i < snapshot->n_nodes; i++)
+        node_state_init(&pass->states[i], &snapshot->nodes[i]);
+
+    unsigned n_placed = 0;
+    bool room = has_room(pass);
+    for (size_t i = 0; i < snapshot->n_queue; i++) {
+        if (!snapshot->explain && (pass->full || !room))
+            break;
+        consider(pass, order ? order[i].index : i, i);
+        if (pass->n_placed != n_placed) {
+            n_placed = pass->n_placed;
+            room = has_room(pass);
+        }
+    }
+
+    ret->decisions = pass->decisions.items;
+    ret->n_decisions = pass->decisions.len;
+    for (size_t i = 0; i < snapshot->n_nodes; i++)
+        node_state_done(&pass->states[i]);
+    free(pass->states);
+    free(pass);
+    free(order);
+}
+
+void placement_plan_done(struct placement_plan *plan)
+{
+    for (size_t i = 0; i < plan->n_decisions; i++)
+        allocation_free(plan->decisions[i].allocation);
+    free(plan->decisions);
+    *plan = (struct placement_plan){ 0 };
+}

@@ -1,0 +1,199 @@
+#include "placement/placement.h"
+
+#include "base/alloc.h"
+#include "tests/tap.h"
+
+#include <errno.h>
+
+#define GIB (INT64_C(1) << 30)
+
+/* CORES cores of two threads on two NUMA nodes, 64 GiB, two GPUs. */
+static struct node *machine(const char *name, unsigned cores)
+{
+    struct node *node = xnew(struct node);
+
+    node->name = xstrdup(name);
+    node->memory_bytes = 64 * GIB;
+    node->disk_bytes = 100 * GIB;
+    for (unsigned i = 0; i < cores; i++) {
+        struct core core = { .id = i, .numa = i * 2 / cores };
+        cpu_set_add(&core.cpus, i);
+        cpu_set_add(&core.cpus, cores + i);
+        vec_push(&node->cores, core);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        vec_push(&node->numas, ((struct numa_node){ .id = i, .memory_bytes = 32 * GIB }));
+        vec_push(&node->gpus,
+                 ((struct gpu){
+                     .uuid = xasprintf("GPU-%u", i), .model = xstrdup("H200"), .numa = (int) i }));
+    }
+    return node;
+}
+
+static struct workload_spec specs[16];
+static struct workload jobs[16];
+static struct placement_request queue[16];
+
+/* Job I of the queue asks for CORES and one GiB a core. */
+static struct workload_spec *ask(unsigned i, unsigned cores)
+{
+    specs[i] = (struct workload_spec){ .cores = cores, .memory_bytes = cores * GIB };
+    jobs[i] = (struct workload){ .spec = &specs[i] };
+    jobs[i].id.bytes[15] = (uint8_t) i;
+    queue[i] = (struct placement_request){ .workload = &jobs[i] };
+    return &specs[i];
+}
+
+static struct placement_plan pass(const struct placement_node *nodes, size_t n_nodes,
+                                  size_t n_queue, bool explain)
+{
+    struct placement_snapshot snapshot = {
+        .now_us = 1000,
+        .nodes = nodes,
+        .n_nodes = n_nodes,
+        .queue = queue,
+        .n_queue = n_queue,
+        .explain = explain,
+    };
+    struct placement_plan plan;
+    placement_pass(&snapshot, &plan);
+    return plan;
+}
+
+static void is_cpus(const struct cpu_set *set, const char *want)
+{
+    _cleanup_free_ char *text = cpu_set_format(set);
+    is_str(text, want);
+}
+
+TEST(priority_then_time_then_id)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 2);
+    struct placement_node taken = { .node = node };
+
+    for (unsigned i = 0; i < 4; i++)
+        ask(i, 1);
+    jobs[3].priority = 1;
+    jobs[0].eligible_us = 7;
+    struct placement_plan plan = pass(&taken, 1, 4, false);
+    ok(plan.n_decisions == 2 && plan.decisions[0].request == 3 && plan.decisions[1].request == 1);
+    is_cpus(&plan.decisions[0].allocation->cpus, "0,2");
+    is_cpus(&plan.decisions[1].allocation->cpus, "1,3");
+    placement_plan_done(&plan);
+}
+
+TEST(cores_of_a_task_share_a_numa_node)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 8);
+    struct placement_node taken = { .node = node };
+
+    ask(0, 3), ask(1, 1), ask(2, 4);
+    struct placement_plan plan = pass(&taken, 1, 3, false);
+    ok(plan.n_decisions == 3);
+    is_cpus(&plan.decisions[0].allocation->mems, "0");
+    is_cpus(&plan.decisions[1].allocation->cpus, "3,11");
+    is_cpus(&plan.decisions[2].allocation->mems, "1");
+    placement_plan_done(&plan);
+
+    ask(0, 1)->memory_bytes = 40 * GIB;
+    plan = pass(&taken, 1, 1, false);
+    is_cpus(&plan.decisions[0].allocation->mems, "0-1");
+    placement_plan_done(&plan);
+}
+
+TEST(who_waits_knows_why)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 4);
+    struct placement_node taken = { .node = node, .n_tasks = 2, .memory_taken_bytes = 60 * GIB };
+    ok(cpu_set_parse("0-2,4-6", &taken.cpus_taken) == 0);
+
+    ask(0, 2), ask(1, 1)->memory_bytes = 8 * GIB;
+    ask(2, 9), ask(3, 1)->gpus = 3;
+    ask(4, 1)->disk_bytes = 50 * GIB;
+    taken.disk_taken_bytes = 90 * GIB;
+    ask(5, 1), ask(6, 1), ask(7, 1);
+    jobs[7].eligible_us = 9001000, jobs[7].attempts = 1;
+    struct placement_plan plan = pass(&taken, 1, 8, true);
+    static const char *const texts[] = {
+        "needs 2 cores; 1 of 4 is free on node n1, 3 held by 2 jobs",
+        "needs 8 GiB of memory; 4 GiB of 64 GiB is free on node n1, the rest is held by 2 jobs",
+        "no node can ever hold the job: it needs 9 cores; node n1 has 4",
+        "no node can ever hold the job: it needs 3 GPUs; node n1 has 2",
+        "needs 50 GiB of disk; 10 GiB of 100 GiB is free on node n1, the rest is held by 2 jobs",
+        "starts on node n1",
+        "1 job before it in the queue takes what is free",
+        "attempt 1 failed; the next one begins in 9s",
+    };
+    ok(plan.n_decisions == 8);
+    for (size_t i = 0; i < plan.n_decisions; i++)
+        is_str(plan.decisions[i].text, texts[i]);
+    ok(plan.decisions[2].rule == PLACEMENT_NEVER && plan.decisions[7].rule == PLACEMENT_BACKOFF);
+    placement_plan_done(&plan);
+}
+
+TEST(shared_tasks_of_one_org_share_and_of_two_do_not)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 4);
+    struct placement_node taken = { .node = node };
+
+    for (unsigned i = 0; i < 6; i++)
+        ask(i, 1)->shared = true;
+    queue[5].owner.bytes[0] = 9;
+    struct placement_plan plan = pass(&taken, 1, 6, false);
+    ok(plan.n_decisions == 6);
+    is_cpus(&plan.decisions[3].allocation->cpus, "0,4");
+    is_cpus(&plan.decisions[4].allocation->cpus, "0-1,4-5");
+    ok(plan.decisions[4].allocation->shared);
+    is_cpus(&plan.decisions[5].allocation->cpus, "2,6");
+    placement_plan_done(&plan);
+}
+
+TEST(gpus_are_given_near_the_cores)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 8);
+    const char *gone[] = { "GPU-0" };
+    struct placement_node taken = { .node = node, .gpus_taken = gone, .n_gpus_taken = 1 };
+    static char model[] = "H200", other[] = "B200";
+
+    ask(0, 2)->gpus = 1, specs[0].gpu_model = model;
+    ask(1, 2)->gpus = 1, specs[1].gpu_model = other;
+    struct placement_plan plan = pass(&taken, 1, 2, true);
+    is_str(plan.decisions[0].allocation->gpus[0], "GPU-1");
+    is_cpus(&plan.decisions[0].allocation->mems, "1");
+    is_str(plan.decisions[1].text,
+           "no node can ever hold the job: it needs 1 GPU of model B200; node n1 has 0");
+    placement_plan_done(&plan);
+}
+
+TEST(admission_names_what_is_missing)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 8);
+    const struct node *nodes[] = { node };
+    struct error err = { 0 };
+
+    node->reserved_cores = 1;
+    node->reserved_memory_bytes = 4 * GIB;
+    ok(placement_can_ever_fit(nodes, 1, ask(0, 6), &err) == 0);
+    ok(placement_can_ever_fit(nodes, 1, ask(0, 7), &err) == -EDOM);
+    is_str(err.text, "no node can ever hold the job: it needs 7 cores; node n1 has 6");
+    ask(0, 1)->memory_bytes = 61 * GIB;
+    ok(placement_can_ever_fit(nodes, 1, &specs[0], &err) == -EDOM);
+    is_str(err.text,
+           "no node can ever hold the job: it needs 61 GiB of memory; node n1 has 60 GiB");
+    ok(placement_can_ever_fit(NULL, 0, &specs[0], &err) == -EDOM);
+}
+
+TEST(a_cordoned_node_takes_nothing)
+{
+    _cleanup_(node_freep) struct node *a = machine("a", 4), *b = machine("b", 2);
+    struct placement_node taken[] = { { .node = a }, { .node = b } };
+
+    a->cordoned = true;
+    ask(0, 1), ask(1, 2);
+    struct placement_plan plan = pass(taken, 2, 2, true);
+    is_str(plan.decisions[0].allocation->node, "b");
+    ok(plan.decisions[1].rule == PLACEMENT_BEHIND);
+    placement_plan_done(&plan);
+}
+
+TAP_MAIN

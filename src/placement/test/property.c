@@ -1,0 +1,252 @@
+/* Placement by property: over random requests and departures no core, GPU or byte has two owners,
+ * and nobody is refused while a node could hold it (counted here a second time, naively). */
+#include "placement/placement.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "tests/tap.h"
+
+#define MIB (INT64_C(1) << 20)
+
+enum { NODES = 3, TASKS_MAX = 256, QUEUE_MAX = 12 };
+
+static uint64_t seed = 88172645463325252U;
+
+static unsigned random_below(unsigned n)
+{
+    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+    return (unsigned) (seed >> 33) % n;
+}
+
+struct task {
+    struct allocation *allocation;
+    unsigned cores;
+    struct id owner;
+};
+
+static struct node *nodes[NODES];
+static struct task tasks[TASKS_MAX];
+static size_t n_tasks;
+
+static struct node *make_node(unsigned number)
+{
+    struct node *node = xnew(struct node);
+    unsigned cores = 1 + random_below(12), numas = 1 + random_below(3),
+             threads = 1 + random_below(2);
+
+    node->name = xasprintf("n%u", number);
+    node->memory_bytes = (64 + random_below(64)) * MIB;
+    node->disk_bytes = 500 * MIB;
+    node->reserved_cores = random_below(3) == 0;
+    for (unsigned i = 0; i < cores; i++) {
+        struct core core = { .id = i, .numa = i % numas };
+        for (unsigned t = 0; t < threads; t++)
+            cpu_set_add(&core.cpus, i + t * cores);
+        vec_push(&node->cores, core);
+    }
+    for (unsigned i = 0; i < numas; i++)
+        vec_push(&node->numas,
+                 ((struct numa_node){ .id = i, .memory_bytes = node->memory_bytes / numas }));
+    for (unsigned i = random_below(4); i > 0; i--)
+        vec_push(&node->gpus, ((struct gpu){ .uuid = xasprintf("GPU-%u-%u", number, i),
+                                             .numa = (int) random_below(numas) }));
+    return node;
+}
+
+/* What the live tasks take on a node, computed from their allocations alone. */
+struct ledger {
+    struct placement_node node;
+    struct placement_pool pools[4];
+    const char *gpus[16];
+};
+
+static void add_share(struct ledger *ledger, const struct task *task)
+{
+    for (size_t i = 0; i < ledger->node.n_pools; i++)
+        if (id_equal(&ledger->pools[i].owner, &task->owner)) {
+            cpu_set_union(&ledger->pools[i].cpus, &task->allocation->cpus);
+            ledger->pools[i].cores_asked += task->cores;
+            return;
+        }
+    ledger->pools[ledger->node.n_pools++] =
+        (struct placement_pool){ task->owner, task->allocation->cpus, task->cores };
+}
+
+static void take_stock(const struct node *node, struct ledger *ledger)
+{
+    *ledger = (struct ledger){ .node = { .node = node } };
+    ledger->node.pools = ledger->pools;
+    ledger->node.gpus_taken = ledger->gpus;
+    for (size_t i = 0; i < n_tasks; i++) {
+        const struct allocation *a = tasks[i].allocation;
+        if (!str_equal(a->node, node->name))
+            continue;
+        ledger->node.n_tasks++;
+        ledger->node.memory_taken_bytes += a->memory_bytes;
+        ledger->node.disk_taken_bytes += a->disk_bytes;
+        for (char **gpu = a->gpus; gpu && *gpu; gpu++)
+            ledger->gpus[ledger->node.n_gpus_taken++] = *gpu;
+        if (a->shared) {
+            add_share(ledger, &tasks[i]);
+        } else {
+            ok(!cpu_set_intersects(&ledger->node.cpus_taken, &a->cpus));
+            cpu_set_union(&ledger->node.cpus_taken, &a->cpus);
+        }
+    }
+}
+
+static unsigned whole_cores(const struct node *node, const struct cpu_set *cpus)
+{
+    unsigned n = 0;
+
+    vec_foreach(&node->cores, core) {
+        struct cpu_set rest = core->cpus;
+        cpu_set_subtract(&rest, cpus);
+        if (cpu_set_count(&rest) == 0)
+            n++;
+        else
+            ok(!cpu_set_intersects(&core->cpus, cpus)); /* siblings are never split */
+    }
+    return n;
+}
+
+static void check_node(const struct node *node)
+{
+    struct ledger ledger;
+    struct cpu_set all;
+
+    take_stock(node, &ledger);
+    all = ledger.node.cpus_taken;
+    for (size_t i = 0; i < ledger.node.n_pools; i++) {
+        ok(!cpu_set_intersects(&all, &ledger.pools[i].cpus));
+        cpu_set_union(&all, &ledger.pools[i].cpus);
+        ok(ledger.pools[i].cores_asked <=
+           PLACEMENT_SHARES_PER_CORE * whole_cores(node, &ledger.pools[i].cpus));
+    }
+    unsigned reserved = 0;
+    vec_foreach(&node->cores, core)
+        if (node->reserved_cores && core->id < node->numas.len)
+            reserved += cpu_set_intersects(&core->cpus, &all);
+    ok(reserved == 0);
+    ok(ledger.node.memory_taken_bytes <= node->memory_bytes &&
+       ledger.node.disk_taken_bytes <= node->disk_bytes);
+    for (size_t i = 0; i < ledger.node.n_gpus_taken; i++)
+        for (size_t j = 0; j < i; j++)
+            ok(!str_equal(ledger.gpus[i], ledger.gpus[j]));
+}
+
+/* Naive: could the node hold an exclusive SPEC now? */
+static bool is_feasible(const struct node *node, const struct workload_spec *spec)
+{
+    struct ledger ledger;
+    unsigned is_free = 0;
+
+    take_stock(node, &ledger);
+    struct cpu_set all = ledger.node.cpus_taken;
+    for (size_t i = 0; i < ledger.node.n_pools; i++)
+        cpu_set_union(&all, &ledger.pools[i].cpus);
+    vec_foreach(&node->cores, core) {
+        bool reserve = node->reserved_cores && core->id < node->numas.len;
+        is_free += !reserve && !cpu_set_intersects(&core->cpus, &all);
+    }
+    return is_free >= spec->cores && node->gpus.len - ledger.node.n_gpus_taken >= spec->gpus &&
+           node->memory_bytes - ledger.node.memory_taken_bytes >= spec->memory_bytes &&
+           node->disk_bytes - ledger.node.disk_taken_bytes >= spec->disk_bytes;
+}
+
+static void leave(size_t i)
+{
+    allocation_free(tasks[i].allocation);
+    tasks[i] = tasks[--n_tasks];
+}
+
+static void check_allocation(const struct allocation *a, const struct workload_spec *spec)
+{
+    for (unsigned i = 0; i < NODES; i++) {
+        if (!str_equal(nodes[i]->name, a->node))
+            continue;
+        unsigned cores = whole_cores(nodes[i], &a->cpus);
+        ok(spec->shared ? cores >= spec->cores : cores == spec->cores);
+        vec_foreach(&nodes[i]->cores, core)
+            if (cpu_set_intersects(&core->cpus, &a->cpus))
+                ok(cpu_set_has(&a->mems, core->numa));
+    }
+    unsigned gpus = 0;
+    while (a->gpus && a->gpus[gpus])
+        gpus++;
+    ok(gpus == spec->gpus && a->memory_bytes == spec->memory_bytes);
+}
+
+/* One pass over a random queue. */
+static void step(void)
+{
+    struct workload_spec specs[QUEUE_MAX];
+    struct workload jobs[QUEUE_MAX] = { 0 };
+    struct placement_request queue[QUEUE_MAX];
+    bool placed[QUEUE_MAX] = { 0 };
+    struct ledger ledgers[NODES];
+    struct placement_node taken[NODES];
+    size_t n = 1 + random_below(QUEUE_MAX);
+
+    for (size_t i = 0; i < n; i++) {
+        specs[i] = (struct workload_spec){ .cores = 1 + random_below(4),
+                                           .memory_bytes = random_below(40) * MIB,
+                                           .disk_bytes = random_below(100) * MIB,
+                                           .gpus = random_below(5) == 0,
+                                           .shared = random_below(4) == 0 };
+        jobs[i].spec = &specs[i];
+        jobs[i].priority = (int) random_below(3);
+        jobs[i].id.bytes[15] = (uint8_t) i;
+        queue[i] = (struct placement_request){ .workload = &jobs[i] };
+        queue[i].owner.bytes[0] = (uint8_t) random_below(3);
+    }
+    for (unsigned i = 0; i < NODES; i++) {
+        take_stock(nodes[i], &ledgers[i]);
+        taken[i] = ledgers[i].node;
+    }
+    struct placement_snapshot snapshot = {
+        .nodes = taken,
+        .n_nodes = NODES,
+        .queue = queue,
+        .n_queue = n,
+        .explain = random_below(2),
+    };
+    struct placement_plan plan;
+    placement_pass(&snapshot, &plan);
+    ok(!snapshot.explain || plan.n_decisions == n);
+    for (size_t i = 0; i < plan.n_decisions; i++) {
+        struct placement_decision *d = &plan.decisions[i];
+        ok((d->rule == PLACEMENT_PLACED) == (d->allocation != NULL));
+        if (!d->allocation)
+            continue;
+        check_allocation(d->allocation, &specs[d->request]);
+        placed[d->request] = true;
+        tasks[n_tasks++] = (struct task){ take_ptr(d->allocation), specs[d->request].cores,
+                                          queue[d->request].owner };
+    }
+    placement_plan_done(&plan);
+    for (unsigned i = 0; i < NODES; i++)
+        check_node(nodes[i]);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < NODES; k++)
+            ok(placed[i] || !is_feasible(nodes[k], &specs[i]));
+}
+
+TEST(nothing_has_two_owners_and_nobody_waits_in_vain)
+{
+    for (int world = 0; world < 60; world++) {
+        for (unsigned i = 0; i < NODES; i++)
+            nodes[i] = make_node(i);
+        for (int i = 0; i < 60; i++) {
+            step();
+            for (unsigned gone = random_below(8); gone > 0 && n_tasks > 0; gone--)
+                leave(random_below((unsigned) n_tasks));
+        }
+        while (n_tasks > 0)
+            leave(0);
+        for (unsigned i = 0; i < NODES; i++)
+            node_free(nodes[i]);
+    }
+}
+
+TAP_MAIN
