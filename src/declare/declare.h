@@ -55,6 +55,7 @@ struct declare_type {
     const struct declare_type *item; /* of an array or a map */
     const struct declare_type *key;  /* of a map: what its keys must be; NULL: any string */
     const char *const *flag_form;    /* of an object: its fields in the order of --flag A:B:C */
+    const char *flag_operand;        /* "NAME:PORT[:PUBLISH]"; NULL: by kind */
 };
 
 struct declare_field {
