@@ -32,7 +32,7 @@ check-deep:
 
 fuzz:
 	@tools/install-deps build deep
-	@tools/fuzz $(SECONDS_EACH)
+	@tools/fuzz $(or $(SECONDS_EACH),60)
 
 bench:
 	@tools/install-deps build run bench
