@@ -48,13 +48,13 @@ char *manifest_format(const struct manifest *m, size_t *ret_len)
 }
 
 /* The next field of the line at *P (which ends at END), up to a space; NULL when it is longer than
- * SIZE - 1 or there is none. */
+ * SIZE - 1, holds a NUL (which would end it early) or there is none. */
 static char *field(const char **p, const char *end, char *buf, size_t size)
 {
     const char *space = memchr(*p, ' ', (size_t) (end - *p));
     size_t len = (size_t) ((space ? space : end) - *p);
 
-    if (*p >= end || len == 0 || len >= size)
+    if (*p >= end || len == 0 || len >= size || memchr(*p, '\0', len))
         return NULL;
     memcpy(buf, *p, len);
     buf[len] = '\0';
