@@ -320,6 +320,7 @@ TEST(a_client_that_leaves_stops_the_generator_and_a_slow_one_holds_it)
     const char ask[] = "GET /endless HTTP/1.1\r\nHost: h\r\n\r\n";
     ok(write_full(fd, ask, strlen(ask)) == 0);
     _cleanup_free_ char *begin = raw_answer(fd, "\n1\n");
+    ok(begin != NULL);
     /* It is not read any more: the server must still answer others, and hold little. */
     is_answer(c, "POST", "/echo", "alive", 200, "alive");
     close(fd);
