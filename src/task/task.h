@@ -84,6 +84,9 @@ DEFINE_CLEANUP(struct task_exit *, task_exit_free);
 
 /* log.idx: where line LINE (from 0) begins, for resuming by line number and for times. Little
  * endian on disk. */
+#define LOG_RECORD_LINES 1024             /* a record is due after so many lines, */
+#define LOG_RECORD_US    INT64_C(1000000) /* or so much time */
+
 enum log_stream { LOG_STDOUT, LOG_STDERR };
 struct log_record {
     uint64_t offset;
@@ -93,8 +96,56 @@ struct log_record {
     uint8_t reserved[7];
 };
 _Static_assert(sizeof(struct log_record) == 32, "log.idx is a format on disk");
+void log_record_encode(const struct log_record *record, uint8_t ret[static 32]);
+void log_record_decode(const uint8_t bytes[static 32], struct log_record *ret);
 
-/* One line of stdout: is it a chart point? Pure, bounded (a line above 4 KiB is none). 0: a point,
+/* ---- the launcher's socket: what the engine may ask root for --------------------------------- */
+
+enum launcher_op {
+    /* Start the attempt whose spec.json is written. Descriptors: the supervisor's end of a
+     * SOCK_SEQPACKET pair, then, with LAUNCHER_HAS_TOKEN, one from which the token is read. */
+    LAUNCHER_START = 1,
+    /* SIGKILL the supervisor (and with it the container), then as LAUNCHER_CLEAN. */
+    LAUNCHER_KILL,
+    /* Remove what an attempt without a supervisor left: processes, cgroups, its writable layer. */
+    LAUNCHER_CLEAN,
+    /* LAUNCHER_CLEAN for every attempt that is not in the list. Descriptor: a file with COUNT ids
+     * of 16 bytes. */
+    LAUNCHER_SWEEP,
+};
+
+enum { LAUNCHER_HAS_TOKEN = 1 };
+
+/* One packet each way, of fixed size. SERIAL comes back in the answer. */
+struct launcher_request {
+    uint32_t op;
+    uint32_t flags;
+    uint64_t serial;
+    struct id attempt, project, workload;
+    uint32_t epoch;
+    uint32_t uid_base;
+    uint32_t range;
+    uint32_t count;
+};
+
+/* LAUNCHER_START is answered when the supervisor is there; what becomes of it comes by its pair. */
+struct launcher_answer {
+    uint32_t op;
+    int32_t code; /* 0 or negative errno */
+    uint64_t serial;
+    struct id attempt;
+    char text[200];
+};
+
+/* Is the request of its form? TOP is the first uid of range 0. Pure. */
+int launcher_request_check(const struct launcher_request *request, uint32_t uid_first,
+                           struct error *err);
+
+/* ---- charts ---------------------------------------------------------------------------------- */
+
+#define CHART_LINE_MAX 4096
+
+/* One line of stdout: is it a chart point? Pure, bounded (a line above CHART_LINE_MAX is none). 0: a point,
  * RET (owned by the caller) is normalised with "chart", "x" and "y" first; 1: just a log line.
  * COUNTERS keeps the x of charts that leave it out. */
 struct chart_counters;

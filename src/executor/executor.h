@@ -1,0 +1,35 @@
+/* executor.h - the launcher, and the supervisors that it starts
+ *
+ * The launcher is a small single-threaded root process that takes typed requests (task/task.h)
+ * over a socket pair, checks every id and number again, and clones supervisors without execve.
+ * A supervisor is PID 1 of its own PID and mount namespace: it makes the container of one attempt
+ * with crun, pumps its log, passes signals on, collects its artifacts and writes exit.json. It
+ * outlives both the launcher and the server; when it dies, the kernel ends the container with it.
+ */
+#ifndef EXECUTOR_EXECUTOR_H
+#define EXECUTOR_EXECUTOR_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Borrowed until launcher_start() returns. Lists are NULL-terminated, NULL is the empty list. */
+struct executor_settings {
+    const char *state;   /* absolute; owned by the account that the server runs as */
+    const char *runtime; /* absolute */
+    uint32_t uid_first;  /* first uid of range 0 */
+    const char *pool;    /* for network_new() */
+    const char *const *blocked;
+    const char *const *dns;
+    bool image_opt; /* image `host` shows /opt too */
+};
+
+/* Fork the launcher. To be called by root, with STATE and RUNTIME in place and before there are
+ * threads and sockets. *RET_FD (owned by the caller, non-blocking) takes struct launcher_request;
+ * the launcher ends when it is closed. */
+int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t *ret_pid,
+                   struct error *err);
+
+#endif

@@ -1,0 +1,116 @@
+/* spec.c - spec.json: all that a supervisor needs to know */
+#include "task/task.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+
+json_t *task_spec_to_json(const struct task_spec *spec)
+{
+    char buf[ID_TEXT_LEN + 1];
+    json_t *json = json_object();
+
+    json_put_int(json, "version", TASK_FORMAT_VERSION);
+    json_put_str(json, "attempt", id_format(&spec->attempt, buf));
+    json_put_str(json, "workload", id_format(&spec->workload, buf));
+    json_put_str(json, "project", id_format(&spec->project, buf));
+    json_put_str(json, "project_name", spec->project_name);
+    json_put_str(json, "workload_name", spec->workload_name);
+    json_put_int(json, "number", spec->number);
+    json_put_int(json, "epoch", spec->epoch);
+    json_put_int(json, "uid_base", spec->uid_base);
+    json_put_int(json, "range", spec->range);
+    json_put(json, "spec", workload_spec_to_json(spec->workload_spec));
+    json_put(json, "allocation", allocation_to_json(spec->allocation));
+    json_put_str(json, "network", spec->network);
+    json_put_str(json, "publish_address", spec->publish_address);
+    json_put_str(json, "workspace_tree", spec->workspace_tree);
+    json_put(json, "has_secrets", json_boolean(spec->has_secrets));
+    json_put_str(json, "api_socket", spec->api_socket);
+    json_put_int(json, "log_limit", spec->log_limit_bytes);
+    json_put(json, "resume", json_boolean(spec->resume));
+    return json;
+}
+
+void task_spec_free(struct task_spec *spec)
+{
+    if (!spec)
+        return;
+    free(spec->project_name);
+    free(spec->workload_name);
+    workload_spec_free(spec->workload_spec);
+    allocation_free(spec->allocation);
+    free(spec->network);
+    free(spec->publish_address);
+    free(spec->workspace_tree);
+    free(spec->api_socket);
+    free(spec);
+}
+
+static int read_id(const json_t *json, const char *key, struct id *ret, struct error *err)
+{
+    const char *text = json_get_str(json, key, "");
+
+    if (id_parse(text, ret) < 0)
+        return error_set(err, -EINVAL, "%s: '%s' is no id", key, text);
+    return 0;
+}
+
+static int read_u32(const json_t *json, const char *key, uint32_t *ret, struct error *err)
+{
+    int64_t value = json_get_int(json, key, -1);
+
+    if (value < 0 || value > UINT32_MAX)
+        return error_set(err, -EINVAL, "%s: must be a number from 0 to 4294967295", key);
+    *ret = (uint32_t) value;
+    return 0;
+}
+
+static int read_identity(const json_t *json, struct task_spec *spec, struct error *err)
+{
+    int64_t version = json_get_int(json, "version", 0);
+
+    /* Version 1 is the first: the previous one is accepted from version 2 on. */
+    if (version != TASK_FORMAT_VERSION)
+        return error_set(err, -EPROTONOSUPPORT, "version %lld is not known here",
+                         (long long) version);
+    int r = read_id(json, "attempt", &spec->attempt, err);
+    if (r >= 0)
+        r = read_id(json, "workload", &spec->workload, err);
+    if (r >= 0)
+        r = read_id(json, "project", &spec->project, err);
+    if (r >= 0)
+        r = read_u32(json, "number", &spec->number, err);
+    if (r >= 0)
+        r = read_u32(json, "epoch", &spec->epoch, err);
+    if (r >= 0)
+        r = read_u32(json, "uid_base", &spec->uid_base, err);
+    if (r >= 0)
+        r = read_u32(json, "range", &spec->range, err);
+    return r;
+}
+
+int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error *err)
+{
+    _cleanup_(task_spec_freep) struct task_spec *spec = xnew(struct task_spec);
+
+    int r = read_identity(json, spec, err);
+    if (r >= 0)
+        r = workload_spec_from_json(json_object_get(json, "spec"), &spec->workload_spec, err);
+    if (r >= 0)
+        r = allocation_from_json(json_object_get(json, "allocation"), &spec->allocation, err);
+    if (r < 0)
+        return error_context(err, r, "task");
+
+    spec->project_name = xstrdup(json_get_str(json, "project_name", NULL));
+    spec->workload_name = xstrdup(json_get_str(json, "workload_name", NULL));
+    spec->network = xstrdup(json_get_str(json, "network", "none"));
+    spec->publish_address = xstrdup(json_get_str(json, "publish_address", NULL));
+    spec->workspace_tree = xstrdup(json_get_str(json, "workspace_tree", NULL));
+    spec->has_secrets = json_get_bool(json, "has_secrets", false);
+    spec->api_socket = xstrdup(json_get_str(json, "api_socket", NULL));
+    spec->log_limit_bytes = json_get_int(json, "log_limit", 0);
+    spec->resume = json_get_bool(json, "resume", false);
+    *ret = take_ptr(spec);
+    return 0;
+}

@@ -1,0 +1,161 @@
+/* The records of the attempt directory read back as they were written. */
+#include "task/task.h"
+
+#include "base/alloc.h"
+#include "tests/tap.h"
+
+#include <errno.h>
+
+static json_t *parse(const char *text)
+{
+    json_t *json = NULL;
+
+    ok(json_parse(text, strlen(text), &json, NULL) == 0);
+    return json;
+}
+
+#define SPEC                                                                                       \
+    "{\"version\":1,\"attempt\":\"01932b0e-7c00-7000-8000-000000000001\","                         \
+    "\"workload\":\"01932b0e-7c00-7000-8000-000000000002\","                                       \
+    "\"project\":\"01932b0e-7c00-7000-8000-000000000003\",\"project_name\":\"lab\","               \
+    "\"workload_name\":\"train\",\"number\":2,\"epoch\":3,\"uid_base\":1879048192,\"range\":0,"    \
+    "\"spec\":{\"image\":\"host\",\"command\":[\"true\"],\"cpus\":1,\"memory\":67108864},"         \
+    "\"allocation\":{\"node\":\"n\",\"cpus\":\"1\",\"mems\":\"0\",\"memory\":67108864,"            \
+    "\"disk\":1000000,\"shared\":false},\"network\":\"none\",\"has_secrets\":false,"               \
+    "\"log_limit\":1000,\"resume\":true}"
+
+TEST(a_spec_reads_back)
+{
+    _cleanup_json_ json_t *json = parse(SPEC), *again = NULL, *second = NULL;
+    _cleanup_(task_spec_freep) struct task_spec *spec = NULL, *copy = NULL;
+    struct error err = { 0 };
+
+    ok(task_spec_from_json(json, &spec, &err) == 0);
+    if (!spec) {
+        printf("# %s\n", err.text);
+        return;
+    }
+    ok(spec->epoch == 3 && spec->number == 2 && spec->resume && spec->uid_base == 1879048192);
+    again = task_spec_to_json(spec);
+    ok(task_spec_from_json(again, &copy, &err) == 0);
+    second = task_spec_to_json(copy);
+    ok(json_equal(again, second));
+}
+
+TEST(a_spec_of_the_future_is_refused)
+{
+    _cleanup_json_ json_t *json = parse(SPEC);
+    struct task_spec *spec = NULL;
+
+    json_put_int(json, "version", 2);
+    ok(task_spec_from_json(json, &spec, NULL) == -EPROTONOSUPPORT && !spec);
+    json_put_int(json, "version", 1);
+    json_put_str(json, "attempt", "../../etc");
+    ok(task_spec_from_json(json, &spec, NULL) == -EINVAL && !spec);
+}
+
+TEST(started_and_exit_read_back)
+{
+    _cleanup_json_ json_t *evidence = parse("{\"cpus\":\"1\"}"), *json = NULL, *json2 = NULL;
+    struct task_started in = { .epoch = 4, .started_us = 1763692496123456, .evidence = evidence };
+    _cleanup_(task_started_freep) struct task_started *out = NULL;
+    _cleanup_(task_exit_freep) struct task_exit *ex = NULL;
+
+    json = task_started_to_json(&in);
+    ok(task_started_from_json(json, &out, NULL) == 0);
+    ok(out && out->epoch == 4 && out->started_us == in.started_us);
+    ok(out && json_equal(out->evidence, evidence));
+
+    struct task_exit end = { .epoch = 4, .cause = END_OUT_OF_MEMORY, .exit_code = 137 };
+    end.ended_us = 1763692496123457;
+    json2 = task_exit_to_json(&end);
+    ok(task_exit_from_json(json2, &ex, NULL) == 0);
+    ok(ex && ex->cause == END_OUT_OF_MEMORY && ex->exit_code == 137 && !ex->reason);
+    ok(ex && ex->ended_us == end.ended_us);
+}
+
+TEST(log_records_are_little_endian)
+{
+    struct log_record in = { .offset = 0x0102, .line = 3, .time_us = 4, .stream = LOG_STDERR };
+    struct log_record out;
+    uint8_t bytes[32];
+
+    log_record_encode(&in, bytes);
+    ok(bytes[0] == 2 && bytes[1] == 1 && bytes[8] == 3 && bytes[16] == 4 && bytes[24] == 1);
+    log_record_decode(bytes, &out);
+    ok(memcmp(&in, &out, sizeof in) == 0);
+}
+
+static char *chart(struct chart_counters *counters, const char *line)
+{
+    _cleanup_json_ json_t *point = NULL;
+
+    return chart_parse(line, strlen(line), counters, &point) == 0 ? json_text(point)
+                                                                  : xstrdup("none");
+}
+
+static void is_chart(struct chart_counters *counters, const char *line, const char *want)
+{
+    _cleanup_free_ char *got = chart(counters, line);
+
+    is_str(got, want);
+}
+
+TEST(chart_points_are_normalised)
+{
+    _cleanup_(chart_counters_freep) struct chart_counters *c = chart_counters_new();
+
+    is_chart(c, "{\"y\": 2.5, \"chart\": \"loss\", \"x\": 10, \"run\": \"a\"}",
+             "{\"chart\":\"loss\",\"x\":10,\"y\":2.5,\"run\":\"a\"}");
+    is_chart(c, "{\"chart\":\"acc\",\"y\":1}", "{\"chart\":\"acc\",\"x\":0,\"y\":1}");
+    is_chart(c, "{\"chart\":\"acc\",\"y\":2}", "{\"chart\":\"acc\",\"x\":1,\"y\":2}");
+    is_chart(c, "{\"chart\":\"other\",\"y\":2}", "{\"chart\":\"other\",\"x\":0,\"y\":2}");
+}
+
+TEST(what_is_no_point_is_a_log_line)
+{
+    _cleanup_(chart_counters_freep) struct chart_counters *c = chart_counters_new();
+    static const char *const lines[] = {
+        "",
+        "{",
+        "{}",
+        "hello",
+        "{\"chart\":\"loss\"}",
+        "{\"chart\":\"loss\",\"y\":\"1\"}",
+        "{\"chart\":\"loss\",\"y\":NaN}",
+        "{\"chart\":7,\"y\":1}",
+        "{\"chart\":\"\",\"y\":1}",
+        "{\"chart\":\"loss\",\"y\":1,\"tags\":{}}",
+        "{\"chart\":\"loss\",\"y\":1} trailing",
+        "{\"chart\":\"loss\",\"y\":1,\"x\":null}",
+    };
+
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        is_chart(c, lines[i], "none");
+}
+
+TEST(the_launcher_refuses_what_is_not_of_its_form)
+{
+    struct launcher_request good = { .op = LAUNCHER_START,
+                                     .attempt = { { 1 } },
+                                     .project = { { 2 } },
+                                     .workload = { { 3 } },
+                                     .epoch = 1,
+                                     .uid_base = 0x70000000 + 2 * 65536,
+                                     .range = 2 };
+    struct launcher_request bad;
+
+    ok(launcher_request_check(&good, 0x70000000, NULL) == 0);
+    bad = good, bad.uid_base = 0;
+    ok(launcher_request_check(&bad, 0x70000000, NULL) == -EPERM);
+    bad = good, bad.range = UINT32_MAX;
+    ok(launcher_request_check(&bad, 0x70000000, NULL) == -EPERM);
+    bad = good, bad.op = 99;
+    ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
+    bad = good, bad.attempt = id_none;
+    ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
+    bad = good, bad.flags = 2;
+    ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
+}
+
+TAP_MAIN
