@@ -6,8 +6,8 @@
  *
  * Image `host` is the machine's own programs without its data: an empty skeleton plus read-only
  * nosuid,nodev binds of an allow-list (/usr, the /etc entries that programs need, /opt if the
- * operator says so). /root /home /run /tmp /var /srv /mnt /etc are the skeleton's, never the
- * machine's. Nothing is idmapped: the container sees these files as any other unprivileged
+ * operator says so). /root /home /run /tmp /var /srv /mnt and /etc itself are the skeleton's, never
+ * the machine's. Nothing is idmapped: the container sees these files as any other unprivileged
  * account of the machine does. Its digest is the hash of the installed packages and of the
  * allow-list, so that equal digests mean equal software.
  */
@@ -20,6 +20,7 @@
 #include "base/vec.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Mounted MS_BIND (not recursive), read-only, nosuid, nodev. TARGET is absolute inside; it
@@ -54,6 +55,13 @@ struct image_config {
     char *workdir;     /* NULL: the workspace */
 };
 
+/* The package database as it was when it was read. */
+struct image_stamp {
+    char *path;
+    int64_t size, mtime_ns;
+    uint64_t inode;
+};
+
 struct image {
     char *name; /* "host" */
     struct sha256 digest;
@@ -63,16 +71,18 @@ struct image {
     VEC(struct image_bind) binds;
     VEC(struct image_link) links;
     VEC(struct image_directory) directories;
-    VEC(struct image_file) files; /* the same for every task: /etc/passwd, group, nsswitch.conf */
+    VEC(struct image_file) files; /* the same for every task: /etc/passwd, /etc/services, … */
     struct image_config config;
+    struct image_stamp stamp; /* for image_host_is_current() */
 };
 
 void image_free(struct image *image);
 DEFINE_CLEANUP(struct image *, image_free);
 
 struct image_host_options {
-    const char *root; /* "/"; tests give a tree of their own */
-    bool show_opt;    /* bind /opt too */
+    const char *root;  /* "/"; tests give a tree of their own */
+    bool show_opt;     /* bind /opt too */
+    const char *state; /* refuse (-EINVAL) to show this directory; NULL: none */
 };
 
 /* Look at the machine. Reads the package database (megabytes): keep the result and ask
@@ -92,7 +102,14 @@ int image_skeleton_make(const struct image *image, const char *path, uid_t uid, 
 char *image_hosts(const char *hostname, const char *address);
 char *image_hostname(const char *hostname);
 
-/* The names that image `host` never shows, for tests and documentation; NULL-terminated. */
-const char *const *image_host_excluded(void);
+/* An installed package, as slices of the database's text. */
+struct package {
+    const char *name, *version, *architecture;
+    size_t name_len, version_len, architecture_len;
+};
+typedef void (*package_f)(void *userdata, const struct package *package);
+/* Each package of dpkg's status file (deb822) whose state is "installed", in the file's order. Pure;
+ * stanzas without name or version are passed over. Returns how many there were. */
+size_t image_parse_dpkg(const char *bytes, size_t len, package_f each, void *userdata);
 
 #endif
