@@ -57,11 +57,13 @@ struct engine_local_options {
 int engine_local_new(const struct engine_local_options *options, struct engine **ret,
                      struct error *err);
 
-/* Virtual time: attempts run for the seconds that their tag `null.duration` says and end with the
- * code of `null.exit`; engine_null_advance() moves the clock. For tests and the simulator. */
+/* Virtual time, for tests and the simulator. An attempt runs for the seconds that NULL_SECONDS of its
+ * environment says (0 when absent) and ends with the exit code NULL_EXIT (above 128: by signal); with
+ * NULL_START=fail it never runs. Reports are given by engine_null_advance() only, in the order of their
+ * time. What it knows outlives its listener: set another one and attach, as after a restart. */
 int engine_null_new(struct engine **ret);
 void engine_null_advance(struct engine *engine, int64_t now_us);
-/* When the next attempt ends, INT64_MAX if none runs. */
+/* When the next report is due, INT64_MAX if there is none. */
 int64_t engine_null_next(const struct engine *engine);
 
 void engine_free(struct engine *engine);

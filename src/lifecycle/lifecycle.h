@@ -18,6 +18,8 @@
 
 struct lifecycle;
 
+#define TASK_TOKEN_LEN 64 /* hex */
+
 struct lifecycle_settings {
     uint32_t uid_first;          /* first uid of range 0 */
     const char *network_default; /* "egress" or "none" */
@@ -35,14 +37,22 @@ struct lifecycle_sources {
     int64_t (*now_us)(void *userdata);
     struct id (*new_id)(void *userdata);
     void (*random)(void *userdata, void *bytes, size_t n);
+    void (*hash)(void *userdata, const void *bytes, size_t n, struct sha256 *ret);
+    /* The token by which the supervisor of an attempt proves who it is: the same one each time it is
+     * asked for, also after a restart, and not to be guessed (a keyed hash of id and epoch). */
+    void (*token)(void *userdata, const struct id *attempt, unsigned epoch,
+                  char buf[static TASK_TOKEN_LEN + 1]);
+    /* The manifest of an attempt's artifacts, from the blob of this digest. */
+    int (*load_manifest)(void *userdata, const struct sha256 *sum, struct manifest **ret,
+                         struct error *err);
     /* Open a sealed secret; owned by the caller. */
     int (*unseal)(void *userdata, const struct secret *secret, char **ret);
     int (*seal)(void *userdata, const char *value, uint8_t **ret, size_t *ret_len);
     void *userdata;
 };
 
-/* Takes STATE (what store_load() gave), nodes and flavors; borrows store and engine. Recovers: each
- * attempt that was starting or running is attached, then acted upon once. */
+/* Takes what STATE holds (what store_load() gave); borrows store and engine, and becomes the engine's
+ * listener. Everything of SOURCES is needed. */
 int lifecycle_new(const struct lifecycle_settings *settings,
                   const struct lifecycle_sources *sources, struct store *store,
                   struct engine *engine, struct store_state *state, struct lifecycle **ret,
@@ -51,7 +61,8 @@ void lifecycle_free(struct lifecycle *lc);
 DEFINE_CLEANUP(struct lifecycle *, lifecycle_free);
 void lifecycle_set_node(struct lifecycle *lc, struct node *node);       /* takes it */
 void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor); /* takes it */
-/* BOOT_ID differs from the one of an attempt's start: the attempt is lost (END_NODE_LOST). */
+/* Once, when the nodes are set. Where a node's boot id differs from the one of an attempt's start, the
+ * attempt is lost (END_NODE_LOST); the others are attached. Then the engine sweeps. */
 void lifecycle_recover(struct lifecycle *lc);
 
 /* Timers (max_time, back-off, placement pass). Next call due at; INT64_MAX: never. */
@@ -89,11 +100,12 @@ int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *
                    int64_t grace_s /* -1: the spec's */, lifecycle_done_f done, void *userdata,
                    struct error *err);
 int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo, struct error *err);
-/* TAGS (merge patch, borrowed; NULL: unchanged), PRIORITY (NULL: unchanged), VERSION 0: any. */
+/* TAGS (merge patch, borrowed; NULL: unchanged), PRIORITY (NULL: unchanged). W is live, or a final one
+ * read from the store, which then must live until DONE. */
 int lifecycle_update(struct lifecycle *lc, struct workload *w, const json_t *tags,
                      const int *priority, const char *actor, lifecycle_done_f done, void *userdata,
                      struct error *err);
-/* W is a final workload read from the store. */
+/* W is a final workload read from the store; DONE gets NULL. */
 int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char *actor,
                      lifecycle_done_f done, void *userdata, struct error *err);
 
