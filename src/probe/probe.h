@@ -21,7 +21,8 @@ struct probe_options {
 };
 
 /* OPTIONS may be NULL. The node has no id and its name is the host's. Memory is at least one
- * NUMA node; cores without a known NUMA node belong to the first. */
+ * NUMA node; cores without a known NUMA node belong to the first. What the operator reserves is
+ * for the caller to fill in. With `sys` of a test's own, hwloc must be "": it reads the machine. */
 int probe_node(const struct probe_options *options, struct node **ret, struct error *err);
 
 #endif

@@ -1,0 +1,41 @@
+/* internal.h - what the files of probe/ share */
+#ifndef PROBE_INTERNAL_H
+#define PROBE_INTERNAL_H
+
+#include "base/text.h"
+#include "probe/probe.h"
+
+/* Where to look, with the defaults filled in. */
+struct place {
+    const char *sys, *proc, *hwloc, *nvml, *xml;
+};
+
+/* text.c: pure. The value after "NAME:" (blanks around it cut off) in /proc's "name : value" lines;
+ * its length, -ENOENT. */
+int field_find(const char *text, size_t len, const char *name, const char **ret);
+/* The same as bytes, from "NAME: 123 kB"; -EINVAL. */
+int field_kilobytes(const char *text, size_t len, const char *name, int64_t *ret_bytes);
+/* "00000000:3B:00.0" or "0000:3b:00.0" to "0000:3b:00.0"; -EINVAL for anything else. */
+int pci_address_normalise(const char *text, char ret[static 16]);
+
+/* A small file of the kernel's, without the newline at its end. PATH is DIRECTORY/FORMAT…. */
+__attribute__((format(printf, 3, 4))) int kernel_text(struct text *ret, const char *directory,
+                                                      const char *fmt, ...);
+__attribute__((format(printf, 2, 3))) long long kernel_number(const char *directory,
+                                                              const char *fmt, ...);
+
+/* Add a core unless some of its CPUs are not in ALLOWED. */
+void add_core(struct node *node, const struct cpu_set *cpus, const struct cpu_set *allowed,
+              unsigned socket, unsigned numa);
+void add_numa(struct node *node, unsigned id, int64_t memory_bytes);
+
+/* Cores and NUMA nodes, each in kernel order. hwloc: -ENOENT when the library is not there. */
+int topology_hwloc(const struct place *place, const struct cpu_set *allowed, struct node *node,
+                   struct error *err);
+int topology_sysfs(const struct place *place, const struct cpu_set *allowed, struct node *node,
+                   struct error *err);
+/* GPUs and driver version. NVML: -ENOENT when there is no library or no driver. */
+int gpus_nvml(const struct place *place, struct node *node, struct error *err);
+int gpus_pci(const struct place *place, struct node *node, struct error *err);
+
+#endif
