@@ -1,0 +1,95 @@
+/* generic.c - a command that is one endpoint: operands are its path, flags its query and body */
+#include "cli/commands.h"
+
+#include "base/alloc.h"
+#include "os/clock.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PAGES_MAX 1000
+
+static const struct cli_flag list_flags[] = {
+    { "all", "a", NULL, "every page, not only the first" },
+    { NULL },
+};
+
+const struct cli_flag *generic_flags(const struct declare_endpoint *e)
+{
+    return str_ends(e->name, ".list") ? list_flags : NULL;
+}
+
+/* The name may also be said as the operand: berth key create ci. */
+static int check_body(const struct args *args, struct error *err)
+{
+    const struct declare_endpoint *e = args->endpoint;
+
+    if (!e->body)
+        return 0;
+    if (str_equal(e->method, "PATCH"))
+        return declare_check_patch(e->body, args->body, err);
+    return declare_check(e->body, args->body, err);
+}
+
+static int call_once(struct cli *cli, const struct args *args, json_t **ret, struct error *err)
+{
+    const struct declare_endpoint *e = args->endpoint;
+    _cleanup_free_ char *target = NULL;
+    char key[ID_TEXT_LEN + 1];
+    struct id id = id_new();
+
+    int r = endpoint_target(cli, e, args, &target, err);
+    if (r < 0)
+        return r;
+    bool post = str_equal(e->method, "POST");
+    const struct remote_call call = {
+        .method = e->method, .target = target, .body = e->body ? args->body : NULL,
+        .idempotency_key = post ? id_format(&id, key) : NULL,
+    };
+    return remote_call(cli, &call, ret, err);
+}
+
+/* Follow "next" and put all items into the first answer. */
+static int call_all(struct cli *cli, const struct args *args, json_t **ret, struct error *err)
+{
+    _cleanup_json_ json_t *whole = NULL;
+    int r = call_once(cli, args, &whole, err);
+
+    for (int page = 0; r == 0 && page < PAGES_MAX; page++) {
+        const char *next = json_get_str(whole, "next", NULL);
+        _cleanup_json_ json_t *more = NULL;
+        if (!next)
+            break;
+        json_put_str(args->query, "cursor", next);
+        r = call_once(cli, args, &more, err);
+        if (r < 0)
+            break;
+        json_array_extend(json_object_get(whole, "items"), json_object_get(more, "items"));
+        json_object_set(whole, "next", json_object_get(more, "next"));
+        if (!json_get_str(more, "next", NULL))
+            json_object_del(whole, "next");
+    }
+    if (r < 0)
+        return r;
+    *ret = take_ptr(whole);
+    return 0;
+}
+
+int generic_run(struct cli *cli, const struct args *args, struct error *err)
+{
+    _cleanup_json_ json_t *answer = NULL;
+    int r = check_body(args, err);
+
+    if (r < 0)
+        return r;
+    if (cli->dry_run && !str_equal(args->endpoint->method, "GET")) {
+        print_note(cli, "would send %s to %s", args->endpoint->method, args->endpoint->path);
+        print_json(cli, args->body);
+        return CLI_OK;
+    }
+    r = args_has(args, "all") ? call_all(cli, args, &answer, err) : call_once(cli, args, &answer, err);
+    if (r < 0)
+        return r;
+    print_answer(cli, args->command->noun, answer);
+    return CLI_OK;
+}

@@ -1,0 +1,122 @@
+/* main.c - from argv to a command, from its error to an exit code */
+#include "cli/cli.h"
+#include "cli/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int fail(const struct cli *cli, int code, const struct error *err)
+{
+    _cleanup_text_ struct text clean = { 0 };
+
+    text_add_clean(&clean, err->text[0] ? err->text : strerror(-code));
+    (void) fprintf(stderr, "%sberth:%s %s\n", style_begin(&cli->err, STYLE_RED),
+                   style_end(&cli->err, STYLE_RED), text_str(&clean));
+    return exit_code_of(code);
+}
+
+static void print_help(const struct cli *cli, const struct command *command, const char *noun)
+{
+    _cleanup_text_ struct text out = { 0 };
+
+    if (command)
+        help_command(cli, command, &out);
+    else if (noun)
+        help_noun(cli, noun, &out);
+    else
+        help_all(cli, &out);
+    print_text(&out);
+}
+
+struct words {
+    const char *noun; /* of the verbs that are looked for; NULL: first words */
+    VEC(const char *) list;
+};
+
+static void add_word(void *userdata, const struct command *c)
+{
+    struct words *w = userdata;
+    const char *word = w->noun ? (str_equal(c->noun, w->noun) ? c->verb : NULL)
+                               : (c->noun ? c->noun : c->verb);
+
+    if (word)
+        vec_push(&w->list, word);
+}
+
+static int unknown(const char *noun, const char *typed, struct error *err)
+{
+    struct words words = { .noun = noun };
+    int r;
+
+    command_each(add_word, &words);
+    const char *near = nearest_word(typed, words.list.items, words.list.len);
+    const char *first = noun ? noun : "", *space = noun ? " " : "";
+    if (near)
+        r = error_set(err, -EINVAL, "unknown command '%s%s%.60s'; did you mean berth %s%s%s?", first,
+                      space, typed, first, space, near);
+    else
+        r = error_set(err, -EINVAL, "unknown command '%s%s%.60s'; see berth %s%s--help", first, space,
+                      typed, first, space);
+    vec_done(&words.list);
+    return r;
+}
+
+static int run(struct cli *cli, const struct command *command, int argc, char **argv,
+               struct error *err)
+{
+    struct args args;
+    int r = args_parse(cli, command, argc, argv, &args, err);
+
+    if (r < 0)
+        return r;
+    if (cli->help)
+        print_help(cli, command, NULL);
+    else if (command->offline || (r = cli_resolve(cli, err)) == 0)
+        r = command->run(cli, &args, err);
+    args_done(&args);
+    return r;
+}
+
+static bool is_help(const char *word)
+{
+    return str_equal(word, "--help") || str_equal(word, "-h") || str_equal(word, "help");
+}
+
+/* ARGV begins with the first word. */
+static int dispatch(struct cli *cli, int argc, char **argv, struct error *err)
+{
+    if (argc == 0 || (is_help(argv[0]) && argc == 1)) {
+        print_help(cli, NULL, NULL);
+        return CLI_OK;
+    }
+    if (is_help(argv[0])) { /* berth help job list */
+        argv++;
+        argc--;
+        cli->help = true;
+    }
+    const struct command *command = command_find(NULL, argv[0]);
+    if (command)
+        return run(cli, command, argc - 1, argv + 1, err);
+    if (!command_is_noun(argv[0]))
+        return unknown(NULL, argv[0], err);
+    if (argc == 1 || is_help(argv[1])) {
+        print_help(cli, NULL, argv[0]);
+        return argc == 1 && !cli->help ? CLI_USAGE : CLI_OK;
+    }
+    command = command_find(argv[0], argv[1]);
+    if (!command)
+        return unknown(argv[0], argv[1], err);
+    return run(cli, command, argc - 2, argv + 2, err);
+}
+
+int cli_main(int argc, char **argv)
+{
+    struct cli cli = { .out = term_of(1), .err = term_of(2) };
+    struct error err = { 0 };
+
+    int r = dispatch(&cli, argc - 1, argv + 1, &err);
+    int code = r < 0 ? fail(&cli, r, &err) : r;
+    cli_done(&cli);
+    return code;
+}
