@@ -24,8 +24,8 @@ struct parser {
 
 /* A flag as it was typed. */
 struct typed {
-    const char *arg;  /* the whole argument */
-    char *name;       /* without dashes */
+    const char *arg;   /* the whole argument */
+    char *name;        /* without dashes */
     const char *value; /* after '=', or after a letter; NULL */
     bool letter;
 };
@@ -118,8 +118,7 @@ static int take_plain(struct parser *p, const struct typed *t, struct error *err
 static bool is_declared(const struct declare_type *type, const struct typed *t,
                         struct declare_flag *ret)
 {
-    return type && declare_find_flag(type, t->name, ret) &&
-           (t->letter == (t->name[1] == '\0'));
+    return type && declare_find_flag(type, t->name, ret) && (t->letter == (t->name[1] == '\0'));
 }
 
 /* "--no-x" switches a declared switch off. */
@@ -246,8 +245,8 @@ static int check_operands(const struct args *args, struct error *err)
         return error_set(err, -EINVAL, "berth %s%s%s needs %s", noun, space, c->verb,
                          c->operands ? c->operands : "an argument");
     if (args->operands.len > c->operands_max)
-        return error_set(err, -EINVAL, "berth %s%s%s takes %s, not also '%.60s'", noun, space, c->verb,
-                         c->operands ? c->operands : "no argument",
+        return error_set(err, -EINVAL, "berth %s%s%s takes %s, not also '%.60s'", noun, space,
+                         c->verb, c->operands ? c->operands : "no argument",
                          args->operands.items[c->operands_max]);
     return 0;
 }
@@ -276,7 +275,7 @@ static int parse_all(struct parser *p, struct error *err)
 int args_parse(struct cli *cli, const struct command *command, int argc, char **argv,
                struct args *ret, struct error *err)
 {
-    *ret = (struct args) {
+    *ret = (struct args){
         .command = command,
         .endpoint = command->endpoint ? declare_endpoint(command->endpoint) : NULL,
         .flags = map_new(),
@@ -294,10 +293,11 @@ int args_parse(struct cli *cli, const struct command *command, int argc, char **
 
 void args_done(struct args *args)
 {
-    vec_foreach(&args->operands, operand) free(*operand);
+    vec_foreach(&args->operands, operand)
+        free(*operand);
     vec_done(&args->operands);
     map_free_with(args->flags, free);
     json_decref(args->query);
     json_decref(args->body);
-    *args = (struct args) { 0 };
+    *args = (struct args){ 0 };
 }

@@ -9,12 +9,29 @@
 #include <string.h>
 
 const struct command *const cli_commands[] = {
-    &command_run,          &command_logs,         &command_charts,     &command_artifacts,
-    &command_ps,           &command_why,          &command_queue,      &command_stop,
-    &command_init,         &command_login,        &command_completion, &command_man,
-    &command_artifact_get, &command_context_list, &command_context_use, &command_context_delete,
-    &command_event_follow, &command_job_record,   &command_job_wait,   &command_secret_set,
-    &command_workspace_push, &command_job_create,  &command_job_update,
+    &command_run,
+    &command_logs,
+    &command_charts,
+    &command_artifacts,
+    &command_ps,
+    &command_why,
+    &command_queue,
+    &command_stop,
+    &command_init,
+    &command_login,
+    &command_completion,
+    &command_man,
+    &command_artifact_get,
+    &command_context_list,
+    &command_context_use,
+    &command_context_delete,
+    &command_event_follow,
+    &command_job_record,
+    &command_job_wait,
+    &command_secret_set,
+    &command_workspace_push,
+    &command_job_create,
+    &command_job_update,
 };
 
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
@@ -39,24 +56,28 @@ static bool is_project_param(const struct declare_endpoint *e, const char *name)
     return str_equal(name, "project") && !str_starts(e->name, "project.");
 }
 
+static void add_operand(struct text *t, const char *name, unsigned *n)
+{
+    if (t->len)
+        text_add_char(t, ' ');
+    for (const char *p = name; *p; p++)
+        text_add_char(t, *p >= 'a' && *p <= 'z' ? (char) (*p - 32) : *p);
+    ++*n;
+}
+
+/* The parameters of the path, then what the body needs and no flag says: key create NAME. */
 static char *operands_of(const struct declare_endpoint *e, unsigned *ret_n)
 {
     struct text t = { 0 };
 
     *ret_n = 0;
-    for (size_t i = 0; e->params && i < e->params->n_fields; i++) {
-        const char *name = e->params->fields[i].name;
-        if (is_project_param(e, name))
-            continue;
-        if (t.len)
-            text_add_char(&t, ' ');
-        for (const char *p = name; *p; p++)
-            text_add_char(&t, *p >= 'a' && *p <= 'z' ? (char) (*p - 32) : *p);
-        ++*ret_n;
-    }
-    if (!t.len)
-        return NULL;
-    return text_take(&t);
+    for (size_t i = 0; e->params && i < e->params->n_fields; i++)
+        if (!is_project_param(e, e->params->fields[i].name))
+            add_operand(&t, e->params->fields[i].name, ret_n);
+    for (size_t i = 0; e->body && i < e->body->n_fields; i++)
+        if (generic_is_operand(&e->body->fields[i]))
+            add_operand(&t, e->body->fields[i].name, ret_n);
+    return t.len ? text_take(&t) : NULL;
 }
 
 static struct command *make_command(const struct declare_endpoint *e)

@@ -4,15 +4,19 @@
 
 #include "cli/internal.h"
 
-extern const struct command command_run, command_logs, command_charts, command_artifacts, command_ps,
-    command_why, command_queue, command_stop, command_init, command_login, command_completion,
-    command_man, command_artifact_get, command_context_list, command_context_use,
-    command_context_delete, command_event_follow, command_job_record, command_job_wait,
-    command_job_create, command_job_update, command_secret_set, command_workspace_push;
+extern const struct command command_run, command_logs, command_charts, command_artifacts,
+    command_ps, command_why, command_queue, command_stop, command_init, command_login,
+    command_completion, command_man, command_artifact_get, command_context_list,
+    command_context_use, command_context_delete, command_event_follow, command_job_record,
+    command_job_wait, command_job_create, command_job_update, command_secret_set,
+    command_workspace_push;
 
 /* Ask the endpoint of the command, print its answer. */
 int generic_run(struct cli *cli, const struct args *args, struct error *err);
 /* --all for lists; NULL for others. */
 const struct cli_flag *generic_flags(const struct declare_endpoint *e);
+
+/* Is this field of a body said as an operand? */
+bool generic_is_operand(const struct declare_field *field);
 
 #endif

@@ -55,7 +55,7 @@ static int check_shape(const json_t *tree, const char *path, struct error *err)
 
     if (!json_is_object(tree) || (contexts && !json_is_object(contexts)))
         return error_set(err, -EINVAL, "%s: not a configuration of berth", path);
-    json_object_foreach((json_t *) json_object_get(tree, "contexts"), key, context)
+    json_object_foreach(json_object_get(tree, "contexts"), key, context)
         if (!json_is_object(context))
             return error_set(err, -EINVAL, "%s: context '%.60s' is not a mapping", path, key);
     return 0;
@@ -71,8 +71,8 @@ int config_load(struct config *ret, struct error *err)
     _cleanup_free_ char *path = config_path(&config.uid, &config.gid);
     int r = stat(path, &st) < 0 ? -errno : 0;
     if (r == 0 && (st.st_mode & 077))
-        return error_set(err, -EPERM, "%s holds keys and others may read it: run chmod 600 %s", path,
-                         path);
+        return error_set(err, -EPERM, "%s holds keys and others may read it: run chmod 600 %s",
+                         path, path);
     if (r == 0)
         r = file_read(AT_FDCWD, path, CONFIG_BYTES_MAX, &bytes, err);
     if (r == -ENOENT || r == -ENOTDIR) {
@@ -138,7 +138,7 @@ void config_done(struct config *config)
 {
     free(config->path);
     json_decref(config->tree);
-    *config = (struct config) { 0 };
+    *config = (struct config){ 0 };
 }
 
 json_t *config_context(const struct config *config, const char *name)

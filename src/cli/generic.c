@@ -19,13 +19,40 @@ const struct cli_flag *generic_flags(const struct declare_endpoint *e)
     return str_ends(e->name, ".list") ? list_flags : NULL;
 }
 
-/* The name may also be said as the operand: berth key create ci. */
+bool generic_is_operand(const struct declare_field *field)
+{
+    return field->required && !field->flag;
+}
+
+/* The operands after those of the path. */
+static int fill_body(const struct args *args, struct error *err)
+{
+    const struct declare_endpoint *e = args->endpoint;
+    size_t next = args->operands.len;
+    int r = 0;
+
+    for (size_t i = 0; i < e->body->n_fields; i++)
+        next -= generic_is_operand(&e->body->fields[i]);
+    for (size_t i = 0; i < e->body->n_fields && r == 0; i++) {
+        const struct declare_field *field = &e->body->fields[i];
+        json_t *value = NULL;
+        if (!generic_is_operand(field))
+            continue;
+        r = declare_value_of(field->type, args_operand(args, next++), &value, err);
+        json_put(args->body, field->name, value);
+    }
+    return r;
+}
+
 static int check_body(const struct args *args, struct error *err)
 {
     const struct declare_endpoint *e = args->endpoint;
 
     if (!e->body)
         return 0;
+    int r = fill_body(args, err);
+    if (r < 0)
+        return r;
     if (str_equal(e->method, "PATCH"))
         return declare_check_patch(e->body, args->body, err);
     return declare_check(e->body, args->body, err);
@@ -43,7 +70,9 @@ static int call_once(struct cli *cli, const struct args *args, json_t **ret, str
         return r;
     bool post = str_equal(e->method, "POST");
     const struct remote_call call = {
-        .method = e->method, .target = target, .body = e->body ? args->body : NULL,
+        .method = e->method,
+        .target = target,
+        .body = e->body ? args->body : NULL,
         .idempotency_key = post ? id_format(&id, key) : NULL,
     };
     return remote_call(cli, &call, ret, err);
@@ -87,7 +116,8 @@ int generic_run(struct cli *cli, const struct args *args, struct error *err)
         print_json(cli, args->body);
         return CLI_OK;
     }
-    r = args_has(args, "all") ? call_all(cli, args, &answer, err) : call_once(cli, args, &answer, err);
+    r = args_has(args, "all") ? call_all(cli, args, &answer, err)
+                              : call_once(cli, args, &answer, err);
     if (r < 0)
         return r;
     print_answer(cli, args->command->noun, answer);

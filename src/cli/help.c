@@ -11,6 +11,27 @@ static void title(const struct cli *cli, const char *s, struct text *out)
     text_add_char(out, '\n');
 }
 
+/* Words broken at spaces where a terminal's line would end. */
+static void add_wrapped(const struct cli *cli, const char *words, size_t column, struct text *out)
+{
+    size_t limit = cli->out.width ? cli->out.width : 100, at = column;
+
+    for (const char *p = words; *p;) {
+        size_t len = strcspn(p, " ");
+        if (at > column && at + 1 + len > limit) {
+            text_addf(out, "\n%*s", (int) column, "");
+            at = column;
+        } else if (at > column) {
+            text_add_char(out, ' ');
+            at++;
+        }
+        text_add_bytes(out, p, len);
+        at += len;
+        p += len + strspn(p + len, " ");
+    }
+    text_add_char(out, '\n');
+}
+
 static void line(const struct cli *cli, const char *left, const char *right, struct text *out)
 {
     size_t width = text_width(left);
@@ -18,9 +39,10 @@ static void line(const struct cli *cli, const char *left, const char *right, str
     text_add(out, "  ");
     style_add(out, &cli->out, STYLE_CYAN, left);
     if (width + 2 > SUMMARY_COLUMN)
-        text_addf(out, "\n  %*s%s\n", SUMMARY_COLUMN, "", right);
+        text_addf(out, "\n%*s", SUMMARY_COLUMN + 2, "");
     else
-        text_addf(out, "%*s%s\n", (int) (SUMMARY_COLUMN - width), "", right);
+        text_addf(out, "%*s", (int) (SUMMARY_COLUMN - width), "");
+    add_wrapped(cli, right, SUMMARY_COLUMN + 2, out);
 }
 
 struct lister {
@@ -52,7 +74,9 @@ static void see_noun(void *userdata, const struct command *c)
 
     if (!c->noun)
         return;
-    vec_foreach(&n->seen, seen) if (str_equal(*seen, c->noun)) return;
+    vec_foreach(&n->seen, seen)
+        if (str_equal(*seen, c->noun))
+            return;
     vec_push(&n->seen, c->noun);
 }
 
@@ -75,8 +99,7 @@ static void add_nouns(const struct cli *cli, struct text *out)
 
     command_each(see_noun, &n);
     qsort(n.seen.items, n.seen.len, sizeof *n.seen.items, by_name);
-    vec_foreach(&n.seen, noun)
-    {
+    vec_foreach(&n.seen, noun) {
         n.noun = *noun;
         text_clear(&n.verbs);
         command_each(see_verb, &n);
@@ -116,8 +139,8 @@ void help_noun(const struct cli *cli, const char *noun, struct text *out)
     text_addf(out, "\nberth %s VERB --help says more.\n", noun);
 }
 
-static void add_flag(const struct cli *cli, const char *name, const char *letter, const char *operand,
-                     const char *doc, struct text *out)
+static void add_flag(const struct cli *cli, const char *name, const char *letter,
+                     const char *operand, const char *doc, struct text *out)
 {
     _cleanup_text_ struct text left = { 0 };
 
@@ -148,11 +171,14 @@ static void add_declared_flag(const struct cli *cli, const struct declare_flag *
             text_addf(&doc, "%s %s", i ? "," : "", field->type->choices[i]);
         text_add(&doc, ".");
     }
-    if (field->otherwise && !str_equal(field->otherwise, "false"))
-        text_addf(&doc, " Default: %s.", field->otherwise);
+    if (field->otherwise && !str_equal(field->otherwise, "false")) {
+        const char *s = field->otherwise;
+        bool quoted = *s == '"'; /* JSON's quotes are none of the shell's */
+        text_addf(&doc, " Default: %.*s.", (int) strlen(s) - 2 * quoted, s + quoted);
+    }
     bool value = declare_flag_has_value(flag);
-    add_flag(cli, field->flag, field->flag_letter, value ? declare_flag_operand(flag) : NULL, doc.data,
-             out);
+    add_flag(cli, field->flag, field->flag_letter, value ? declare_flag_operand(flag) : NULL,
+             doc.data, out);
 }
 
 static void add_declared(const struct cli *cli, const struct declare_type *type, struct text *out)
@@ -184,8 +210,8 @@ void help_command(const struct cli *cli, const struct command *c, struct text *o
 
     text_addf(out, "%s\n\n", c->summary);
     title(cli, "Usage", out);
-    text_addf(out, "  berth %s%s%s%s%s [--flag]%s\n\n", c->noun ? c->noun : "", c->noun ? " " : "", c->verb,
-              c->operands && !c->takes_command ? " " : "",
+    text_addf(out, "  berth %s%s%s%s%s [--flag]%s\n\n", c->noun ? c->noun : "", c->noun ? " " : "",
+              c->verb, c->operands && !c->takes_command ? " " : "",
               c->operands && !c->takes_command ? c->operands : "",
               c->takes_command ? " -- COMMAND [ARG]..." : "");
     title(cli, "Flags", out);

@@ -12,6 +12,9 @@
 
 #include <stdint.h>
 
+/* jansson's iteration takes what is not const and changes nothing. */
+#define json_mutable(json) ((json_t *) (uintptr_t) (json))
+
 enum cli_exit {
     CLI_OK = 0,
     CLI_FAILED = 1,
@@ -27,7 +30,7 @@ enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML, OUTPUT_NAME };
 struct cli {
     struct term out, err;
     struct config config;
-    char *context; /* --context, or NULL */
+    char *context;             /* --context, or NULL */
     char *url, *key, *project; /* resolved; key may be NULL */
     enum cli_output output;
     bool output_given;
@@ -47,13 +50,14 @@ struct cli_flag {
 struct args;
 
 struct command {
-    const char *noun; /* "job"; NULL: a shortcut or a command of its own */
-    const char *verb; /* "list", "run" */
+    const char *noun;     /* "job"; NULL: a shortcut or a command of its own */
+    const char *verb;     /* "list", "run" */
     const char *operands; /* "JOB [GLOB]", or NULL */
     const char *summary;
-    const char *examples; /* lines without indentation; NULL: none */
+    const char *examples;         /* lines without indentation; NULL: none */
     const struct cli_flag *flags; /* own ones, ended by one without a name; NULL: none */
-    const char *endpoint; /* the declaration whose query and body fields are flags too; NULL: none */
+    const char
+        *endpoint; /* the declaration whose query and body fields are flags too; NULL: none */
     unsigned operands_min, operands_max; /* UINT_MAX: any number */
     bool takes_command; /* the first operand begins a command: nothing after it is a flag of ours */
     bool offline;       /* needs no server */
@@ -65,7 +69,7 @@ struct args {
     const struct command *command;
     const struct declare_endpoint *endpoint; /* NULL when the command has none */
     VEC(char *) operands;
-    struct map *flags; /* own flags: name to the last value ("" for a switch) */
+    struct map *flags;    /* own flags: name to the last value ("" for a switch) */
     json_t *query, *body; /* what declared flags said, not checked yet; objects */
 };
 

@@ -37,8 +37,8 @@ struct words {
 static void add_word(void *userdata, const struct command *c)
 {
     struct words *w = userdata;
-    const char *word = w->noun ? (str_equal(c->noun, w->noun) ? c->verb : NULL)
-                               : (c->noun ? c->noun : c->verb);
+    const char *word =
+        w->noun ? (str_equal(c->noun, w->noun) ? c->verb : NULL) : (c->noun ? c->noun : c->verb);
 
     if (word)
         vec_push(&w->list, word);
@@ -53,11 +53,11 @@ static int unknown(const char *noun, const char *typed, struct error *err)
     const char *near = nearest_word(typed, words.list.items, words.list.len);
     const char *first = noun ? noun : "", *space = noun ? " " : "";
     if (near)
-        r = error_set(err, -EINVAL, "unknown command '%s%s%.60s'; did you mean berth %s%s%s?", first,
-                      space, typed, first, space, near);
+        r = error_set(err, -EINVAL, "unknown command '%s%s%.60s'; did you mean berth %s%s%s?",
+                      first, space, typed, first, space, near);
     else
-        r = error_set(err, -EINVAL, "unknown command '%s%s%.60s'; see berth %s%s--help", first, space,
-                      typed, first, space);
+        r = error_set(err, -EINVAL, "unknown command '%s%s%.60s'; see berth %s%s--help", first,
+                      space, typed, first, space);
     vec_done(&words.list);
     return r;
 }

@@ -12,12 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const job_states[] = { "submitted", "queued",    "starting", "running", "stopping",
+const char *const job_states[] = { "submitted", "queued", "starting", "running", "stopping",
                                    "succeeded", "failed", "stopped",  NULL };
 
 bool state_is_final(const char *state)
 {
-    return str_equal(state, "succeeded") || str_equal(state, "failed") || str_equal(state, "stopped");
+    return str_equal(state, "succeeded") || str_equal(state, "failed") ||
+           str_equal(state, "stopped");
 }
 
 void print_text(const struct text *t)
@@ -80,8 +81,8 @@ char *format_age(const char *time, int64_t now_us)
 static bool is_bytes(const struct declare_field *field, const char *name)
 {
     return (field && field->type->kind == DECLARE_BYTES) || str_ends(name, "bytes") ||
-           str_equal(name, "memory") || str_equal(name, "size") || str_equal(name, "disk") || str_ends(name, "_memory") ||
-           str_ends(name, "_disk");
+           str_equal(name, "memory") || str_equal(name, "size") || str_equal(name, "disk") ||
+           str_ends(name, "_memory") || str_ends(name, "_disk");
 }
 
 static bool is_seconds(const struct declare_field *field, const char *name)
@@ -102,8 +103,7 @@ static char *format_list(const json_t *array)
     size_t i;
     const json_t *item;
 
-    json_array_foreach(array, i, item)
-    {
+    json_array_foreach(array, i, item) {
         _cleanup_free_ char *s = format_value(NULL, "", item);
         text_addf(&t, "%s%s", i ? " " : "", s);
     }
@@ -116,8 +116,7 @@ static char *format_map(const json_t *object)
     const char *key;
     json_t *value;
 
-    json_object_foreach((json_t *) object, key, value)
-    {
+    json_object_foreach(json_mutable(object), key, value) {
         _cleanup_free_ char *s = format_value(NULL, key, value);
         text_addf(&t, "%s%s=%s", t.len ? " " : "", key, s);
     }
@@ -199,7 +198,10 @@ static const struct view *find_view(const char *noun)
     return NULL;
 }
 
-static bool is_plain(const json_t *value) { return !json_is_object(value) && !json_is_array(value); }
+static bool is_plain(const json_t *value)
+{
+    return !json_is_object(value) && !json_is_array(value);
+}
 
 /* A view made of what the first item holds. */
 static struct view make_view(const json_t *items)
@@ -209,11 +211,10 @@ static struct view make_view(const json_t *items)
     const char *key;
     json_t *value;
 
-    json_object_foreach(json_array_get(items, 0), key, value)
-    {
+    json_object_foreach(json_array_get(items, 0), key, value) {
         if (n == max || !is_plain(value))
             continue;
-        view.columns[n++] = (struct view_column) { key, NULL, json_is_number(value), 12 };
+        view.columns[n++] = (struct view_column){ key, NULL, json_is_number(value), 12 };
     }
     return view;
 }
@@ -232,8 +233,7 @@ static bool any_has(const json_t *items, const char *field)
     size_t i;
     const json_t *item;
 
-    json_array_foreach(items, i, item)
-    {
+    json_array_foreach(items, i, item) {
         const json_t *value = json_object_get(item, field);
         if (value && !json_is_null(value) && !(json_is_string(value) && !*json_string_value(value)))
             return true;
@@ -245,7 +245,8 @@ static void add_cells(struct table *table, const struct view_column *columns, si
                       const json_t *item)
 {
     for (size_t i = 0; i < n; i++) {
-        _cleanup_free_ char *s = format_value(NULL, columns[i].field, json_object_get(item, columns[i].field));
+        _cleanup_free_ char *s =
+            format_value(NULL, columns[i].field, json_object_get(item, columns[i].field));
         enum style style = str_equal(columns[i].field, "state") ? style_of_state(s) : STYLE_PLAIN;
         if (str_equal(columns[i].field, "id") || str_equal(columns[i].field, "sha256"))
             style = STYLE_DIM;
@@ -263,14 +264,16 @@ static void print_table(const struct cli *cli, const char *noun, const json_t *i
     size_t n = 0, i;
     const json_t *item;
 
-    for (size_t c = 0; c < sizeof view.columns / sizeof *view.columns && view.columns[c].field; c++) {
+    for (size_t c = 0; c < sizeof view.columns / sizeof *view.columns && view.columns[c].field;
+         c++) {
         if (!any_has(items, view.columns[c].field))
             continue;
         _cleanup_free_ char *title = title_of(&view.columns[c]);
         table_column(table, title, view.columns[c].right, view.columns[c].keep);
         view.columns[n++] = view.columns[c];
     }
-    json_array_foreach(items, i, item) add_cells(table, view.columns, n, item);
+    json_array_foreach(items, i, item)
+        add_cells(table, view.columns, n, item);
     table_format(table, &cli->out, &out);
     print_text(&out);
 }
@@ -283,11 +286,10 @@ static void add_fields(const struct cli *cli, const json_t *object, int indent, 
     json_t *value;
     size_t widest = 0;
 
-    json_object_foreach((json_t *) object, key, value)
+    json_object_foreach(json_mutable(object), key, value)
         if (strlen(key) > widest)
             widest = strlen(key);
-    json_object_foreach((json_t *) object, key, value)
-    {
+    json_object_foreach(json_mutable(object), key, value) {
         bool nested = (json_is_object(value) && json_object_size(value)) ||
                       (json_is_array(value) && json_is_object(json_array_get(value, 0)));
         text_addf(out, "%*s", indent, "");
@@ -309,8 +311,7 @@ static void add_fields(const struct cli *cli, const json_t *object, int indent, 
         }
         size_t i;
         const json_t *item;
-        json_array_foreach(value, i, item)
-        {
+        json_array_foreach(value, i, item) {
             if (i)
                 text_add_char(out, '\n');
             add_fields(cli, item, indent + 2, out);
@@ -323,7 +324,8 @@ static void add_fields(const struct cli *cli, const json_t *object, int indent, 
 static void print_name(const json_t *item)
 {
     _cleanup_text_ struct text clean = { 0 };
-    const char *name = json_get_str(item, "name", json_get_str(item, "path", json_get_str(item, "id", "")));
+    const char *name =
+        json_get_str(item, "name", json_get_str(item, "path", json_get_str(item, "id", "")));
 
     text_add_clean(&clean, name);
     (void) printf("%s\n", text_str(&clean));
@@ -336,7 +338,8 @@ static void print_list(const struct cli *cli, const char *noun, const json_t *it
     const json_t *item;
 
     if (cli->output == OUTPUT_NAME) {
-        json_array_foreach(items, i, item) print_name(item);
+        json_array_foreach(items, i, item)
+            print_name(item);
         return;
     }
     if (json_array_size(items) == 0)

@@ -56,7 +56,7 @@ void cli_done(struct cli *cli)
     free(cli->url);
     free(cli->key);
     free(cli->project);
-    *cli = (struct cli) { 0 };
+    *cli = (struct cli){ 0 };
 }
 
 /* ---- targets ------------------------------------------------------------------------------------ */
@@ -83,8 +83,7 @@ static void add_query(struct text *t, const json_t *query)
     json_t *value;
     char separator = '?';
 
-    json_object_foreach((json_t *) query, name, value)
-    {
+    json_object_foreach(json_mutable(query), name, value) {
         _cleanup_free_ char *text =
             json_is_string(value) ? xstrdup(json_string_value(value)) : json_text(value);
         text_add_char(t, separator);
@@ -117,7 +116,8 @@ int endpoint_target(const struct cli *cli, const struct declare_endpoint *e,
         bool project = strncmp(open, "{project}", len) == 0 && !str_starts(e->name, "project.");
         const char *value = project ? cli->project : args_operand(args, operand++);
         if (project && !value)
-            return error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
+            return error_set(err, -EINVAL,
+                             "no project is chosen: use --project NAME, or berth init");
         if (!value)
             return error_set(err, -EINVAL, "%s is missing", e->params->fields[operand - 1].name);
         url_encode(&t, value, len > 2 && open[len - 2] == '*');
@@ -186,13 +186,16 @@ static int connect_client(struct cli *cli, struct error *err)
 static int no_server(const struct cli *cli, int code, struct error *err)
 {
     if (code == -EACCES && str_starts(cli->url, "unix:"))
-        return error_set(err, code, "%s may not be used by this user: run as root, or use a key "
-                                    "(berth login)", cli->url);
+        return error_set(err, code,
+                         "%s may not be used by this user: run as root, or use a key "
+                         "(berth login)",
+                         cli->url);
     if (code != -ECONNREFUSED && code != -ENOENT && code != -ENOTDIR)
         return error_context(err, code, "%s", cli->url);
     return error_set(err, -ECONNREFUSED,
                      "no server answers at %s: start one with berth server, or choose another "
-                     "with berth context use", cli->url);
+                     "with berth context use",
+                     cli->url);
 }
 
 /* Says what the server said: its words first, then the fields it names. */
@@ -240,9 +243,16 @@ int remote_call(struct cli *cli, const struct remote_call *call, json_t **ret, s
     add_header(&headers, "If-Match", call->if_match);
     add_header(&headers, "Last-Event-ID", call->last_event_id);
     struct http_call http = {
-        .method = call->method, .target = call->target, .headers = headers.list, .body = body,
-        .body_len = body ? strlen(body) : 0, .read_body = call->read_body, .read_len = call->read_len,
-        .on_body = call->on_body, .userdata = call->userdata, .timeout_ms = call->timeout_ms,
+        .method = call->method,
+        .target = call->target,
+        .headers = headers.list,
+        .body = body,
+        .body_len = body ? strlen(body) : 0,
+        .read_body = call->read_body,
+        .read_len = call->read_len,
+        .on_body = call->on_body,
+        .userdata = call->userdata,
+        .timeout_ms = call->timeout_ms,
     };
     r = http_client_call(cli->client, &http, &response, err);
     if (r < 0)
@@ -267,7 +277,10 @@ int remote_post(struct cli *cli, const char *target, const json_t *body, json_t 
     char key[ID_TEXT_LEN + 1];
     struct id id = id_new();
     const struct remote_call call = {
-        .method = "POST", .target = target, .body = body, .idempotency_key = id_format(&id, key),
+        .method = "POST",
+        .target = target,
+        .body = body,
+        .idempotency_key = id_format(&id, key),
     };
     return remote_call(cli, &call, ret, err);
 }

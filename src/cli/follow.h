@@ -1,0 +1,38 @@
+/* follow.h - live with a job: its states with their reasons, its log, its end */
+#ifndef CLI_FOLLOW_H
+#define CLI_FOLLOW_H
+
+#include "cli/internal.h"
+
+struct log_request {
+    const char *job; /* name or id */
+    int attempt;     /* 0: the last */
+    int64_t from;    /* first line; -1: the beginning, or as TAIL says */
+    int64_t tail;    /* -1: all */
+    int64_t lines;   /* at most; -1: all */
+    bool follow;
+    char *last_line; /* id of the last line that was printed, to resume after it; owned; NULL */
+};
+
+/* The log to stdout. Followed: until the attempt has ended, over lost connections and restarts of the
+ * server, each line once. -EINTR after Ctrl-C. */
+int log_print(struct cli *cli, struct log_request *request, struct error *err);
+
+/* What `berth run` does after the submit: until the job has ended. Returns its exit code (125 when it
+ * has none), 130 after Ctrl-C. */
+int follow_job(struct cli *cli, const char *id, const char *name, struct error *err);
+/* Wait for the end without the log, telling states; RET is the job. */
+int wait_for_end(struct cli *cli, const char *id, json_t **ret, struct error *err);
+/* The exit code that `berth run` gives for a job that has ended. */
+int job_exit_code(const json_t *job);
+/* "succeeded  in 1m 2s …" on stderr. */
+void print_end(const struct cli *cli, const json_t *job);
+/* GET the job. */
+int job_get(struct cli *cli, const char *name_or_id, json_t **ret, struct error *err);
+
+/* Is this failure of a call one that passes (a server that restarts, a connection that was cut)? */
+bool is_passing(int code);
+/* Wait a little before the next try; -EINTR after Ctrl-C, CODE after a minute without a server. */
+int wait_for_server(struct cli *cli, int code, int64_t *since_us, struct error *err);
+
+#endif

@@ -1,0 +1,185 @@
+/* jobs.c - berth stop, job wait, job record, job update */
+#include "cli/commands.h"
+#include "cli/follow.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int finish(struct cli *cli, const char *job, struct error *err)
+{
+    _cleanup_json_ json_t *end = NULL;
+    int r = wait_for_end(cli, job, &end, err);
+
+    if (r < 0)
+        return r == -EINTR ? 130 : r;
+    if (cli->output_given)
+        print_answer(cli, "job", end);
+    else
+        print_end(cli, end);
+    return job_exit_code(end);
+}
+
+static int run_stop(struct cli *cli, const struct args *args, struct error *err)
+{
+    for (size_t i = 0; i < args->operands.len; i++) {
+        const char *job = args->operands.items[i];
+        _cleanup_free_ char *target = project_path(cli, "jobs", job, "stop", NULL);
+        _cleanup_json_ json_t *answer = NULL, *end = NULL;
+        if (cli->dry_run) {
+            print_note(cli, "would stop %s", job);
+            continue;
+        }
+        int r = remote_post(cli, target, args->body, &answer, err);
+        if (r < 0)
+            return r;
+        if (!cli->wait) {
+            print_note(cli, "%s is %s", job, json_get_str(answer, "state", "stopping"));
+            continue;
+        }
+        r = wait_for_end(cli, json_get_str(answer, "id", job), &end, err);
+        if (r < 0)
+            return r == -EINTR ? 130 : r;
+        print_end(cli, end);
+    }
+    return CLI_OK;
+}
+
+const struct command command_stop = {
+    .verb = "stop",
+    .operands = "JOB...",
+    .summary = "Stop jobs: SIGTERM, after the grace period SIGKILL",
+    .examples = "berth stop tiny-gpt\nberth stop --grace 5m --wait tiny-gpt",
+    .endpoint = "job.stop",
+    .operands_min = 1,
+    .operands_max = 1000,
+    .run = run_stop,
+};
+
+static int run_wait(struct cli *cli, const struct args *args, struct error *err)
+{
+    return finish(cli, args_operand(args, 0), err);
+}
+
+const struct command command_job_wait = {
+    .noun = "job",
+    .verb = "wait",
+    .operands = "JOB",
+    .summary = "Wait until a job has ended and give its exit code",
+    .examples = "berth job wait tiny-gpt && berth artifact get tiny-gpt --to results",
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_wait,
+};
+
+/* ---- job record: made to be read and kept whole ------------------------------------------------------ */
+
+static const struct cli_flag record_flags[] = {
+    { "attempt", NULL, "N", "of attempt N; the last when left out" },
+    { NULL },
+};
+
+static int run_record(struct cli *cli, const struct args *args, struct error *err)
+{
+    _cleanup_free_ char *path = project_path(cli, "jobs", args_operand(args, 0), "record", NULL);
+    const char *attempt = args_get(args, "attempt");
+    _cleanup_free_ char *target =
+        xasprintf("%s%s%s", path, attempt ? "?attempt=" : "", attempt ? attempt : "");
+    _cleanup_json_ json_t *record = NULL;
+    int r = remote_get(cli, target, &record, err);
+
+    if (r < 0)
+        return r;
+    if (!cli->output_given)
+        cli->output = OUTPUT_YAML;
+    print_answer(cli, "record", record);
+    return CLI_OK;
+}
+
+const struct command command_job_record = {
+    .noun = "job",
+    .verb = "record",
+    .operands = "JOB",
+    .summary = "Print what is needed to repeat a job: digests, commit, command, hardware, versions",
+    .examples = "berth job record tiny-gpt\nberth job record tiny-gpt -o json > record.json",
+    .flags = record_flags,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_record,
+};
+
+/* ---- job update -------------------------------------------------------------------------------------- */
+
+static const struct cli_flag update_flags[] = {
+    { "priority", NULL, "N", "higher goes first" },
+    { "tag", NULL, "KEY=VALUE", "set a tag" },
+    { "untag", NULL, "KEY", "remove a tag" },
+    { NULL },
+};
+
+static int make_patch(const struct args *args, json_t *patch, struct error *err)
+{
+    const char *priority = args_get(args, "priority"), *tag = args_get(args, "tag"),
+               *untag = args_get(args, "untag");
+    long long n;
+
+    if (!priority && !tag && !untag)
+        return error_set(err, -EINVAL, "nothing to change: --priority, --tag or --untag");
+    if (priority && str_to_i64(priority, -1000, 1000, &n) < 0)
+        return error_set(err, -EINVAL, "--priority %.40s: not a number from -1000 to 1000",
+                         priority);
+    if (priority)
+        json_put_int(patch, "priority", n);
+    if (!tag && !untag)
+        return 0;
+    json_t *tags = json_object();
+    json_put(patch, "tags", tags);
+    if (untag)
+        json_object_set_new(tags, untag, json_null());
+    if (!tag)
+        return 0;
+    size_t len = strcspn(tag, "=");
+    if (!tag[len] || len == 0)
+        return error_set(err, -EINVAL, "--tag %.60s: KEY=VALUE is needed", tag);
+    _cleanup_free_ char *key = xstrndup(tag, len);
+    json_put_str(tags, key, tag + len + 1);
+    return 0;
+}
+
+static int run_update(struct cli *cli, const struct args *args, struct error *err)
+{
+    _cleanup_free_ char *target = project_path(cli, "jobs", args_operand(args, 0), NULL);
+    _cleanup_json_ json_t *patch = json_object(), *job = NULL;
+    int r = make_patch(args, patch, err);
+
+    if (r < 0)
+        return r;
+    if (cli->dry_run) {
+        print_json(cli, patch);
+        return CLI_OK;
+    }
+    const struct remote_call call = { .method = "PATCH",
+                                      .target = target,
+                                      .body = patch,
+                                      .content_type = "application/merge-patch+json",
+                                      .if_match = "*" };
+    r = remote_call(cli, &call, &job, err);
+    if (r < 0)
+        return r;
+    print_answer(cli, "job", job);
+    return CLI_OK;
+}
+
+const struct command command_job_update = {
+    .noun = "job",
+    .verb = "update",
+    .operands = "JOB",
+    .summary = "Change the priority or a tag of a job",
+    .examples =
+        "berth job update tiny-gpt --priority 10\nberth job update tiny-gpt --tag stage=final",
+    .flags = update_flags,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_update,
+};

@@ -1,0 +1,70 @@
+/* logs.c - berth logs */
+#include "cli/commands.h"
+#include "cli/follow.h"
+
+#include <errno.h>
+#include <limits.h>
+
+static const struct cli_flag flags[] = {
+    { "follow", "f", NULL, "go on as more comes, until the attempt has ended" },
+    { "tail", NULL, "N", "only the last N lines" },
+    { "since-line", NULL, "N", "from line N on, the first is 0" },
+    { "lines", NULL, "N", "at most N lines" },
+    { "attempt", NULL, "N", "of attempt N; the last when left out" },
+    { NULL },
+};
+
+static int number(const struct args *args, const char *flag, int64_t least, int64_t *ret,
+                  struct error *err)
+{
+    const char *value = args_get(args, flag);
+    long long n;
+
+    if (!value)
+        return 0;
+    if (str_to_i64(value, least, INT_MAX, &n) < 0)
+        return error_set(err, -EINVAL, "--%s %.40s: not a number of %lld or more", flag, value,
+                         (long long) least);
+    *ret = n;
+    return 0;
+}
+
+static int run(struct cli *cli, const struct args *args, struct error *err)
+{
+    struct log_request q = { .job = args_operand(args, 0),
+                             .from = -1,
+                             .tail = -1,
+                             .lines = -1,
+                             .follow = args_has(args, "follow") || cli->wait };
+    int64_t attempt = 0;
+    int r = number(args, "tail", 0, &q.tail, err);
+
+    if (r == 0)
+        r = number(args, "since-line", 0, &q.from, err);
+    if (r == 0)
+        r = number(args, "lines", 1, &q.lines, err);
+    if (r == 0)
+        r = number(args, "attempt", 1, &attempt, err);
+    if (r < 0)
+        return r;
+    q.attempt = (int) attempt;
+    interrupt_catch();
+    r = log_print(cli, &q, err);
+    interrupt_release();
+    free(q.last_line);
+    return r == -EINTR ? 130 : r;
+}
+
+const struct command command_logs = {
+    .verb = "logs",
+    .operands = "JOB",
+    .summary = "Print what a job printed",
+    .examples = "berth logs tiny-gpt\n"
+                "berth logs -f tiny-gpt          follow it, over lost connections\n"
+                "berth logs --tail 20 tiny-gpt\n"
+                "berth logs --attempt 1 tiny-gpt",
+    .flags = flags,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run,
+};

@@ -1,0 +1,196 @@
+/* run.c - berth run: pack, submit, follow, give the job's own exit code */
+#include "cli/commands.h"
+#include "cli/follow.h"
+#include "cli/spec.h"
+
+#include "base/alloc.h"
+#include "os/clock.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct cli_flag run_flags[] = {
+    { "source", "s", "DIR|git+URL[@REF]|none",
+      "what /workspace holds; the current directory when left out" },
+    { "file", NULL, "FILE", "the job as YAML or JSON; flags go over it; - is stdin" },
+    { "detach", "d", NULL, "return when the job is accepted" },
+    { NULL },
+};
+
+static void tell_pack(const struct cli *cli, const struct pack *pack, size_t files, int64_t bytes)
+{
+    char a[32], b[32];
+    _cleanup_text_ struct text t = { 0 };
+    const char *dot = cli->err.utf8 ? "·" : "-";
+
+    text_addf(&t, "%zu file%s, %s", pack->manifest->n, pack->manifest->n == 1 ? "" : "s",
+              bytes_to_str(pack->manifest->size_bytes, a));
+    if (pack->ignored)
+        text_addf(&t, ", %zu ignored", pack->ignored);
+    if (files)
+        text_addf(&t, " %s %zu sent (%s)", dot, files, bytes_to_str(bytes, b));
+    else if (!cli->dry_run)
+        text_addf(&t, " %s nothing new to send", dot);
+    if (pack->commit)
+        text_addf(&t, " %s commit %.8s%s", dot, pack->commit, pack->dirty ? " with changes" : "");
+    (void) fprintf(stderr, "%s%-10s%s%s\n", style_begin(&cli->err, STYLE_BOLD), "workspace",
+                   style_end(&cli->err, STYLE_BOLD), t.data);
+    for (const char *p = text_str(&pack->skipped); *p;) {
+        size_t len = strcspn(p, "\n");
+        print_note(cli, "left out %.*s", (int) len, p);
+        p += len + 1;
+    }
+}
+
+static int send_source(struct cli *cli, const struct source *source, json_t *request,
+                       struct error *err)
+{
+    struct pack pack = { .dirfd = -1 };
+    size_t files = 0;
+    int64_t bytes = 0;
+
+    if (source->sort != FROM_DIRECTORY)
+        return 0;
+    int r = pack_directory(source->directory, &pack, err);
+    if (r < 0)
+        return r;
+    if (!cli->dry_run)
+        r = pack_send(cli, &pack, &files, &bytes, err);
+    if (r == 0) {
+        tell_pack(cli, &pack, files, bytes);
+        if (!cli->dry_run)
+            spec_set_workspace(request, &pack);
+    }
+    pack_done(&pack);
+    return r;
+}
+
+/* With one Idempotency-Key for all tries: a server that restarts in between accepts it once. */
+static int submit(struct cli *cli, const json_t *request, json_t **ret, struct error *err)
+{
+    _cleanup_free_ char *target = project_path(cli, "jobs", NULL);
+    char key[ID_TEXT_LEN + 1];
+    struct id id = id_new();
+    int64_t since = 0;
+    const struct remote_call call = {
+        .method = "POST",
+        .target = target,
+        .body = request,
+        .idempotency_key = id_format(&id, key),
+    };
+
+    for (;;) {
+        int r = remote_call(cli, &call, ret, err);
+        if (r == 0 || r == -EBUSY || r == -EREMOTEIO || !is_passing(r))
+            return r;
+        if (r == -ECONNREFUSED && !since) /* it was never there */
+            return r;
+        r = wait_for_server(cli, r, &since, err);
+        if (r < 0)
+            return r;
+    }
+}
+
+static int print_plan(struct cli *cli, const json_t *request, struct error *err)
+{
+    _cleanup_free_ char *target = project_path(cli, "jobs", "plan", NULL);
+    _cleanup_json_ json_t *plan = NULL;
+    int r = remote_post(cli, target, request, &plan, err);
+
+    if (r < 0)
+        return r;
+    print_answer(cli, "job", plan);
+    return CLI_OK;
+}
+
+static int run_request(struct cli *cli, const struct args *args, json_t *request,
+                       const struct source *source, struct error *err)
+{
+    _cleanup_json_ json_t *job = NULL;
+    bool detach = args_has(args, "detach") || str_equal(args->command->verb, "create");
+
+    if (!cli->project)
+        return error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
+    int r = send_source(cli, source, request, err);
+    if (r < 0)
+        return r;
+    if (cli->dry_run)
+        return print_plan(cli, request, err);
+    r = submit(cli, request, &job, err);
+    if (r < 0)
+        return r;
+
+    const char *id = json_get_str(job, "id", ""), *name = json_get_str(job, "name", "");
+    if (detach && cli->output_given)
+        print_answer(cli, "job", job);
+    else if (detach)
+        (void) printf("%s\n", id);
+    if (!detach || cli->err.tty)
+        (void) fprintf(stderr, "%s%-10s%s%s  %s%s%s\n", style_begin(&cli->err, STYLE_BOLD), "job",
+                       style_end(&cli->err, STYLE_BOLD), name, style_begin(&cli->err, STYLE_DIM),
+                       id, style_end(&cli->err, STYLE_DIM));
+    if (!detach)
+        return follow_job(cli, id, name, err);
+    if (!cli->wait)
+        return CLI_OK;
+    json_decref(job);
+    job = NULL;
+    r = wait_for_end(cli, id, &job, err);
+    return r < 0 ? r : job_exit_code(job);
+}
+
+/* What Berth refuses has the usual codes; what fails on the way is 125, so that no script takes it for
+ * an answer of the program that should have run. */
+static int exit_of_run(int r, const struct error *err)
+{
+    if (r >= 0 || r == -EINVAL || r == -EACCES || r == -EPERM || r == -ENOENT || r == -EBUSY)
+        return r;
+    (void) fprintf(stderr, "berth: %s\n", err->text[0] ? err->text : strerror(-r));
+    return CLI_BROKEN;
+}
+
+static int run_run(struct cli *cli, const struct args *args, struct error *err)
+{
+    _cleanup_json_ json_t *request = NULL;
+    struct source source = { 0 };
+    int r = spec_build(args, &request, &source, err);
+
+    if (r < 0)
+        return r;
+    r = run_request(cli, args, request, &source, err);
+    source_done(&source);
+    return exit_of_run(r, err);
+}
+
+const struct command command_run = {
+    .verb = "run",
+    .operands = "-- COMMAND [ARG]...",
+    .summary = "Run a command: send the directory, submit, follow, give its exit code",
+    .examples = "berth run -- python3 train.py --epochs 3\n"
+                "berth run --flavor cpu.2 --name tiny-gpt -e SEED=1 -- python3 train.py\n"
+                "berth run --source git+https://example.org/me/model.git@v2 -- make train\n"
+                "berth run --source none -- 'nproc; free -m'\n"
+                "berth run --file job.yaml --priority 10 --detach\n"
+                "berth run --dry-run --file job.yaml",
+    .flags = run_flags,
+    .endpoint = "job.create",
+    .operands_max = UINT_MAX,
+    .takes_command = true,
+    .run = run_run,
+};
+
+const struct command command_job_create = {
+    .noun = "job",
+    .verb = "create",
+    .operands = "-- COMMAND [ARG]...",
+    .summary = "Submit a job and print its id; --wait waits for its end",
+    .examples = "berth job create --file job.yaml\n"
+                "berth job create --flavor cpu.1 --wait -- ./test.sh",
+    .flags = run_flags,
+    .endpoint = "job.create",
+    .operands_max = UINT_MAX,
+    .takes_command = true,
+    .run = run_run,
+};
