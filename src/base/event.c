@@ -8,6 +8,7 @@ void event_free(struct event *event)
     if (!event)
         return;
     free(event->actor);
+    free(event->names);
     json_decref(event->data);
     free(event);
 }

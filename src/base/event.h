@@ -22,6 +22,7 @@ struct event {
     const char *type; /* "job.submitted"; static, from the folder that owns the subject */
     unsigned version;
     json_t *data; /* object, owned; may be NULL */
+    char *names;  /* owned: what subject_kind and type point into when they are not static */
 };
 
 void event_free(struct event *event);

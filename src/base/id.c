@@ -19,7 +19,11 @@ struct id id_make(int64_t now_us, const uint8_t random[static 10])
     for (size_t i = 0; i < 6; i++)
         id.bytes[i] = (uint8_t) (ms >> (40 - 8 * i));
     memcpy(id.bytes + 6, random, 10);
-    id.bytes[6] = (uint8_t) (0x70 | (id.bytes[6] & 0x0f)); /* version 7 */
+    /* The microseconds as a fraction of 4096 in rand_a (RFC 9562, section 6.2, method 3): ids made
+     * one after the other sort so, also within a millisecond. */
+    unsigned fraction = (unsigned) (now_us % US_PER_MS * 4096 / US_PER_MS);
+    id.bytes[6] = (uint8_t) (0x70 | fraction >> 8); /* version 7 */
+    id.bytes[7] = (uint8_t) fraction;
     id.bytes[8] = (uint8_t) (0x80 | (id.bytes[8] & 0x3f)); /* variant 10 */
     return id;
 }

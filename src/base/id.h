@@ -15,7 +15,8 @@ struct id {
 
 extern const struct id id_none; /* all zero */
 
-/* Make an id from the time and 10 random bytes; both come from outside, as this does no I/O. */
+/* Make an id from the time and 10 random bytes; both come from outside, as this does no I/O. Ids of
+ * different microseconds sort by time. */
 struct id id_make(int64_t now_us, const uint8_t random[static 10]);
 /* BUF is filled and returned. */
 const char *id_format(const struct id *id, char buf[static ID_TEXT_LEN + 1]);

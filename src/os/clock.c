@@ -66,9 +66,19 @@ void random_bytes(void *p, size_t n)
     }
 }
 
+/* Each id gets a microsecond of its own, so that ids sort in the order in which they were made. */
 struct id id_new(void)
 {
+    static int64_t latest;
     uint8_t random[10];
+    int64_t now = clock_now_us();
+    int64_t seen = __atomic_load_n(&latest, __ATOMIC_RELAXED);
+    int64_t mine;
+
+    do
+        mine = now > seen ? now : seen + 1;
+    while (!__atomic_compare_exchange_n(&latest, &seen, mine, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED));
     random_bytes(random, sizeof random);
-    return id_make(clock_now_us(), random);
+    return id_make(mine, random);
 }

@@ -70,7 +70,7 @@ struct idempotent_answer {
 };
 void store_put_answer(struct store_batch *batch, const struct idempotent_answer *answer);
 void store_delete_answers_before(struct store_batch *batch, int64_t before_us);
-/* Takes the event; the writer gives it its seq. */
+/* Takes the event; the writer gives it its seq. Its data is not changed by anybody from now on. */
 void store_add_event(struct store_batch *batch, struct event *event);
 
 /* R is 0. EVENTS are those of the batch, with their seq, valid during the call. */
@@ -92,7 +92,8 @@ void store_health(struct store *store, struct store_health *ret);
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-/* At start, before anything else runs; synchronous. Owned by the caller. */
+/* After opening, before anything is committed or asked; synchronous. Owned by the caller. May be
+ * called again by tests that restart what stands on the store: what was given is written first. */
 struct store_state {
     VEC(struct org *) orgs;
     VEC(struct project *) projects;

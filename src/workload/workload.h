@@ -184,6 +184,10 @@ DEFINE_CLEANUP(struct workload *, workload_free);
 /* What the API shows of a job. With WITH_SPEC also its specification (secrets by name). */
 json_t *workload_to_json(const struct workload *w, bool with_spec);
 
+/* Every field, for stores: attempt included, and back. */
+json_t *workload_to_record(const struct workload *w);
+int workload_from_record(const json_t *json, struct workload **ret, struct error *err);
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 enum workload_event {

@@ -1,0 +1,499 @@
+/* memory.c - the store without a disk: for tests and the simulator; everything on the writer's thread */
+#include "store/internal.h"
+
+#include "base/alloc.h"
+#include "base/map.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct row {
+    json_t *record;
+    struct id id, project;
+    char *name;
+    int64_t created_us;
+    enum workload_state state;
+    VEC(struct attempt *) attempts;
+    char *artifacts;
+    size_t artifacts_len;
+};
+
+struct backend {
+    struct map *orgs, *projects, *keys, *secrets; /* by id; values are the structs */
+    struct map *rows;                             /* by id */
+    VEC(struct event *) events;
+    struct map *refs;      /* project id + digest */
+    struct map *manifests; /* project id + digest -> struct text */
+    struct map *answers;   /* scope */
+};
+
+static int memory_open(const char *path, struct backend **ret, struct error *err)
+{
+    struct backend *b = xnew(struct backend);
+    struct map **maps[] = { &b->orgs, &b->projects,  &b->keys,    &b->secrets,
+                            &b->rows, &b->manifests, &b->answers, &b->refs };
+
+    if (*path) {
+        free(b);
+        return error_set(err, -EINVAL, "store 'memory:' takes no path");
+    }
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
+        *maps[i] = map_new();
+    *ret = b;
+    return 0;
+}
+
+static void row_free(void *p)
+{
+    struct row *row = p;
+    if (!row)
+        return;
+    json_decref(row->record);
+    free(row->name);
+    vec_foreach(&row->attempts, a)
+        attempt_free(*a);
+    vec_done(&row->attempts);
+    free(row->artifacts);
+    free(row);
+}
+
+static void free_text(void *p)
+{
+    text_done(p);
+    free(p);
+}
+
+static void free_org(void *p) { org_free(p); }
+static void free_project(void *p) { project_free(p); }
+static void free_key(void *p) { key_free(p); }
+static void free_secret(void *p) { secret_free(p); }
+static void free_answer(void *p) { answer_free(p); }
+
+static void memory_close(struct backend *b)
+{
+    map_free_with(b->orgs, free_org);
+    map_free_with(b->projects, free_project);
+    map_free_with(b->keys, free_key);
+    map_free_with(b->secrets, free_secret);
+    map_free_with(b->rows, row_free);
+    map_free_with(b->manifests, free_text);
+    map_free_with(b->answers, free_answer);
+    map_free(b->refs);
+    vec_foreach(&b->events, e)
+        event_free(*e);
+    vec_done(&b->events);
+    free(b);
+}
+
+static int memory_begin(struct backend *b, struct error *err) { return 0; }
+static int memory_commit(struct backend *b, struct error *err) { return 0; }
+static void memory_rollback(struct backend *b) {}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+static const void *id_key(const struct id *id) { return id->bytes; }
+
+static struct row *find_row(struct backend *b, const struct id *id)
+{
+    return map_get(b->rows, id_key(id), sizeof id->bytes);
+}
+
+static void put_attempt(struct row *row, const struct op *op)
+{
+    struct attempt *attempt = NULL;
+
+    if (id_is_none(&op->attempt) ||
+        attempt_from_json(json_object_get(op->record, "attempt"), &attempt, NULL) < 0)
+        return;
+    vec_foreach(&row->attempts, a)
+        if (id_equal(&(*a)->id, &attempt->id)) {
+            attempt_free(*a);
+            *a = attempt;
+            return;
+        }
+    vec_push(&row->attempts, attempt);
+}
+
+static void put_workload(struct backend *b, const struct op *op)
+{
+    struct row *row = find_row(b, &op->id);
+
+    if (!row) {
+        row = xnew(struct row);
+        row->id = op->id;
+        row->project = op->project;
+        row->created_us = op->time_us;
+        (void) map_set(b->rows, id_key(&op->id), sizeof op->id.bytes, row);
+    }
+    json_decref(row->record);
+    row->record = json_deep_copy(op->record);
+    row->state = op->state;
+    xstr_set(&row->name, op->name);
+    put_attempt(row, op);
+}
+
+static void pair_key(const struct id *project, const struct sha256 *sum, char key[static 48])
+{
+    memcpy(key, project->bytes, 16);
+    memcpy(key + 16, sum->bytes, 32);
+}
+
+static void put_refs(struct backend *b, const struct op *op)
+{
+    static char present;
+    char key[48];
+
+    for (size_t i = 0; i < op->n_sums; i++) {
+        pair_key(&op->project, &op->sums[i], key);
+        (void) map_set(b->refs, key, sizeof key, &present);
+    }
+}
+
+static void put_artifacts(struct backend *b, const struct op *op)
+{
+    struct row *row = find_row(b, &op->id);
+
+    put_refs(b, op);
+    if (!row)
+        return;
+    free(row->artifacts);
+    row->artifacts = xmemdup(op->bytes, op->len);
+    row->artifacts_len = op->len;
+}
+
+static void put_manifest(struct backend *b, const struct op *op)
+{
+    char key[48];
+    struct text *text = xnew(struct text);
+
+    pair_key(&op->project, &op->sum, key);
+    text_add_bytes(text, op->bytes, op->len);
+    struct text *old = map_set(b->manifests, key, sizeof key, text);
+    if (old)
+        free_text(old);
+}
+
+static void delete_answers(struct backend *b, int64_t before_us)
+{
+    struct idempotent_answer *answer;
+    map_foreach(b->answers, pos, answer)
+        if (answer->created_us < before_us)
+            answer_free(map_remove_str(b->answers, answer->scope));
+}
+
+static struct event *copy_event(const struct event *event)
+{
+    struct event *copy = xmemdup(event, sizeof *event);
+    copy->actor = xstrdup(event->actor);
+    copy->names = NULL; /* here kinds and types are static, as their folders gave them */
+    copy->data = event->data ? json_deep_copy(event->data) : NULL;
+    return copy;
+}
+
+/* The row is taken out of the operation: the batch frees what is left in it. */
+#define KEEP(map, field, free_fn)                                                                  \
+    do {                                                                                           \
+        struct op *mine = (struct op *) (uintptr_t) op;                                            \
+        free_fn(map_set(b->map, id_key(&op->id), sizeof op->id.bytes, take_ptr(mine->field)));     \
+    } while (0)
+
+static int memory_apply(struct backend *b, const struct op *op, struct error *err)
+{
+    switch (op->kind) {
+    case OP_ORG:
+        KEEP(orgs, org, free_org);
+        break;
+    case OP_PROJECT:
+        KEEP(projects, project_row, free_project);
+        break;
+    case OP_KEY:
+        KEEP(keys, key, free_key);
+        break;
+    case OP_KEY_DELETE:
+        free_key(map_remove(b->keys, id_key(&op->id), sizeof op->id.bytes));
+        break;
+    case OP_SECRET:
+        KEEP(secrets, secret, free_secret);
+        break;
+    case OP_SECRET_DELETE:
+        free_secret(map_remove(b->secrets, id_key(&op->id), sizeof op->id.bytes));
+        break;
+    case OP_WORKLOAD:
+        put_workload(b, op);
+        break;
+    case OP_WORKLOAD_DELETE:
+        row_free(map_remove(b->rows, id_key(&op->id), sizeof op->id.bytes));
+        break;
+    case OP_ARTIFACTS:
+        put_artifacts(b, op);
+        break;
+    case OP_BLOB_REFS:
+        put_refs(b, op);
+        break;
+    case OP_MANIFEST:
+        put_manifest(b, op);
+        break;
+    case OP_ANSWER: {
+        struct idempotent_answer *copy = answer_copy(op->answer);
+        answer_free(map_set_str(b->answers, copy->scope, copy));
+        break;
+    }
+    case OP_ANSWERS_DELETE:
+        delete_answers(b, op->time_us);
+        break;
+    case OP_EVENT:
+        vec_push(&b->events, copy_event(op->event));
+        break;
+    }
+    return 0;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+static bool name_matches(const char *pattern, const char *name)
+{
+    size_t n = strlen(pattern);
+    return n && pattern[n - 1] == '*' ? strncmp(pattern, name, n - 1) == 0
+                                      : str_equal(pattern, name);
+}
+
+static bool tag_matches(const struct workload_filter *f, const struct row *row)
+{
+    const char *value = json_get_str(json_object_get(row->record, "tags"), f->tag_key, NULL);
+    return value && (!f->tag_value || str_equal(value, f->tag_value));
+}
+
+static bool filter_matches(const struct workload_filter *f, const struct row *row)
+{
+    return (id_is_none(&f->project) || id_equal(&f->project, &row->project)) &&
+           (!f->states || (f->states & 1u << row->state)) &&
+           (!f->name || name_matches(f->name, row->name)) && (!f->tag_key || tag_matches(f, row)) &&
+           (!f->since_us || row->created_us >= f->since_us) &&
+           (!f->until_us || row->created_us < f->until_us) &&
+           (id_is_none(&f->before) || id_compare(&row->id, &f->before) < 0);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct row *const *x = a, *const *y = b;
+    return id_compare(&(*y)->id, &(*x)->id);
+}
+
+static int answer_workloads(struct backend *b, struct query *q,
+                            bool (*wanted)(struct query *q, struct row *row), unsigned limit)
+{
+    VEC(struct row *) found = { 0 };
+    struct row *row;
+    int r = 0;
+
+    map_foreach(b->rows, pos, row)
+        if (wanted(q, row))
+            vec_push(&found, row);
+    if (found.len)
+        qsort(found.items, found.len, sizeof *found.items, newest_first);
+    for (size_t i = 0; i < found.len && i < limit && r >= 0; i++) {
+        struct workload *w = NULL;
+        r = workload_from_record(found.items[i]->record, &w, &q->err);
+        if (r >= 0)
+            vec_push(&q->workloads, w);
+    }
+    vec_done(&found);
+    return r;
+}
+
+static bool by_filter(struct query *q, struct row *row) { return filter_matches(&q->filter, row); }
+
+static bool in_project(const struct query *q, const struct row *row)
+{
+    return id_is_none(&q->project) || id_equal(&q->project, &row->project);
+}
+
+static bool by_name(struct query *q, struct row *row)
+{
+    return in_project(q, row) && str_equal(q->text, row->name);
+}
+
+static bool by_id_prefix(struct query *q, struct row *row)
+{
+    char id[ID_TEXT_LEN + 1];
+    return in_project(q, row) && str_starts(id_format(&row->id, id), q->text);
+}
+
+static int find(struct backend *b, struct query *q)
+{
+    int r = answer_workloads(b, q, by_name, 1);
+    if (r < 0 || q->workloads.len || strlen(q->text) < 4)
+        return r;
+    return answer_workloads(b, q, by_id_prefix, 2);
+}
+
+static int answer_attempts(struct backend *b, struct query *q)
+{
+    const struct row *row = find_row(b, &q->subject);
+
+    for (size_t i = 0; row && i < row->attempts.len; i++) {
+        _cleanup_json_ json_t *json = attempt_to_json(row->attempts.items[i]);
+        struct attempt *copy = NULL;
+        int r = attempt_from_json(json, &copy, &q->err);
+        if (r < 0)
+            return r;
+        vec_push(&q->attempts, copy);
+    }
+    return 0;
+}
+
+static int answer_events(struct backend *b, struct query *q)
+{
+    vec_foreach(&b->events, e) {
+        if ((*e)->seq <= q->after || q->events.len >= q->limit)
+            continue;
+        if ((id_is_none(&q->project) || id_equal(&q->project, &(*e)->project)) &&
+            (id_is_none(&q->subject) || id_equal(&q->subject, &(*e)->subject)))
+            vec_push(&q->events, copy_event(*e));
+    }
+    return 0;
+}
+
+static int answer_manifest(struct backend *b, struct query *q)
+{
+    char key[48];
+    pair_key(&q->project, &q->sum, key);
+    const struct text *text = map_get(b->manifests, key, sizeof key);
+    return text ? manifest_parse(text->data, text->len, &q->manifest, &q->err) : 0;
+}
+
+static int answer_artifacts(struct backend *b, struct query *q)
+{
+    const struct row *row = find_row(b, &q->subject);
+    if (!row || !row->artifacts)
+        return 0;
+    return manifest_parse(row->artifacts, row->artifacts_len, &q->manifest, &q->err);
+}
+
+static int answer_missing(struct backend *b, struct query *q)
+{
+    size_t kept = 0;
+    char key[48];
+
+    for (size_t i = 0; i < q->sums.len; i++) {
+        pair_key(&q->project, &q->sums.items[i], key);
+        if (!map_get(b->refs, key, sizeof key))
+            q->sums.items[kept++] = q->sums.items[i];
+    }
+    q->sums.len = kept;
+    return 0;
+}
+
+static int memory_answer(struct backend *b, unsigned reader, struct query *q)
+{
+    switch (q->kind) {
+    case QUERY_WORKLOADS:
+        return answer_workloads(b, q, by_filter, q->filter.limit);
+    case QUERY_FIND:
+        return find(b, q);
+    case QUERY_ATTEMPTS:
+        return answer_attempts(b, q);
+    case QUERY_EVENTS:
+        return answer_events(b, q);
+    case QUERY_ARTIFACTS:
+        return answer_artifacts(b, q);
+    case QUERY_MANIFEST:
+        return answer_manifest(b, q);
+    case QUERY_MISSING:
+        return answer_missing(b, q);
+    case QUERY_ANSWER: {
+        const struct idempotent_answer *answer = map_get_str(b->answers, q->text);
+        q->answer = answer ? answer_copy(answer) : NULL;
+        return 0;
+    }
+    case QUERY_COUNT:
+        break;
+    }
+    return -EINVAL;
+}
+
+static void load_tenants(struct backend *b, struct store_state *ret)
+{
+    struct store_batch *copies = store_batch_new();
+    struct org *org;
+    struct project *project;
+    struct key *key;
+    struct secret *secret;
+
+    /* A batch knows how to copy rows. */
+    map_foreach(b->orgs, o, org)
+        store_put_org(copies, org);
+    map_foreach(b->projects, p, project)
+        store_put_project(copies, project);
+    map_foreach(b->keys, k, key)
+        store_put_key(copies, key);
+    map_foreach(b->secrets, s, secret)
+        store_put_secret(copies, secret);
+    vec_foreach(&copies->ops, op) {
+        if (op->org)
+            vec_push(&ret->orgs, take_ptr(op->org));
+        if (op->project_row) {
+            if (op->project_row->range >= ret->next_range)
+                ret->next_range = op->project_row->range + 1;
+            vec_push(&ret->projects, take_ptr(op->project_row));
+        }
+        if (op->key)
+            vec_push(&ret->keys, take_ptr(op->key));
+        if (op->secret)
+            vec_push(&ret->secrets, take_ptr(op->secret));
+    }
+    store_batch_free(copies);
+}
+
+static int memory_load(struct backend *b, struct store_state *ret, struct error *err)
+{
+    struct row *row;
+    int r = 0;
+
+    load_tenants(b, ret);
+    map_foreach(b->rows, pos, row) {
+        struct workload *w = NULL;
+        if (workload_state_is_final(row->state))
+            continue;
+        r = workload_from_record(row->record, &w, err);
+        if (r < 0)
+            return r;
+        vec_push(&ret->workloads, w);
+    }
+    if (b->events.len) {
+        const struct event *last = b->events.items[b->events.len - 1];
+        ret->seq = last->seq;
+        ret->last_time_us = last->time_us;
+    }
+    return 0;
+}
+
+static int memory_counts(struct backend *b, uint64_t ret[WORKLOAD_STATE_MAX], struct error *err)
+{
+    struct row *row;
+
+    memset(ret, 0, WORKLOAD_STATE_MAX * sizeof *ret);
+    map_foreach(b->rows, pos, row)
+        ret[row->state]++;
+    return 0;
+}
+
+static int memory_check(struct backend *b, void (*report)(void *userdata, const char *text),
+                        void *userdata, struct error *err)
+{
+    return 0;
+}
+
+const struct backend_ops backend_memory = {
+    .name = "memory",
+    .open = memory_open,
+    .close = memory_close,
+    .begin = memory_begin,
+    .apply = memory_apply,
+    .commit = memory_commit,
+    .rollback = memory_rollback,
+    .answer = memory_answer,
+    .load = memory_load,
+    .counts = memory_counts,
+    .check = memory_check,
+};

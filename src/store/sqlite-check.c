@@ -1,0 +1,269 @@
+/* sqlite-check.c - loading at start, and proving that rows are the fold of events */
+#include "store/sqlite.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PREPARE(stmt, sql)                                                                         \
+    sqlite3_stmt *stmt = sqlite_statement(&b->writer, sql, err);                                   \
+    if (!stmt)                                                                                     \
+    return -EIO
+
+/* ---- loading ----------------------------------------------------------------------------------- */
+
+static int load_orgs(struct backend *b, struct store_state *ret, struct error *err)
+{
+    PREPARE(stmt, "SELECT id, name, created FROM orgs ORDER BY id");
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        struct org *org = xnew(struct org);
+        org->id = column_id(stmt, 0);
+        org->name = column_str(stmt, 1);
+        org->created_us = sqlite3_column_int64(stmt, 2);
+        vec_push(&ret->orgs, org);
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+static int load_projects(struct backend *b, struct store_state *ret, struct error *err)
+{
+    PREPARE(stmt, "SELECT id, org, name, uid_range, created FROM projects ORDER BY id");
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        struct project *p = xnew(struct project);
+        p->id = column_id(stmt, 0);
+        p->org = column_id(stmt, 1);
+        p->name = column_str(stmt, 2);
+        p->range = (unsigned) sqlite3_column_int64(stmt, 3);
+        p->created_us = sqlite3_column_int64(stmt, 4);
+        if (p->range >= ret->next_range)
+            ret->next_range = p->range + 1;
+        vec_push(&ret->projects, p);
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+static int load_keys(struct backend *b, struct store_state *ret, struct error *err)
+{
+    PREPARE(stmt, "SELECT id, project, name, prefix, hash, role, created, expires "
+                  "FROM access_keys ORDER BY id");
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        struct key *key = xnew(struct key);
+        key->id = column_id(stmt, 0);
+        key->project = column_id(stmt, 1);
+        key->name = column_str(stmt, 2);
+        key->prefix = column_str(stmt, 3);
+        if (sqlite3_column_bytes(stmt, 4) == (int) sizeof key->hash.bytes)
+            memcpy(key->hash.bytes, sqlite3_column_blob(stmt, 4), sizeof key->hash.bytes);
+        key->role = (enum key_role) sqlite3_column_int(stmt, 5);
+        key->created_us = sqlite3_column_int64(stmt, 6);
+        key->expires_us = sqlite3_column_int64(stmt, 7);
+        vec_push(&ret->keys, key);
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+static int load_secrets(struct backend *b, struct store_state *ret, struct error *err)
+{
+    PREPARE(stmt, "SELECT id, project, name, sealed, created, updated FROM secrets ORDER BY id");
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        struct secret *s = xnew(struct secret);
+        s->id = column_id(stmt, 0);
+        s->project = column_id(stmt, 1);
+        s->name = column_str(stmt, 2);
+        s->sealed_len = (size_t) sqlite3_column_bytes(stmt, 3);
+        s->sealed = xmemdup(sqlite3_column_blob(stmt, 3), s->sealed_len);
+        s->created_us = sqlite3_column_int64(stmt, 4);
+        s->updated_us = sqlite3_column_int64(stmt, 5);
+        vec_push(&ret->secrets, s);
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+static int load_workloads(struct backend *b, struct store_state *ret, struct error *err)
+{
+    /* The states that are not final; the condition is that of the partial index. */
+    _Static_assert(WORKLOAD_SUCCEEDED == 5, "the index workloads_live knows this number");
+    PREPARE(stmt, "SELECT record FROM workloads WHERE state < 5 ORDER BY id");
+    int r = 0;
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+        _cleanup_json_ json_t *record = NULL;
+        struct workload *w = NULL;
+        r = column_json(stmt, 0, &record, err);
+        if (r >= 0)
+            r = workload_from_record(record, &w, err);
+        if (r >= 0)
+            vec_push(&ret->workloads, w);
+    }
+    sqlite3_reset(stmt);
+    return r < 0 ? error_context(err, r, "loading a workload") : 0;
+}
+
+static int load_last(struct backend *b, struct store_state *ret, struct error *err)
+{
+    PREPARE(stmt, "SELECT seq, time FROM events ORDER BY seq DESC LIMIT 1");
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+        ret->seq = (uint64_t) sqlite3_column_int64(stmt, 0);
+        ret->last_time_us = sqlite3_column_int64(stmt, 1);
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+int sqlite_load(struct backend *b, struct store_state *ret, struct error *err)
+{
+    int r = load_orgs(b, ret, err);
+
+    if (r >= 0)
+        r = load_projects(b, ret, err);
+    if (r >= 0)
+        r = load_keys(b, ret, err);
+    if (r >= 0)
+        r = load_secrets(b, ret, err);
+    if (r >= 0)
+        r = load_workloads(b, ret, err);
+    return r < 0 ? r : load_last(b, ret, err);
+}
+
+/* ---- checking ---------------------------------------------------------------------------------- */
+
+struct check {
+    struct backend *b;
+    void (*report)(void *userdata, const char *text);
+    void *userdata;
+    struct error *err;
+    int found;
+};
+
+__attribute__((format(printf, 2, 3))) static void difference(struct check *check, const char *fmt,
+                                                             ...)
+{
+    _cleanup_text_ struct text text = { 0 };
+    va_list ap;
+    va_start(ap, fmt);
+    text_addv(&text, fmt, ap);
+    va_end(ap);
+    check->found++;
+    check->report(check->userdata, text_str(&text));
+}
+
+static int fold(struct check *check, const struct id *subject, struct workload **ret)
+{
+    struct backend *b = check->b;
+    struct error *err = check->err;
+    char name[ID_TEXT_LEN + 1];
+    PREPARE(stmt, "SELECT " EVENT_COLUMNS " FROM events WHERE subject = ? ORDER BY seq");
+    bind_id(stmt, 1, subject);
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        _cleanup_(event_freep) struct event *e = event_of_row(stmt, err);
+        struct error why = { 0 };
+        if (!e || workload_apply(ret, e, &why) < 0) {
+            difference(check, "job %s, event %lld: %s", id_format(subject, name),
+                       (long long) sqlite3_column_int64(stmt, 0), e ? why.text : err->text);
+            break;
+        }
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+/* The row's record against the fold of its events, as canonical text. */
+static int check_row(struct check *check, const struct id *id, const char *row)
+{
+    _cleanup_(workload_freep) struct workload *w = NULL;
+    _cleanup_json_ json_t *stored = NULL, *folded = NULL;
+    char name[ID_TEXT_LEN + 1];
+
+    int r = fold(check, id, &w);
+    if (r < 0)
+        return r;
+    if (json_parse(row, strlen(row), &stored, check->err) < 0 || !w) {
+        difference(check, "job %s: %s", id_format(id, name),
+                   w ? check->err->text : "has no events");
+        return 0;
+    }
+    folded = workload_to_record(w);
+    _cleanup_free_ char *a = json_canonical(stored), *b = json_canonical(folded);
+    if (!str_equal(a, b))
+        difference(check, "job %s: the row differs from its events", id_format(id, name));
+    return 0;
+}
+
+static int check_rows(struct check *check)
+{
+    struct backend *b = check->b;
+    struct error *err = check->err;
+    PREPARE(stmt, "SELECT id, record FROM workloads ORDER BY id");
+    int r = 0;
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+        struct id id = column_id(stmt, 0);
+        _cleanup_free_ char *record = column_str(stmt, 1);
+        r = check_row(check, &id, record);
+    }
+    sqlite3_reset(stmt);
+    return r;
+}
+
+static int check_queries(struct check *check)
+{
+    static const struct {
+        const char *sql, *text;
+    } queries[] = {
+        { "SELECT count(*) FROM (SELECT state, count(*) AS k FROM workloads GROUP BY state) s "
+          "LEFT JOIN workload_counts c ON c.state = s.state WHERE c.n IS NULL OR c.n <> s.k",
+          "states whose count is wrong" },
+        { "SELECT count(*) FROM attempts a LEFT JOIN workloads w ON w.id = a.workload "
+          "WHERE w.id IS NULL",
+          "attempts without a job" },
+        { "SELECT count(*) FROM artifacts a LEFT JOIN workloads w ON w.id = a.workload "
+          "WHERE w.id IS NULL",
+          "artifact lists without a job" },
+        { "SELECT count(*) FROM events a JOIN events b ON b.seq = a.seq + 1 WHERE b.time < a.time",
+          "events earlier than the one before" },
+    };
+    struct backend *b = check->b;
+    struct error *err = check->err;
+
+    for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
+        PREPARE(stmt, queries[i].sql);
+        if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) > 0)
+            difference(check, "%lld %s", (long long) sqlite3_column_int64(stmt, 0),
+                       queries[i].text);
+        sqlite3_reset(stmt);
+    }
+    return 0;
+}
+
+static int check_pages(struct check *check)
+{
+    struct backend *b = check->b;
+    struct error *err = check->err;
+    PREPARE(stmt, "PRAGMA integrity_check(20)");
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        const char *text = (const char *) sqlite3_column_text(stmt, 0);
+        if (strcmp(text, "ok") != 0)
+            difference(check, "database: %s", text);
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+int sqlite_check(struct backend *b, void (*report)(void *userdata, const char *text),
+                 void *userdata, struct error *err)
+{
+    struct error mine = { 0 };
+    struct check check = {
+        .b = b, .report = report, .userdata = userdata, .err = err ? err : &mine
+    };
+    int r = check_pages(&check);
+
+    if (r >= 0)
+        r = check_rows(&check);
+    if (r >= 0)
+        r = check_queries(&check);
+    return r < 0 ? r : check.found;
+}

@@ -1,0 +1,430 @@
+/* sqlite-read.c - queries as SQL; on a reader's thread with a connection of its own */
+#include "store/sqlite.h"
+
+#include "base/alloc.h"
+#include "base/time.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PREPARE(stmt, sql)                                                                         \
+    sqlite3_stmt *stmt = sqlite_statement(c, sql, &q->err);                                        \
+    if (!stmt)                                                                                     \
+    return -EIO
+
+/* ---- workloads --------------------------------------------------------------------------------- */
+
+static int take_workload(sqlite3_stmt *stmt, int column, struct query *q)
+{
+    _cleanup_json_ json_t *record = NULL;
+    struct workload *w = NULL;
+    int r = column_json(stmt, column, &record, &q->err);
+
+    if (r >= 0)
+        r = workload_from_record(record, &w, &q->err);
+    if (r >= 0)
+        vec_push(&q->workloads, w);
+    return r;
+}
+
+static bool name_matches(const struct workload_filter *f, const char *name)
+{
+    size_t n = f->name ? strlen(f->name) : 0;
+
+    if (!n)
+        return true;
+    return f->name[n - 1] == '*' ? strncmp(f->name, name, n - 1) == 0 : strcmp(f->name, name) == 0;
+}
+
+/* Ids are made at the time of creation, give or take the clock's step: the bounds of a range of
+ * times bound ids too, with a minute to spare. */
+static void id_bounds(const struct workload_filter *f, struct id *ret_low, struct id *ret_high)
+{
+    static const uint8_t zeros[10];
+    const int64_t spare = 60 * US_PER_S;
+
+    memset(ret_low, 0, sizeof *ret_low);
+    memset(ret_high, 0xff, sizeof *ret_high);
+    if (f->since_us > spare)
+        *ret_low = id_make(f->since_us - spare, zeros);
+    if (f->until_us)
+        *ret_high = id_make(f->until_us + spare, zeros);
+    if (!id_is_none(&f->before) && id_compare(&f->before, ret_high) < 0)
+        *ret_high = f->before;
+}
+
+/* Columns: id, name, state, created, record; newest first. Takes rows that match what the index did
+ * not decide, until LIMIT. */
+static int scan(sqlite3_stmt *stmt, struct query *q)
+{
+    const struct workload_filter *f = &q->filter;
+    size_t end = q->workloads.len + f->limit;
+    int r = 0;
+
+    while (r >= 0 && q->workloads.len < end && sqlite3_step(stmt) == SQLITE_ROW) {
+        int64_t created = sqlite3_column_int64(stmt, 3);
+        unsigned state = (unsigned) sqlite3_column_int(stmt, 2);
+        if ((f->states && !(f->states & 1u << state)) ||
+            !name_matches(f, (const char *) sqlite3_column_text(stmt, 1)) ||
+            (f->since_us && created < f->since_us) || (f->until_us && created >= f->until_us))
+            continue;
+        r = take_workload(stmt, 4, q);
+    }
+    sqlite3_reset(stmt);
+    return r;
+}
+
+#define ROW "w.id, w.name, w.state, w.created, w.record"
+
+static int list_all(struct connection *c, struct query *q, const struct id *low,
+                    const struct id *high)
+{
+    const struct workload_filter *f = &q->filter;
+    const char *sql = id_is_none(&f->project)
+                          ? "SELECT " ROW " FROM workloads w WHERE w.id >= ?2 AND w.id < ?3 "
+                            "ORDER BY w.id DESC"
+                          : "SELECT " ROW " FROM workloads w WHERE w.project = ?1 "
+                            "AND w.id >= ?2 AND w.id < ?3 ORDER BY w.id DESC";
+    PREPARE(stmt, sql);
+    if (!id_is_none(&f->project))
+        bind_id(stmt, 1, &f->project);
+    bind_id(stmt, 2, low);
+    bind_id(stmt, 3, high);
+    return scan(stmt, q);
+}
+
+static int list_state(struct connection *c, struct query *q, unsigned state, const struct id *low,
+                      const struct id *high)
+{
+    PREPARE(stmt, "SELECT " ROW " FROM workloads w WHERE w.project = ? AND w.state = ? "
+                  "AND w.id >= ? AND w.id < ? ORDER BY w.id DESC");
+    bind_id(stmt, 1, &q->filter.project);
+    sqlite3_bind_int(stmt, 2, (int) state);
+    bind_id(stmt, 3, low);
+    bind_id(stmt, 4, high);
+    return scan(stmt, q);
+}
+
+static int list_tag(struct connection *c, struct query *q, const struct id *low,
+                    const struct id *high)
+{
+    const struct workload_filter *f = &q->filter;
+    const char *sql = f->tag_value ? "SELECT " ROW " FROM workload_tags t "
+                                     "JOIN workloads w ON w.id = t.workload "
+                                     "WHERE t.project = ?1 AND t.tag = ?2 AND t.value = ?5 "
+                                     "AND t.workload >= ?3 AND t.workload < ?4 "
+                                     "ORDER BY t.workload DESC"
+                                   : "SELECT " ROW " FROM workload_tags t "
+                                     "INDEXED BY workload_tags_any "
+                                     "JOIN workloads w ON w.id = t.workload "
+                                     "WHERE t.project = ?1 AND t.tag = ?2 "
+                                     "AND t.workload >= ?3 AND t.workload < ?4 "
+                                     "ORDER BY t.workload DESC";
+    PREPARE(stmt, sql);
+    bind_id(stmt, 1, &f->project);
+    bind_str(stmt, 2, f->tag_key);
+    bind_id(stmt, 3, low);
+    bind_id(stmt, 4, high);
+    if (f->tag_value)
+        bind_str(stmt, 5, f->tag_value);
+    return scan(stmt, q);
+}
+
+static int list_name(struct connection *c, struct query *q, const struct id *low,
+                     const struct id *high)
+{
+    PREPARE(stmt, "SELECT " ROW " FROM workloads w WHERE w.project = ? AND w.name = ? "
+                  "AND w.id >= ? AND w.id < ? ORDER BY w.id DESC");
+    bind_id(stmt, 1, &q->filter.project);
+    bind_str(stmt, 2, q->filter.name);
+    bind_id(stmt, 3, low);
+    bind_id(stmt, 4, high);
+    return scan(stmt, q);
+}
+
+/* A prefix that few jobs have is found by the index on names and sorted; one that many have is found
+ * soon by walking back from the newest. -EAGAIN: too many. */
+static int list_prefix(struct connection *c, struct query *q, const struct id *low,
+                       const struct id *high)
+{
+    enum { FEW = 2000 };
+    const struct workload_filter *f = &q->filter;
+    size_t n = strlen(f->name) - 1;
+    _cleanup_free_ char *from = xstrndup(f->name, n);
+    _cleanup_free_ char *to = xasprintf("%s\x7f", from);
+
+    PREPARE(count, "SELECT count(*) FROM (SELECT 1 FROM workloads WHERE project = ? "
+                   "AND name >= ? AND name < ? LIMIT 2000)");
+    bind_id(count, 1, &f->project);
+    bind_str(count, 2, from);
+    bind_str(count, 3, to);
+    bool many = sqlite3_step(count) == SQLITE_ROW && sqlite3_column_int(count, 0) >= FEW;
+    sqlite3_reset(count);
+    if (many)
+        return -EAGAIN;
+    PREPARE(stmt, "SELECT " ROW " FROM workloads w INDEXED BY workloads_by_name "
+                  "WHERE w.project = ? AND w.name >= ? AND w.name < ? "
+                  "AND w.id >= ? AND w.id < ? ORDER BY w.id DESC");
+    bind_id(stmt, 1, &f->project);
+    bind_str(stmt, 2, from);
+    bind_str(stmt, 3, to);
+    bind_id(stmt, 4, low);
+    bind_id(stmt, 5, high);
+    return scan(stmt, q);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct workload *const *x = a, *const *y = b;
+    return id_compare(&(*y)->id, &(*x)->id);
+}
+
+/* States are few: the newest of each, merged, so that a rare state is not searched among many. */
+static int list_states(struct connection *c, struct query *q, const struct id *low,
+                       const struct id *high)
+{
+    int r = 0;
+
+    for (unsigned state = 0; state < WORKLOAD_STATE_MAX && r >= 0; state++)
+        if (q->filter.states & 1u << state)
+            r = list_state(c, q, state, low, high);
+    if (r < 0 || !q->workloads.len)
+        return r;
+    qsort(q->workloads.items, q->workloads.len, sizeof *q->workloads.items, newest_first);
+    while (q->workloads.len > q->filter.limit)
+        workload_free(q->workloads.items[--q->workloads.len]);
+    return 0;
+}
+
+static int answer_workloads(struct connection *c, struct query *q)
+{
+    const struct workload_filter *f = &q->filter;
+    struct id low, high;
+
+    id_bounds(f, &low, &high);
+    if (id_is_none(&f->project))
+        return list_all(c, q, &low, &high);
+    if (f->tag_key)
+        return list_tag(c, q, &low, &high);
+    if (f->name && str_ends(f->name, "*")) {
+        int r = list_prefix(c, q, &low, &high);
+        return r == -EAGAIN ? list_all(c, q, &low, &high) : r;
+    }
+    if (f->name)
+        return list_name(c, q, &low, &high);
+    return f->states ? list_states(c, q, &low, &high) : list_all(c, q, &low, &high);
+}
+
+/* Up to 2, so that an ambiguous prefix shows. */
+static int find_by_prefix(struct connection *c, struct query *q)
+{
+    struct id low = { 0 }, high;
+    uint8_t digits = 0;
+    memset(&high, 0xff, sizeof high);
+
+    /* The canonical text of an id is its bytes in hex with hyphens: a prefix bounds a range. */
+    for (const char *p = q->text; *p; p++) {
+        if (*p == '-')
+            continue;
+        int v = *p >= '0' && *p <= '9' ? *p - '0' : *p >= 'a' && *p <= 'f' ? *p - 'a' + 10 : -1;
+        if (v < 0 || digits == 32)
+            return 0;
+        unsigned shift = digits % 2 ? 0 : 4;
+        uint8_t mask = (uint8_t) (0xf << shift);
+        low.bytes[digits / 2] = (uint8_t) ((low.bytes[digits / 2] & ~mask) | v << shift);
+        high.bytes[digits / 2] = (uint8_t) ((high.bytes[digits / 2] & ~mask) | v << shift);
+        digits++;
+    }
+    if (digits < 4)
+        return 0;
+    PREPARE(stmt, "SELECT project, record FROM workloads WHERE id >= ? AND id <= ? "
+                  "ORDER BY id DESC LIMIT 100");
+    bind_id(stmt, 1, &low);
+    bind_id(stmt, 2, &high);
+    int r = 0;
+    while (r >= 0 && q->workloads.len < 2 && sqlite3_step(stmt) == SQLITE_ROW) {
+        struct id project = column_id(stmt, 0);
+        if (id_is_none(&q->project) || id_equal(&project, &q->project))
+            r = take_workload(stmt, 1, q);
+    }
+    sqlite3_reset(stmt);
+    return r;
+}
+
+static int answer_find(struct connection *c, struct query *q)
+{
+    PREPARE(stmt, "SELECT record FROM workloads WHERE project = ? AND name = ? "
+                  "ORDER BY id DESC LIMIT 1");
+    bind_id(stmt, 1, &q->project);
+    bind_str(stmt, 2, q->text);
+    int r = sqlite3_step(stmt) == SQLITE_ROW ? take_workload(stmt, 0, q) : 0;
+    sqlite3_reset(stmt);
+    return r < 0 || q->workloads.len ? r : find_by_prefix(c, q);
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------- */
+
+static int answer_attempts(struct connection *c, struct query *q)
+{
+    PREPARE(stmt, "SELECT record FROM attempts WHERE workload = ? ORDER BY number");
+    bind_id(stmt, 1, &q->subject);
+    int r = 0;
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+        _cleanup_json_ json_t *record = NULL;
+        struct attempt *attempt = NULL;
+        r = column_json(stmt, 0, &record, &q->err);
+        if (r >= 0)
+            r = attempt_from_json(record, &attempt, &q->err);
+        if (r >= 0)
+            vec_push(&q->attempts, attempt);
+    }
+    sqlite3_reset(stmt);
+    return r;
+}
+
+/* Kind and type in one piece of memory that the event owns. */
+static void take_names(struct event *e, sqlite3_stmt *stmt)
+{
+    const char *kind = (const char *) sqlite3_column_text(stmt, 4);
+    size_t n = strlen(kind) + 1;
+    e->names = xasprintf("%s%c%s", kind, '|', (const char *) sqlite3_column_text(stmt, 7));
+    e->names[n - 1] = '\0';
+    e->subject_kind = e->names;
+    e->type = e->names + n;
+}
+
+struct event *event_of_row(sqlite3_stmt *stmt, struct error *err)
+{
+    struct event *e = xnew(struct event);
+    json_t *data = NULL;
+
+    e->seq = (uint64_t) sqlite3_column_int64(stmt, 0);
+    e->id = column_id(stmt, 1);
+    e->time_us = sqlite3_column_int64(stmt, 2);
+    e->project = column_id(stmt, 3);
+    e->subject = column_id(stmt, 5);
+    e->actor = column_str(stmt, 6);
+    take_names(e, stmt);
+    e->version = (unsigned) sqlite3_column_int(stmt, 8);
+    if (column_json(stmt, 9, &data, err) < 0) {
+        event_free(e);
+        return NULL;
+    }
+    e->data = data;
+    return e;
+}
+
+static int answer_events(struct connection *c, struct query *q)
+{
+    bool of_subject = !id_is_none(&q->subject);
+    bool of_project = !of_subject && !id_is_none(&q->project);
+    const char *sql =
+        of_subject   ? "SELECT " EVENT_COLUMNS " FROM events WHERE subject = ?3 AND seq > ?1 "
+                       "ORDER BY seq LIMIT ?2"
+        : of_project ? "SELECT " EVENT_COLUMNS " FROM events WHERE project = ?3 AND seq > ?1 "
+                       "ORDER BY seq LIMIT ?2"
+                     : "SELECT " EVENT_COLUMNS " FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    PREPARE(stmt, sql);
+    sqlite3_bind_int64(stmt, 1, (int64_t) q->after);
+    sqlite3_bind_int64(stmt, 2, q->limit);
+    if (of_subject || of_project)
+        bind_id(stmt, 3, of_subject ? &q->subject : &q->project);
+    int r = 0;
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+        struct event *e = event_of_row(stmt, &q->err);
+        if (!e)
+            r = -EBADMSG;
+        else if (of_subject && !id_is_none(&q->project) && !id_equal(&e->project, &q->project))
+            event_free(e);
+        else
+            vec_push(&q->events, e);
+    }
+    sqlite3_reset(stmt);
+    return r;
+}
+
+static int take_manifest(sqlite3_stmt *stmt, struct query *q)
+{
+    int r = 0;
+    if (sqlite3_step(stmt) == SQLITE_ROW)
+        r = manifest_parse(sqlite3_column_blob(stmt, 0), (size_t) sqlite3_column_bytes(stmt, 0),
+                           &q->manifest, &q->err);
+    sqlite3_reset(stmt);
+    return r;
+}
+
+static int answer_artifacts(struct connection *c, struct query *q)
+{
+    PREPARE(stmt, "SELECT manifest FROM artifacts WHERE workload = ?");
+    bind_id(stmt, 1, &q->subject);
+    return take_manifest(stmt, q);
+}
+
+static int answer_manifest(struct connection *c, struct query *q)
+{
+    PREPARE(stmt, "SELECT bytes FROM manifests WHERE project = ? AND sum = ?");
+    bind_id(stmt, 1, &q->project);
+    bind_sum(stmt, 2, &q->sum);
+    return take_manifest(stmt, q);
+}
+
+static int answer_missing(struct connection *c, struct query *q)
+{
+    PREPARE(stmt, "SELECT 1 FROM blob_refs WHERE project = ? AND sum = ?");
+    size_t kept = 0;
+
+    bind_id(stmt, 1, &q->project);
+    for (size_t i = 0; i < q->sums.len; i++) {
+        struct sha256 sum = q->sums.items[i];
+        bind_sum(stmt, 2, &sum);
+        if (sqlite3_step(stmt) != SQLITE_ROW)
+            q->sums.items[kept++] = sum;
+        sqlite3_reset(stmt);
+    }
+    q->sums.len = kept;
+    return 0;
+}
+
+static int answer_answer(struct connection *c, struct query *q)
+{
+    PREPARE(stmt, "SELECT request, status, body, created FROM answers WHERE scope = ?");
+    bind_str(stmt, 1, q->text);
+    if (sqlite3_step(stmt) == SQLITE_ROW) {
+        struct idempotent_answer *a = q->answer = xnew(struct idempotent_answer);
+        a->scope = xstrdup(q->text);
+        if (sqlite3_column_bytes(stmt, 0) == (int) sizeof a->request.bytes)
+            memcpy(a->request.bytes, sqlite3_column_blob(stmt, 0), sizeof a->request.bytes);
+        a->status = sqlite3_column_int(stmt, 1);
+        a->body = column_str(stmt, 2);
+        a->created_us = sqlite3_column_int64(stmt, 3);
+    }
+    sqlite3_reset(stmt);
+    return 0;
+}
+
+int sqlite_answer(struct backend *b, unsigned reader, struct query *q)
+{
+    struct connection *c = &b->readers[reader];
+
+    switch (q->kind) {
+    case QUERY_WORKLOADS:
+        return answer_workloads(c, q);
+    case QUERY_FIND:
+        return answer_find(c, q);
+    case QUERY_ATTEMPTS:
+        return answer_attempts(c, q);
+    case QUERY_EVENTS:
+        return answer_events(c, q);
+    case QUERY_ARTIFACTS:
+        return answer_artifacts(c, q);
+    case QUERY_MANIFEST:
+        return answer_manifest(c, q);
+    case QUERY_MISSING:
+        return answer_missing(c, q);
+    case QUERY_ANSWER:
+        return answer_answer(c, q);
+    case QUERY_COUNT:
+        break;
+    }
+    return -EINVAL;
+}

@@ -1,0 +1,286 @@
+/* sqlite-write.c - one operation of a batch as SQL; on the writer's thread */
+#include "store/sqlite.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+
+#define PREPARE(stmt, sql)                                                                         \
+    sqlite3_stmt *stmt = sqlite_statement(&b->writer, sql, err);                                   \
+    if (!stmt)                                                                                     \
+    return -EIO
+
+static int put_org(struct backend *b, const struct org *org, struct error *err)
+{
+    PREPARE(stmt, "INSERT OR REPLACE INTO orgs (id, name, created) VALUES (?, ?, ?)");
+    bind_id(stmt, 1, &org->id);
+    bind_str(stmt, 2, org->name);
+    sqlite3_bind_int64(stmt, 3, org->created_us);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int put_project(struct backend *b, const struct project *p, struct error *err)
+{
+    PREPARE(stmt, "INSERT OR REPLACE INTO projects (id, org, name, uid_range, created) "
+                  "VALUES (?, ?, ?, ?, ?)");
+    bind_id(stmt, 1, &p->id);
+    bind_id(stmt, 2, &p->org);
+    bind_str(stmt, 3, p->name);
+    sqlite3_bind_int64(stmt, 4, p->range);
+    sqlite3_bind_int64(stmt, 5, p->created_us);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int put_key(struct backend *b, const struct key *key, struct error *err)
+{
+    PREPARE(stmt, "INSERT OR REPLACE INTO access_keys "
+                  "(id, project, name, prefix, hash, role, created, expires) "
+                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
+    bind_id(stmt, 1, &key->id);
+    bind_id(stmt, 2, &key->project);
+    bind_str(stmt, 3, key->name);
+    bind_str(stmt, 4, key->prefix);
+    bind_sum(stmt, 5, &key->hash);
+    sqlite3_bind_int(stmt, 6, (int) key->role);
+    sqlite3_bind_int64(stmt, 7, key->created_us);
+    sqlite3_bind_int64(stmt, 8, key->expires_us);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int put_secret(struct backend *b, const struct secret *s, struct error *err)
+{
+    PREPARE(stmt, "INSERT OR REPLACE INTO secrets (id, project, name, sealed, created, updated) "
+                  "VALUES (?, ?, ?, ?, ?, ?)");
+    bind_id(stmt, 1, &s->id);
+    bind_id(stmt, 2, &s->project);
+    bind_str(stmt, 3, s->name);
+    sqlite3_bind_blob(stmt, 4, s->sealed, (int) s->sealed_len, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 5, s->created_us);
+    sqlite3_bind_int64(stmt, 6, s->updated_us);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int delete_by_id(struct backend *b, const char *sql, const struct id *id, struct error *err)
+{
+    PREPARE(stmt, sql);
+    bind_id(stmt, 1, id);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+/* ---- workloads --------------------------------------------------------------------------------- */
+
+/* The state that is stored now: 1 when there is one. */
+static int stored_state(struct backend *b, const struct id *id, int *ret, struct error *err)
+{
+    PREPARE(stmt, "SELECT state FROM workloads WHERE id = ?");
+    bind_id(stmt, 1, id);
+    int code = sqlite3_step(stmt);
+    if (code == SQLITE_ROW)
+        *ret = sqlite3_column_int(stmt, 0);
+    sqlite3_reset(stmt);
+    return code == SQLITE_ROW    ? 1
+           : code == SQLITE_DONE ? 0
+                                 : sqlite_refuse(&b->writer, "reading", err);
+}
+
+static int put_tags(struct backend *b, const struct op *op, bool is_new, struct error *err)
+{
+    const char *tag;
+    json_t *value;
+    int r =
+        is_new ? 0 : delete_by_id(b, "DELETE FROM workload_tags WHERE workload = ?", &op->id, err);
+
+    json_object_foreach(json_object_get(op->record, "tags"), tag, value) {
+        if (r < 0)
+            break;
+        PREPARE(stmt, "INSERT OR REPLACE INTO workload_tags (project, tag, value, workload) "
+                      "VALUES (?, ?, ?, ?)");
+        bind_id(stmt, 1, &op->project);
+        bind_str(stmt, 2, tag);
+        bind_str(stmt, 3, json_string_value(value));
+        bind_id(stmt, 4, &op->id);
+        r = sqlite_run(&b->writer, stmt, err);
+    }
+    return r;
+}
+
+static int put_attempt(struct backend *b, const struct op *op, struct error *err)
+{
+    const json_t *attempt = json_object_get(op->record, "attempt");
+
+    PREPARE(stmt, "INSERT OR REPLACE INTO attempts (id, workload, number, record) "
+                  "VALUES (?, ?, ?, ?)");
+    bind_id(stmt, 1, &op->attempt);
+    bind_id(stmt, 2, &op->id);
+    sqlite3_bind_int64(stmt, 3, json_get_int(attempt, "number", 0));
+    bind_json(stmt, 4, attempt);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int insert_workload(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "INSERT INTO workloads (id, project, name, state, created, record) "
+                  "VALUES (?, ?, ?, ?, ?, ?)");
+    bind_id(stmt, 1, &op->id);
+    bind_id(stmt, 2, &op->project);
+    bind_str(stmt, 3, op->name);
+    sqlite3_bind_int(stmt, 4, (int) op->state);
+    sqlite3_bind_int64(stmt, 5, op->time_us);
+    bind_json(stmt, 6, op->record);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int update_workload(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "UPDATE workloads SET state = ?, record = ? WHERE id = ?");
+    sqlite3_bind_int(stmt, 1, (int) op->state);
+    bind_json(stmt, 2, op->record);
+    bind_id(stmt, 3, &op->id);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int put_workload(struct backend *b, const struct op *op, struct error *err)
+{
+    int before = -1;
+    int known = stored_state(b, &op->id, &before, err);
+    int r = known < 0 ? known : known ? update_workload(b, op, err) : insert_workload(b, op, err);
+
+    if (r >= 0)
+        r = put_tags(b, op, !known, err);
+    if (r >= 0 && !id_is_none(&op->attempt))
+        r = put_attempt(b, op, err);
+    if (r < 0)
+        return r;
+    if (known)
+        b->deltas[before]--;
+    b->deltas[op->state]++;
+    return 0;
+}
+
+static int delete_workload(struct backend *b, const struct op *op, struct error *err)
+{
+    static const char *const statements[] = {
+        "DELETE FROM workloads WHERE id = ?",
+        "DELETE FROM workload_tags WHERE workload = ?",
+        "DELETE FROM attempts WHERE workload = ?",
+        "DELETE FROM artifacts WHERE workload = ?",
+    };
+    int before = -1;
+    int known = stored_state(b, &op->id, &before, err);
+
+    if (known <= 0)
+        return known;
+    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+        int r = delete_by_id(b, statements[i], &op->id, err);
+        if (r < 0)
+            return r;
+    }
+    b->deltas[before]--;
+    return 0;
+}
+
+/* ---- data -------------------------------------------------------------------------------------- */
+
+static int put_refs(struct backend *b, const struct op *op, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < op->n_sums && r >= 0; i++) {
+        PREPARE(stmt, "INSERT OR IGNORE INTO blob_refs (project, sum, created) VALUES (?, ?, ?)");
+        bind_id(stmt, 1, &op->project);
+        bind_sum(stmt, 2, &op->sums[i]);
+        sqlite3_bind_int64(stmt, 3, op->time_us);
+        r = sqlite_run(&b->writer, stmt, err);
+    }
+    return r;
+}
+
+static int put_artifacts(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "INSERT OR REPLACE INTO artifacts (workload, manifest) VALUES (?, ?)");
+    bind_id(stmt, 1, &op->id);
+    sqlite3_bind_blob64(stmt, 2, op->bytes, op->len, SQLITE_STATIC);
+    int r = sqlite_run(&b->writer, stmt, err);
+    return r < 0 ? r : put_refs(b, op, err);
+}
+
+static int put_manifest(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "INSERT OR IGNORE INTO manifests (project, sum, bytes, created) "
+                  "VALUES (?, ?, ?, ?)");
+    bind_id(stmt, 1, &op->project);
+    bind_sum(stmt, 2, &op->sum);
+    sqlite3_bind_blob64(stmt, 3, op->bytes, op->len, SQLITE_STATIC);
+    sqlite3_bind_int64(stmt, 4, op->time_us);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int put_answer(struct backend *b, const struct idempotent_answer *a, struct error *err)
+{
+    PREPARE(stmt, "INSERT OR REPLACE INTO answers (scope, request, status, body, created) "
+                  "VALUES (?, ?, ?, ?, ?)");
+    bind_str(stmt, 1, a->scope);
+    bind_sum(stmt, 2, &a->request);
+    sqlite3_bind_int(stmt, 3, a->status);
+    bind_str(stmt, 4, a->body ? a->body : "");
+    sqlite3_bind_int64(stmt, 5, a->created_us);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int delete_answers(struct backend *b, int64_t before_us, struct error *err)
+{
+    PREPARE(stmt, "DELETE FROM answers WHERE created < ?");
+    sqlite3_bind_int64(stmt, 1, before_us);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int add_event(struct backend *b, const struct event *e, struct error *err)
+{
+    PREPARE(stmt, "INSERT INTO events (" EVENT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    sqlite3_bind_int64(stmt, 1, (int64_t) e->seq);
+    bind_id(stmt, 2, &e->id);
+    sqlite3_bind_int64(stmt, 3, e->time_us);
+    bind_id(stmt, 4, &e->project);
+    bind_str(stmt, 5, e->subject_kind);
+    bind_id(stmt, 6, &e->subject);
+    bind_str(stmt, 7, e->actor);
+    bind_str(stmt, 8, e->type);
+    sqlite3_bind_int(stmt, 9, (int) e->version);
+    bind_json(stmt, 10, e->data);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
+{
+    switch (op->kind) {
+    case OP_ORG:
+        return put_org(b, op->org, err);
+    case OP_PROJECT:
+        return put_project(b, op->project_row, err);
+    case OP_KEY:
+        return put_key(b, op->key, err);
+    case OP_KEY_DELETE:
+        return delete_by_id(b, "DELETE FROM access_keys WHERE id = ?", &op->id, err);
+    case OP_SECRET:
+        return put_secret(b, op->secret, err);
+    case OP_SECRET_DELETE:
+        return delete_by_id(b, "DELETE FROM secrets WHERE id = ?", &op->id, err);
+    case OP_WORKLOAD:
+        return put_workload(b, op, err);
+    case OP_WORKLOAD_DELETE:
+        return delete_workload(b, op, err);
+    case OP_ARTIFACTS:
+        return put_artifacts(b, op, err);
+    case OP_BLOB_REFS:
+        return put_refs(b, op, err);
+    case OP_MANIFEST:
+        return put_manifest(b, op, err);
+    case OP_ANSWER:
+        return put_answer(b, op->answer, err);
+    case OP_ANSWERS_DELETE:
+        return delete_answers(b, op->time_us, err);
+    case OP_EVENT:
+        return add_event(b, op->event, err);
+    }
+    return error_set(err, -EINVAL, "an operation that the store does not know");
+}

@@ -1,0 +1,423 @@
+/* What every store promises, asked of each of them. */
+#include "store/store.h"
+#include "base/alloc.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/hash.h"
+#include "tests/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/berth-store-XXXXXX";
+static struct loop *loop;
+static unsigned waiting;
+
+__attribute__((constructor)) static void make_dir(void)
+{
+    if (!mkdtemp(dir))
+        abort();
+}
+
+__attribute__((destructor)) static void remove_dir(void)
+{
+    (void) remove_tree(AT_FDCWD, dir, NULL);
+}
+
+static void settle(void)
+{
+    while (waiting)
+        loop_once(loop, 1000);
+}
+
+static struct store *open_store(const char *url, struct store_state *state)
+{
+    struct store *s = NULL;
+    struct error err = { 0 };
+    int r = store_open(url, loop, &s, &err);
+    if (r >= 0)
+        r = store_load(s, state, &err);
+    if (r < 0)
+        printf("# %s\n", err.text);
+    ok(r == 0);
+    return s;
+}
+
+static void state_done(struct store_state *st)
+{
+    vec_foreach(&st->orgs, o)
+        org_free(*o);
+    vec_foreach(&st->projects, p)
+        project_free(*p);
+    vec_foreach(&st->keys, k)
+        key_free(*k);
+    vec_foreach(&st->secrets, s)
+        secret_free(*s);
+    vec_foreach(&st->workloads, w)
+        workload_free(*w);
+    vec_done(&st->orgs);
+    vec_done(&st->projects);
+    vec_done(&st->keys);
+    vec_done(&st->secrets);
+    vec_done(&st->workloads);
+}
+
+static const struct id project = { { 1, 2, 3 } };
+
+static struct event *make_event(const struct workload *w, enum workload_event type, json_t *data)
+{
+    struct event *e = xnew(struct event);
+    *e = (struct event){ .id = id_new(),
+                         .time_us = clock_now_us(),
+                         .project = project,
+                         .subject_kind = "job",
+                         .subject = w ? w->id : id_new(),
+                         .actor = xstrdup("key:test"),
+                         .type = workload_event_name(type),
+                         .version = 1,
+                         .data = data };
+    return e;
+}
+
+static json_t *submitted(const char *name, const char *tag)
+{
+    return json_pack("{s:s, s:{s:[s]}, s:{s:s}, s:i}", "name", name, "spec", "command", "true",
+                     "tags", "kind", tag, "priority", 0);
+}
+
+static void fold(struct store_batch *batch, struct workload **w, enum workload_event type,
+                 json_t *data)
+{
+    struct event *e = make_event(*w, type, data);
+    struct error err = { 0 };
+    if (workload_apply(w, e, &err) < 0)
+        printf("# %s\n", err.text);
+    store_add_event(batch, e);
+}
+
+static uint64_t last_seq;
+
+static void committed(void *userdata, struct event *const *events, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        ok(events[i]->seq > last_seq);
+        last_seq = events[i]->seq;
+    }
+    waiting--;
+}
+
+static struct workload *submit(struct store *s, const char *name, const char *tag)
+{
+    struct store_batch *batch = store_batch_new();
+    struct workload *w = NULL;
+    fold(batch, &w, EVENT_SUBMITTED, submitted(name, tag));
+    fold(batch, &w, EVENT_QUEUED, json_object());
+    store_put_workload(batch, w);
+    waiting++;
+    store_commit(s, batch, committed, NULL);
+    return w;
+}
+
+static char listed[4096];
+
+static void take_names(void *userdata, int r, struct workload **items, size_t n,
+                       const struct error *err)
+{
+    listed[0] = '\0';
+    ok(r == 0);
+    for (size_t i = 0; i < n; i++) {
+        strcat(listed, items[i]->name);
+        strcat(listed, " ");
+    }
+    waiting--;
+}
+
+static const char *list(struct store *s, struct workload_filter f)
+{
+    f.project = project;
+    f.limit = f.limit ? f.limit : 100;
+    waiting++;
+    store_list_workloads(s, &f, take_names, NULL);
+    settle();
+    return listed;
+}
+
+static const char *find(struct store *s, const char *what)
+{
+    waiting++;
+    store_find_workload(s, &project, what, take_names, NULL);
+    settle();
+    return listed;
+}
+
+static void stop(struct store *s, struct workload **w)
+{
+    struct store_batch *batch = store_batch_new();
+    fold(batch, w, EVENT_STOPPED, json_object());
+    store_put_workload(batch, *w);
+    waiting++;
+    store_commit(s, batch, committed, NULL);
+}
+
+static void lists_and_finds(const char *url)
+{
+    struct store_state state = { 0 };
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &state);
+    struct workload *a = submit(s, "alpha", "x"), *b = submit(s, "beta", "y"),
+                    *c = submit(s, "alpine", "x");
+    settle();
+    ok(last_seq == 6);
+    is_str(list(s, (struct workload_filter){ 0 }), "alpine beta alpha ");
+    is_str(list(s, (struct workload_filter){ .limit = 2 }), "alpine beta ");
+    is_str(list(s, (struct workload_filter){ .before = b->id }), "alpha ");
+    is_str(list(s, (struct workload_filter){ .name = "alp*" }), "alpine alpha ");
+    is_str(list(s, (struct workload_filter){ .name = "beta" }), "beta ");
+    is_str(list(s, (struct workload_filter){ .tag_key = "kind", .tag_value = "x" }),
+           "alpine alpha ");
+    is_str(list(s, (struct workload_filter){ .tag_key = "kind" }), "alpine beta alpha ");
+    is_str(list(s, (struct workload_filter){ .tag_key = "none" }), "");
+    stop(s, &b);
+    settle();
+    is_str(list(s, (struct workload_filter){ .states = 1u << WORKLOAD_QUEUED }), "alpine alpha ");
+    is_str(list(s, (struct workload_filter){ .states =
+                                                 1u << WORKLOAD_STOPPED | 1u << WORKLOAD_QUEUED }),
+           "alpine beta alpha ");
+    is_str(list(s, (struct workload_filter){ .since_us = b->created_us }), "alpine beta ");
+    is_str(list(s, (struct workload_filter){ .until_us = b->created_us }), "alpha ");
+    char id[ID_TEXT_LEN + 1];
+    is_str(find(s, id_format(&c->id, id)), "alpine ");
+    is_str(find(s, "beta"), "beta ");
+    is_str(find(s, "gamma"), "");
+    uint64_t counts[WORKLOAD_STATE_MAX];
+    store_count_states(s, counts);
+    ok(counts[WORKLOAD_QUEUED] == 2 && counts[WORKLOAD_STOPPED] == 1);
+
+    /* What is not final is loaded again, whole. */
+    struct store_state again = { 0 };
+    struct error err = { 0 };
+    ok(store_load(s, &again, &err) == 0);
+    ok(again.workloads.len == 2 && again.seq == last_seq);
+    if (again.workloads.len == 2) {
+        _cleanup_json_ json_t *one = workload_to_record(again.workloads.items[0]),
+                              *two = workload_to_record(a);
+        _cleanup_free_ char *x = json_canonical(one), *y = json_canonical(two);
+        is_str(x, y);
+    }
+    state_done(&again);
+    store_close(s);
+    workload_free(a);
+    workload_free(b);
+    workload_free(c);
+    state_done(&state);
+    loop_once(loop, 0);
+    loop_free(loop);
+}
+
+TEST(sqlite_lists_and_finds)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/a.db", dir);
+    lists_and_finds(url);
+}
+
+TEST(memory_lists_and_finds) { lists_and_finds("memory:"); }
+
+static void take_missing(void *userdata, int r, const struct sha256 *missing, size_t n,
+                         const struct error *err)
+{
+    ok(r == 0);
+    *(size_t *) userdata = n;
+    waiting--;
+}
+
+static void take_answer(void *userdata, int r, const struct idempotent_answer *answer,
+                        const struct error *err)
+{
+    ok(r == 0);
+    snprintf(listed, sizeof listed, "%d %s", answer ? answer->status : 0,
+             answer ? answer->body : "none");
+    waiting--;
+}
+
+static void take_manifest(void *userdata, int r, struct manifest *m, const struct error *err)
+{
+    ok(r == 0);
+    snprintf(listed, sizeof listed, "%s", m && m->n ? m->entries[0].path : "none");
+    waiting--;
+}
+
+static void keeps_data(const char *url)
+{
+    struct store_state state = { 0 };
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &state);
+    struct sha256 sums[2] = { sha256_of("a", 1), sha256_of("b", 1) };
+    struct error err = { 0 };
+    _cleanup_(manifest_freep) struct manifest *m = manifest_new();
+    ok(manifest_add(m, "dir/file", &sums[0], 1, false, NULL, &err) == 0);
+    ok(manifest_seal(m, &err) == 0);
+    size_t len;
+    _cleanup_free_ char *bytes = manifest_format(m, &len);
+    struct sha256 name = sha256_of(bytes, len);
+
+    struct store_batch *batch = store_batch_new();
+    store_put_blob_refs(batch, &project, sums, 1, 5);
+    store_put_manifest(batch, &project, &name, bytes, len, 5);
+    struct idempotent_answer answer = {
+        .scope = (char[]){ "p/jobs/k" }, .status = 201, .body = (char[]){ "{}" }, .created_us = 7
+    };
+    store_put_answer(batch, &answer);
+    waiting++;
+    store_commit(s, batch, committed, NULL);
+
+    size_t missing = 9;
+    waiting++;
+    store_missing_blobs(s, &project, sums, 2, take_missing, &missing);
+    settle();
+    ok(missing <= 2);
+    waiting++;
+    store_missing_blobs(s, &project, sums, 2, take_missing, &missing);
+    settle();
+    ok(missing == 1);
+    /* What one project has sent is not there for another. */
+    struct id other = { { 9 } };
+    waiting++;
+    store_missing_blobs(s, &other, sums, 2, take_missing, &missing);
+    settle();
+    ok(missing == 2);
+    waiting++;
+    store_get_manifest(s, &project, &name, take_manifest, NULL);
+    settle();
+    is_str(listed, "dir/file");
+    waiting++;
+    store_get_manifest(s, &other, &name, take_manifest, NULL);
+    settle();
+    is_str(listed, "none");
+    waiting++;
+    store_get_answer(s, "p/jobs/k", take_answer, NULL);
+    settle();
+    is_str(listed, "201 {}");
+    batch = store_batch_new();
+    store_delete_answers_before(batch, 8);
+    waiting++;
+    store_commit(s, batch, committed, NULL);
+    settle();
+    waiting++;
+    store_get_answer(s, "p/jobs/k", take_answer, NULL);
+    settle();
+    is_str(listed, "0 none");
+    store_close(s);
+    state_done(&state);
+    loop_free(loop);
+}
+
+TEST(sqlite_keeps_data)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/b.db", dir);
+    keeps_data(url);
+}
+
+TEST(memory_keeps_data) { keeps_data("memory:"); }
+
+TEST(two_servers_cannot_open_one_database_and_a_newer_one_is_refused)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/c.db", dir);
+    struct error err = { 0 };
+    struct store *one = NULL, *two = NULL;
+    loop = loop_new();
+    ok(store_open(url, loop, &one, &err) == 0);
+    ok(store_open(url, loop, &two, &err) == -EBUSY);
+    char pid[32];
+    snprintf(pid, sizeof pid, "process %d", (int) getpid());
+    ok(strstr(err.text, pid));
+    store_close(one);
+    _cleanup_free_ char *command = xasprintf("sqlite3 %s/c.db 'PRAGMA user_version=99'", dir);
+    if (system(command) == 0) {
+        ok(store_open(url, loop, &two, &err) == -EPROTONOSUPPORT);
+        ok(strstr(err.text, "newer"));
+    }
+    loop_free(loop);
+}
+
+/* ---- what was acknowledged survives SIGKILL ----------------------------------------------------- */
+
+static void report(void *userdata, struct event *const *events, size_t n)
+{
+    int fd = *(int *) userdata;
+    for (size_t i = 0; i < n; i++)
+        (void) !write(fd, &events[i]->seq, sizeof events[i]->seq);
+    waiting--;
+}
+
+static void write_for_ever(const char *url, int fd)
+{
+    struct store_state state = { 0 };
+    struct error err;
+    struct store *s = NULL;
+    loop = loop_new();
+    if (store_open(url, loop, &s, &err) < 0 || store_load(s, &state, &err) < 0)
+        _exit(1);
+    for (;;) {
+        struct store_batch *batch = store_batch_new();
+        struct workload *w = NULL;
+        fold(batch, &w, EVENT_SUBMITTED, submitted("victim", "t"));
+        fold(batch, &w, EVENT_QUEUED, json_object());
+        store_put_workload(batch, w);
+        workload_free(w);
+        waiting++;
+        store_commit(s, batch, report, &fd);
+        while (waiting > 20)
+            loop_once(loop, 1000);
+    }
+}
+
+static int differences;
+
+static void note_difference(void *userdata, const char *text)
+{
+    printf("# %s\n", text);
+    differences++;
+}
+
+TEST(what_was_acknowledged_survives_kill)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/d.db", dir);
+    uint64_t acknowledged = 0;
+
+    for (int round = 0; round < 20; round++) {
+        int p[2];
+        ok(pipe2(p, O_CLOEXEC) == 0);
+        pid_t pid = fork();
+        if (pid == 0)
+            write_for_ever(url, p[1]);
+        close(p[1]);
+        uint64_t seq;
+        for (int i = 0; i < 1 + 37 * round % 200 && read(p[0], &seq, sizeof seq) > 0; i++)
+            acknowledged = seq;
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        while (read(p[0], &seq, sizeof seq) > 0)
+            acknowledged = seq;
+        close(p[0]);
+        loop = loop_new();
+        struct store_state state = { 0 };
+        struct store *s = open_store(url, &state);
+        ok(state.seq >= acknowledged);
+        ok(state.workloads.len * 2 == state.seq);
+        struct error err = { 0 };
+        if (round % 10 == 9)
+            ok(store_verify(s, note_difference, NULL, &err) == 0);
+        store_close(s);
+        state_done(&state);
+        loop_free(loop);
+    }
+    ok(acknowledged > 0);
+    ok(differences == 0);
+}
+
+TAP_MAIN
