@@ -19,15 +19,7 @@ SHARNESS_BUILD_DIRECTORY=$BERTH_BUILD
 export BERTH_BUILD BERTH_SOURCE SHARNESS_BUILD_DIRECTORY
 . /usr/share/sharness/sharness.sh
 
-# Short: a unix socket's path has at most 107 bytes.
-BERTH_TEST=$(mktemp -d /tmp/berth-t.XXXXXX)
-chmod 0755 "$BERTH_TEST"
-BERTH_STATE=$BERTH_TEST/state
-BERTH_RUNTIME=$BERTH_TEST/run
-BERTH_SOCKET=$BERTH_RUNTIME/api.sock
-BERTH_CONFIG=$BERTH_TEST/berth.yaml
-export BERTH_TEST BERTH_STATE BERTH_RUNTIME BERTH_SOCKET BERTH_CONFIG
-berth_pid=
+. "$BERTH_SOURCE/tests/server.sh"
 
 [ "$(id -u)" -eq 0 ] && test_set_prereq ROOT
 
@@ -36,48 +28,6 @@ berth_needs_root() {
     test_have_prereq ROOT && return
     skip_all='needs root: the server starts containers'
     test_done
-}
-
-# A TCP port that is free now.
-free_port() {
-    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-# await SECONDS COMMAND...: until COMMAND succeeds, looking often. For what no event announces.
-await() {
-    local limit
-    limit=$(($(date +%s) + $1))
-    shift
-    while ! "$@" >/dev/null 2>&1; do
-        if [ "$(date +%s)" -ge "$limit" ]; then
-            echo "# waited in vain for: $*" >&2
-            return 1
-        fi
-        sleep 0.02
-    done
-}
-
-berth_is_ready() {
-    curl -sf --unix-socket "$BERTH_SOCKET" http://localhost/readyz
-}
-
-# One step of waiting for a start: ready, or dead.
-berth_ready_or_dead() {
-    berth_is_ready || ! kill -0 "$berth_pid"
-}
-
-# berth_server [FLAG...]: the process alone; its log goes to $BERTH_TEST/server.log
-berth_server() {
-    : "${BERTH_PORT:=$(free_port)}"
-    BERTH_URL=http://127.0.0.1:$BERTH_PORT
-    export BERTH_PORT BERTH_URL
-    # BERTH_URL is for clients; the server's own settings come from the variables above.
-    berth server --listen "127.0.0.1:$BERTH_PORT" "$@" >>"$BERTH_TEST/server.log" 2>&1 &
-    berth_pid=$!
-    await 20 berth_ready_or_dead && berth_is_ready >/dev/null && return
-    echo "# the server is not ready; its log ends:" >&2
-    tail -n 20 "$BERTH_TEST/server.log" >&2
-    return 1
 }
 
 # berth_start [FLAG...]: a server with an org, a project and an admin key in this HOME
@@ -89,64 +39,5 @@ berth_start() {
     '
 }
 
-# The server alone ends, as by systemctl restart: supervisors and their containers go on.
-berth_stop() {
-    [ -n "$berth_pid" ] || return 0
-    kill -TERM "$berth_pid" 2>/dev/null
-    wait "$berth_pid"
-    local code=$?
-    berth_pid=
-    return $code
-}
-
-berth_kill() {
-    kill -KILL "$berth_pid"
-    wait "$berth_pid" 2>/dev/null
-    berth_pid=
-}
-
-# api METHOD PATH [CURL OPTIONS...]: over the unix socket, as admin; prints the answer's body
-api() {
-    local method=$1 path=$2
-    shift 2
-    curl -sS --unix-socket "$BERTH_SOCKET" -X "$method" -H 'Content-Type: application/json' "$@" "http://localhost$path"
-}
-
-# The processes that this test file started, containers included.
-berth_processes() {
-    grep -lsz "^BERTH_TEST=$BERTH_TEST\$" /proc/[0-9]*/environ 2>/dev/null |
-        sed -n 's|^/proc/\([0-9]*\)/environ$|\1|p' | grep -vx "$$"
-}
-
-berth_cleanup() {
-    [ -n "${BERTH_TEST:-}" ] && [ -d "$BERTH_TEST" ] || return 0
-    if [ -n "$berth_pid" ]; then
-        kill -TERM "$berth_pid" 2>/dev/null
-        wait "$berth_pid" 2>/dev/null
-    fi
-    # Supervisors take their containers with them; children of this shell that still run go too.
-    local pid
-    for pid in $(berth_processes); do
-        case $(cat "/proc/$pid/comm" 2>/dev/null) in
-        '' | grep | sed | sh | bash | dash) ;;
-        *) kill -KILL "$pid" 2>/dev/null ;;
-        esac
-    done
-    local mount
-    for mount in $(awk -v top="$BERTH_TEST/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | sort -r); do
-        umount -l "$mount" 2>/dev/null
-    done
-    local attempt
-    for attempt in "$BERTH_STATE"/attempts/*/; do
-        attempt=$(basename "$attempt")
-        [ "$attempt" = '*' ] || find /sys/fs/cgroup -depth -type d -path "*$attempt*" -exec rmdir {} + 2>/dev/null
-    done
-    if [ -n "${BERTH_KEEP:-}" ]; then
-        echo "# kept: $BERTH_TEST" >&2
-    else
-        rm -rf "$BERTH_TEST" 2>/dev/null
-    fi
-    return 0
-}
 trap 'code=$?; berth_cleanup; (exit $code); die' EXIT
 trap 'exit 1' INT TERM HUP
