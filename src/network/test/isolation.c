@@ -84,7 +84,7 @@ static bool readable(int fd, int timeout_ms)
     return poll(&p, 1, timeout_ms) == 1;
 }
 
-/* 0 when a connection came about, else the errno. */
+/* 0 when a connection came about, else a negative errno. */
 static int try_tcp(int netns, const char *address, uint16_t port)
 {
     _cleanup_close_ int fd = socket_in(netns, AF_INET, SOCK_STREAM, 0);
@@ -96,11 +96,11 @@ static int try_tcp(int netns, const char *address, uint16_t port)
     if (connect(fd, (struct sockaddr *) &a, sizeof a) == 0)
         return 0;
     if (errno != EINPROGRESS)
-        return errno;
+        return -errno;
     if (poll(&p, 1, PATIENCE_MS) != 1)
-        return ETIMEDOUT;
+        return -ETIMEDOUT;
     (void) getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    return error;
+    return -error;
 }
 
 static void send_udp(int netns, const char *address, uint16_t port, const char *what)
@@ -271,8 +271,8 @@ TEST(metadata_and_forbidden_ranges_are_refused_at_once)
     _cleanup_free_ char *conf = network_resolv_conf(network, NETWORK_EGRESS);
 
     ok(try_tcp(machine, METADATA, 80) == 0);
-    ok(try_tcp(a.netns, METADATA, 80) == EHOSTUNREACH);
-    ok(try_tcp(a.netns, FORBIDDEN, 80) == EHOSTUNREACH);
+    ok(try_tcp(a.netns, METADATA, 80) == -EHOSTUNREACH);
+    ok(try_tcp(a.netns, FORBIDDEN, 80) == -EHOSTUNREACH);
     is_str(conf, "nameserver " FORBIDDEN "\n");
     ok(try_tcp(a.netns, FORBIDDEN, 53) == 0); /* the resolver itself, for names only */
     (void) close(a.netns);
@@ -382,7 +382,7 @@ TEST(without_a_network_ports_still_work_and_failures_are_counted)
 
     ok(network_attempt_create(network, NETWORK_NONE, 7, &netns, &facts, &err) == 0);
     ok(facts.slot == 0 && !facts.address[0]);
-    ok(try_tcp(netns, INTERNET, 80) == ENETUNREACH);
+    ok(try_tcp(netns, INTERNET, 80) == -ENETUNREACH);
 
     ok(try_port(netns, 25084) == -ECONNREFUSED);
     _cleanup_close_ int server = listener(netns, "127.0.0.1", 25084, SOCK_STREAM);
