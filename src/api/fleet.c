@@ -1,0 +1,59 @@
+/* fleet.c - machines and flavors */
+#include "api/internal.h"
+
+static json_t *node_and_use(const struct call *call, const struct node *node)
+{
+    json_t *json = node_to_json(node);
+
+    json_put(json, "use", lifecycle_node_use(call->api->options.lifecycle, node));
+    return json;
+}
+
+static void node_list(struct call *call)
+{
+    const struct node *const *nodes;
+    json_t *answer = json_object(), *array = json_array();
+    size_t n;
+
+    lifecycle_nodes(call->api->options.lifecycle, &nodes, &n);
+    for (size_t i = 0; i < n; i++)
+        (void) json_array_append_new(array, node_and_use(call, nodes[i]));
+    json_put(answer, "items", array);
+    call_answer(call, 200, answer);
+}
+
+static void node_show(struct call *call)
+{
+    const struct node *const *nodes;
+    const char *name = call_param(call, "node");
+    char id[ID_TEXT_LEN + 1];
+    size_t n;
+
+    lifecycle_nodes(call->api->options.lifecycle, &nodes, &n);
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(nodes[i]->name, name) || str_equal(id_format(&nodes[i]->id, id), name)) {
+            call_answer(call, 200, node_and_use(call, nodes[i]));
+            return;
+        }
+    call_refuse(call, -ENOENT, "there is no node '%s'", name);
+}
+
+static void flavor_list(struct call *call)
+{
+    const struct flavor *const *flavors;
+    json_t *answer = json_object(), *array = json_array();
+    size_t n;
+
+    lifecycle_flavors(call->api->options.lifecycle, &flavors, &n);
+    for (size_t i = 0; i < n; i++)
+        (void) json_array_append_new(array, flavor_to_json(flavors[i]));
+    json_put(answer, "items", array);
+    call_answer(call, 200, answer);
+}
+
+const struct api_route fleet_routes[] = {
+    { "flavor.list", flavor_list },
+    { "node.list", node_list },
+    { "node.show", node_show },
+    { NULL, NULL },
+};

@@ -1,0 +1,175 @@
+/* internal.h - what the files of api/ share: one call from its head to its answer
+ *
+ * A call is made for each request after routing, checks the key and the declared parts, and lives until
+ * call_answer(), call_fail() or one of their kind, which free it. Handlers are called on the state loop's
+ * thread and stay thin: what they decide lies in lifecycle/.
+ */
+#ifndef API_INTERNAL_H
+#define API_INTERNAL_H
+
+#include "api/api.h"
+#include "base/map.h"
+#include "declare/declare.h"
+#include "http/http.h"
+
+#include <errno.h>
+
+struct call;
+struct follower;
+struct file_watches;
+
+typedef void (*handler_f)(struct call *call);
+
+struct api_route {
+    const char *name; /* of the endpoint */
+    handler_f handle;
+};
+
+struct api {
+    struct api_options options;
+    struct http_server *server;
+    char **addresses;      /* as bound; NULL-terminated */
+    handler_f *handlers;   /* in the order of declare_endpoints */
+    struct map *under_way; /* scopes of POSTs with an Idempotency-Key that are not answered yet */
+    struct file_watches *watches;
+    struct follower *followers; /* streams that wait for events */
+    struct watch *beat;         /* keeps streams alive */
+    uint64_t answers[6];        /* by hundreds of the status */
+    uint64_t n_beats;
+};
+
+struct call {
+    struct api *api;
+    struct http_request *req;
+    const struct declare_endpoint *endpoint;
+    char *params[DECLARE_MAX_PARAMS]; /* decoded, in the order of endpoint->params */
+    json_t *query;                    /* checked; never NULL */
+    json_t *body;                     /* checked; NULL: none declared */
+    struct id project;                /* of the path; id_none: none */
+    /* who asks */
+    char actor[80]; /* "key:NAME", "user:UID" */
+    enum key_role role;
+    struct id key_project; /* id_none: the whole cloud */
+    /* a POST with an Idempotency-Key */
+    char *scope;
+    struct sha256 request_sum;
+    /* of the handler's own, freed with the call by FREE_STATE */
+    void *state;
+    void (*free_state)(void *state);
+};
+
+/* ---- answers: each ends and frees the call ----------------------------------------------------- */
+
+void call_free(struct call *call);
+/* JSON text, copied. */
+void call_answer_text(struct call *call, int status, const char *json, size_t len);
+/* Takes JSON. */
+void call_answer(struct call *call, int status, json_t *json);
+/* 204. */
+void call_answer_empty(struct call *call);
+/* The problem that ERR describes; CODE is what the function returned. */
+void call_fail(struct call *call, int code, const struct error *err);
+__attribute__((format(printf, 3, 4))) void call_refuse(struct call *call, int code, const char *fmt,
+                                                       ...);
+/* Give the request away to a stream of its own and free the call. */
+struct http_request *call_take_request(struct call *call);
+
+/* ---- parts of a call ---------------------------------------------------------------------------- */
+
+/* Decoded path parameter; NULL: the path has none of that name. */
+const char *call_param(const struct call *call, const char *name);
+/* Does the key of this call see PROJECT? */
+bool call_sees(const struct call *call, const struct id *project);
+/* The answer to a POST with an Idempotency-Key that is stored besides another commit; NULL: none was
+ * asked for. Owned by the caller; body is NULL. */
+struct idempotent_answer *call_idempotent_answer(struct call *call, int status);
+/* Store the answer of a POST in a commit of its own, then send it. Takes JSON. */
+void call_answer_once(struct call *call, int status, json_t *json);
+
+/* ---- problems ------------------------------------------------------------------------------------ */
+
+/* The only table from errno to HTTP (problem.c). */
+int problem_status(int code);
+/* Owned by the caller. */
+char *problem_text(int code, const char *detail, int *ret_status);
+void problem_respond(struct api *api, struct http_request *req, int code, const char *detail);
+
+/* ---- auth ----------------------------------------------------------------------------------------- */
+
+/* Who asks and may they? 0, -EKEYREJECTED (no valid key), -EPERM (role), -ENOENT (another's project). */
+int auth_check(struct call *call, struct error *err);
+
+/* ---- idempotency ---------------------------------------------------------------------------------- */
+
+/* Calls GO now or later, unless the answer is there already or being made. */
+void idempotency_begin(struct call *call, const char *body, size_t len, handler_f go);
+void idempotency_end(struct call *call);
+void idempotency_sweep(struct api *api);
+
+/* ---- jobs ----------------------------------------------------------------------------------------- */
+
+typedef void (*job_found_f)(struct call *call, const struct workload *w);
+/* Find the job of the path, live or stored; answers 404 or 409 itself. W is valid during FOUND. */
+void job_find(struct call *call, job_found_f found);
+typedef void (*attempt_found_f)(struct call *call, const struct workload *w,
+                                const struct attempt *attempt);
+/* The same, and the attempt that the query's `attempt` names (the last without one); ATTEMPT is NULL when
+ * there is none yet. */
+void attempt_find(struct call *call, attempt_found_f found);
+
+/* ---- streams -------------------------------------------------------------------------------------- */
+
+/* Something that waits for events of a project or a job. */
+struct follower {
+    struct follower *next, **link;
+    struct id project;
+    struct id job; /* id_none: all of the project */
+    void (*wake)(struct follower *follower);
+    void (*beat)(struct follower *follower); /* every 15 seconds */
+};
+void follower_add(struct api *api, struct follower *follower);
+void follower_remove(struct follower *follower);
+void followers_event(struct api *api, const struct event *event);
+
+/* Calls back when a file grows (inotify). */
+struct file_watch;
+int file_watches_new(struct loop *loop, struct file_watches **ret, struct error *err);
+void file_watches_free(struct file_watches *watches);
+DEFINE_CLEANUP(struct file_watches *, file_watches_free);
+/* NULL when there is no such file yet. */
+struct file_watch *file_watch_add(struct file_watches *watches, const char *path,
+                                  void (*grew)(void *userdata), void *userdata);
+void file_watch_free(struct file_watch *watch);
+
+/* Follow the lines of attempts/ID/FILE over all attempts of a job, as events; takes the call. ATTEMPT is the
+ * one to begin with, NULL: none yet. */
+struct tail_kind {
+    const char *file; /* "log", "charts" */
+    bool json;        /* lines are events as they are; false: {"line", "text"} */
+};
+void tail_follow(struct call *call, const struct workload *w, const struct attempt *attempt,
+                 const struct tail_kind *kind);
+
+/* Lines of a file in an attempt's directory, found with the help of its index; all of this blocks. */
+struct line_file {
+    int fd;    /* -1: there is none */
+    int index; /* -1: there is none */
+    int64_t size;
+};
+void line_file_open(const char *path, struct line_file *ret);
+void line_file_done(struct line_file *f);
+/* Where line LINE (from 0) begins; the size when there are fewer. */
+int64_t line_file_find(const struct line_file *f, uint64_t line);
+/* Lines, the last counts also without its line feed. */
+uint64_t line_file_count(const struct line_file *f);
+
+/* Path of a file in an attempt's directory; owned by the caller. */
+char *attempt_path(const struct api *api, const struct id *attempt, const char *file);
+
+/* ---- handlers, one table a file ------------------------------------------------------------------- */
+
+extern const struct api_route artifact_routes[], chart_routes[], event_routes[], fleet_routes[],
+    job_routes[], key_routes[], log_routes[], project_routes[], queue_routes[], secret_routes[],
+    system_routes[], upload_routes[];
+
+#endif

@@ -1,0 +1,133 @@
+/* job-find.c - the job and the attempt that a path names, live or stored */
+#include "api/internal.h"
+
+#include "base/alloc.h"
+
+struct search {
+    struct call *call;
+    job_found_f found;
+};
+
+/* Named by the path, or by the query where the path has none. */
+static const char *job_name(const struct call *call)
+{
+    const char *name = call_param(call, "job");
+
+    return name ? name : json_get_str(call->query, "job", "");
+}
+
+static void job_stored(void *userdata, int r, struct workload **items, size_t n,
+                       const struct error *err)
+{
+    struct search search = *(struct search *) userdata;
+    struct call *call = search.call;
+    const char *name = job_name(call);
+
+    free(userdata);
+    if (r < 0)
+        call_fail(call, r, err);
+    else if (n == 0)
+        call_refuse(call, -ENOENT, "there is no job '%s'", name);
+    else if (n > 1)
+        call_refuse(call, -ENOTUNIQ, "several ids begin with '%s': write more of it", name);
+    else
+        search.found(call, items[0]);
+}
+
+void job_find(struct call *call, job_found_f found)
+{
+    const char *name = job_name(call);
+    const struct workload *w = lifecycle_find(call->api->options.lifecycle, &call->project, name);
+
+    if (w) {
+        found(call, w);
+        return;
+    }
+    struct search *search = xnew(struct search);
+    *search = (struct search){ .call = call, .found = found };
+    store_find_workload(call->api->options.store, &call->project, name, job_stored, search);
+}
+
+/* ---- attempts ---- */
+
+struct attempt_search {
+    attempt_found_f found;
+    struct workload *w; /* as far as answers need it after the store was asked */
+};
+
+static void attempt_search_free(void *state)
+{
+    struct attempt_search *s = state;
+
+    workload_free(s->w);
+    free(s);
+}
+
+static void attempts_listed(void *userdata, int r, struct attempt **items, size_t n,
+                            const struct error *err)
+{
+    struct call *call = userdata;
+    struct attempt_search *s = call->state;
+    int64_t number = json_get_int(call->query, "attempt", 0);
+
+    if (r < 0) {
+        call_fail(call, r, err);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (items[i]->number == number) {
+            s->found(call, s->w, items[i]);
+            return;
+        }
+    call_refuse(call, -ENOENT, "the job has no attempt %lld", (long long) number);
+}
+
+/* What an answer may need of a job while its attempts are read. */
+static struct workload *copy_head(const struct workload *w)
+{
+    struct workload *copy = xnew(struct workload);
+
+    *copy = (struct workload){ .id = w->id,
+                               .project = w->project,
+                               .name = xstrdup(w->name),
+                               .state = w->state,
+                               .tags = json_object(),
+                               .attempts = w->attempts,
+                               .exit_code = w->exit_code,
+                               .cause = w->cause,
+                               .reason = xstrdup(w->reason) };
+    _cleanup_json_ json_t *spec = w->spec ? workload_spec_to_json(w->spec) : NULL;
+    if (spec && workload_spec_from_json(spec, &copy->spec, NULL) < 0)
+        copy->spec = NULL;
+    return copy;
+}
+
+static void attempt_of(struct call *call, const struct workload *w)
+{
+    struct attempt_search *s = call->state;
+    int64_t number = json_get_int(call->query, "attempt", 0);
+
+    if (number == 0 || (w->attempt && w->attempt->number == number)) {
+        s->found(call, w, w->attempt);
+        return;
+    }
+    s->w = copy_head(w);
+    store_list_attempts(call->api->options.store, &w->id, attempts_listed, call);
+}
+
+void attempt_find(struct call *call, attempt_found_f found)
+{
+    struct attempt_search *s = xnew(struct attempt_search);
+
+    s->found = found;
+    call->state = s;
+    call->free_state = attempt_search_free;
+    job_find(call, attempt_of);
+}
+
+char *attempt_path(const struct api *api, const struct id *attempt, const char *file)
+{
+    char id[ID_TEXT_LEN + 1];
+
+    return xasprintf("%s/attempts/%s/%s", api->options.state, id_format(attempt, id), file);
+}

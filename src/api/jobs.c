@@ -1,0 +1,333 @@
+/* jobs.c - submit, list, show, change, stop and delete jobs */
+#include "api/internal.h"
+
+#include "base/alloc.h"
+#include "base/time.h"
+#include "os/clock.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- submit ---- */
+
+static char *job_text(const struct workload *w)
+{
+    _cleanup_json_ json_t *json = workload_to_json(w, true);
+
+    return json_text(json);
+}
+
+static void job_submitted(void *userdata, const struct workload *w)
+{
+    struct call *call = userdata;
+    char id[ID_TEXT_LEN + 1];
+    _cleanup_free_ char *location =
+        xasprintf("/v1/projects/%s/jobs/%s", call_param(call, "project"), id_format(&w->id, id));
+    _cleanup_free_ char *text = job_text(w);
+
+    http_add_header(call->req, "Location", location);
+    call_answer_text(call, 201, text, strlen(text));
+}
+
+/* The parts of the body; SUBMIT borrows from the call. */
+static int read_submit(struct call *call, struct submit *submit, struct error *err)
+{
+    int r = workload_spec_from_json(call->body, &submit->spec, err);
+    if (r < 0)
+        return r;
+    submit->project = call->project;
+    submit->actor = call->actor;
+    submit->name = json_get_str(call->body, "name", NULL);
+    submit->tags = json_incref(json_object_get(call->body, "tags"));
+    submit->priority = (int) json_get_int(call->body, "priority", 0);
+    return 0;
+}
+
+static void job_create(struct call *call)
+{
+    struct submit submit = { .format = job_text };
+    struct error err = { 0 };
+    int r = read_submit(call, &submit, &err);
+
+    if (r == 0) {
+        submit.answer = call_idempotent_answer(call, 201);
+        r = lifecycle_submit(call->api->options.lifecycle, &submit, job_submitted, call, &err);
+    }
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
+static void job_plan(struct call *call)
+{
+    struct submit submit = { 0 };
+    struct error err = { 0 };
+    json_t *plan = NULL;
+    int r = read_submit(call, &submit, &err);
+
+    if (r == 0)
+        r = lifecycle_plan(call->api->options.lifecycle, &submit, &plan, &err);
+    if (r < 0)
+        call_fail(call, r, &err);
+    else
+        call_answer(call, 200, plan);
+}
+
+/* ---- list ---- */
+
+static void jobs_listed(void *userdata, int r, struct workload **items, size_t n,
+                        const struct error *err)
+{
+    struct call *call = userdata;
+    int64_t limit = json_get_int(call->query, "limit", 100);
+    char id[ID_TEXT_LEN + 1];
+
+    if (r < 0) {
+        call_fail(call, r, err);
+        return;
+    }
+    json_t *answer = json_object(), *array = json_array();
+    for (size_t i = 0; i < n; i++)
+        (void) json_array_append_new(array, workload_to_json(items[i], false));
+    json_put(answer, "items", array);
+    if (n > 0 && (int64_t) n == limit)
+        json_put_str(answer, "next", id_format(&items[n - 1]->id, id));
+    call_answer(call, 200, answer);
+}
+
+/* A point in time, or so long before now. */
+static int read_since(const char *text, int64_t *ret, struct error *err)
+{
+    long long seconds;
+
+    if (!text || time_parse(text, ret) == 0)
+        return 0;
+    if (str_to_seconds(text, &seconds) < 0)
+        return error_set(
+            err, -EINVAL,
+            "since: \"%.40s\" must be a time such as 2026-01-31T12:00:00Z, or a duration such as 2h",
+            text);
+    int64_t now = clock_now_us();
+    *ret = seconds < now / US_PER_S ? now - seconds * US_PER_S : 1;
+    return 0;
+}
+
+static unsigned read_states(const json_t *states)
+{
+    unsigned bits = 0;
+
+    for (size_t i = 0; i < json_array_size(states); i++)
+        bits |= 1u << workload_state_parse(json_string_value(json_array_get(states, i)));
+    return bits;
+}
+
+static void job_list(struct call *call)
+{
+    struct error err = { 0 };
+    _cleanup_free_ char *tag = xstrdup(json_get_str(call->query, "tag", NULL));
+    const char *cursor = json_get_str(call->query, "cursor", NULL);
+    struct workload_filter filter = { .project = call->project,
+                                      .states = read_states(json_object_get(call->query, "state")),
+                                      .name = json_get_str(call->query, "name", NULL),
+                                      .tag_key = tag,
+                                      .limit = (unsigned) json_get_int(call->query, "limit", 100) };
+    char *equals = tag ? strchr(tag, '=') : NULL;
+
+    if (equals) {
+        *equals = '\0';
+        filter.tag_value = equals + 1;
+    }
+    int r = read_since(json_get_str(call->query, "since", NULL), &filter.since_us, &err);
+    if (r == 0 && cursor && id_parse(cursor, &filter.before) < 0)
+        r = error_set(&err, -EINVAL, "cursor: \"%.60s\" must be `next` of an earlier page", cursor);
+    if (r < 0)
+        call_fail(call, r, &err);
+    else
+        store_list_workloads(call->api->options.store, &filter, jobs_listed, call);
+}
+
+/* ---- show ---- */
+
+static void answer_job(struct call *call, int status, const struct workload *w)
+{
+    char tag[32];
+    _cleanup_free_ char *text = job_text(w);
+
+    (void) snprintf(tag, sizeof tag, "\"%llu\"", (unsigned long long) w->version);
+    http_add_header(call->req, "ETag", tag);
+    call_answer_text(call, status, text, strlen(text));
+}
+
+/* Does a list of ETags ("1", W/"2", *) name VERSION? */
+static bool names_version(const char *tags, uint64_t version)
+{
+    char tag[32];
+
+    (void) snprintf(tag, sizeof tag, "\"%llu\"", (unsigned long long) version);
+    return str_equal(tags, "*") || strstr(tags, tag) != NULL;
+}
+
+static void show(struct call *call, const struct workload *w)
+{
+    const char *known = http_header_get(call->req, "If-None-Match");
+
+    if (known && names_version(known, w->version)) {
+        struct api *api = call->api;
+        struct http_request *req = call_take_request(call);
+        api->answers[3]++;
+        http_respond(req, 304, NULL, NULL, 0);
+        return;
+    }
+    answer_job(call, 200, w);
+}
+
+static void job_show(struct call *call) { job_find(call, show); }
+
+/* ---- change ---- */
+
+static void job_changed(void *userdata, const struct workload *w) { answer_job(userdata, 200, w); }
+
+/* lifecycle changes live jobs in place, and stored ones by their row. */
+static void update(struct call *call, const struct workload *found)
+{
+    const char *match = http_header_get(call->req, "If-Match");
+    const json_t *priority = json_object_get(call->body, "priority");
+    const json_t *tags = json_object_get(call->body, "tags");
+    int value = (int) json_integer_value(priority);
+    struct error err = { 0 };
+
+    if (!match) {
+        call_refuse(call, -ENODATA, "send the job's ETag as If-Match, or *");
+        return;
+    }
+    if (!names_version(match, found->version)) {
+        call_refuse(call, -ESTALE, "the job is at version %llu",
+                    (unsigned long long) found->version);
+        return;
+    }
+    struct workload *w = (struct workload *) (uintptr_t) found; /* ours to change by this call */
+    int r = lifecycle_update(call->api->options.lifecycle, w, tags, priority ? &value : NULL,
+                             call->actor, job_changed, call, &err);
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
+static void job_update(struct call *call) { job_find(call, update); }
+
+/* ---- stop, signal, delete ---- */
+
+static void job_stopping(void *userdata, const struct workload *w)
+{
+    call_answer_once(userdata, 202, workload_to_json(w, true));
+}
+
+static void stop(struct call *call, const struct workload *w)
+{
+    struct error err = { 0 };
+    int r = lifecycle_stop(call->api->options.lifecycle, &w->id, call->actor,
+                           json_get_int(call->body, "grace", -1), job_stopping, call, &err);
+
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
+static void job_stop(struct call *call) { job_find(call, stop); }
+
+static int signal_number(const char *name)
+{
+    static const struct {
+        const char *name;
+        int number;
+    } signals[] = { { "HUP", SIGHUP },   { "INT", SIGINT },    { "QUIT", SIGQUIT },
+                    { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },  { "TERM", SIGTERM },
+                    { "CONT", SIGCONT }, { "WINCH", SIGWINCH } };
+
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (str_equal(signals[i].name, name))
+            return signals[i].number;
+    return SIGTERM;
+}
+
+static void send_signal(struct call *call, const struct workload *w)
+{
+    struct error err = { 0 };
+    int signo = signal_number(json_get_str(call->body, "signal", ""));
+    int r = lifecycle_signal(call->api->options.lifecycle, &w->id, signo, &err);
+
+    if (r < 0)
+        call_fail(call, r, &err);
+    else
+        call_answer_once(call, 204, NULL);
+}
+
+static void job_signal(struct call *call) { job_find(call, send_signal); }
+
+static void job_deleted(void *userdata, const struct workload *w) { call_answer_empty(userdata); }
+
+static void delete (struct call *call, const struct workload *w)
+{
+    struct error err = { 0 };
+    int r = lifecycle_delete(call->api->options.lifecycle, w, call->actor, job_deleted, call, &err);
+
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
+static void job_delete(struct call *call) { job_find(call, delete); }
+
+/* ---- why, attempts, record ---- */
+
+static void why(struct call *call, const struct workload *w)
+{
+    call_answer(call, 200, lifecycle_why(call->api->options.lifecycle, w));
+}
+
+static void job_why(struct call *call) { job_find(call, why); }
+
+static void attempts_listed(void *userdata, int r, struct attempt **items, size_t n,
+                            const struct error *err)
+{
+    if (r < 0) {
+        call_fail(userdata, r, err);
+        return;
+    }
+    json_t *answer = json_object(), *array = json_array();
+    for (size_t i = 0; i < n; i++)
+        (void) json_array_append_new(array, attempt_to_json(items[i]));
+    json_put(answer, "items", array);
+    call_answer(userdata, 200, answer);
+}
+
+static void attempts(struct call *call, const struct workload *w)
+{
+    store_list_attempts(call->api->options.store, &w->id, attempts_listed, call);
+}
+
+static void job_attempts(struct call *call) { job_find(call, attempts); }
+
+static void record(struct call *call, const struct workload *w, const struct attempt *attempt)
+{
+    char id[ID_TEXT_LEN + 1];
+
+    if (!attempt) {
+        call_refuse(call, -EBUSY, "the job is %s; no attempt has begun",
+                    workload_state_name(w->state));
+        return;
+    }
+    json_t *answer = json_object();
+    json_put_str(answer, "job", id_format(&w->id, id));
+    json_put_int(answer, "attempt", attempt->number);
+    json_put(answer, "record", attempt->record ? json_incref(attempt->record) : json_object());
+    json_put(answer, "evidence", json_incref(attempt->evidence));
+    json_put(answer, "spec", w->spec ? workload_spec_to_json(w->spec) : json_object());
+    call_answer(call, 200, answer);
+}
+
+static void job_record(struct call *call) { attempt_find(call, record); }
+
+const struct api_route job_routes[] = {
+    { "job.list", job_list },         { "job.create", job_create }, { "job.plan", job_plan },
+    { "job.show", job_show },         { "job.update", job_update }, { "job.delete", job_delete },
+    { "job.stop", job_stop },         { "job.signal", job_signal }, { "job.why", job_why },
+    { "job.attempts", job_attempts }, { "job.record", job_record }, { NULL, NULL },
+};

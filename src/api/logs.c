@@ -1,0 +1,78 @@
+/* logs.c - ranges of a log, and the log as it grows */
+#include "api/internal.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+static const char text_plain[] = "text/plain; charset=utf-8";
+
+/* A range of lines, found on the pool. */
+struct range {
+    struct call *call;
+    char *path;
+    int64_t from, limit, tail; /* -1: not given */
+    struct line_file file;
+    int64_t start, end;
+};
+
+static void find_range(void *item)
+{
+    struct range *r = item;
+
+    line_file_open(r->path, &r->file);
+    uint64_t first = r->from > 0 ? (uint64_t) r->from : 0;
+    if (r->tail >= 0) {
+        uint64_t count = line_file_count(&r->file);
+        first = count > (uint64_t) r->tail ? count - (uint64_t) r->tail : 0;
+    }
+    r->start = line_file_find(&r->file, first);
+    r->end = r->limit >= 0 ? line_file_find(&r->file, first + (uint64_t) r->limit) : r->file.size;
+}
+
+static void range_found(void *item)
+{
+    struct range *r = item;
+    struct api *api = r->call->api;
+    struct http_request *req = call_take_request(r->call);
+
+    api->answers[2]++;
+    if (r->file.fd < 0 || r->end <= r->start)
+        http_respond(req, 200, text_plain, "", 0);
+    else
+        http_respond_file(req, 200, text_plain, take_fd(&r->file.fd), r->start, r->end - r->start);
+    line_file_done(&r->file);
+    free(r->path);
+    free(r);
+}
+
+static void log_of(struct call *call, const struct workload *w, const struct attempt *attempt)
+{
+    static const struct tail_kind kind = { .file = "log" };
+
+    if (json_get_bool(call->query, "follow", false)) {
+        tail_follow(call, w, attempt, &kind);
+        return;
+    }
+    if (!attempt) {
+        struct api *api = call->api;
+        struct http_request *req = call_take_request(call);
+        api->answers[2]++;
+        http_respond(req, 200, text_plain, "", 0);
+        return;
+    }
+    struct range *r = xnew(struct range);
+    *r = (struct range){ .call = call,
+                         .path = attempt_path(call->api, &attempt->id, kind.file),
+                         .from = json_get_int(call->query, "from", -1),
+                         .limit = json_get_int(call->query, "limit", -1),
+                         .tail = json_get_int(call->query, "tail", -1) };
+    pool_submit(call->api->options.pool, find_range, range_found, r);
+}
+
+static void log_show(struct call *call) { attempt_find(call, log_of); }
+
+const struct api_route log_routes[] = {
+    { "log.show", log_show },
+    { NULL, NULL },
+};

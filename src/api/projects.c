@@ -1,0 +1,89 @@
+/* projects.c - orgs and projects */
+#include "api/internal.h"
+
+#include "base/alloc.h"
+
+static const struct project *find(const struct call *call, const struct id *id)
+{
+    char text[ID_TEXT_LEN + 1];
+
+    return lifecycle_project(call->api->options.lifecycle, id_format(id, text));
+}
+
+struct created {
+    struct id id;
+};
+
+static void project_made(void *userdata)
+{
+    struct call *call = userdata;
+    const struct created *created = call->state;
+
+    call_answer_once(call, 201, project_to_json(find(call, &created->id)));
+}
+
+static void project_create(struct call *call)
+{
+    struct created *created = xnew(struct created);
+    struct error err = { 0 };
+
+    call->state = created;
+    call->free_state = free;
+    int r =
+        lifecycle_create_project(call->api->options.lifecycle, json_get_str(call->body, "name", ""),
+                                 call->actor, project_made, call, &created->id, &err);
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
+static void project_list(struct call *call)
+{
+    const struct project *const *projects;
+    json_t *answer = json_object(), *array = json_array();
+    size_t n;
+
+    lifecycle_projects(call->api->options.lifecycle, &projects, &n);
+    for (size_t i = 0; i < n; i++)
+        if (call_sees(call, &projects[i]->id))
+            (void) json_array_append_new(array, project_to_json(projects[i]));
+    json_put(answer, "items", array);
+    call_answer(call, 200, answer);
+}
+
+static void project_show(struct call *call)
+{
+    call_answer(call, 200, project_to_json(find(call, &call->project)));
+}
+
+static void org_made(void *userdata)
+{
+    struct call *call = userdata;
+    const struct created *created = call->state;
+    char id[ID_TEXT_LEN + 1];
+    json_t *answer = json_object();
+
+    json_put_str(answer, "id", id_format(&created->id, id));
+    json_put_str(answer, "name", json_get_str(call->body, "name", ""));
+    call_answer_once(call, 201, answer);
+}
+
+static void org_create(struct call *call)
+{
+    struct created *created = xnew(struct created);
+    struct error err = { 0 };
+
+    call->state = created;
+    call->free_state = free;
+    int r = lifecycle_create_org(call->api->options.lifecycle, json_get_str(call->body, "name", ""),
+                                 call->actor, org_made, call, &created->id, &err);
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
+const struct api_route project_routes[] = {
+    { "org.create", org_create },
+    { "project.list", project_list },
+    { "project.create", project_create },
+    { "project.show", project_show },
+    { NULL, NULL },
+};
