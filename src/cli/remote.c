@@ -143,6 +143,7 @@ int exit_code_of(int code)
         return CLI_DENIED;
     case -EEXIST:
     case -EBUSY:
+    case -ENOSPC:
         return CLI_CONFLICT;
     default:
         return CLI_FAILED;
@@ -165,11 +166,13 @@ static int code_of_status(int status)
         return -ENOENT;
     case 409:
     case 412:
+    case 428:
         return -EEXIST;
     case 429:
     case 503:
-    case 507:
         return -EBUSY;
+    case 507:
+        return -ENOSPC;
     default:
         return -EREMOTEIO;
     }
@@ -206,6 +209,8 @@ static int problem(const struct http_response *response, struct error *err)
     const char *text = text_str(&response->body);
 
     (void) json_parse(text, response->body.len, &json, NULL);
+    if (str_equal(json_get_str(json, "type", NULL), "/problems/cannot-fit"))
+        code = -ENOSPC;
     const char *detail = json_get_str(json, "detail", json_get_str(json, "title", NULL));
     if (detail)
         return error_set(err, code, "%s", detail);
