@@ -77,6 +77,24 @@ char *project_path(const struct cli *cli, ...)
     return text_take(&t);
 }
 
+/* A list as "a,b". */
+static char *query_text(const json_t *value)
+{
+    struct text t = { 0 };
+    size_t i;
+    const json_t *item;
+
+    if (json_is_string(value))
+        return xstrdup(json_string_value(value));
+    if (!json_is_array(value))
+        return json_text(value);
+    json_array_foreach(value, i, item) {
+        _cleanup_free_ char *s = query_text(item);
+        text_addf(&t, "%s%s", i ? "," : "", s);
+    }
+    return text_take(&t);
+}
+
 static void add_query(struct text *t, const json_t *query)
 {
     const char *name;
@@ -84,8 +102,7 @@ static void add_query(struct text *t, const json_t *query)
     char separator = '?';
 
     json_object_foreach(json_mutable(query), name, value) {
-        _cleanup_free_ char *text =
-            json_is_string(value) ? xstrdup(json_string_value(value)) : json_text(value);
+        _cleanup_free_ char *text = query_text(value);
         text_add_char(t, separator);
         url_encode(t, name, false);
         text_add_char(t, '=');
