@@ -145,8 +145,7 @@ static int run_request(struct cli *cli, const struct args *args, json_t *request
  * an answer of the program that should have run. */
 static int exit_of_run(int r, const struct error *err)
 {
-    if (r >= 0 || r == -EINVAL || r == -EACCES || r == -EPERM || r == -ENOENT || r == -EBUSY ||
-        r == -ENOSPC)
+    if (r >= 0 || r == -EINVAL || r == -EACCES || r == -EPERM || r == -ENOENT || r == -EBUSY)
         return r;
     (void) fprintf(stderr, "berth: %s\n", err->text[0] ? err->text : strerror(-r));
     return CLI_BROKEN;

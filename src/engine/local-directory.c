@@ -1,0 +1,92 @@
+/* local-directory.c - the server's side of STATE/attempts/ID */
+#include "engine/local.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define RECORD_MAX (8 << 20)
+
+int directory_make(int attempts, const struct task_spec *spec, struct error *err)
+{
+    char id[ID_TEXT_LEN + 1];
+    _cleanup_free_ char *path = xasprintf("%s/spec.json", id_format(&spec->attempt, id));
+    _cleanup_json_ json_t *json = NULL;
+
+    if (mkdirat(attempts, id, 0711) < 0) {
+        if (errno != EEXIST)
+            return error_set(err, -errno, "attempts/%s: %s", id, strerror(errno));
+        if (directory_has(attempts, id, "spec.json"))
+            return 1;
+    }
+    /* The umask does not matter: the writable layer's parents must be passable. */
+    if (fchmodat(attempts, id, 0711, 0) < 0)
+        return error_set(err, -errno, "attempts/%s: %s", id, strerror(errno));
+    json = task_spec_to_json(spec);
+    _cleanup_free_ char *text = json_text(json);
+    return file_replace(attempts, path, 0600, text, strlen(text), false, err);
+}
+
+bool directory_has(int attempts, const char *id, const char *file)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", id, file);
+
+    return faccessat(attempts, path, F_OK, 0) == 0;
+}
+
+bool directory_is_locked(int attempts, const char *id)
+{
+    _cleanup_free_ char *path = xasprintf("%s/lock", id);
+    _cleanup_close_ int fd = openat(attempts, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+static int read_record(int attempts, const char *id, const char *file, json_t **ret,
+                       struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", id, file);
+    _cleanup_text_ struct text text = { 0 };
+
+    int r = file_read(attempts, path, RECORD_MAX, &text, err);
+    return r < 0 ? r : json_parse(text_str(&text), text.len, ret, err);
+}
+
+int directory_read_started(int attempts, const char *id, struct task_started **ret,
+                           struct error *err)
+{
+    _cleanup_json_ json_t *json = NULL;
+
+    int r = read_record(attempts, id, "started", &json, err);
+    return r < 0 ? r : task_started_from_json(json, ret, err);
+}
+
+int directory_read_exit(int attempts, const char *id, struct task_exit **ret, struct error *err)
+{
+    _cleanup_json_ json_t *json = NULL;
+
+    int r = read_record(attempts, id, "exit.json", &json, err);
+    return r < 0 ? r : task_exit_from_json(json, ret, err);
+}
+
+int directory_connect(int attempts, const char *id)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    _cleanup_close_ int dir = openat(attempts, id, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (dir < 0 || fd < 0)
+        return -errno;
+
+    /* The path may be longer than a socket's: go by the directory's descriptor. */
+    (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/sock", dir);
+    if (connect(fd, (const struct sockaddr *) &address, sizeof address) < 0)
+        return -errno;
+    return take_fd(&fd);
+}

@@ -1,0 +1,36 @@
+/* local.h - what the files of the local engine share */
+#ifndef ENGINE_LOCAL_H
+#define ENGINE_LOCAL_H
+
+#include "engine/engine.h"
+
+#include "base/vec.h"
+
+/* ---- the launcher's socket (local-launcher.c) --------------------------------------------------- */
+
+struct launcher;
+
+/* Called for every answer, in order. ANSWER NULL: the launcher is gone. */
+typedef void (*launcher_answer_f)(void *userdata, const struct launcher_answer *answer);
+
+/* Owns FD. */
+struct launcher *launcher_new(struct loop *loop, int fd, launcher_answer_f answered,
+                              void *userdata);
+void launcher_free(struct launcher *launcher);
+/* Never blocks; FDS (up to two, -1: none) are taken. */
+void launcher_ask(struct launcher *launcher, const struct launcher_request *request,
+                  const int fds[static 2]);
+
+/* ---- the attempt's directory (local-directory.c) ------------------------------------------------ */
+
+/* Make ATTEMPTS/ID with spec.json; 1 when the directory was there already (then it is left alone). */
+int directory_make(int attempts, const struct task_spec *spec, struct error *err);
+bool directory_is_locked(int attempts, const char *id);
+bool directory_has(int attempts, const char *id, const char *file);
+int directory_read_started(int attempts, const char *id, struct task_started **ret,
+                           struct error *err);
+int directory_read_exit(int attempts, const char *id, struct task_exit **ret, struct error *err);
+/* Connect to the supervisor's socket. */
+int directory_connect(int attempts, const char *id);
+
+#endif

@@ -1,0 +1,195 @@
+/* bundle.c - config.json of the OCI runtime specification 1.0.2, as crun reads it */
+#include "executor/internal.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+#include <sys/resource.h>
+
+#define NOFILE_WANTED 65536
+
+/* Those that a program may expect of root inside; none reaches beyond the user namespace. */
+static const char *const capabilities[] = {
+    "CAP_CHOWN",      "CAP_DAC_OVERRIDE", "CAP_FSETID",
+    "CAP_FOWNER",     "CAP_SETGID",       "CAP_SETUID",
+    "CAP_SETFCAP",    "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT", "CAP_KILL",         NULL,
+};
+
+static const char *const masked_paths[] = {
+    "/proc/acpi",          "/proc/asound",
+    "/proc/kcore",         "/proc/keys",
+    "/proc/latency_stats", "/proc/scsi",
+    "/proc/sched_debug",   "/proc/timer_list",
+    "/proc/timer_stats",   "/sys/firmware",
+    "/sys/fs/selinux",     "/sys/dev/block",
+    "/sys/kernel",         NULL,
+};
+
+static const char *const readonly_paths[] = {
+    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger", NULL,
+};
+
+static json_t *strings(const char *const *list)
+{
+    json_t *array = json_array();
+
+    for (; list && *list; list++)
+        (void) json_array_append_new(array, json_string(*list));
+    return array;
+}
+
+/* Of a process: arguments and values of the environment need not be UTF-8; JSON must be. */
+static json_t *lossy_strings(char *const *list)
+{
+    json_t *array = json_array();
+
+    for (; list && *list; list++)
+        (void) json_array_append_new(array, json_string_lossy(*list, strlen(*list)));
+    return array;
+}
+
+static json_t *capability_sets(void)
+{
+    static const char *const sets[] = { "bounding", "effective", "permitted", NULL };
+    json_t *json = json_object();
+
+    for (const char *const *set = sets; *set; set++)
+        json_put(json, *set, strings(capabilities));
+    return json;
+}
+
+static json_t *rlimit(const char *name, uint64_t value)
+{
+    return json_pack("{s:s,s:I,s:I}", "type", name, "hard", (json_int_t) value, "soft",
+                     (json_int_t) value);
+}
+
+static json_t *process(const struct task_spec *spec, const struct image *image,
+                       const struct bundle_facts *facts)
+{
+    json_t *json = json_object(), *limits = json_array();
+    char *const *command = facts->command ? facts->command : spec->workload_spec->command;
+    uint64_t nofile = facts->nofile_hard < NOFILE_WANTED ? facts->nofile_hard : NOFILE_WANTED;
+    const char *workdir = image->config.workdir;
+
+    json_put(json, "terminal", json_false());
+    json_put(json, "user", json_pack("{s:i,s:i}", "uid", 0, "gid", 0));
+    json_put(json, "args", lossy_strings(command));
+    json_put(json, "env", lossy_strings(facts->env));
+    json_put_str(json, "cwd", workdir ? workdir : "/workspace");
+    json_put(json, "capabilities", capability_sets());
+    (void) json_array_append_new(limits, rlimit("RLIMIT_NOFILE", nofile));
+    (void) json_array_append_new(limits, rlimit("RLIMIT_CORE", 0));
+    json_put(json, "rlimits", limits);
+    json_put(json, "noNewPrivileges", json_true());
+    return json;
+}
+
+static void add_mount(json_t *mounts, const char *target, const char *type,
+                      const char *const *options)
+{
+    json_t *mount = json_object();
+
+    json_put_str(mount, "destination", target);
+    json_put_str(mount, "type", type);
+    json_put_str(mount, "source", type);
+    json_put(mount, "options", strings(options));
+    (void) json_array_append_new(mounts, mount);
+}
+
+static json_t *mounts(const struct task_spec *spec)
+{
+    static const char *const proc[] = { "nosuid", "noexec", "nodev", NULL };
+    static const char *const dev[] = { "nosuid", "strictatime", "mode=755", "size=65536k", NULL };
+    static const char *const pts[] = { "nosuid",    "noexec", "newinstance", "ptmxmode=0666",
+                                       "mode=0620", "gid=5",  NULL };
+    static const char *const queue[] = { "nosuid", "noexec", "nodev", NULL };
+    json_t *list = json_array();
+    _cleanup_free_ char *size =
+        xasprintf("size=%lld", (long long) (spec->allocation->memory_bytes / 2));
+    const char *shm[] = { "nosuid", "noexec", "nodev", "mode=1777", size, NULL };
+
+    add_mount(list, "/proc", "proc", proc);
+    add_mount(list, "/dev", "tmpfs", dev);
+    add_mount(list, "/dev/pts", "devpts", pts);
+    add_mount(list, "/dev/shm", "tmpfs", shm);
+    add_mount(list, "/dev/mqueue", "mqueue", queue);
+    return list;
+}
+
+static json_t *namespaces(const struct bundle_facts *facts)
+{
+    static const char *const kinds[] = { "user", "pid", "ipc", "uts", "mount", "cgroup", NULL };
+    json_t *list = json_array(), *network = json_object();
+
+    for (const char *const *kind = kinds; *kind; kind++)
+        (void) json_array_append_new(list, json_pack("{s:s}", "type", *kind));
+    json_put_str(network, "type", "network");
+    json_put_str(network, "path", facts->netns);
+    (void) json_array_append_new(list, network);
+    return list;
+}
+
+static json_t *resources(const struct task_spec *spec)
+{
+    const struct allocation *a = spec->allocation;
+    json_t *json = json_object(), *cpu = json_object(), *memory = json_object();
+    _cleanup_free_ char *cpus = cpu_set_format(&a->cpus), *mems = cpu_set_format(&a->mems);
+    unsigned pids = spec->workload_spec->pids;
+
+    json_put_int(memory, "limit", a->memory_bytes);
+    json_put(json, "memory", memory);
+    if (*cpus)
+        json_put_str(cpu, "cpus", cpus);
+    if (*mems)
+        json_put_str(cpu, "mems", mems);
+    if (a->shared && spec->workload_spec->cores) {
+        json_put_int(cpu, "period", 100000);
+        json_put_int(cpu, "quota", 100000 * (int64_t) spec->workload_spec->cores);
+    }
+    json_put(json, "cpu", cpu);
+    json_put(json, "pids", json_pack("{s:I}", "limit", (json_int_t) (pids ? pids : 4096)));
+    json_put(json, "devices", json_pack("[{s:b,s:s}]", "allow", 0, "access", "rwm"));
+    return json;
+}
+
+static json_t *id_mappings(const struct task_spec *spec)
+{
+    return json_pack("[{s:i,s:I,s:I}]", "containerID", 0, "hostID", (json_int_t) spec->uid_base,
+                     "size", (json_int_t) UIDS_PER_PROJECT);
+}
+
+static json_t *linux_part(const struct task_spec *spec, const struct bundle_facts *facts)
+{
+    json_t *json = json_object();
+
+    json_put(json, "namespaces", namespaces(facts));
+    json_put(json, "uidMappings", id_mappings(spec));
+    json_put(json, "gidMappings", id_mappings(spec));
+    json_put(json, "resources", resources(spec));
+    json_put_str(json, "cgroupsPath", facts->cgroup);
+    json_put(json, "maskedPaths", strings(masked_paths));
+    json_put(json, "readonlyPaths", strings(readonly_paths));
+    json_put_str(json, "rootfsPropagation", "private");
+    if (!facts->seccomp)
+        json_put(json, "seccomp", seccomp_profile());
+    return json;
+}
+
+json_t *bundle_config(const struct task_spec *spec, const struct image *image,
+                      const struct bundle_facts *facts)
+{
+    json_t *json = json_object(), *root = json_object(), *annotations = json_object();
+
+    json_put_str(json, "ociVersion", "1.0.2");
+    json_put(json, "process", process(spec, image, facts));
+    json_put_str(root, "path", facts->rootfs);
+    json_put(json, "root", root);
+    json_put_str(json, "hostname", facts->hostname);
+    json_put(json, "mounts", mounts(spec));
+    json_put(json, "linux", linux_part(spec, facts));
+    json_put_str(annotations, "run.oci.seccomp_bpf_data", facts->seccomp);
+    json_put(json, "annotations", annotations);
+    return json;
+}

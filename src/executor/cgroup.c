@@ -1,0 +1,299 @@
+/* cgroup.c - control groups of attempts: /berth/ATTEMPT in every hierarchy, v1 and v2
+ *
+ * crun makes the groups and sets the limits; this file finds where they are, reads them back, and
+ * removes them. On a hybrid machine crun refuses to work while a controller sits in version 2.
+ */
+#include "executor/internal.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <time.h>
+
+#define GROUP       "berth"
+#define SUPERVISORS GROUP "/supervisors"
+
+static const char *const controller_names[CGROUP_N] = {
+    [CGROUP_CPUSET] = "cpuset",
+    [CGROUP_MEMORY] = "memory",
+    [CGROUP_PIDS] = "pids",
+    [CGROUP_CPU] = "cpu",
+};
+
+static bool has_word(const char *list, const char *word, char separator)
+{
+    size_t len = strlen(word);
+
+    for (const char *p = list; p && *p; p = strchr(p, separator), p = p ? p + 1 : NULL)
+        if (strncmp(p, word, len) == 0 && (p[len] == separator || !p[len] || p[len] == '\n'))
+            return true;
+    return false;
+}
+
+/* "31 23 0:28 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu" */
+static void take_mount(struct cgroups *cg, char *line, char **unified)
+{
+    char *fields[5] = { 0 }, *rest = strstr(line, " - "), *save = NULL;
+    if (!rest)
+        return;
+    *rest = '\0';
+    int n = 0;
+    for (char *word = strtok_r(line, " ", &save); word && n < 5; word = strtok_r(NULL, " ", &save))
+        fields[n++] = word;
+    char *kind = strtok_r(rest + 3, " ", &save);
+    (void) strtok_r(NULL, " ", &save);
+    char *options = strtok_r(NULL, " \n", &save);
+    if (n < 5 || !kind || !options)
+        return;
+    if (str_equal(kind, "cgroup2") && !*unified)
+        *unified = xstrdup(fields[4]);
+    if (!str_equal(kind, "cgroup"))
+        return;
+    vec_push(&cg->hierarchies, xstrdup(fields[4]));
+    for (int i = 0; i < CGROUP_N; i++)
+        if (!cg->roots[i] && has_word(options, controller_names[i], ','))
+            cg->roots[i] = xstrdup(fields[4]);
+}
+
+static int read_mounts(struct cgroups *cg, char **unified, struct error *err)
+{
+    _cleanup_text_ struct text text = { 0 };
+
+    int r = file_read(AT_FDCWD, "/proc/self/mountinfo", 16 << 20, &text, err);
+    if (r < 0)
+        return r;
+    char *save = NULL;
+    for (char *line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        take_mount(cg, line, unified);
+    return 0;
+}
+
+/* Controllers that sit in version 2 of a hybrid machine, unused: mount them as version 1. */
+static int mount_left_over(struct cgroups *cg, const char *unified, char **ret_mounted,
+                           struct error *err)
+{
+    _cleanup_text_ struct text controllers = { 0 };
+    _cleanup_free_ char *file = xasprintf("%s/cgroup.controllers", unified);
+    char *save = NULL;
+
+    int r = file_read(AT_FDCWD, file, 4096, &controllers, err);
+    if (r < 0 || controllers.len <= 1)
+        return r;
+    for (char *name = strtok_r(controllers.data, " \n", &save); name;
+         name = strtok_r(NULL, " \n", &save)) {
+        _cleanup_free_ char *path = xasprintf("/sys/fs/cgroup/%s", name);
+        r = mkdir_all(AT_FDCWD, path, 0755, err);
+        if (r < 0)
+            return r;
+        /* The kernel refuses with EBUSY what has users. */
+        if (mount("none", path, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, name) < 0)
+            return error_set(err, -errno,
+                             "controller %s is used in cgroup v2 while others are in v1: %s", name,
+                             strerror(errno));
+        char *more = *ret_mounted ? xasprintf("%s %s", *ret_mounted, name) : xstrdup(name);
+        free(*ret_mounted);
+        *ret_mounted = more;
+        vec_push(&cg->hierarchies, xstrdup(path));
+        for (int i = 0; i < CGROUP_N; i++)
+            if (str_equal(name, controller_names[i]))
+                xstr_set(&cg->roots[i], path);
+    }
+    return 0;
+}
+
+int cgroups_probe(struct cgroups *ret, char **ret_mounted, struct error *err)
+{
+    _cleanup_free_ char *unified = NULL;
+
+    *ret = (struct cgroups){ 0 };
+    *ret_mounted = NULL;
+    int r = read_mounts(ret, &unified, err);
+    if (r < 0)
+        return r;
+    ret->unified = ret->hierarchies.len == 0;
+    if (!unified && ret->unified)
+        return error_set(err, -ENOENT, "no control groups are mounted");
+    if (!ret->unified && unified)
+        r = mount_left_over(ret, unified, ret_mounted, err);
+    if (unified) {
+        vec_push(&ret->hierarchies, xstrdup(unified));
+        for (int i = 0; ret->unified && i < CGROUP_N; i++)
+            xstr_set(&ret->roots[i], unified);
+    }
+    return r;
+}
+
+void cgroups_done(struct cgroups *cg)
+{
+    for (int i = 0; i < CGROUP_N; i++)
+        free(cg->roots[i]);
+    vec_foreach(&cg->hierarchies, path)
+        free(*path);
+    vec_done(&cg->hierarchies);
+}
+
+/* cpuset v1 groups are born without CPUs and take nobody then. */
+static int inherit_cpuset(const char *root, const char *group)
+{
+    static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+
+    for (size_t i = 0; i < 2; i++) {
+        _cleanup_text_ struct text value = { 0 };
+        _cleanup_free_ char *from = xasprintf("%s/%s", root, files[i]);
+        _cleanup_free_ char *to = xasprintf("%s/%s/%s", root, group, files[i]);
+        if (file_read(AT_FDCWD, from, 4096, &value, NULL) < 0)
+            continue;
+        _cleanup_close_ int fd = open(to, O_WRONLY | O_CLOEXEC);
+        if (fd >= 0 && write_full(fd, value.data, value.len) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+int cgroups_join_supervisors(const struct cgroups *cg, struct error *err)
+{
+    vec_foreach(&cg->hierarchies, root) {
+        _cleanup_free_ char *group = xasprintf("%s/" SUPERVISORS, *root);
+        _cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", group);
+        int r = mkdir_all(AT_FDCWD, group, 0755, err);
+        if (r < 0)
+            return r;
+        if (!cg->unified) {
+            (void) inherit_cpuset(*root, GROUP);
+            _cleanup_free_ char *parent = xasprintf("%s/" GROUP, *root);
+            (void) inherit_cpuset(parent, "supervisors");
+        }
+        _cleanup_close_ int fd = open(procs, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "0", 1) < 0)
+            return error_set(err, -errno, "%s: %s", procs, strerror(errno));
+    }
+    return 0;
+}
+
+char *cgroup_read(const struct cgroups *cg, enum cgroup_controller controller, const char *attempt,
+                  const char *v1, const char *v2)
+{
+    _cleanup_text_ struct text text = { 0 };
+    const char *root = cg->roots[controller], *file = cg->unified ? v2 : v1;
+
+    if (!root || !file)
+        return NULL;
+    _cleanup_free_ char *path = xasprintf("%s/" GROUP "/%s/%s", root, attempt, file);
+    if (file_read(AT_FDCWD, path, 65536, &text, NULL) < 0)
+        return NULL;
+    if (text.len && text.data[text.len - 1] == '\n')
+        text.data[--text.len] = '\0';
+    return text_take(&text);
+}
+
+static void kill_in(const char *group)
+{
+    _cleanup_text_ struct text procs = { 0 };
+    _cleanup_free_ char *path = xasprintf("%s/cgroup.procs", group);
+    char *save = NULL;
+
+    if (file_read(AT_FDCWD, path, 16 << 20, &procs, NULL) < 0 || !procs.len)
+        return;
+    for (char *line = strtok_r(procs.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        long long pid = 0;
+        if (str_to_i64(line, 2, INT32_MAX, &pid) >= 0)
+            (void) kill((pid_t) pid, SIGKILL);
+    }
+}
+
+void cgroup_kill(const struct cgroups *cg, const char *attempt)
+{
+    vec_foreach(&cg->hierarchies, root) {
+        _cleanup_free_ char *group = xasprintf("%s/" GROUP "/%s", *root, attempt);
+        kill_in(group);
+    }
+}
+
+/* Groups that the container made below its own go first. */
+static int remove_group(const char *path, unsigned depth)
+{
+    if (rmdir(path) == 0 || errno == ENOENT)
+        return 0;
+    DIR *dir = depth < 16 ? opendir(path) : NULL;
+    if (!dir)
+        return -errno;
+    for (struct dirent *e; (e = readdir(dir));) {
+        if (e->d_type != DT_DIR || e->d_name[0] == '.')
+            continue;
+        _cleanup_free_ char *child = xasprintf("%s/%s", path, e->d_name);
+        (void) remove_group(child, depth + 1);
+    }
+    closedir(dir);
+    return rmdir(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int cgroup_remove(const struct cgroups *cg, const char *attempt)
+{
+    int result = 0;
+
+    vec_foreach(&cg->hierarchies, root) {
+        _cleanup_free_ char *group = xasprintf("%s/" GROUP "/%s", *root, attempt);
+        int r = remove_group(group, 0);
+        /* A killed process leaves its group a moment after its parent has seen its end. */
+        for (int i = 0; r == -EBUSY && i < 200; i++) {
+            kill_in(group);
+            (void) nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+            r = remove_group(group, 0);
+        }
+        if (r < 0)
+            result = r;
+    }
+    return result;
+}
+
+/* The number behind "KEY " at the start of a line. */
+static uint64_t keyed(const char *text, const char *key)
+{
+    size_t len = strlen(key);
+
+    for (const char *p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL)
+        if (strncmp(p, key, len) == 0 && p[len] == ' ')
+            return strtoull(p + len + 1, NULL, 10);
+    return 0;
+}
+
+uint64_t cgroup_oom_kills(const struct cgroups *cg, const char *attempt)
+{
+    _cleanup_free_ char *text =
+        cgroup_read(cg, CGROUP_MEMORY, attempt, "memory.oom_control", "memory.events");
+
+    return text ? keyed(text, "oom_kill") : 0;
+}
+
+static double cpu_seconds(const struct cgroups *cg, const char *attempt)
+{
+    if (cg->unified) {
+        _cleanup_free_ char *text = cgroup_read(cg, CGROUP_CPU, attempt, NULL, "cpu.stat");
+        return text ? (double) keyed(text, "usage_usec") / 1e6 : 0;
+    }
+    vec_foreach(&cg->hierarchies, root) {
+        _cleanup_text_ struct text text = { 0 };
+        _cleanup_free_ char *path = xasprintf("%s/" GROUP "/%s/cpuacct.usage", *root, attempt);
+        if (file_read(AT_FDCWD, path, 64, &text, NULL) >= 0)
+            return (double) strtoull(text_str(&text), NULL, 10) / 1e9;
+    }
+    return 0;
+}
+
+void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage)
+{
+    _cleanup_free_ char *peak =
+        cgroup_read(cg, CGROUP_MEMORY, attempt, "memory.max_usage_in_bytes", "memory.peak");
+
+    json_put(usage, "cpu_seconds", json_real(cpu_seconds(cg, attempt)));
+    if (peak)
+        json_put_int(usage, "memory_peak_bytes", (int64_t) strtoull(peak, NULL, 10));
+}

@@ -1,0 +1,245 @@
+/* container.c - crun, called by the supervisor alone, and what the kernel says afterwards */
+#include "executor/internal.h"
+
+#include "base/alloc.h"
+#include "os/clock.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static int write_config(struct supervisor *s, char *const *command, bool compiled,
+                        struct error *err)
+{
+    _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", s->x->bundle);
+    _cleanup_free_ char *config = xasprintf("%s/config.json", s->x->bundle);
+    _cleanup_free_ char *cgroup = xasprintf("/berth/%s", s->name);
+    _cleanup_free_ char *netns = xasprintf("/proc/1/fd/%d", s->launch->netns);
+    struct rlimit files = { 0 };
+    (void) getrlimit(RLIMIT_NOFILE, &files);
+    struct bundle_facts facts = {
+        .rootfs = rootfs,
+        .cgroup = cgroup,
+        .hostname = s->spec->workload_name ? s->spec->workload_name : "berth",
+        .netns = netns,
+        .env = s->env,
+        .command = command,
+        .seccomp = compiled ? s->x->seccomp : NULL,
+        .nofile_hard = files.rlim_max,
+        .unified = s->x->cgroups.unified,
+    };
+    _cleanup_json_ json_t *json = bundle_config(s->spec, s->x->image, &facts);
+    _cleanup_free_ char *text = json_text(json);
+    _cleanup_close_ int fd = open(config, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int r = fd < 0 ? -errno : write_full(fd, text, strlen(text));
+    explicit_bzero(text, strlen(text));
+    return r < 0 ? error_set(err, r, "%s: %s", config, strerror(-r)) : 0;
+}
+
+/* The last line that crun logged: time="…" level=error msg="…" */
+static int crun_failed(struct supervisor *s, int code, struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/crun.log", s->x->bundle);
+    _cleanup_text_ struct text log = { 0 };
+
+    if (file_read(AT_FDCWD, path, 65536, &log, NULL) < 0 || !log.len)
+        return error_set(err, -EIO, "crun ended with code %d and no message", code);
+    while (log.len && log.data[log.len - 1] == '\n')
+        log.data[--log.len] = '\0';
+    const char *last = strrchr(log.data, '\n');
+    last = last ? last + 1 : log.data;
+    const char *words = strstr(last, "Z: "); /* a time goes before */
+    return error_set(err, -EIO, "crun: %s", words ? words + 3 : last);
+}
+
+static int read_pid(struct supervisor *s, pid_t *ret, struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/pid", s->x->bundle);
+    _cleanup_text_ struct text text = { 0 };
+    long long pid = 0;
+
+    int r = file_read(AT_FDCWD, path, 32, &text, err);
+    if (r < 0)
+        return r;
+    if (str_to_i64(text_str(&text), 2, INT32_MAX, &pid) < 0)
+        return error_set(err, -EBADMSG, "crun wrote '%s' as the container's pid", text.data);
+    *ret = (pid_t) pid;
+    return 0;
+}
+
+static int run_crun(struct supervisor *s, struct error *err)
+{
+    _cleanup_free_ char *root = xasprintf("--root=%s", s->crun_root);
+    _cleanup_free_ char *log = xasprintf("--log=%s/crun.log", s->x->bundle);
+    _cleanup_free_ char *bundle = xasprintf("--bundle=%s", s->x->bundle);
+    _cleanup_free_ char *pid_file = xasprintf("--pid-file=%s/pid", s->x->bundle);
+    const char *argv[] = { "crun",   root,   "--cgroup-manager=cgroupfs",
+                           log,      "run",  "--detach",
+                           pid_file, bundle, s->name,
+                           NULL };
+    int ends[2];
+    pump_ends(s->pump, ends);
+    struct process_options options = {
+        .argv = argv, .stdin_fd = -1, .stdout_fd = ends[0], .stderr_fd = ends[1]
+    };
+    struct process crun = { .pidfd = -1 };
+
+    int r = process_start(&options, &crun, err);
+    if (r < 0)
+        return r;
+    int code = process_wait(&crun);
+    return code == 0 ? 0 : crun_failed(s, code < 0 ? 255 : code, err);
+}
+
+static int start_command(struct supervisor *s, char *const *command, bool compiled,
+                         struct error *err)
+{
+    _cleanup_free_ char *config = xasprintf("%s/config.json", s->x->bundle);
+
+    int r = write_config(s, command, compiled, err);
+    if (r >= 0)
+        r = run_crun(s, err);
+    /* It held secrets. */
+    (void) unlink(config);
+    if (r >= 0)
+        r = read_pid(s, &s->container.pid, err);
+    if (r < 0)
+        return r;
+    s->container.pidfd = pidfd_open_pid(s->container.pid);
+    return s->container.pidfd < 0
+               ? error_set(err, s->container.pidfd, "the container's process is not there")
+               : 0;
+}
+
+int container_start(struct supervisor *s, struct error *err)
+{
+    int r = start_command(s, NULL, true, err);
+    if (r < 0)
+        return r;
+    s->started_us = clock_now_us();
+    s->started_boot_us = clock_boot_us();
+    return 0;
+}
+
+int container_run(struct supervisor *s, char *const *command, struct error *err)
+{
+    int status = 0;
+
+    int r = start_command(s, command, true, err);
+    if (r < 0)
+        return r;
+    while (waitpid(s->container.pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return error_set(err, -errno, "waiting: %s", strerror(errno));
+    s->container.pidfd = safe_close(s->container.pidfd);
+    s->container.pid = 0;
+    /* Its state and groups make room for the command's. */
+    (void) remove_tree(AT_FDCWD, s->crun_root, NULL);
+    (void) cgroup_remove(&s->x->cgroups, s->name);
+    (void) mkdir(s->crun_root, 0711);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* The value behind "KEY:\t" in /proc/PID/status; owned by the caller. */
+static char *status_field(const char *status, const char *key)
+{
+    _cleanup_free_ char *head = xasprintf("\n%s:", key);
+    const char *p = strstr(status, head);
+    if (!p)
+        return NULL;
+    p += strlen(head);
+    p += strspn(p, " \t");
+    return xstrndup(p, strcspn(p, "\n"));
+}
+
+static char *read_status(const struct supervisor *s)
+{
+    _cleanup_text_ struct text text = { 0 };
+    _cleanup_free_ char *path = xasprintf("/proc/%d/status", (int) s->container.pid);
+
+    (void) file_read(AT_FDCWD, path, 65536, &text, NULL);
+    return text_take(&text);
+}
+
+static void put_read(json_t *json, const char *key, char *value)
+{
+    json_put_str(json, key, value);
+    free(value);
+}
+
+static void put_number(json_t *json, const char *key, char *value)
+{
+    long long n = 0;
+
+    if (value && str_to_i64(value, 0, INT64_MAX, &n) >= 0)
+        json_put_int(json, key, n);
+    free(value);
+}
+
+json_t *container_evidence(struct supervisor *s)
+{
+    const struct cgroups *cg = &s->x->cgroups;
+    _cleanup_free_ char *status = read_status(s);
+    char digest[SHA256_HEX_LEN + 1];
+    json_t *json = json_object();
+    _cleanup_free_ char *cgroup = xasprintf("/berth/%s", s->name);
+
+    put_read(json, "cpus",
+             cgroup_read(cg, CGROUP_CPUSET, s->name, "cpuset.cpus", "cpuset.cpus.effective"));
+    put_read(json, "mems",
+             cgroup_read(cg, CGROUP_CPUSET, s->name, "cpuset.mems", "cpuset.mems.effective"));
+    put_number(json, "memory_bytes",
+               cgroup_read(cg, CGROUP_MEMORY, s->name, "memory.limit_in_bytes", "memory.max"));
+    put_number(json, "pids", cgroup_read(cg, CGROUP_PIDS, s->name, "pids.max", "pids.max"));
+    json_put_str(json, "cgroup", cgroup);
+    json_put_int(json, "uid_base", s->spec->uid_base);
+    json_put_int(json, "init_pid", s->container.pid);
+    put_number(json, "seccomp", status_field(status, "Seccomp"));
+    put_number(json, "no_new_privileges", status_field(status, "NoNewPrivs"));
+    json_put_str(json, "image_digest", sha256_format(&s->x->image->digest, digest));
+    json_put_str(json, "git_commit", s->git_commit);
+    if (s->launch->net.address[0])
+        json_put_str(json, "address", s->launch->net.address);
+    if (s->relays)
+        json_put(json, "ports", relays_json(s->relays));
+    return json;
+}
+
+static bool has_default_action(const struct supervisor *s, int signo)
+{
+    _cleanup_free_ char *status = read_status(s);
+    _cleanup_free_ char *caught = status_field(status, "SigCgt");
+    _cleanup_free_ char *ignored = status_field(status, "SigIgn");
+    uint64_t bit = UINT64_C(1) << (signo - 1);
+
+    return caught && ignored && !(strtoull(caught, NULL, 16) & bit) &&
+           !(strtoull(ignored, NULL, 16) & bit);
+}
+
+static bool ends_by_default(int signo)
+{
+    static const int gentle[] = { SIGCHLD, SIGURG,  SIGWINCH, SIGCONT,
+                                  SIGSTOP, SIGTSTP, SIGTTIN,  SIGTTOU };
+
+    for (size_t i = 0; i < sizeof gentle / sizeof *gentle; i++)
+        if (gentle[i] == signo)
+            return false;
+    return true;
+}
+
+void container_signal(struct supervisor *s, int signo)
+{
+    if (s->ended || s->container.pidfd < 0 || signo < 1 || signo > 64)
+        return;
+    if (signo != SIGKILL && ends_by_default(signo) && has_default_action(s, signo)) {
+        s->emulated_signal = signo;
+        signo = SIGKILL;
+    }
+    (void) pidfd_signal(s->container.pidfd, signo);
+}

@@ -1,0 +1,209 @@
+/* internal.h - what the files of executor/ share
+ *
+ * launcher.c  takes requests            launch.c     what a start needs, and the clone
+ * sweep.c     leftovers of attempts     cgroup.c     control groups, v1 and v2
+ * supervise.c one attempt, in order     rootfs.c     its mounts
+ * bundle.c    config.json (pure)        environment.c  what the command sees (pure)
+ * container.c crun                      pump.c       logs and charts
+ * control.c   the socket                relay.c      named ports
+ * finish.c    exit, artifacts           secrets.c, seccomp.c, userns.c
+ */
+#ifndef EXECUTOR_INTERNAL_H
+#define EXECUTOR_INTERNAL_H
+
+#include "base/vec.h"
+#include "blob/blob.h"
+#include "executor/executor.h"
+#include "image/image.h"
+#include "network/network.h"
+#include "os/loop.h"
+#include "os/process.h"
+#include "task/task.h"
+
+#define UIDS_PER_PROJECT UINT32_C(65536)
+
+/* ---- control groups --------------------------------------------------------------------------- */
+
+enum cgroup_controller { CGROUP_CPUSET, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_N };
+
+struct cgroups {
+    bool unified;            /* version 2 alone */
+    char *roots[CGROUP_N];   /* where each controller is mounted; NULL: it is not there */
+    VEC(char *) hierarchies; /* every mounted hierarchy */
+};
+
+/* Find the hierarchies. On a hybrid machine controllers that nobody uses in version 2 are mounted
+ * as version 1, because crun refuses otherwise; *RET_MOUNTED (owned) names them, NULL: none. */
+int cgroups_probe(struct cgroups *ret, char **ret_mounted, struct error *err);
+void cgroups_done(struct cgroups *cg);
+/* Put the calling process into /berth/supervisors, out of the server's group. */
+int cgroups_join_supervisors(const struct cgroups *cg, struct error *err);
+/* The content of a file of the attempt's group without the last newline; owned by the caller, NULL
+ * when it is not there. V1 and V2 are the file's names, NULL: there is none. */
+char *cgroup_read(const struct cgroups *cg, enum cgroup_controller controller, const char *attempt,
+                  const char *v1, const char *v2);
+/* SIGKILL every process in the attempt's groups. */
+void cgroup_kill(const struct cgroups *cg, const char *attempt);
+/* Remove them; -EBUSY while processes are left. */
+int cgroup_remove(const struct cgroups *cg, const char *attempt);
+/* How often the kernel killed for want of memory. */
+uint64_t cgroup_oom_kills(const struct cgroups *cg, const char *attempt);
+/* {"cpu_seconds", "memory_peak_bytes"} into USAGE. */
+void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage);
+
+/* ---- the launcher ------------------------------------------------------------------------------ */
+
+struct range_cache {
+    unsigned range;
+    char *skeleton;   /* of the present image, owned by the range */
+    int owner_userns; /* maps the state's owner to the range's first uid */
+};
+
+/* The launcher's, and by clone every supervisor's. */
+struct executor {
+    char *state, *runtime,
+        *bundle; /* BUNDLE: a mount point that each supervisor covers for itself */
+    int state_fd, attempts_fd, running_fd; /* STATE, STATE/attempts, STATE/running */
+    uid_t owner;                           /* of STATE: what the server reads belongs to it */
+    gid_t group;
+    uint32_t uid_first;
+    struct image_host_options image_options;
+    struct image *image;
+    struct network *network;
+    struct cgroups cgroups;
+    char *seccomp; /* the filter, compiled and in base64 */
+    VEC(struct range_cache) ranges;
+    int socket;
+};
+
+/* One start: what the launcher gives to a supervisor. */
+struct launch {
+    struct launcher_request request;
+    int peer; /* to the engine */
+    int token;
+    int netns;
+    struct network_facts net;
+    struct error net_error; /* the namespace could not be made */
+    const struct range_cache *range;
+};
+
+int launch_start(struct executor *x, const struct launcher_request *request, int peer, int token,
+                 struct error *err);
+_Noreturn void supervise(struct executor *x, struct launch *launch);
+
+/* A user namespace with one mapping, as a descriptor: INSIDE..+COUNT are OUTSIDE..+COUNT. */
+int userns_make(uint32_t inside, uint32_t outside, uint32_t count, int *ret_fd, struct error *err);
+
+/* Remove what ATTEMPT left in cgroups and STATE/running; its supervisor is gone. */
+int sweep_attempt(struct executor *x, const struct id *attempt, struct error *err);
+/* The same for all that are not in LIVE; those with a living supervisor get SIGKILL first. */
+int sweep_all(struct executor *x, const struct id *live, size_t n, struct error *err);
+/* SIGKILL the attempt's supervisor, whoever started it; 0 also when there is none. */
+int sweep_kill(struct executor *x, const struct id *attempt, struct error *err);
+bool attempt_is_locked(struct executor *x, const char *attempt);
+
+/* The seccomp filter in base64 for run.oci.seccomp_bpf_data; owned by the caller. */
+char *seccomp_compile(void);
+/* The same rules in the form of config.json. */
+json_t *seccomp_profile(void);
+
+/* ---- a supervisor ------------------------------------------------------------------------------ */
+
+struct pump;
+struct control;
+struct relays;
+
+struct supervisor {
+    struct executor *x;
+    struct launch *launch;
+    char name[ID_TEXT_LEN + 1]; /* of the attempt */
+    struct task_spec *spec;
+    int dir;  /* the attempt's directory */
+    int lock; /* held for life */
+    struct loop *loop;
+    struct blob_store *blobs;
+    struct pump *pump;
+    struct control *control;
+    struct relays *relays;
+    int own_netns;
+    int artifacts; /* directory of the job's results; -1 before it is made */
+    char **env;
+    char *crun_root; /* crun's own state */
+    struct watch *term_timer, *kill_timer, *max_timer, *disk_timer, *drain_timer;
+    struct process container; /* its first process */
+    bool ended;
+    int status;           /* of waitpid */
+    enum end_cause cause; /* asked for: stop, limits; END_NONE */
+    int emulated_signal;  /* ended by us in place of a signal's default action */
+    char *reason, *hint;
+    int64_t started_us, started_boot_us;
+    char *git_commit;
+    bool reported_start;
+};
+
+/* Mount everything below BUNDLE/rootfs. */
+int rootfs_make(struct supervisor *s, struct error *err);
+void rootfs_remove(struct supervisor *s);
+
+/* "NAME=value", NULL-terminated; SECRETS is {"NAME": value} or NULL. */
+char **environment_make(const struct task_spec *spec, const struct image_config *image,
+                        const json_t *secrets);
+void environment_free(char **env);
+int secrets_fetch(const struct task_spec *spec, int token, json_t **ret, struct error *err);
+
+/* What config.json needs to know besides the spec. */
+struct bundle_facts {
+    const char *rootfs, *cgroup, *hostname, *netns;
+    char *const *env;
+    char *const *command; /* instead of the spec's, NULL: that */
+    const char *seccomp;  /* compiled; NULL: the plain profile is used */
+    uint64_t nofile_hard;
+    bool unified;
+};
+json_t *bundle_config(const struct task_spec *spec, const struct image *image,
+                      const struct bundle_facts *facts);
+
+/* The container up to the start of its command. */
+int container_start(struct supervisor *s, struct error *err);
+/* Run COMMAND to its end in such a container, before the start; returns its exit code. */
+int container_run(struct supervisor *s, char *const *command, struct error *err);
+/* git clone in the same container, before the command. */
+int container_clone_source(struct supervisor *s, struct error *err);
+/* What the kernel says about the container's first process and its groups. */
+json_t *container_evidence(struct supervisor *s);
+/* Deliver SIGNO; where its default action would end a first process (which the kernel does not do
+ * to one of a PID namespace), end it in its place. */
+void container_signal(struct supervisor *s, int signo);
+
+/* Logs: readers of the container's two pipes. DONE is called when both have ended. */
+int pump_new(struct supervisor *s, struct pump **ret, struct error *err);
+/* The ends for the container; closed by pump_start(). */
+void pump_ends(const struct pump *p, int ret[static 2]);
+void pump_start(struct pump *p);
+bool pump_is_done(const struct pump *p);
+/* Read what is left without waiting, finish the index. */
+void pump_finish(struct pump *p);
+void pump_usage(const struct pump *p, json_t *usage);
+int64_t pump_log_bytes(const struct pump *p);
+void pump_free(struct pump *p);
+DEFINE_CLEANUP(struct pump *, pump_free);
+
+int control_new(struct supervisor *s, int peer, struct control **ret, struct error *err);
+void control_send(struct control *c, const char *event);
+void control_free(struct control *c);
+DEFINE_CLEANUP(struct control *, control_free);
+
+int relays_new(struct supervisor *s, struct relays **ret, struct error *err);
+/* {NAME: {"host", "port"}} of what is published. */
+json_t *relays_json(const struct relays *r);
+void relays_free(struct relays *r);
+DEFINE_CLEANUP(struct relays *, relays_free);
+
+/* Ask the container to end; the first cause stays. */
+void supervisor_stop(struct supervisor *s, enum end_cause cause, int64_t grace_s);
+/* Look at the disk at intervals. */
+void supervisor_watch_disk(struct supervisor *s);
+/* The container is gone: collect, clean, write exit.json and report. */
+void supervisor_finish(struct supervisor *s, const struct error *failed);
+
+#endif

@@ -1,0 +1,133 @@
+/* launch.c - what a start needs from the launcher, and the clone of its supervisor */
+#include "executor/internal.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+static void forget_ranges(struct executor *x)
+{
+    vec_foreach(&x->ranges, range) {
+        free(range->skeleton);
+        safe_close(range->owner_userns);
+    }
+    vec_done(&x->ranges);
+}
+
+/* The machine's own programs may be upgraded while the server runs. */
+static int refresh_image(struct executor *x, struct error *err)
+{
+    if (x->image && image_host_is_current(x->image))
+        return 0;
+    struct image *image = NULL;
+    int r = image_host_open(&x->image_options, &image, err);
+    if (r < 0)
+        return error_context(err, r, "image host");
+    image_free(x->image);
+    x->image = image;
+    forget_ranges(x);
+    return 0;
+}
+
+static int make_skeleton(struct executor *x, unsigned range, uid_t base, char **ret,
+                         struct error *err)
+{
+    char digest[SHA256_HEX_LEN + 1];
+    sha256_format(&x->image->digest, digest);
+    _cleanup_free_ char *folder = xasprintf("%s/skeletons", x->runtime);
+    _cleanup_free_ char *path = xasprintf("%s/%.24s-%u", folder, digest, range);
+
+    int r = mkdir_all(AT_FDCWD, folder, 0711, err);
+    if (r >= 0)
+        r = image_skeleton_make(x->image, path, base, base, err);
+    if (r < 0)
+        return r;
+    *ret = take_ptr(path);
+    return 0;
+}
+
+static int find_range(struct executor *x, const struct launcher_request *request,
+                      const struct range_cache **ret, struct error *err)
+{
+    struct range_cache cache = { .range = request->range, .owner_userns = -1 };
+
+    vec_foreach(&x->ranges, known) {
+        if (known->range == request->range) {
+            *ret = known;
+            return 0;
+        }
+    }
+    int r = make_skeleton(x, request->range, request->uid_base, &cache.skeleton, err);
+    if (r >= 0)
+        r = userns_make(x->owner, request->uid_base, 1, &cache.owner_userns, err);
+    if (r < 0) {
+        free(cache.skeleton);
+        return r;
+    }
+    vec_push(&x->ranges, cache);
+    *ret = &x->ranges.items[x->ranges.len - 1];
+    return 0;
+}
+
+/* The policy is in spec.json, which the supervisor reads again; here only its word counts. */
+static enum network_policy read_policy(struct executor *x, const struct launcher_request *request)
+{
+    char name[ID_TEXT_LEN + 1];
+    _cleanup_free_ char *path = xasprintf("%s/spec.json", id_format(&request->attempt, name));
+    _cleanup_text_ struct text text = { 0 };
+    _cleanup_json_ json_t *json = NULL;
+    enum network_policy policy = NETWORK_NONE;
+    _cleanup_close_ int fd = open_beneath_nosymlink(x->attempts_fd, path, O_RDONLY, 0);
+    if (fd < 0)
+        return policy;
+
+    _cleanup_free_ char *self = xasprintf("/proc/self/fd/%d", fd);
+    if (file_read(AT_FDCWD, self, 8 << 20, &text, NULL) >= 0 &&
+        json_parse(text_str(&text), text.len, &json, NULL) >= 0)
+        (void) network_policy_parse(json_get_str(json, "network", "none"), &policy);
+    return policy;
+}
+
+static pid_t clone_supervisor(void)
+{
+    struct clone_args args = { .flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD };
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+
+    return pid < 0 ? -errno : (pid_t) pid;
+}
+
+int launch_start(struct executor *x, const struct launcher_request *request, int peer, int token,
+                 struct error *err)
+{
+    struct launch launch = { .request = *request, .peer = peer, .token = token, .netns = -1 };
+
+    int r = refresh_image(x, err);
+    if (r >= 0)
+        r = find_range(x, request, &launch.range, err);
+    if (r < 0)
+        return r;
+    if (network_attempt_create(x->network, read_policy(x, request), request->range, &launch.netns,
+                               &launch.net, &launch.net_error) < 0 &&
+        !launch.net_error.code)
+        launch.net_error.code = -EIO;
+
+    pid_t pid = clone_supervisor();
+    if (pid == 0) {
+        safe_close(x->socket);
+        sigset_t none;
+        sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        supervise(x, &launch);
+    }
+    safe_close(launch.netns);
+    if (pid < 0)
+        return error_set(err, pid, "starting a supervisor: %s", strerror(-pid));
+    return 0;
+}

@@ -1,0 +1,277 @@
+/* rootfs.c - what a container sees, mounted in its supervisor's own mount namespace
+ *
+ *     BUNDLE            tmpfs: config.json, crun's state; gone with the supervisor
+ *     BUNDLE/rootfs     overlay: the image's skeleton and layers below, a private layer above
+ *       /usr …          read-only binds of the image's allow-list
+ *       /workspace      overlay over the submitted tree, or a directory of the private layer
+ *       /storage /artifacts   of the project and of the job, in the project's range of uids
+ *       /sys            of the container's network namespace, read-only
+ *
+ * The private layer is STATE/running/ATTEMPT. Paths below STATE are opened beneath it without
+ * following links: what lies there was written by others.
+ */
+#include "executor/internal.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+static int fail(struct error *err, const char *what)
+{
+    int r = errno ? -errno : -EIO;
+
+    return error_set(err, r, "%s: %s", what, strerror(-r));
+}
+
+/* A directory below DIR, made if it is not there, owned by the project. */
+static int own_directory(int dir, const char *path, uid_t owner, int *ret_fd, struct error *err)
+{
+    _cleanup_free_ char *parent = xstrdup(path);
+    bool made = false;
+
+    for (char *p = strchr(parent, '/');; p = strchr(p + 1, '/')) {
+        if (p)
+            *p = '\0';
+        made = mkdirat(dir, parent, 0711) == 0;
+        if (!made && errno != EEXIST)
+            return fail(err, parent);
+        if (!p)
+            break;
+        *p = '/';
+    }
+    int fd = open_beneath_nosymlink(dir, path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return error_set(err, fd, "%s: %s", path, strerror(-fd));
+    if (made && (fchown(fd, owner, owner) < 0 || fchmod(fd, 0755) < 0)) {
+        int r = fail(err, path);
+        safe_close(fd);
+        return r;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+/* Attach a copy of what FD shows at TARGET, with these attributes and, unless -1, this mapping. */
+static int attach(int fd, uint64_t attributes, int userns, const char *target, struct error *err)
+{
+    struct mount_attr attr = { .attr_set = attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
+
+    if (userns >= 0) {
+        attr.attr_set |= MOUNT_ATTR_IDMAP;
+        attr.userns_fd = (uint64_t) userns;
+    }
+    _cleanup_close_ int tree =
+        open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0 ||
+        move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return fail(err, target);
+    return 0;
+}
+
+static int mount_bundle(struct supervisor *s, struct error *err)
+{
+    const char *bundle = s->x->bundle;
+
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ||
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ||
+        mount("tmpfs", bundle, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711,size=16m") < 0)
+        return fail(err, "mounting");
+    _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", bundle);
+    _cleanup_free_ char *tree = xasprintf("%s/tree", bundle);
+    s->crun_root = xasprintf("%s/crun", bundle);
+    if (mkdir(rootfs, 0711) < 0 || mkdir(tree, 0711) < 0 || mkdir(s->crun_root, 0711) < 0 ||
+        chmod(rootfs, 0711) < 0)
+        return fail(err, bundle);
+    return 0;
+}
+
+/* NAME and NAME.work below STATE/running/ATTEMPT. */
+static int make_layer(struct supervisor *s, const char *name, mode_t mode, struct error *err)
+{
+    uid_t base = s->spec->uid_base;
+    _cleanup_free_ char *upper = xasprintf("%s/%s", s->name, name);
+    _cleanup_free_ char *work = xasprintf("%s/%s.work", s->name, name);
+
+    (void) mkdirat(s->x->running_fd, s->name, 0711);
+    if (mkdirat(s->x->running_fd, upper, mode) < 0 || mkdirat(s->x->running_fd, work, 0700) < 0 ||
+        fchownat(s->x->running_fd, upper, base, base, 0) < 0 ||
+        fchownat(s->x->running_fd, work, base, base, 0) < 0 ||
+        fchmodat(s->x->running_fd, upper, mode, 0) < 0)
+        return fail(err, "making the writable layer");
+    return 0;
+}
+
+/* Paths go by descriptors: ':' and ',' in them would be taken as syntax. */
+static int mount_overlay(struct supervisor *s, int lower, const char *layer, const char *target,
+                         struct error *err)
+{
+    _cleanup_free_ char *upper = xasprintf("%s/%s", s->name, layer);
+    _cleanup_free_ char *work = xasprintf("%s/%s.work", s->name, layer);
+    _cleanup_close_ int upper_fd =
+        open_beneath_nosymlink(s->x->running_fd, upper, O_PATH | O_DIRECTORY, 0);
+    _cleanup_close_ int work_fd =
+        open_beneath_nosymlink(s->x->running_fd, work, O_PATH | O_DIRECTORY, 0);
+    _cleanup_free_ char *options =
+        xasprintf("lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,"
+                  "volatile",
+                  lower, upper_fd, work_fd);
+
+    if (mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
+        return fail(err, "mounting the overlay");
+    return 0;
+}
+
+static int write_file(int dir, const char *path, uid_t owner, const char *content,
+                      struct error *err)
+{
+    _cleanup_close_ int fd = openat(dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+    if (fd < 0 || fchown(fd, owner, owner) < 0 || write_full(fd, content, strlen(content)) < 0)
+        return fail(err, path);
+    return 0;
+}
+
+/* The files of this task alone lie in the private layer, so they need no mounts. */
+static int write_own_files(struct supervisor *s, const char *hostname, struct error *err)
+{
+    uid_t base = s->spec->uid_base;
+    _cleanup_free_ char *etc = xasprintf("%s/root/etc", s->name);
+    enum network_policy policy = NETWORK_NONE;
+    (void) network_policy_parse(s->spec->network, &policy);
+    _cleanup_free_ char *hosts = image_hosts(hostname, s->launch->net.address);
+    _cleanup_free_ char *name = image_hostname(hostname);
+    _cleanup_free_ char *resolv = network_resolv_conf(s->x->network, policy);
+    _cleanup_close_ int dir = -1;
+
+    int r = own_directory(s->x->running_fd, etc, base, &dir, err);
+    if (r >= 0)
+        r = write_file(dir, "hosts", base, hosts, err);
+    if (r >= 0)
+        r = write_file(dir, "hostname", base, name, err);
+    if (r >= 0)
+        r = write_file(dir, "resolv.conf", base, resolv, err);
+    return r;
+}
+
+static int mount_root(struct supervisor *s, const char *rootfs, struct error *err)
+{
+    _cleanup_close_ int lower =
+        open(s->launch->range->skeleton, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (lower < 0)
+        return fail(err, s->launch->range->skeleton);
+
+    int r = make_layer(s, "root", 0755, err);
+    if (r >= 0)
+        r = write_own_files(s, s->spec->workload_name ? s->spec->workload_name : "berth", err);
+    if (r >= 0)
+        r = mount_overlay(s, lower, "root", rootfs, err);
+    vec_foreach(&s->x->image->binds, bind) {
+        if (r < 0)
+            break;
+        _cleanup_free_ char *target = xasprintf("%s%s", rootfs, bind->target);
+        _cleanup_close_ int source = open(bind->source, O_PATH | O_CLOEXEC);
+        r = source < 0 ? fail(err, bind->source)
+                       : attach(source, MOUNT_ATTR_RDONLY, -1, target, err);
+    }
+    return r;
+}
+
+static int open_manifest(struct supervisor *s, struct sha256 *ret_name, struct manifest **ret,
+                         struct error *err)
+{
+    _cleanup_text_ struct text text = { 0 };
+
+    if (sha256_parse(s->spec->workspace_tree, ret_name) < 0)
+        return error_set(err, -EINVAL, "workspace: '%s' is no digest", s->spec->workspace_tree);
+    int r = blob_read(s->blobs, ret_name, 256 << 20, &text, err);
+    if (r >= 0)
+        r = manifest_parse(text_str(&text), text.len, ret, err);
+    return r < 0 ? error_context(err, r, "workspace") : 0;
+}
+
+static int mount_workspace(struct supervisor *s, const char *target, struct error *err)
+{
+    _cleanup_(manifest_freep) struct manifest *manifest = NULL;
+    _cleanup_close_ int tree = -1, lower = -1;
+    _cleanup_free_ char *at = xasprintf("%s/tree", s->x->bundle);
+    struct sha256 name;
+
+    if (!s->spec->workspace_tree)
+        return 0;
+    int r = open_manifest(s, &name, &manifest, err);
+    if (r >= 0)
+        r = tree_open(s->blobs, manifest, &name, &tree, err);
+    if (r >= 0)
+        r = make_layer(s, "workspace", 0755, err);
+    if (r >= 0)
+        r = attach(tree, MOUNT_ATTR_RDONLY, s->launch->range->owner_userns, at, err);
+    if (r < 0)
+        return error_context(err, r, "workspace");
+    lower = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return lower < 0 ? fail(err, at) : mount_overlay(s, lower, "workspace", target, err);
+}
+
+static int mount_shared(struct supervisor *s, const char *rootfs, struct error *err)
+{
+    char project[ID_TEXT_LEN + 1], workload[ID_TEXT_LEN + 1];
+    id_format(&s->spec->project, project);
+    id_format(&s->spec->workload, workload);
+    _cleanup_free_ char *storage = xasprintf("projects/%s/storage", project);
+    _cleanup_free_ char *artifacts = xasprintf("projects/%s/artifacts/%s", project, workload);
+    _cleanup_free_ char *at_storage = xasprintf("%s/storage", rootfs);
+    _cleanup_free_ char *at_artifacts = xasprintf("%s/artifacts", rootfs);
+    _cleanup_close_ int fd = -1;
+
+    int r = own_directory(s->x->state_fd, storage, s->spec->uid_base, &fd, err);
+    if (r >= 0)
+        r = attach(fd, 0, -1, at_storage, err);
+    if (r >= 0)
+        r = own_directory(s->x->state_fd, artifacts, s->spec->uid_base, &s->artifacts, err);
+    if (r >= 0)
+        r = attach(s->artifacts, 0, -1, at_artifacts, err);
+    return r;
+}
+
+/* sysfs shows the network devices of the namespace in which it is mounted. */
+static int mount_sys(struct supervisor *s, const char *target, struct error *err)
+{
+    if (setns(s->launch->netns, CLONE_NEWNET) < 0)
+        return fail(err, "entering the container's network");
+    int r = mount("sysfs", target, "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0
+                ? fail(err, target)
+                : 0;
+    if (setns(s->own_netns, CLONE_NEWNET) < 0)
+        return fail(err, "leaving the container's network");
+    return r;
+}
+
+int rootfs_make(struct supervisor *s, struct error *err)
+{
+    _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", s->x->bundle);
+    _cleanup_free_ char *workspace = xasprintf("%s/workspace", rootfs);
+    _cleanup_free_ char *sys = xasprintf("%s/sys", rootfs);
+
+    int r = mount_bundle(s, err);
+    if (r >= 0)
+        r = mount_root(s, rootfs, err);
+    if (r >= 0)
+        r = mount_workspace(s, workspace, err);
+    if (r >= 0)
+        r = mount_shared(s, rootfs, err);
+    if (r >= 0)
+        r = mount_sys(s, sys, err);
+    return r;
+}
+
+void rootfs_remove(struct supervisor *s)
+{
+    (void) umount2(s->x->bundle, MNT_DETACH);
+    (void) remove_tree(s->x->running_fd, s->name, NULL);
+}

@@ -1,0 +1,61 @@
+/* userns.c - user namespaces that only carry a mapping, for idmapped mounts */
+#include "executor/internal.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static int write_map(pid_t pid, const char *file, const char *map)
+{
+    _cleanup_free_ char *path = xasprintf("/proc/%d/%s", (int) pid, file);
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : write_full(fd, map, strlen(map));
+}
+
+static int fill(pid_t pid, const char *map, int *ret_fd)
+{
+    int r = write_map(pid, "uid_map", map);
+    if (r >= 0)
+        r = write_map(pid, "gid_map", map);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *path = xasprintf("/proc/%d/ns/user", (int) pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+int userns_make(uint32_t inside, uint32_t outside, uint32_t count, int *ret_fd, struct error *err)
+{
+    struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+
+    if (pid == 0) {
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            (void) pause();
+    }
+    if (pid < 0)
+        return error_set(err, -errno, "making a user namespace: %s", strerror(errno));
+    _cleanup_free_ char *map =
+        xasprintf("%" PRIu32 " %" PRIu32 " %" PRIu32, inside, outside, count);
+    int r = fill((pid_t) pid, map, ret_fd);
+    (void) kill((pid_t) pid, SIGKILL);
+    (void) waitpid((pid_t) pid, NULL, 0);
+    if (r < 0)
+        return error_set(err, r, "mapping a user namespace to uid %" PRIu32 ": %s", outside,
+                         strerror(-r));
+    return 0;
+}
