@@ -1,8 +1,8 @@
 /* lifecycle.h - drives workloads: admits, places, starts, stops, retries, recovers
  *
- * Lives on the state loop's thread and is the only owner of live state. Time comes in as an argument
- * (no os/ in this folder): the role that runs it calls lifecycle_tick() whenever
- * lifecycle_next_us() has come. Effects happen after the commit of the event that asks for them.
+ * Lives on the state loop's thread and is the only owner of live state. Time comes in from its sources
+ * (no os/ in this folder): the role that runs it calls lifecycle_tick() when lifecycle_wait_us() has
+ * passed. Effects happen after the commit of the event that asks for them.
  *
  * Errors of requests: -EINVAL (field), -ENOENT, -EEXIST, -EPERM, -EDOM (can never fit, with
  * numbers), -EBUSY (wrong state), -ENOSPC (disk reserve), -EAGAIN (store is failing).
@@ -34,7 +34,8 @@ struct lifecycle_settings {
 
 /* Everything the folder cannot get itself: time, ids and sealing come from the role. */
 struct lifecycle_sources {
-    int64_t (*now_us)(void *userdata);
+    int64_t (*now_us)(void *userdata);  /* wall clock: what events are stamped with */
+    int64_t (*boot_us)(void *userdata); /* clock that only runs on: what durations are taken from */
     struct id (*new_id)(void *userdata);
     void (*random)(void *userdata, void *bytes, size_t n);
     void (*hash)(void *userdata, const void *bytes, size_t n, struct sha256 *ret);
@@ -65,10 +66,11 @@ void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor); /* takes
  * attempt is lost (END_NODE_LOST); the others are attached. Then the engine sweeps. */
 void lifecycle_recover(struct lifecycle *lc);
 
-/* Timers (max_time, back-off, placement pass). Next call due at; INT64_MAX: never. */
+/* Timers (max_time, back-off) and the placement pass, one a tick. */
 void lifecycle_tick(struct lifecycle *lc);
-int64_t lifecycle_next_us(const struct lifecycle *lc);
-/* Called when lifecycle_next_us() moved nearer: re-arm the timer. */
+/* How long until the next tick is due: 0: now; INT64_MAX: never. */
+int64_t lifecycle_wait_us(const struct lifecycle *lc);
+/* Called when the next tick moved nearer: re-arm the timer. Must not tick by itself. */
 void lifecycle_on_wake(struct lifecycle *lc, void (*wake)(void *userdata), void *userdata);
 /* Every committed event, in order: for SSE. */
 void lifecycle_on_event(struct lifecycle *lc,
@@ -126,6 +128,7 @@ typedef void (*lifecycle_ok_f)(void *userdata);
 const struct project *lifecycle_project(struct lifecycle *lc, const char *name_or_id);
 const struct key *lifecycle_key(struct lifecycle *lc, const struct sha256 *hash);
 /* Arrays of borrowed pointers inside lc, valid until the next change. */
+void lifecycle_orgs(struct lifecycle *lc, const struct org *const **ret, size_t *ret_n);
 void lifecycle_projects(struct lifecycle *lc, const struct project *const **ret, size_t *ret_n);
 void lifecycle_keys(struct lifecycle *lc, const struct key *const **ret, size_t *ret_n);
 void lifecycle_secrets(struct lifecycle *lc, const struct id *project,
@@ -137,6 +140,7 @@ void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, s
 
 int lifecycle_create_org(struct lifecycle *lc, const char *name, const char *actor,
                          lifecycle_ok_f done, void *userdata, struct id *ret, struct error *err);
+/* In the first org. */
 int lifecycle_create_project(struct lifecycle *lc, const char *name, const char *actor,
                              lifecycle_ok_f done, void *userdata, struct id *ret,
                              struct error *err);

@@ -127,18 +127,17 @@ static int fold_starting(struct workload **w, const struct event *event, struct 
     return 0;
 }
 
-/* What is known only once the container exists belongs into the record as well. */
+/* What is known only once the container exists belongs into the record as well. The record may be on
+ * its way to the store's thread: a copy is changed. */
 static void complete_record(struct attempt *attempt)
 {
     static const char *const keys[] = { "image_digest", "git_commit" };
+    json_t *record = attempt->record ? json_deep_copy(attempt->record) : json_object();
 
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const char *value = json_get_str(attempt->evidence, keys[i], NULL);
-        if (value && !attempt->record)
-            attempt->record = json_object();
-        if (value)
-            json_put_str(attempt->record, keys[i], value);
-    }
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        json_put_str(record, keys[i], json_get_str(attempt->evidence, keys[i], NULL));
+    json_decref(attempt->record);
+    attempt->record = record;
 }
 
 static int fold_running(struct workload **w, const struct event *event, struct error *err)

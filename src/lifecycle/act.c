@@ -1,0 +1,275 @@
+/* act.c - the engine: what it is asked, what it reports, and what becomes of a job after that
+ *
+ * A report counts only if it is of the live attempt and of its epoch: what comes twice or late finds
+ * no attempt, or another epoch, and is dropped.
+ */
+#include "lifecycle/internal.h"
+
+#include "base/time.h"
+
+#include <string.h>
+
+static char *borrow(const char *s) { return (char *) (uintptr_t) s; }
+
+/* Ask the engine to start or attach the current attempt of JOB. */
+static void hand_over(struct lifecycle *lc, struct job *job, bool attach)
+{
+    const struct workload *w = job->w;
+    char tree[SHA256_HEX_LEN + 1], token[TASK_TOKEN_LEN + 1];
+    bool secrets = spec_has_secrets(w->spec);
+    struct task_spec spec = {
+        .attempt = w->attempt->id,
+        .workload = w->id,
+        .project = w->project,
+        .project_name = job->project->name,
+        .workload_name = w->name,
+        .number = w->attempt->number,
+        .epoch = w->attempt->epoch,
+        .uid_base = lc->settings.uid_first + job->project->range * UID_RANGE_LEN,
+        .range = job->project->range,
+        .workload_spec = w->spec,
+        .allocation = w->attempt->allocation,
+        .network = w->spec->network ? w->spec->network : borrow(lc->settings.network_default),
+        .publish_address = borrow(lc->settings.publish_address),
+        .has_secrets = secrets,
+        .api_socket = borrow(lc->settings.api_socket),
+        .log_limit_bytes = lc->settings.log_limit_bytes,
+        .resume = w->attempt->number > 1,
+    };
+    if (w->spec->source == SOURCE_WORKSPACE) {
+        sha256_format(&w->spec->workspace, tree);
+        spec.workspace_tree = tree;
+    }
+    if (secrets)
+        lc->sources.token(lc->sources.userdata, &spec.attempt, spec.epoch, token);
+
+    job->launched = true;
+    if (attach)
+        lc->engine->ops->attach(lc->engine, &spec, secrets ? token : NULL,
+                                w->attempt->started_us != 0);
+    else
+        lc->engine->ops->start(lc->engine, &spec, secrets ? token : NULL);
+    explicit_bzero(token, sizeof token);
+}
+
+void act_attach(struct lifecycle *lc, struct job *job) { hand_over(lc, job, true); }
+
+void act_launch(struct lifecycle *lc, struct job *job, unsigned epoch)
+{
+    const struct workload *w = job->w;
+
+    if (job->gone || !workload_has_live_attempt(w) || w->attempt->epoch != epoch || job->launched)
+        return;
+    if (w->stop_requested)
+        act_lose(lc, job, w->stop_cause, "it was stopped before it began");
+    else
+        hand_over(lc, job, false);
+}
+
+/* ---- the end of an attempt --------------------------------------------------------------------- */
+
+static void queue_again(struct lifecycle *lc, struct commit *c, struct job *job, int64_t backoff_s)
+{
+    const struct workload *w = job->w;
+    _cleanup_free_ char *text = workload_end_text(w->cause, w->exit_code, w->reason);
+    int64_t eligible_us = lc_now(lc) + backoff_s * US_PER_S;
+    json_t *data = json_object();
+
+    json_put_int(data, "eligible_us", eligible_us);
+    json_put_int(data, "attempt", w->attempt->number);
+    json_put_str(data, "cause", end_cause_name(w->cause));
+    json_put_str(data, "reason", text);
+    commit_fold(c, job, EVENT_QUEUED, "system", data);
+    queue_insert(lc, job);
+    struct timer timer = {
+        .due_us = lc_boot(lc) + backoff_s * US_PER_S,
+        .kind = TIMER_ELIGIBLE,
+        .workload = w->id,
+        .eligible_us = eligible_us,
+    };
+    timer_add(lc, &timer);
+}
+
+static void conclude(struct commit *c, struct job *job)
+{
+    const struct workload *w = job->w;
+    json_t *data = json_object();
+
+    json_put_str(data, "cause", end_cause_name(w->cause));
+    if (w->exit_code >= 0)
+        json_put_int(data, "exit_code", w->exit_code);
+    json_put_str(data, "reason", w->reason);
+    commit_fold(c, job, workload_outcome(w, w->cause, w->exit_code), "system", data);
+}
+
+/* DATA of EVENT_ENDED is taken. */
+static void finish(struct lifecycle *lc, struct job *job, json_t *data,
+                   const struct manifest *artifacts)
+{
+    struct workload *w = job->w;
+    struct commit *c = commit_new(lc, job);
+    int64_t backoff_s = 0;
+
+    map_remove(lc->attempts, w->attempt->id.bytes, sizeof w->attempt->id.bytes);
+    use_give_back(lc, job);
+    job->launched = false;
+    commit_fold(c, job, EVENT_ENDED, "system", data);
+    bool retry = w->cause != END_EXITED || w->exit_code != 0;
+    if (retry && workload_may_retry(w, w->cause, &backoff_s))
+        queue_again(lc, c, job, backoff_s);
+    else
+        conclude(c, job);
+    store_put_workload(c->batch, w);
+    if (artifacts)
+        store_put_artifacts(c->batch, w, artifacts);
+    commit_send(c);
+    lc_want_pass(lc);
+}
+
+void act_lose(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *reason)
+{
+    json_t *data = json_object();
+
+    json_put_str(data, "cause", end_cause_name(cause));
+    json_put_str(data, "reason", reason);
+    json_put_int(data, "ended_us", lc_now(lc));
+    finish(lc, job, data, NULL);
+}
+
+/* ---- what the engine reports ------------------------------------------------------------------- */
+
+/* The job whose live attempt this is, if the epoch is its. */
+static struct job *job_of(struct lifecycle *lc, const struct id *attempt, unsigned epoch)
+{
+    struct job *job = map_get(lc->attempts, attempt->bytes, sizeof attempt->bytes);
+
+    return job && job->w->attempt->epoch == epoch && job->launched ? job : NULL;
+}
+
+void act_arm_max_time(struct lifecycle *lc, const struct job *job)
+{
+    const struct workload *w = job->w;
+    int64_t limit_us = w->spec->max_time_s * US_PER_S;
+    int64_t passed_us = lc_now(lc) - w->attempt->started_us;
+
+    if (limit_us == 0 || w->attempt->started_us == 0)
+        return;
+    /* The wall clock may have been set since the start: never less than none, never more than all. */
+    if (passed_us < 0)
+        passed_us = 0;
+    struct timer timer = {
+        .due_us = lc_boot(lc) + (passed_us < limit_us ? limit_us - passed_us : 0),
+        .kind = TIMER_MAX_TIME,
+        .workload = w->id,
+        .epoch = w->attempt->epoch,
+    };
+    timer_add(lc, &timer);
+}
+
+static void on_started(void *userdata, const struct id *attempt, const struct task_started *started)
+{
+    struct lifecycle *lc = userdata;
+    struct job *job = job_of(lc, attempt, started->epoch);
+
+    if (!job || job->w->attempt->started_us != 0)
+        return;
+    json_t *data = json_object();
+    struct commit *c = commit_new(lc, job);
+    json_put_int(data, "started_us", started->started_us);
+    if (started->evidence)
+        json_put(data, "evidence", json_deep_copy(started->evidence));
+    commit_fold(c, job, EVENT_RUNNING, "system", data);
+    store_put_workload(c->batch, job->w);
+    commit_send(c);
+    act_arm_max_time(lc, job);
+}
+
+static json_t *ended_data(const struct task_exit *ex)
+{
+    json_t *data = json_object();
+    _cleanup_free_ char *both =
+        ex->reason && ex->hint ? xasprintf("%s (%s)", ex->reason, ex->hint) : NULL;
+
+    json_put_str(data, "cause",
+                 end_cause_name(ex->cause == END_NONE ? END_SUPERVISOR_LOST : ex->cause));
+    if (ex->exit_code >= 0)
+        json_put_int(data, "exit_code", ex->exit_code);
+    json_put_str(data, "reason", both ? both : ex->reason ? ex->reason : ex->hint);
+    if (ex->started_us > 0)
+        json_put_int(data, "started_us", ex->started_us);
+    json_put_int(data, "ended_us", ex->ended_us);
+    if (ex->artifacts)
+        json_put(data, "artifacts", json_deep_copy(ex->artifacts));
+    if (ex->usage)
+        json_put(data, "usage", json_deep_copy(ex->usage));
+    return data;
+}
+
+/* NULL when there are none; a manifest that cannot be read is a reason in DATA. */
+static struct manifest *load_artifacts(struct lifecycle *lc, const struct task_exit *ex,
+                                       json_t *data)
+{
+    const char *hex = json_get_str(ex->artifacts, "manifest", NULL);
+    struct manifest *manifest = NULL;
+    struct error err = { 0 };
+    struct sha256 sum;
+
+    if (!hex)
+        return NULL;
+    int r = sha256_parse(hex, &sum);
+    if (r >= 0)
+        r = lc->sources.load_manifest(lc->sources.userdata, &sum, &manifest, &err);
+    if (r >= 0)
+        return manifest;
+    _cleanup_free_ char *reason =
+        xasprintf("%s%sits artifacts are lost: %s", json_get_str(data, "reason", ""),
+                  json_get_str(data, "reason", NULL) ? "; " : "",
+                  err.code ? err.text : "their manifest has no digest");
+    json_put_str(data, "reason", reason);
+    return NULL;
+}
+
+static void on_ended(void *userdata, const struct id *attempt, const struct task_exit *ex)
+{
+    struct lifecycle *lc = userdata;
+    struct job *job = job_of(lc, attempt, ex->epoch);
+
+    if (!job)
+        return;
+    json_t *data = ended_data(ex);
+    _cleanup_(manifest_freep) struct manifest *artifacts = load_artifacts(lc, ex, data);
+    finish(lc, job, data, artifacts);
+}
+
+void act_listen(struct lifecycle *lc)
+{
+    lc->engine->listener =
+        (struct engine_listener){ .started = on_started, .ended = on_ended, .userdata = lc };
+}
+
+/* ---- stopping ---------------------------------------------------------------------------------- */
+
+static void stop_committed(struct lifecycle *lc, struct commit *c)
+{
+    const struct workload *w = c->job->w;
+
+    /* Not launched: the commit of `starting` came before this one and has seen the request. */
+    if (workload_has_live_attempt(w) && w->attempt->epoch == c->epoch && c->job->launched)
+        lc->engine->ops->stop(lc->engine, &w->attempt->id, w->stop_cause, c->grace_s);
+}
+
+void act_stop(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *actor,
+              int64_t grace_s, struct commit *c)
+{
+    json_t *data = json_object();
+
+    json_put_str(data, "cause", end_cause_name(cause));
+    json_put_str(data, "by", actor);
+    json_put_int(data, "grace_s", grace_s);
+    commit_fold(c, job, EVENT_STOP_REQUESTED, actor, data);
+    store_put_workload(c->batch, job->w);
+    c->epoch = job->w->attempt->epoch;
+    c->grace_s = grace_s;
+    c->effect = stop_committed;
+    commit_send(c);
+}

@@ -1,0 +1,203 @@
+/* admit.c - may a job come in, and with what exactly
+ *
+ * What the user left open is settled here and kept in the spec, so that a job does not change when a
+ * flavor or a default does.
+ */
+#include "lifecycle/internal.h"
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { PRIORITY_MAX = 1000, TAGS_MAX = 64, PIDS_DEFAULT = 4096 };
+
+static const struct flavor *find_flavor(const struct lifecycle *lc, const char *name)
+{
+    vec_foreach(&lc->flavors, flavor)
+        if (str_equal((*flavor)->name, name))
+            return *flavor;
+    return NULL;
+}
+
+/* The shape that stands for one core where a job asks for cores by number. */
+static const struct flavor *unit_flavor(const struct lifecycle *lc)
+{
+    vec_foreach(&lc->flavors, flavor)
+        if (!(*flavor)->shared && (*flavor)->gpus == 0)
+            return *flavor;
+    return NULL;
+}
+
+static int unknown_flavor(const struct lifecycle *lc, const char *name, struct error *err)
+{
+    struct text known = { 0 };
+
+    vec_foreach(&lc->flavors, flavor)
+        text_addf(&known, "%s%s", known.len ? ", " : "", (*flavor)->name);
+    int r = error_set(err, -EINVAL, "flavor: there is no '%s'; there are %s", name,
+                      known.len ? text_str(&known) : "none");
+    text_done(&known);
+    return r;
+}
+
+static void from_flavor(struct workload_spec *spec, const struct flavor *flavor)
+{
+    spec->cores = flavor->cores;
+    spec->gpus = flavor->gpus;
+    spec->shared = flavor->shared;
+    xstr_set(&spec->gpu_model, flavor->gpu_model);
+    if (spec->memory_bytes == 0)
+        spec->memory_bytes = flavor->memory_bytes;
+    if (spec->disk_bytes == 0)
+        spec->disk_bytes = flavor->disk_bytes;
+    if (spec->pids == 0)
+        spec->pids = flavor->pids;
+}
+
+static void from_cores(struct workload_spec *spec, const struct flavor *unit)
+{
+    if (unit && spec->memory_bytes == 0)
+        spec->memory_bytes = unit->memory_bytes / unit->cores * spec->cores;
+    if (unit && spec->disk_bytes == 0)
+        spec->disk_bytes = unit->disk_bytes / unit->cores * spec->cores;
+    if (spec->pids == 0)
+        spec->pids = unit ? unit->pids : PIDS_DEFAULT;
+}
+
+static int resolve_hardware(const struct lifecycle *lc, struct workload_spec *spec,
+                            struct error *err)
+{
+    if (!spec->flavor && spec->cores == 0 && lc->flavors.len > 0)
+        spec->flavor = xstrdup(lc->flavors.items[0]->name);
+    if (spec->flavor) {
+        const struct flavor *flavor = find_flavor(lc, spec->flavor);
+        if (!flavor)
+            return unknown_flavor(lc, spec->flavor, err);
+        from_flavor(spec, flavor);
+        return 0;
+    }
+    if (spec->cores == 0)
+        return error_set(err, -EINVAL,
+                         "cpus: there is no flavor here; say how many cores the job needs");
+    from_cores(spec, unit_flavor(lc));
+    if (spec->memory_bytes == 0)
+        return error_set(err, -EINVAL,
+                         "memory: there is no flavor to take it from; say how much the job needs");
+    return 0;
+}
+
+static int resolve_rest(const struct lifecycle *lc, struct workload_spec *spec, struct error *err)
+{
+    const struct lifecycle_settings *set = &lc->settings;
+
+    if (spec->network && !set->network_choice && !str_equal(spec->network, "none") &&
+        !str_equal(spec->network, set->network_default))
+        return error_set(
+            err, -EINVAL,
+            "network: the operator allows '%s' only, not '%s' (setting network_choice)",
+            set->network_default, spec->network);
+    if (!spec->network)
+        spec->network = xstrdup(set->network_default);
+    if (spec->grace_s < 0)
+        spec->grace_s = set->grace_default_s;
+    if (spec->max_time_s == 0)
+        spec->max_time_s = set->max_time_default_s;
+    return 0;
+}
+
+static int check_secrets(const struct lifecycle *lc, const struct workload_spec *spec,
+                         const struct id *project, struct error *err)
+{
+    for (size_t i = 0; i < spec->n_env; i++) {
+        const struct env_var *var = &spec->env[i];
+        if (var->secret && !secret_find(lc, project, var->value))
+            return error_set(
+                err, -EINVAL,
+                "env.%s: the project has no secret '%s'; make it with: berth secret set %s",
+                var->name, var->value, var->value);
+    }
+    return 0;
+}
+
+static int check_tags(const struct submit *submit, struct error *err)
+{
+    const char *key;
+    json_t *value;
+
+    if (submit->priority < -PRIORITY_MAX || submit->priority > PRIORITY_MAX)
+        return error_set(err, -EINVAL, "priority: is %d; it must be -%d to %d", submit->priority,
+                         PRIORITY_MAX, PRIORITY_MAX);
+    if (json_object_size(submit->tags) > TAGS_MAX)
+        return error_set(err, -EINVAL, "tags: there are %zu; %d are allowed",
+                         json_object_size(submit->tags), TAGS_MAX);
+    json_object_foreach(submit->tags, key, value)
+        if (!json_is_string(value))
+            return error_set(err, -EINVAL, "tags.%s: must be text", key);
+    return 0;
+}
+
+/* Most jobs have one of a few shapes: each is asked once. */
+static int check_fits(struct lifecycle *lc, const struct workload_spec *spec, struct error *err)
+{
+    enum { SHAPES_MAX = 4096 };
+    char shape[256];
+    int n = snprintf(shape, sizeof shape, "%u/%" PRId64 "/%" PRId64 "/%u/%s", spec->cores,
+                     spec->memory_bytes, spec->disk_bytes, spec->gpus,
+                     spec->gpu_model ? spec->gpu_model : "");
+    bool is_whole = n > 0 && (size_t) n < sizeof shape;
+
+    if (is_whole && map_get_str(lc->shapes_admitted, shape))
+        return 0;
+    int r = placement_can_ever_fit(lc->node_list.items, lc->node_list.len, spec, err);
+    if (r < 0)
+        return r;
+    if (is_whole && map_len(lc->shapes_admitted) < SHAPES_MAX)
+        map_set_str(lc->shapes_admitted, shape, lc);
+    return 0;
+}
+
+static int check_store(const struct lifecycle *lc, struct error *err)
+{
+    struct store_health health;
+
+    store_health(lc->store, &health);
+    if (health.failing)
+        return error_set(err, -EAGAIN, "the store cannot write now: %s; try again later",
+                         health.text);
+    if (health.reserve_low)
+        return error_set(err, -ENOSPC,
+                         "the disk is almost full: what is left is kept for jobs that run");
+    return 0;
+}
+
+int admit(struct lifecycle *lc, struct submit *submit, const struct project *project,
+          struct error *err)
+{
+    int r = check_store(lc, err);
+    if (r >= 0 && submit->name)
+        r = name_check("name", submit->name, err);
+    if (r >= 0)
+        r = check_tags(submit, err);
+    if (r >= 0)
+        r = resolve_hardware(lc, submit->spec, err);
+    if (r >= 0)
+        r = resolve_rest(lc, submit->spec, err);
+    if (r >= 0)
+        r = check_secrets(lc, submit->spec, &project->id, err);
+    return r < 0 ? r : check_fits(lc, submit->spec, err);
+}
+
+void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor)
+{
+    vec_push(&lc->flavors, flavor);
+}
+
+void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n)
+{
+    *ret = (const struct flavor *const *) lc->flavors.items;
+    *ret_n = lc->flavors.len;
+}

@@ -1,0 +1,190 @@
+/* internal.h - what the files of lifecycle/ share
+ *
+ * live.c     jobs in memory: by id, by name, by attempt, in the order of the queue
+ * use.c      what tasks hold on each node
+ * timer.c    max_time and back-off
+ * commit.c   batches, and what happens when they are committed
+ * admit.c    may it come in, and with what exactly
+ * submit.c   requests: submit, stop, signal, update, delete
+ * place.c    ticks and placement passes
+ * act.c      the engine: start, what it reports, the end of an attempt
+ * recover.c  after a restart
+ * why.c      reasons and plans
+ * tenants.c, secrets.c   orgs, projects, keys; secrets
+ */
+#ifndef LIFECYCLE_INTERNAL_H
+#define LIFECYCLE_INTERNAL_H
+
+#include "base/map.h"
+#include "base/vec.h"
+#include "lifecycle/lifecycle.h"
+
+/* A live workload. */
+struct job {
+    struct workload *w;
+    const struct project *project;
+    struct job *same_name; /* the next older live one of its name */
+    unsigned refs;         /* commits under way that know it */
+    bool launched;         /* the engine knows the current attempt */
+    bool final;            /* its last event is on the way to the store */
+    bool borrowed;         /* the workload is somebody else's: read from the store */
+    bool gone;             /* out of memory once nobody refers to it */
+};
+
+/* Queued jobs in the policy's order; room at both ends, so that both are cheap. */
+struct queue_order {
+    struct placement_request *items;
+    size_t head, len, cap;
+};
+
+struct node_use {
+    struct node *node;
+    struct cpu_set cpus_taken; /* by exclusive tasks */
+    VEC(struct placement_pool) pools;
+    VEC(const char *) gpus;
+    VEC(struct job *) shared; /* the tasks in the pools */
+    unsigned n_tasks;
+    int64_t memory_bytes, disk_bytes;
+};
+
+enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE };
+
+struct timer {
+    int64_t due_us; /* of sources.boot_us */
+    enum timer_kind kind;
+    struct id workload;
+    unsigned epoch;      /* of the attempt, for max_time */
+    int64_t eligible_us; /* wall clock, for back-off */
+};
+
+struct commit;
+
+struct lifecycle {
+    struct lifecycle_settings settings;
+    struct lifecycle_sources sources;
+    struct store *store;
+    struct engine *engine;
+
+    struct map *jobs;           /* id -> job */
+    struct map *names;          /* project id + name -> newest job of the name */
+    struct map *attempts;       /* attempt id -> job, while the attempt lives */
+    struct map *final_versions; /* of final workloads that were updated: id -> version */
+    struct queue_order queue;
+    VEC(struct node_use) nodes;
+    VEC(const struct node *) node_list; /* the same nodes, for callers */
+    VEC(struct flavor *) flavors;
+    struct map *shapes_admitted; /* shapes that can ever fit, by their text */
+
+    VEC(struct org *) orgs;
+    VEC(struct project *) projects;
+    struct map *projects_by_name, *projects_by_id;
+    VEC(struct key *) keys;
+    struct map *keys_by_hash;
+    VEC(struct secret *) secrets;
+    VEC(const struct secret *) secret_list; /* of the project last asked for */
+    unsigned next_range;
+
+    VEC(struct timer) timers; /* a heap, earliest first */
+    bool pass_wanted;
+    int64_t last_time_us;      /* of the last event */
+    int64_t eligible_floor_us; /* back-offs up to here are over, whatever the wall clock says */
+
+    struct commit *commits; /* under way */
+    void (*wake)(void *userdata);
+    void *wake_userdata;
+    void (*committed)(void *userdata, const struct event *event);
+    void *committed_userdata;
+};
+
+/* ---- live.c ---- */
+struct job *job_add(struct lifecycle *lc,
+                    struct workload *w); /* takes W; NULL: project is unknown */
+/* Its last commit is done: forget it. */
+void job_drop(struct lifecycle *lc, struct job *job);
+void job_unref(struct job *job);
+struct job *job_get(const struct lifecycle *lc, const struct id *workload);
+void queue_insert(struct lifecycle *lc, struct job *job);
+void queue_remove(struct lifecycle *lc, const struct job *job);
+void live_done(struct lifecycle *lc);
+
+/* ---- use.c ---- */
+struct node_use *use_find(struct lifecycle *lc, const char *name);
+/* Where W's attempt runs: the node of that name, or the one of that boot id (a machine that was given
+ * another name since). NULL: it is gone. */
+struct node_use *use_of(struct lifecycle *lc, const struct workload *w);
+void use_take(struct lifecycle *lc, struct job *job);
+void use_give_back(struct lifecycle *lc, struct job *job);
+/* As placement wants it; borrowed from LC, array owned by the caller. */
+struct placement_node *use_snapshot(const struct lifecycle *lc);
+void use_done(struct lifecycle *lc);
+
+/* ---- timer.c ---- */
+void timer_add(struct lifecycle *lc, const struct timer *timer);
+/* The earliest that is due; false when there is none. */
+bool timer_take(struct lifecycle *lc, int64_t boot_us, struct timer *ret);
+
+/* ---- commit.c ---- */
+struct commit {
+    struct lifecycle *lc; /* NULL: freed meanwhile */
+    struct commit *prev, *next;
+    struct store_batch *batch;
+    struct job *job; /* with a reference; NULL: none */
+    /* Runs after the commit, before DONE. */
+    void (*effect)(struct lifecycle *lc, struct commit *commit);
+    lifecycle_done_f done;
+    lifecycle_ok_f ok;
+    void *userdata;
+    bool last;                 /* the job is final now */
+    unsigned epoch;            /* of the attempt that the effect is for */
+    int64_t grace_s;           /* of a stop */
+    VEC(struct job *) started; /* of a pass, with references */
+    VEC(unsigned) epochs;      /* theirs */
+};
+struct commit *commit_new(struct lifecycle *lc, struct job *job);
+/* Stamp an event; DATA is taken. */
+void commit_event(struct commit *c, struct event *event, const char *actor, json_t *data);
+/* Fold an event into JOB's workload and put it into the batch; DATA is taken. The transition must be
+ * legal. When it is a final one, the job leaves memory after the commit. */
+void commit_fold(struct commit *c, struct job *job, enum workload_event type, const char *actor,
+                 json_t *data);
+/* Gives the commit away. */
+void commit_send(struct commit *c);
+void commits_orphan(struct lifecycle *lc);
+
+int64_t lc_now(struct lifecycle *lc);
+int64_t lc_boot(const struct lifecycle *lc);
+struct id lc_new_id(const struct lifecycle *lc);
+void lc_wake(const struct lifecycle *lc);
+void lc_want_pass(struct lifecycle *lc);
+
+/* ---- admit.c ---- */
+/* Resolve the spec of SUBMIT in place; refuse what cannot be. */
+int admit(struct lifecycle *lc, struct submit *submit, const struct project *project,
+          struct error *err);
+
+/* ---- submit.c ---- */
+/* Free what SUBMIT handed over. */
+void submit_done(struct submit *submit);
+
+/* ---- act.c ---- */
+void act_launch(struct lifecycle *lc, struct job *job, unsigned epoch);
+void act_attach(struct lifecycle *lc, struct job *job);
+void act_stop(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *actor,
+              int64_t grace_s, struct commit *c);
+/* The attempt is over without the engine's word. */
+void act_lose(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *reason);
+void act_arm_max_time(struct lifecycle *lc, const struct job *job);
+void act_listen(struct lifecycle *lc);
+
+/* ---- place.c ---- */
+json_t *record_make(const struct lifecycle *lc, const struct workload *w,
+                    const struct allocation *allocation);
+
+/* ---- tenants.c, secrets.c ---- */
+const struct project *project_get(const struct lifecycle *lc, const struct id *id);
+void tenants_take(struct lifecycle *lc, struct store_state *state);
+void tenants_done(struct lifecycle *lc);
+struct secret *secret_find(const struct lifecycle *lc, const struct id *project, const char *name);
+bool spec_has_secrets(const struct workload_spec *spec);
+
+#endif

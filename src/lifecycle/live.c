@@ -1,0 +1,234 @@
+/* live.c - the jobs that are not final: by id, by name, and in the order of the queue */
+#include "lifecycle/internal.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Key of lc->names. */
+struct name_key {
+    char bytes[16 + 64];
+    size_t len;
+};
+
+static struct name_key name_key(const struct id *project, const char *name)
+{
+    struct name_key key = { .len = sizeof project->bytes + strnlen(name, 63) };
+
+    memcpy(key.bytes, project->bytes, sizeof project->bytes);
+    memcpy(key.bytes + sizeof project->bytes, name, key.len - sizeof project->bytes);
+    return key;
+}
+
+struct job *job_add(struct lifecycle *lc, struct workload *w)
+{
+    const struct project *project = project_get(lc, &w->project);
+
+    if (!project)
+        return NULL;
+    struct job *job = xnew(struct job);
+    struct name_key key = name_key(&w->project, w->name);
+    job->w = w;
+    job->project = project;
+    map_set(lc->jobs, w->id.bytes, sizeof w->id.bytes, job);
+    job->same_name = map_set(lc->names, key.bytes, key.len, job);
+    return job;
+}
+
+static void forget_name(struct lifecycle *lc, const struct job *job)
+{
+    struct name_key key = name_key(&job->w->project, job->w->name);
+    struct job *newest = map_get(lc->names, key.bytes, key.len);
+
+    if (newest == job && job->same_name) {
+        map_set(lc->names, key.bytes, key.len, job->same_name);
+    } else if (newest == job) {
+        map_remove(lc->names, key.bytes, key.len);
+    } else {
+        while (newest && newest->same_name != job)
+            newest = newest->same_name;
+        assert(newest);
+        newest->same_name = job->same_name;
+    }
+}
+
+static void job_free(struct job *job)
+{
+    if (!job->borrowed)
+        workload_free(job->w);
+    free(job);
+}
+
+void job_drop(struct lifecycle *lc, struct job *job)
+{
+    if (job->gone)
+        return;
+    map_remove(lc->jobs, job->w->id.bytes, sizeof job->w->id.bytes);
+    forget_name(lc, job);
+    job->gone = true;
+    if (job->refs == 0)
+        job_free(job);
+}
+
+void job_unref(struct job *job)
+{
+    assert(job->refs > 0);
+    if (--job->refs == 0 && job->gone)
+        job_free(job);
+}
+
+struct job *job_get(const struct lifecycle *lc, const struct id *workload)
+{
+    return map_get(lc->jobs, workload->bytes, sizeof workload->bytes);
+}
+
+/* Where W stands or would stand in the queue. */
+static size_t queue_position(const struct queue_order *q, const struct workload *w)
+{
+    size_t low = 0, high = q->len;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (placement_compare(q->items[q->head + middle].workload, w) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Room for one more at both ends. */
+static void queue_grow(struct queue_order *q)
+{
+    size_t cap = q->len < 32 ? 128 : q->len * 4;
+    struct placement_request *items = xnew_n(struct placement_request, cap);
+    size_t head = (cap - q->len) / 4;
+
+    if (q->len)
+        memcpy(items + head, q->items + q->head, q->len * sizeof *items);
+    free(q->items);
+    q->items = items;
+    q->head = head;
+    q->cap = cap;
+}
+
+void queue_insert(struct lifecycle *lc, struct job *job)
+{
+    struct queue_order *q = &lc->queue;
+    struct placement_request request = { .workload = job->w, .owner = job->project->org };
+
+    if (q->head == 0 || q->head + q->len == q->cap)
+        queue_grow(q);
+    size_t at = queue_position(q, job->w);
+    struct placement_request *first = q->items + q->head;
+    if (at < q->len / 2) {
+        memmove(first - 1, first, at * sizeof *first);
+        q->head--;
+    } else {
+        memmove(first + at + 1, first + at, (q->len - at) * sizeof *first);
+    }
+    q->len++;
+    q->items[q->head + at] = request;
+}
+
+void queue_remove(struct lifecycle *lc, const struct job *job)
+{
+    struct queue_order *q = &lc->queue;
+    size_t at = queue_position(q, job->w);
+    struct placement_request *first = q->items + q->head;
+
+    assert(at < q->len && first[at].workload == job->w);
+    if (at < q->len / 2) {
+        memmove(first + 1, first, at * sizeof *first);
+        q->head++;
+    } else {
+        memmove(first + at, first + at + 1, (q->len - at - 1) * sizeof *first);
+    }
+    q->len--;
+}
+
+void live_done(struct lifecycle *lc)
+{
+    struct job *job;
+
+    map_foreach(lc->jobs, pos, job) {
+        job->gone = true;
+        if (job->refs == 0)
+            job_free(job);
+    }
+    map_free(lc->jobs);
+    map_free(lc->names);
+    map_free(lc->attempts);
+    map_free(lc->final_versions);
+    free(lc->queue.items);
+}
+
+struct workload *lifecycle_get(struct lifecycle *lc, const struct id *workload)
+{
+    struct job *job = job_get(lc, workload);
+
+    return job ? job->w : NULL;
+}
+
+/* The one whose id begins with PREFIX; NULL when there is none or more than one. */
+static struct job *find_by_prefix(struct lifecycle *lc, const struct id *project,
+                                  const char *prefix)
+{
+    struct job *found = NULL, *job;
+
+    map_foreach(lc->jobs, pos, job) {
+        char text[ID_TEXT_LEN + 1];
+        if (!id_equal(&job->w->project, project) ||
+            !str_starts(id_format(&job->w->id, text), prefix))
+            continue;
+        if (found)
+            return NULL;
+        found = job;
+    }
+    return found;
+}
+
+struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
+                                const char *name_or_id)
+{
+    enum { PREFIX_MIN = 4 };
+    struct name_key key = name_key(project, name_or_id);
+    struct job *job = NULL;
+    struct id id;
+
+    if (id_parse(name_or_id, &id) == 0) {
+        job = job_get(lc, &id);
+        return job && id_equal(&job->w->project, project) ? job->w : NULL;
+    }
+    if (strlen(name_or_id) <= 63)
+        job = map_get(lc->names, key.bytes, key.len);
+    if (!job && strlen(name_or_id) >= PREFIX_MIN &&
+        strspn(name_or_id, "0123456789abcdef-") == strlen(name_or_id))
+        job = find_by_prefix(lc, project, name_or_id);
+    return job ? job->w : NULL;
+}
+
+static bool is_wanted(const struct workload *w, const struct id *project)
+{
+    return !project || id_is_none(project) || id_equal(project, &w->project);
+}
+
+struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project, size_t *ret_n)
+{
+    struct workload **list = xnew_n(struct workload *, map_len(lc->jobs) + 1);
+    struct job *job;
+    size_t n = 0;
+
+    /* Those that hold hardware first, in the order of their submission. */
+    map_foreach(lc->jobs, pos, job)
+        if (job->w->state != WORKLOAD_QUEUED && !job->final && is_wanted(job->w, project))
+            list[n++] = job->w;
+    for (size_t i = 0; i < lc->queue.len; i++) {
+        job = job_get(lc, &lc->queue.items[lc->queue.head + i].workload->id);
+        if (job && is_wanted(job->w, project))
+            list[n++] = job->w;
+    }
+    *ret_n = n;
+    return list;
+}

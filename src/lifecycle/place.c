@@ -1,0 +1,172 @@
+/* place.c - ticks: timers, then one placement pass for all that changed since the last */
+#include "lifecycle/internal.h"
+
+#include "base/time.h"
+
+#include <stdint.h>
+
+/* Placements of one pass; the rest comes in the next tick, so that the loop breathes. */
+enum { PASS_LIMIT = 512, POLICY_VERSION = 1 };
+
+static void put_node(json_t *record, const struct node *node)
+{
+    json_put_str(record, "node", node->name);
+    json_put_str(record, "kernel", node->kernel);
+    json_put_str(record, "boot_id", node->boot_id);
+    json_put_str(record, "driver", node->driver);
+    json_put_str(record, "cpu_model", node->cpu_model);
+}
+
+/* The reproducibility record (DESIGN 6): the spec as it is run, and the hardware it is run on. */
+json_t *record_make(const struct lifecycle *lc, const struct workload *w,
+                    const struct allocation *allocation)
+{
+    json_t *record = workload_spec_to_json(w->spec);
+    _cleanup_free_ char *cpus = cpu_set_format(&allocation->cpus);
+    _cleanup_free_ char *mems = cpu_set_format(&allocation->mems);
+
+    json_put_str(record, "berth", lc->settings.version);
+    json_put_str(record, "cpus_allocated", cpus);
+    json_put_str(record, "mems_allocated", mems);
+    if (allocation->gpus) {
+        json_t *gpus = json_array();
+        for (char **gpu = allocation->gpus; *gpu; gpu++)
+            (void) json_array_append_new(gpus, json_string(*gpu));
+        json_put(record, "gpu_uuids", gpus);
+    }
+    json_put_str(record, "git_commit", w->spec->git_commit);
+    for (size_t i = 0; i < lc->nodes.len; i++)
+        if (str_equal(lc->nodes.items[i].node->name, allocation->node))
+            put_node(record, lc->nodes.items[i].node);
+    return record;
+}
+
+static void started_committed(struct lifecycle *lc, struct commit *c)
+{
+    for (size_t i = 0; i < c->started.len; i++)
+        act_launch(lc, c->started.items[i], c->epochs.items[i]);
+}
+
+static void begin_attempt(struct lifecycle *lc, struct commit *c, struct job *job,
+                          const struct allocation *allocation)
+{
+    struct workload *w = job->w;
+    struct id id = lc_new_id(lc);
+    unsigned epoch = w->attempt ? w->attempt->epoch + 1 : 1;
+    char text[ID_TEXT_LEN + 1];
+    json_t *data = json_object();
+
+    json_put_str(data, "attempt", id_format(&id, text));
+    json_put_int(data, "number", w->attempts + 1);
+    json_put_int(data, "epoch", epoch);
+    json_put(data, "allocation", allocation_to_json(allocation));
+    json_put(data, "record", record_make(lc, w, allocation));
+    queue_remove(lc, job);
+    commit_fold(c, job, EVENT_STARTING, "system", data);
+    job->launched = false;
+    use_take(lc, job);
+    map_set(lc->attempts, id.bytes, sizeof id.bytes, job);
+    store_put_workload(c->batch, w);
+    job->refs++;
+    vec_push(&c->started, job);
+    vec_push(&c->epochs, epoch);
+}
+
+/* A pass that placed something is an event of its own: with it a decision can be looked at later. */
+static void note_pass(struct lifecycle *lc, struct commit *c,
+                      const struct placement_snapshot *snapshot, unsigned n_placed)
+{
+    struct store_health health;
+    struct event *event = xnew(struct event);
+    json_t *data = json_object();
+
+    store_health(lc->store, &health);
+    json_put_int(data, "now_us", snapshot->now_us);
+    json_put_int(data, "policy", POLICY_VERSION);
+    json_put_int(data, "snapshot_seq", (int64_t) health.seq);
+    json_put_int(data, "queued", (int64_t) snapshot->n_queue);
+    json_put_int(data, "placed", n_placed);
+    event->subject_kind = "placement";
+    event->subject = lc_new_id(lc);
+    event->type = "placement.pass";
+    commit_event(c, event, "system", data);
+    store_add_event(c->batch, event);
+}
+
+static void carry_out(struct lifecycle *lc, const struct placement_snapshot *snapshot,
+                      const struct placement_plan *plan)
+{
+    struct job **jobs = xnew_n(struct job *, plan->n_decisions + 1);
+    struct commit *c = commit_new(lc, NULL);
+
+    /* The plan's indexes are of the queue as it was: resolve them before it changes. */
+    for (size_t i = 0; i < plan->n_decisions; i++)
+        jobs[i] = job_get(lc, &snapshot->queue[plan->decisions[i].request].workload->id);
+    note_pass(lc, c, snapshot, (unsigned) plan->n_decisions);
+    for (size_t i = 0; i < plan->n_decisions; i++)
+        begin_attempt(lc, c, jobs[i], plan->decisions[i].allocation);
+    free(jobs);
+    c->effect = started_committed;
+    commit_send(c);
+}
+
+static void pass(struct lifecycle *lc)
+{
+    struct placement_node *nodes = use_snapshot(lc);
+    int64_t now_us = lc_now(lc);
+    struct placement_snapshot snapshot = {
+        .now_us = now_us > lc->eligible_floor_us ? now_us : lc->eligible_floor_us,
+        .nodes = nodes,
+        .n_nodes = lc->nodes.len,
+        .queue = lc->queue.items + lc->queue.head,
+        .n_queue = lc->queue.len,
+        .limit = PASS_LIMIT,
+        .ordered = true,
+    };
+    struct placement_plan plan = { 0 };
+
+    lc->pass_wanted = false;
+    if (lc->queue.len > 0)
+        placement_pass(&snapshot, &plan);
+    if (plan.n_decisions > 0)
+        carry_out(lc, &snapshot, &plan);
+    if (plan.n_decisions == PASS_LIMIT)
+        lc_want_pass(lc);
+    placement_plan_done(&plan);
+    free(nodes);
+}
+
+static void fire(struct lifecycle *lc, const struct timer *timer)
+{
+    struct job *job = job_get(lc, &timer->workload);
+
+    if (timer->kind == TIMER_ELIGIBLE) {
+        if (timer->eligible_us > lc->eligible_floor_us)
+            lc->eligible_floor_us = timer->eligible_us;
+        lc_want_pass(lc);
+    } else if (job && !job->final && workload_has_live_attempt(job->w) &&
+               job->w->attempt->epoch == timer->epoch && !job->w->stop_requested) {
+        act_stop(lc, job, END_MAX_TIME, "system", job->w->spec->grace_s, commit_new(lc, job));
+    }
+}
+
+void lifecycle_tick(struct lifecycle *lc)
+{
+    int64_t boot_us = lc_boot(lc);
+    struct timer timer;
+
+    while (timer_take(lc, boot_us, &timer))
+        fire(lc, &timer);
+    if (lc->pass_wanted)
+        pass(lc);
+}
+
+int64_t lifecycle_wait_us(const struct lifecycle *lc)
+{
+    if (lc->pass_wanted)
+        return 0;
+    if (lc->timers.len == 0)
+        return INT64_MAX;
+    int64_t wait_us = lc->timers.items[0].due_us - lc_boot(lc);
+    return wait_us > 0 ? wait_us : 0;
+}

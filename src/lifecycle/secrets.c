@@ -1,0 +1,180 @@
+/* secrets.c - sealed values: opened only for the supervisor of an attempt that names them */
+#include "lifecycle/internal.h"
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+enum { SECRET_NAME_MAX = 63, SECRET_VALUE_MAX = 65536 };
+
+struct secret *secret_find(const struct lifecycle *lc, const struct id *project, const char *name)
+{
+    vec_foreach(&lc->secrets, secret)
+        if (id_equal(&(*secret)->project, project) && str_equal((*secret)->name, name))
+            return *secret;
+    return NULL;
+}
+
+bool spec_has_secrets(const struct workload_spec *spec)
+{
+    for (size_t i = 0; i < spec->n_env; i++)
+        if (spec->env[i].secret)
+            return true;
+    return false;
+}
+
+static int check_secret(const struct lifecycle *lc, const struct id *project, const char *name,
+                        const char *value, struct error *err)
+{
+    bool is_name = isalpha((unsigned char) *name) || *name == '_';
+
+    for (const char *p = name; *p && is_name; p++)
+        is_name = isalnum((unsigned char) *p) || *p == '_';
+    if (!is_name || strlen(name) > SECRET_NAME_MAX)
+        return error_set(err, -EINVAL,
+                         "name: must be 1 to %d letters, digits and '_', not a digit first",
+                         SECRET_NAME_MAX);
+    if (strlen(value) > SECRET_VALUE_MAX)
+        return error_set(err, -EINVAL, "value: is longer than %d bytes", SECRET_VALUE_MAX);
+    if (!project_get(lc, project))
+        return error_set(err, -ENOENT, "there is no such project");
+    return 0;
+}
+
+static struct commit *begin(struct lifecycle *lc, const struct secret *secret, const char *type,
+                            const char *actor, lifecycle_ok_f done, void *userdata)
+{
+    struct commit *c = commit_new(lc, NULL);
+    struct event *event = xnew(struct event);
+
+    c->ok = done;
+    c->userdata = userdata;
+    event->subject_kind = "secret";
+    event->subject = secret->id;
+    event->project = secret->project;
+    event->type = type;
+    commit_event(c, event, actor, secret_to_json(secret));
+    store_add_event(c->batch, event);
+    return c;
+}
+
+int lifecycle_set_secret(struct lifecycle *lc, const struct id *project, const char *name,
+                         const char *value, const char *actor, lifecycle_ok_f done, void *userdata,
+                         struct error *err)
+{
+    uint8_t *sealed = NULL;
+    size_t sealed_len = 0;
+
+    int r = check_secret(lc, project, name, value, err);
+    if (r < 0)
+        return r;
+    r = lc->sources.seal(lc->sources.userdata, value, &sealed, &sealed_len);
+    if (r < 0)
+        return error_set(err, r, "the secret could not be sealed: %s", strerror(-r));
+
+    struct secret *secret = secret_find(lc, project, name);
+    if (!secret) {
+        secret = xnew(struct secret);
+        secret->id = lc_new_id(lc);
+        secret->project = *project;
+        secret->name = xstrdup(name);
+        secret->created_us = lc_now(lc);
+        vec_push(&lc->secrets, secret);
+    }
+    free(secret->sealed);
+    secret->sealed = sealed;
+    secret->sealed_len = sealed_len;
+    secret->updated_us = lc_now(lc);
+    struct commit *c = begin(lc, secret, "secret.set", actor, done, userdata);
+    store_put_secret(c->batch, secret);
+    commit_send(c);
+    return 0;
+}
+
+int lifecycle_delete_secret(struct lifecycle *lc, const struct id *project, const char *name,
+                            const char *actor, lifecycle_ok_f done, void *userdata,
+                            struct error *err)
+{
+    struct secret *secret = secret_find(lc, project, name);
+
+    if (!secret)
+        return error_set(err, -ENOENT, "there is no secret '%s'", name);
+    struct commit *c = begin(lc, secret, "secret.deleted", actor, done, userdata);
+    store_delete_secret(c->batch, &secret->id);
+    commit_send(c);
+    for (size_t i = 0; i < lc->secrets.len; i++)
+        if (lc->secrets.items[i] == secret) {
+            vec_remove(&lc->secrets, i);
+            break;
+        }
+    secret_free(secret);
+    return 0;
+}
+
+void lifecycle_secrets(struct lifecycle *lc, const struct id *project,
+                       const struct secret *const **ret, size_t *ret_n)
+{
+    lc->secret_list.len = 0;
+    vec_foreach(&lc->secrets, secret)
+        if (id_equal(&(*secret)->project, project))
+            vec_push(&lc->secret_list, *secret);
+    *ret = lc->secret_list.items;
+    *ret_n = lc->secret_list.len;
+}
+
+/* Takes the same time wherever the two differ. */
+static bool tokens_equal(const char *a, const char *b)
+{
+    unsigned differ = 0;
+
+    if (strlen(b) != TASK_TOKEN_LEN)
+        return false;
+    for (size_t i = 0; i < TASK_TOKEN_LEN; i++)
+        differ |= (unsigned char) a[i] ^ (unsigned char) b[i];
+    return differ == 0;
+}
+
+static int add_secret(struct lifecycle *lc, const struct job *job, const char *name, json_t *values,
+                      struct error *err)
+{
+    const struct secret *secret = secret_find(lc, &job->w->project, name);
+    char *value = NULL;
+
+    if (!secret)
+        return error_set(err, -ENOENT, "the project has no secret '%s' any more", name);
+    int r = lc->sources.unseal(lc->sources.userdata, secret, &value);
+    if (r < 0)
+        return error_set(err, r, "secret '%s' cannot be opened: it was sealed under another key",
+                         name);
+    json_put_str(values, name, value);
+    explicit_bzero(value, strlen(value));
+    free(value);
+    return 0;
+}
+
+int lifecycle_task_secrets(struct lifecycle *lc, const struct id *attempt, const char *token,
+                           json_t **ret, struct error *err)
+{
+    struct job *job = map_get(lc->attempts, attempt->bytes, sizeof attempt->bytes);
+    _cleanup_json_ json_t *values = json_object();
+    char expected[TASK_TOKEN_LEN + 1];
+
+    if (!job || !job->launched)
+        return error_set(err, -EPERM, "the token is not of a task that runs");
+    lc->sources.token(lc->sources.userdata, attempt, job->w->attempt->epoch, expected);
+    bool is_right = tokens_equal(expected, token);
+    explicit_bzero(expected, sizeof expected);
+    if (!is_right)
+        return error_set(err, -EPERM, "the token is not of a task that runs");
+
+    for (size_t i = 0; i < job->w->spec->n_env; i++) {
+        const struct env_var *var = &job->w->spec->env[i];
+        int r = var->secret ? add_secret(lc, job, var->value, values, err) : 0;
+        if (r < 0)
+            return r;
+    }
+    *ret = take_ptr(values);
+    return 0;
+}

@@ -1,0 +1,287 @@
+/* submit.c - what people ask for: submit, stop, signal, update, delete */
+#include "lifecycle/internal.h"
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+static void answer_free(struct idempotent_answer *answer)
+{
+    if (!answer)
+        return;
+    free(answer->scope);
+    free(answer->body);
+    free(answer);
+}
+
+void submit_done(struct submit *submit)
+{
+    workload_spec_free(submit->spec);
+    json_decref(submit->tags);
+    answer_free(submit->answer);
+    submit->spec = NULL;
+    submit->tags = NULL;
+    submit->answer = NULL;
+}
+
+/* "python3-3fa2c1": the program and the end of the id. Owned by the caller. */
+static char *make_name(const struct workload_spec *spec, const struct id *id)
+{
+    enum { STEM_MAX = 40 };
+    const char *slash = strrchr(spec->command[0], '/');
+    const char *program = slash ? slash + 1 : spec->command[0];
+    char stem[STEM_MAX + 1], text[ID_TEXT_LEN + 1];
+    size_t n = 0;
+
+    for (const char *p = program; *p && n < STEM_MAX; p++) {
+        if (isalnum((unsigned char) *p) && (unsigned char) *p < 0x80)
+            stem[n++] = (char) tolower((unsigned char) *p);
+        else if (n > 0 && stem[n - 1] != '-')
+            stem[n++] = '-';
+    }
+    while (n > 0 && stem[n - 1] == '-')
+        n--;
+    stem[n] = '\0';
+    return xasprintf("%s-%s", n ? stem : "job", id_format(id, text) + ID_TEXT_LEN - 6);
+}
+
+static json_t *submitted_data(const struct submit *submit, const char *name)
+{
+    json_t *data = json_object();
+
+    json_put_str(data, "name", name);
+    json_put(data, "spec", workload_spec_to_json(submit->spec));
+    json_put(data, "tags", submit->tags ? json_deep_copy(submit->tags) : json_object());
+    json_put_int(data, "priority", submit->priority);
+    return data;
+}
+
+/* The first event makes the job: there is nothing to fold into before. */
+static struct job *make_job(struct lifecycle *lc, struct commit *c, const struct submit *submit)
+{
+    struct event *event = xnew(struct event);
+    struct id id = lc_new_id(lc);
+    _cleanup_free_ char *name = submit->name ? xstrdup(submit->name) : make_name(submit->spec, &id);
+    struct workload *w = NULL;
+    struct error err = { 0 };
+
+    event->project = submit->project;
+    event->subject_kind = "job";
+    event->subject = id;
+    event->type = workload_event_name(EVENT_SUBMITTED);
+    commit_event(c, event, submit->actor, submitted_data(submit, name));
+    if (workload_apply(&w, event, &err) < 0 || !w)
+        abort(); /* what was admitted reads back: held by the tests of workload/ */
+    store_add_event(c->batch, event);
+    struct job *job = job_add(lc, w);
+    job->refs++;
+    c->job = job;
+    return job;
+}
+
+static void store_answer(struct commit *c, struct submit *submit)
+{
+    struct idempotent_answer *answer = submit->answer;
+
+    if (!answer)
+        return;
+    free(answer->body);
+    answer->body = submit->format(c->job->w);
+    answer->created_us = c->job->w->created_us;
+    store_put_answer(c->batch, answer);
+}
+
+int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done_f done,
+                     void *userdata, struct error *err)
+{
+    const struct project *project = project_get(lc, &submit->project);
+    int r = project ? admit(lc, submit, project, err)
+                    : error_set(err, -ENOENT, "there is no such project");
+    if (r < 0) {
+        submit_done(submit);
+        return r;
+    }
+
+    struct commit *c = commit_new(lc, NULL);
+    struct job *job = make_job(lc, c, submit);
+    c->done = done;
+    c->userdata = userdata;
+    json_t *data = json_object();
+    json_put_int(data, "eligible_us", job->w->created_us);
+    commit_fold(c, job, EVENT_QUEUED, submit->actor, data);
+    queue_insert(lc, job);
+    store_put_workload(c->batch, job->w);
+    store_answer(c, submit);
+    commit_send(c);
+    submit_done(submit);
+    lc_want_pass(lc);
+    return 0;
+}
+
+/* A job that waits ends at once: nothing of it runs. */
+static void stop_queued(struct lifecycle *lc, struct job *job, const char *actor, struct commit *c)
+{
+    json_t *data = json_object();
+
+    queue_remove(lc, job);
+    json_put_str(data, "cause", end_cause_name(END_STOPPED));
+    json_put_str(data, "reason", "it was stopped before it began");
+    commit_fold(c, job, EVENT_STOPPED, actor, data);
+    store_put_workload(c->batch, job->w);
+    commit_send(c);
+}
+
+int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *actor,
+                   int64_t grace_s, lifecycle_done_f done, void *userdata, struct error *err)
+{
+    struct job *job = job_get(lc, workload);
+
+    if (!job)
+        return error_set(err, -ENOENT, "there is no such job that has not ended");
+    if (job->final)
+        return error_set(err, -EBUSY, "the job has ended: it is %s",
+                         workload_state_name(job->w->state));
+
+    struct commit *c = commit_new(lc, job);
+    c->done = done;
+    c->userdata = userdata;
+    if (job->w->state == WORKLOAD_QUEUED)
+        stop_queued(lc, job, actor, c);
+    else
+        act_stop(lc, job, END_STOPPED, actor, grace_s < 0 ? job->w->spec->grace_s : grace_s, c);
+    return 0;
+}
+
+int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo, struct error *err)
+{
+    struct job *job = job_get(lc, workload);
+
+    if (!job)
+        return error_set(err, -ENOENT, "there is no such job that has not ended");
+    if (job->w->state != WORKLOAD_RUNNING)
+        return error_set(err, -EBUSY, "the job is %s; only a running job takes signals",
+                         workload_state_name(job->w->state));
+    lc->engine->ops->signal(lc->engine, &job->w->attempt->id, signo);
+    return 0;
+}
+
+/* RFC 7396 on one level: tags have no depth. */
+static int merge_tags(const json_t *tags, const json_t *patch, json_t **ret, struct error *err)
+{
+    _cleanup_json_ json_t *merged = json_deep_copy(tags);
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *) (uintptr_t) patch, key, value) {
+        if (json_is_null(value))
+            (void) json_object_del(merged, key);
+        else if (json_is_string(value))
+            (void) json_object_set(merged, key, value);
+        else
+            return error_set(err, -EINVAL, "tags.%s: must be text, or null to remove it", key);
+    }
+    *ret = take_ptr(merged);
+    return 0;
+}
+
+static int updated_data(const struct workload *w, const json_t *tags, const int *priority,
+                        json_t **ret, struct error *err)
+{
+    _cleanup_json_ json_t *data = json_object();
+    json_t *merged = NULL;
+
+    if (priority && (*priority < -1000 || *priority > 1000))
+        return error_set(err, -EINVAL, "priority: is %d; it must be -1000 to 1000", *priority);
+    int r = tags ? merge_tags(w->tags, tags, &merged, err) : 0;
+    if (r < 0)
+        return r;
+    json_put(data, "tags", merged);
+    if (priority)
+        json_put_int(data, "priority", *priority);
+    *ret = take_ptr(data);
+    return 0;
+}
+
+/* A workload that is in the store only may have been read before another change of it was committed;
+ * folding into the old state would lose that change. */
+static int check_fresh(struct lifecycle *lc, const struct workload *w, struct error *err)
+{
+    enum { KEEP_MAX = 65536 };
+    uintptr_t last = (uintptr_t) map_get(lc->final_versions, w->id.bytes, sizeof w->id.bytes);
+
+    if (!workload_state_is_final(w->state) || w->version < last)
+        return error_set(err, -EBUSY, "the job changed meanwhile; ask again");
+    if (map_len(lc->final_versions) >= KEEP_MAX) {
+        map_free(lc->final_versions);
+        lc->final_versions = map_new();
+    }
+    map_set(lc->final_versions, w->id.bytes, sizeof w->id.bytes,
+            (void *) (uintptr_t) (w->version + 1));
+    return 0;
+}
+
+/* Stands in for the live job; ends with the commit, W does not. */
+static struct job *borrow_job(struct workload *w)
+{
+    struct job *job = xnew(struct job);
+
+    job->w = w;
+    job->borrowed = true;
+    job->gone = true;
+    return job;
+}
+
+int lifecycle_update(struct lifecycle *lc, struct workload *w, const json_t *tags,
+                     const int *priority, const char *actor, lifecycle_done_f done, void *userdata,
+                     struct error *err)
+{
+    struct job *job = job_get(lc, &w->id);
+    json_t *data = NULL;
+
+    int r = updated_data(job ? job->w : w, tags, priority, &data, err);
+    if (r >= 0 && !job)
+        r = check_fresh(lc, w, err);
+    if (r < 0) {
+        json_decref(data);
+        return r;
+    }
+
+    bool queued = job && job->w->state == WORKLOAD_QUEUED;
+    struct commit *c = commit_new(lc, job ? job : borrow_job(w));
+    c->done = done;
+    c->userdata = userdata;
+    if (queued)
+        queue_remove(lc, job);
+    commit_fold(c, c->job, EVENT_UPDATED, actor, data);
+    if (queued)
+        queue_insert(lc, job);
+    store_put_workload(c->batch, c->job->w);
+    commit_send(c);
+    if (queued)
+        lc_want_pass(lc);
+    return 0;
+}
+
+int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char *actor,
+                     lifecycle_done_f done, void *userdata, struct error *err)
+{
+    if (job_get(lc, &w->id) || !workload_state_is_final(w->state))
+        return error_set(err, -EBUSY, "the job is %s; only a job that has ended can be deleted",
+                         workload_state_name(w->state));
+
+    struct commit *c = commit_new(lc, NULL);
+    struct event *event = xnew(struct event);
+    event->project = w->project;
+    event->subject_kind = "job";
+    event->subject = w->id;
+    event->type = workload_event_name(EVENT_DELETED);
+    commit_event(c, event, actor, json_object());
+    store_add_event(c->batch, event);
+    store_delete_workload(c->batch, w);
+    c->done = done;
+    c->userdata = userdata;
+    commit_send(c);
+    return 0;
+}

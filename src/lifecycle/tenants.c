@@ -1,0 +1,257 @@
+/* tenants.c - orgs, projects and keys: few, so they live in memory whole */
+#include "lifecycle/internal.h"
+
+#include "base/text.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* An event about a tenant's thing; the store gets the row beside it. */
+static void note(struct commit *c, const char *kind, const struct id *subject,
+                 const struct id *project, const char *type, const char *actor, json_t *data)
+{
+    struct event *event = xnew(struct event);
+
+    event->subject_kind = kind;
+    event->subject = *subject;
+    event->project = *project;
+    event->type = type;
+    commit_event(c, event, actor, data);
+    store_add_event(c->batch, event);
+}
+
+static void add_project(struct lifecycle *lc, struct project *project)
+{
+    vec_push(&lc->projects, project);
+    map_set_str(lc->projects_by_name, project->name, project);
+    map_set(lc->projects_by_id, project->id.bytes, sizeof project->id.bytes, project);
+}
+
+static void add_key(struct lifecycle *lc, struct key *key)
+{
+    vec_push(&lc->keys, key);
+    map_set(lc->keys_by_hash, key->hash.bytes, sizeof key->hash.bytes, key);
+}
+
+void tenants_take(struct lifecycle *lc, struct store_state *state)
+{
+    lc->projects_by_name = map_new();
+    lc->projects_by_id = map_new();
+    lc->keys_by_hash = map_new();
+    vec_foreach(&state->orgs, org)
+        vec_push(&lc->orgs, *org);
+    vec_foreach(&state->projects, project)
+        add_project(lc, *project);
+    vec_foreach(&state->keys, key)
+        add_key(lc, *key);
+    vec_foreach(&state->secrets, secret)
+        vec_push(&lc->secrets, *secret);
+    vec_done(&state->orgs);
+    vec_done(&state->projects);
+    vec_done(&state->keys);
+    vec_done(&state->secrets);
+    lc->next_range = state->next_range;
+}
+
+void tenants_done(struct lifecycle *lc)
+{
+    vec_foreach(&lc->orgs, org)
+        org_free(*org);
+    vec_foreach(&lc->projects, project)
+        project_free(*project);
+    vec_foreach(&lc->keys, key)
+        key_free(*key);
+    vec_foreach(&lc->secrets, secret)
+        secret_free(*secret);
+    vec_done(&lc->orgs);
+    vec_done(&lc->projects);
+    vec_done(&lc->keys);
+    vec_done(&lc->secrets);
+    vec_done(&lc->secret_list);
+    map_free(lc->projects_by_name);
+    map_free(lc->projects_by_id);
+    map_free(lc->keys_by_hash);
+}
+
+const struct project *project_get(const struct lifecycle *lc, const struct id *id)
+{
+    return map_get(lc->projects_by_id, id->bytes, sizeof id->bytes);
+}
+
+const struct project *lifecycle_project(struct lifecycle *lc, const char *name_or_id)
+{
+    struct id id;
+
+    if (id_parse(name_or_id, &id) == 0)
+        return project_get(lc, &id);
+    return map_get_str(lc->projects_by_name, name_or_id);
+}
+
+const struct key *lifecycle_key(struct lifecycle *lc, const struct sha256 *hash)
+{
+    const struct key *key = map_get(lc->keys_by_hash, hash->bytes, sizeof hash->bytes);
+
+    return key && (key->expires_us == 0 || key->expires_us > lc_now(lc)) ? key : NULL;
+}
+
+void lifecycle_projects(struct lifecycle *lc, const struct project *const **ret, size_t *ret_n)
+{
+    *ret = (const struct project *const *) lc->projects.items;
+    *ret_n = lc->projects.len;
+}
+
+void lifecycle_orgs(struct lifecycle *lc, const struct org *const **ret, size_t *ret_n)
+{
+    *ret = (const struct org *const *) lc->orgs.items;
+    *ret_n = lc->orgs.len;
+}
+
+void lifecycle_keys(struct lifecycle *lc, const struct key *const **ret, size_t *ret_n)
+{
+    *ret = (const struct key *const *) lc->keys.items;
+    *ret_n = lc->keys.len;
+}
+
+int lifecycle_create_org(struct lifecycle *lc, const char *name, const char *actor,
+                         lifecycle_ok_f done, void *userdata, struct id *ret, struct error *err)
+{
+    int r = name_check("name", name, err);
+    if (r < 0)
+        return r;
+    vec_foreach(&lc->orgs, other)
+        if (str_equal((*other)->name, name))
+            return error_set(err, -EEXIST, "name: there is an org '%s' already", name);
+
+    struct org *org = xnew(struct org);
+    org->id = lc_new_id(lc);
+    org->name = xstrdup(name);
+    org->created_us = lc_now(lc);
+    vec_push(&lc->orgs, org);
+
+    struct commit *c = commit_new(lc, NULL);
+    c->ok = done;
+    c->userdata = userdata;
+    note(c, "org", &org->id, &id_none, "org.created", actor, org_to_json(org));
+    store_put_org(c->batch, org);
+    commit_send(c);
+    *ret = org->id;
+    return 0;
+}
+
+int lifecycle_create_project(struct lifecycle *lc, const char *name, const char *actor,
+                             lifecycle_ok_f done, void *userdata, struct id *ret, struct error *err)
+{
+    int r = name_check("name", name, err);
+    if (r < 0)
+        return r;
+    if (map_get_str(lc->projects_by_name, name))
+        return error_set(err, -EEXIST, "name: there is a project '%s' already", name);
+    if (lc->orgs.len == 0)
+        return error_set(err, -ENOENT, "there is no org yet; make one first");
+
+    struct project *project = xnew(struct project);
+    project->id = lc_new_id(lc);
+    project->org = lc->orgs.items[0]->id;
+    project->name = xstrdup(name);
+    project->range = lc->next_range++;
+    project->created_us = lc_now(lc);
+    add_project(lc, project);
+
+    struct commit *c = commit_new(lc, NULL);
+    json_t *data = project_to_json(project);
+    json_put_int(data, "range", project->range);
+    c->ok = done;
+    c->userdata = userdata;
+    note(c, "project", &project->id, &project->id, "project.created", actor, data);
+    store_put_project(c->batch, project);
+    commit_send(c);
+    *ret = project->id;
+    return 0;
+}
+
+static struct key *find_key(const struct lifecycle *lc, const char *name_or_id)
+{
+    struct id id;
+    bool by_id = id_parse(name_or_id, &id) == 0;
+
+    vec_foreach(&lc->keys, key)
+        if (by_id ? id_equal(&(*key)->id, &id) : str_equal((*key)->name, name_or_id))
+            return *key;
+    return NULL;
+}
+
+static int check_key(const struct lifecycle *lc, const struct id *project, const char *name,
+                     enum key_role role, struct error *err)
+{
+    int r = name_check("name", name, err);
+    if (r < 0)
+        return r;
+    if (find_key(lc, name))
+        return error_set(err, -EEXIST, "name: there is a key '%s' already", name);
+    if (!key_role_name(role))
+        return error_set(err, -EINVAL, "role: must be admin, member or viewer");
+    if (!id_is_none(project) && !project_get(lc, project))
+        return error_set(err, -ENOENT, "there is no such project");
+    return 0;
+}
+
+int lifecycle_create_key(struct lifecycle *lc, const struct id *project, const char *name,
+                         enum key_role role, int64_t expires_us, const char *actor,
+                         char text[static KEY_TEXT_LEN + 1], lifecycle_ok_f done, void *userdata,
+                         struct id *ret, struct error *err)
+{
+    enum { PREFIX_LEN = 12 };
+    uint8_t random[32];
+
+    int r = check_key(lc, project, name, role, err);
+    if (r < 0)
+        return r;
+
+    struct key *key = xnew(struct key);
+    lc->sources.random(lc->sources.userdata, random, sizeof random);
+    key_text(random, text);
+    explicit_bzero(random, sizeof random);
+    lc->sources.hash(lc->sources.userdata, text, KEY_TEXT_LEN, &key->hash);
+    key->id = lc_new_id(lc);
+    key->project = *project;
+    key->name = xstrdup(name);
+    key->prefix = xstrndup(text, PREFIX_LEN);
+    key->role = role;
+    key->created_us = lc_now(lc);
+    key->expires_us = expires_us;
+    add_key(lc, key);
+
+    struct commit *c = commit_new(lc, NULL);
+    c->ok = done;
+    c->userdata = userdata;
+    note(c, "key", &key->id, project, "key.created", actor, key_to_json(key));
+    store_put_key(c->batch, key);
+    commit_send(c);
+    *ret = key->id;
+    return 0;
+}
+
+int lifecycle_delete_key(struct lifecycle *lc, const char *name_or_id, const char *actor,
+                         lifecycle_ok_f done, void *userdata, struct error *err)
+{
+    struct key *key = find_key(lc, name_or_id);
+
+    if (!key)
+        return error_set(err, -ENOENT, "there is no key '%s'", name_or_id);
+    struct commit *c = commit_new(lc, NULL);
+    c->ok = done;
+    c->userdata = userdata;
+    note(c, "key", &key->id, &key->project, "key.deleted", actor, key_to_json(key));
+    store_delete_key(c->batch, &key->id);
+    commit_send(c);
+
+    map_remove(lc->keys_by_hash, key->hash.bytes, sizeof key->hash.bytes);
+    for (size_t i = 0; i < lc->keys.len; i++)
+        if (lc->keys.items[i] == key) {
+            vec_remove(&lc->keys, i);
+            break;
+        }
+    key_free(key);
+    return 0;
+}

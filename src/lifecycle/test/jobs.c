@@ -1,0 +1,285 @@
+#include "lifecycle/test/world.h"
+
+static void is_stored(const struct id *id, enum workload_state state, enum end_cause cause,
+                      int exit_code, unsigned attempts)
+{
+    _cleanup_(workload_freep) struct workload *w = stored(id);
+
+    ok(w != NULL);
+    if (!w)
+        return;
+    is_str(workload_state_name(w->state), workload_state_name(state));
+    is_str(end_cause_name(w->cause), end_cause_name(cause));
+    ok(w->exit_code == exit_code && w->attempts == attempts);
+}
+
+static const char sleeps[] = "{\"command\":[\"x\"],\"cpus\":1,\"env\":{\"NULL_SECONDS\":\"10\"}}";
+
+TEST(a_job_runs_and_leaves_memory)
+{
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(2);
+    ok(submit_json(sleeps, "first", 0, &id, &err) == 0);
+    pass_time(0);
+    struct workload *w = lifecycle_find(world.lc, &world.project, "first");
+    ok(w && w->state == WORKLOAD_RUNNING);
+    is_str(json_get_str(w->attempt->record, "image_digest", ""), "null");
+    is_str(json_get_str(w->attempt->record, "node", ""), "n1");
+    is_str(json_get_str(w->attempt->record, "berth", ""), "test");
+    pass_time(10 * US_PER_S);
+    ok(lifecycle_get(world.lc, &id) == NULL &&
+       lifecycle_find(world.lc, &world.project, "first") == NULL);
+    is_stored(&id, WORKLOAD_SUCCEEDED, END_EXITED, 0, 1);
+    ok(world.lc->nodes.items[0].n_tasks == 0 &&
+       cpu_set_count(&world.lc->nodes.items[0].cpus_taken) == 0);
+    verify();
+    world_close();
+}
+
+TEST(failures_are_retried_with_growing_waits)
+{
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(2);
+    ok(submit_json(
+           "{\"command\":[\"x\"],\"env\":{\"NULL_EXIT\":\"3\"},\"retries\":{\"max\":2,\"backoff\":10}}",
+           NULL, 0, &id, &err) == 0);
+    pass_time(0);
+    struct workload *w = lifecycle_get(world.lc, &id);
+    ok(w->state == WORKLOAD_QUEUED && w->attempts == 1);
+    _cleanup_json_ json_t *why = lifecycle_why(world.lc, w);
+    is_str(json_get_str(why, "rule", ""), "backoff");
+    is_str(json_get_str(why, "text", ""), "attempt 1 failed; the next one begins in 10s");
+    pass_time(9 * US_PER_S);
+    ok(w->attempts == 1);
+    pass_time(1 * US_PER_S);
+    ok(w->attempts == 2 && w->attempt->epoch == 2);
+    pass_time(19 * US_PER_S);
+    ok(w->attempts == 2);
+    pass_time(2 * US_PER_S);
+    is_stored(&id, WORKLOAD_FAILED, END_EXITED, 3, 3);
+    verify();
+    world_close();
+}
+
+TEST(a_clock_that_is_set_back_stops_no_timer)
+{
+    struct error err = { 0 };
+    struct id retried, limited;
+
+    world_open(2);
+    ok(submit_json(
+           "{\"command\":[\"x\"],\"cpus\":1,\"env\":{\"NULL_EXIT\":\"3\"},\"retries\":{\"max\":1}}",
+           NULL, 0, &retried, &err) == 0);
+    ok(submit_json(
+           "{\"command\":[\"x\"],\"cpus\":1,\"env\":{\"NULL_SECONDS\":\"99\"},\"max_time\":30}",
+           NULL, 0, &limited, &err) == 0);
+    pass_time(0);
+    world.wall_stands = true;
+    world.wall_us = world.now_us - 3600 * US_PER_S;
+    pass_time(11 * US_PER_S);
+    is_stored(&retried, WORKLOAD_FAILED, END_EXITED, 3, 2);
+    pass_time(20 * US_PER_S);
+    is_stored(&limited, WORKLOAD_FAILED, END_MAX_TIME, 143, 1);
+    world_close();
+}
+
+TEST(stopping_works_in_every_state)
+{
+    struct error err = { 0 };
+    struct id running, queued, starting;
+
+    world_open(1);
+    ok(submit_json(sleeps, "a", 0, &running, &err) == 0);
+    pass_time(0);
+    ok(submit_json(sleeps, "b", 0, &queued, &err) == 0);
+    pass_time(0);
+    ok(lifecycle_stop(world.lc, &queued, "key:test", -1, NULL, NULL, &err) == 0);
+    ok(lifecycle_stop(world.lc, &queued, "key:test", -1, NULL, NULL, &err) == -EBUSY);
+    settle();
+    is_stored(&queued, WORKLOAD_STOPPED, END_STOPPED, -1, 0);
+    ok(lifecycle_stop(world.lc, &queued, "key:test", -1, NULL, NULL, &err) == -ENOENT);
+    ok(lifecycle_stop(world.lc, &running, "key:test", -1, NULL, NULL, &err) == 0);
+    pass_time(0);
+    is_stored(&running, WORKLOAD_STOPPED, END_STOPPED, 143, 1);
+
+    /* Between the commit of `starting` and the launch: it is never launched. */
+    ok(submit_json(sleeps, "c", 0, &starting, &err) == 0);
+    unsigned starts = world.proxy.n_starts;
+    lifecycle_tick(world.lc);
+    ok(lifecycle_get(world.lc, &starting)->state == WORKLOAD_STARTING);
+    ok(lifecycle_stop(world.lc, &starting, "key:test", -1, NULL, NULL, &err) == 0);
+    settle();
+    ok(world.proxy.n_starts == starts);
+    is_stored(&starting, WORKLOAD_STOPPED, END_STOPPED, -1, 1);
+    verify();
+    world_close();
+}
+
+TEST(admission_refuses_with_words)
+{
+    static const struct {
+        const char *spec, *says;
+        int code;
+    } wrong[] = {
+        { "{\"command\":[\"x\"],\"cpus\":9}", "needs 9 cores; node n1 has 2", -EDOM },
+        { "{\"command\":[\"x\"],\"flavor\":\"gpu.8\"}",
+          "flavor: there is no 'gpu.8'; there are cpu.1", -EINVAL },
+        { "{\"command\":[\"x\"],\"env\":{\"A\":\"secret:NONE\"}}",
+          "env.A: the project has no secret 'NONE'", -EINVAL },
+        { "{\"command\":[\"x\"],\"memory\":\"1Ti\"}", "needs 1 TiB of memory", -EDOM },
+    };
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(2);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        err = (struct error){ 0 };
+        ok(submit_json(wrong[i].spec, NULL, 0, &id, &err) == wrong[i].code);
+        if (!strstr(err.text, wrong[i].says))
+            is_str(err.text, wrong[i].says);
+    }
+    ok(submit_json(sleeps, "Not A Name", 0, &id, &err) == -EINVAL);
+    ok(submit_json(sleeps, NULL, 5000, &id, &err) == -EINVAL);
+    ok(submit_json(sleeps, NULL, 0, &id, &err) == 0);
+    struct workload *w = lifecycle_get(world.lc, &id);
+    ok(str_starts(w->name, "x-") && w->spec->grace_s == 30 && w->spec->memory_bytes == 64 * MIB);
+    is_str(w->spec->network, "egress");
+    world_close();
+}
+
+TEST(a_reboot_loses_attempts_and_retries_them)
+{
+    struct error err = { 0 };
+    struct id retried, lost;
+
+    world_open(2);
+    ok(submit_json(
+           "{\"command\":[\"x\"],\"cpus\":1,\"env\":{\"NULL_SECONDS\":\"10\"},\"retries\":{\"max\":1}}",
+           NULL, 0, &retried, &err) == 0);
+    ok(submit_json(sleeps, NULL, 0, &lost, &err) == 0);
+    pass_time(5 * US_PER_S);
+    reboot();
+    pass_time(30 * US_PER_S);
+    is_stored(&lost, WORKLOAD_FAILED, END_NODE_LOST, -1, 1);
+    is_stored(&retried, WORKLOAD_SUCCEEDED, END_EXITED, 0, 2);
+    verify();
+    world_close();
+}
+
+TEST(why_and_plan_have_numbers)
+{
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(2);
+    ok(submit_json("{\"command\":[\"x\"],\"cpus\":2,\"env\":{\"NULL_SECONDS\":\"99\"}}", NULL, 0,
+                   &id, &err) == 0);
+    pass_time(0);
+    ok(submit_json(sleeps, "waits", 0, &id, &err) == 0);
+    pass_time(0);
+    _cleanup_json_ json_t *why = lifecycle_why(world.lc, lifecycle_get(world.lc, &id));
+    is_str(json_get_str(why, "text", ""),
+           "needs 1 core; 0 of 2 are free on node n1, 2 held by 1 job");
+    ok(json_get_int(why, "position", -1) == 0);
+
+    _cleanup_json_ json_t *json = NULL, *plan = NULL;
+    ok(json_parse(sleeps, strlen(sleeps), &json, &err) == 0);
+    struct submit submit = { .project = world.project, .actor = "key:test", .priority = 1 };
+    ok(workload_spec_from_json(json, &submit.spec, &err) == 0);
+    ok(lifecycle_plan(world.lc, &submit, &plan, &err) == 0);
+    is_str(json_get_str(json_object_get(plan, "placement"), "rule", ""), "no_cores");
+    ok(json_get_int(json_object_get(plan, "placement"), "position", -1) == 0);
+    world_close();
+}
+
+TEST(tags_and_priority_change_also_after_the_end)
+{
+    struct error err = { 0 };
+    struct id first, second;
+    int priority = 7;
+    _cleanup_json_ json_t *patch = json_pack("{s:s,s:n}", "team", "a", "gone");
+
+    world_open(1);
+    ok(submit_json(sleeps, NULL, 0, &first, &err) == 0);
+    pass_time(0);
+    ok(submit_json(sleeps, "late", 0, &first, &err) == 0 &&
+       submit_json(sleeps, "urgent", 0, &second, &err) == 0);
+    size_t n = 0;
+    ok(lifecycle_update(world.lc, lifecycle_get(world.lc, &second), patch, &priority, "k", NULL,
+                        NULL, &err) == 0);
+    _cleanup_free_ struct workload **queue = lifecycle_queue(world.lc, NULL, &n);
+    ok(n == 3 && id_equal(&queue[1]->id, &second));
+    pass_time(40 * US_PER_S);
+
+    _cleanup_(workload_freep) struct workload *w = stored(&second), *stale = stored(&second);
+    priority = 1;
+    ok(lifecycle_update(world.lc, w, NULL, &priority, "k", NULL, NULL, &err) == 0);
+    ok(lifecycle_update(world.lc, stale, NULL, &priority, "k", NULL, NULL, &err) == -EBUSY);
+    settle();
+    verify();
+    _cleanup_(workload_freep) struct workload *again = stored(&second);
+    ok(again->priority == 1 && again->version == w->version);
+    is_str(json_get_str(again->tags, "team", ""), "a");
+    ok(lifecycle_delete(world.lc, again, "k", NULL, NULL, &err) == 0);
+    settle();
+    ok(stored(&second) == NULL);
+    verify();
+    world_close();
+}
+
+TEST(secrets_open_only_for_the_task_that_names_them)
+{
+    char token[TASK_TOKEN_LEN + 1];
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(1);
+    ok(lifecycle_set_secret(world.lc, &world.project, "KEY", "s3cret", "k", NULL, NULL, &err) == 0);
+    ok(lifecycle_set_secret(world.lc, &world.project, "OTHER", "no", "k", NULL, NULL, &err) == 0);
+    ok(submit_json("{\"command\":[\"x\"],\"env\":{\"A\":\"secret:KEY\",\"NULL_SECONDS\":\"9\"}}",
+                   NULL, 0, &id, &err) == 0);
+    pass_time(0);
+    struct id attempt = lifecycle_get(world.lc, &id)->attempt->id;
+    _cleanup_json_ json_t *values = NULL, *none = NULL;
+    source_token(NULL, &attempt, 1, token);
+    ok(lifecycle_task_secrets(world.lc, &attempt, token, &values, &err) == 0);
+    _cleanup_free_ char *text = json_text(values);
+    is_str(text, "{\"KEY\":\"s3cret\"}");
+    token[5] ^= 1;
+    ok(lifecycle_task_secrets(world.lc, &attempt, token, &none, &err) == -EPERM);
+    ok(lifecycle_task_secrets(world.lc, &attempt, "", &none, &err) == -EPERM);
+    token[5] ^= 1;
+    pass_time(10 * US_PER_S);
+    ok(lifecycle_task_secrets(world.lc, &attempt, token, &none, &err) == -EPERM);
+    world_close();
+}
+
+TEST(keys_are_found_by_their_hash_until_they_end)
+{
+    char text[KEY_TEXT_LEN + 1];
+    struct error err = { 0 };
+    struct sha256 hash;
+    struct id id;
+
+    world_open(1);
+    ok(lifecycle_create_key(world.lc, &world.project, "laptop", KEY_ROLE_MEMBER,
+                            world.now_us + US_PER_S, "k", text, NULL, NULL, &id, &err) == 0);
+    ok(lifecycle_create_key(world.lc, &world.project, "laptop", KEY_ROLE_MEMBER, 0, "k", text, NULL,
+                            NULL, &id, &err) == -EEXIST);
+    source_hash(NULL, text, KEY_TEXT_LEN, &hash);
+    settle();
+    crash();
+    ok(lifecycle_key(world.lc, &hash) != NULL);
+    pass_time(2 * US_PER_S);
+    ok(lifecycle_key(world.lc, &hash) == NULL);
+    ok(lifecycle_delete_key(world.lc, "laptop", "k", NULL, NULL, &err) == 0);
+    ok(lifecycle_delete_key(world.lc, "laptop", "k", NULL, NULL, &err) == -ENOENT);
+    settle();
+    world_close();
+}
+
+TAP_MAIN

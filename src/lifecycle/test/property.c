@@ -1,0 +1,160 @@
+/* Lifecycle by property: random submits, stops, updates, ends, crashes and reboots; rows are the fold
+ * of events, no core has two owners, nothing runs twice at once (world.h watches), and every job comes
+ * to the end it must come to. */
+#include "lifecycle/test/world.h"
+
+static uint64_t seed = 88172645463325252U;
+
+static unsigned random_below(unsigned n)
+{
+    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+    return (unsigned) (seed >> 33) % n;
+}
+
+struct expected {
+    struct id id;
+    unsigned seconds, exit_code, retries, max_time;
+    bool start_fails, stopped;
+};
+
+static VEC(struct expected) jobs;
+
+static void submit_random(void)
+{
+    struct expected job = {
+        .seconds = random_below(20),
+        .exit_code = random_below(3)   ? 0
+                     : random_below(4) ? 3
+                                       : 137,
+        .retries = random_below(3),
+        .max_time = random_below(4) ? 0 : 1 + random_below(15),
+        .start_fails = random_below(12) == 0,
+    };
+    struct text spec = { 0 };
+    struct error err = { 0 };
+
+    text_addf(&spec,
+              "{\"command\":[\"x\"],\"env\":{\"NULL_SECONDS\":\"%u\",\"NULL_EXIT\":\"%u\"%s},",
+              job.seconds, job.exit_code, job.start_fails ? ",\"NULL_START\":\"fail\"" : "");
+    if (random_below(3) == 0)
+        text_add(&spec, "\"flavor\":\"cpu.shared\",");
+    else
+        text_addf(&spec, "\"cpus\":%u,", 1 + random_below(3));
+    if (job.max_time)
+        text_addf(&spec, "\"max_time\":%u,", job.max_time);
+    text_addf(&spec, "\"retries\":{\"max\":%u,\"backoff\":%u}}", job.retries, random_below(8));
+    ok(submit_json(text_str(&spec), random_below(2) ? NULL : "same-name", (int) random_below(3),
+                   &job.id, &err) == 0);
+    vec_push(&jobs, job);
+    text_done(&spec);
+}
+
+static void stop_random(void)
+{
+    struct error err = { 0 };
+
+    if (jobs.len == 0)
+        return;
+    struct expected *job = &jobs.items[random_below((unsigned) jobs.len)];
+    if (lifecycle_stop(world.lc, &job->id, "key:test", random_below(2) ? -1 : 0, NULL, NULL,
+                       &err) == 0)
+        job->stopped = true;
+}
+
+static void update_random(void)
+{
+    struct error err = { 0 };
+    int priority = (int) random_below(9);
+
+    if (jobs.len == 0)
+        return;
+    struct workload *w = lifecycle_get(world.lc, &jobs.items[random_below((unsigned) jobs.len)].id);
+    if (w)
+        ok(lifecycle_update(world.lc, w, NULL, &priority, "key:test", NULL, NULL, &err) == 0);
+}
+
+static void step(void)
+{
+    switch (random_below(12)) {
+    case 0:
+    case 1:
+    case 2:
+        submit_random();
+        break;
+    case 3:
+        stop_random();
+        break;
+    case 4:
+        update_random();
+        break;
+    case 5:
+        lifecycle_tick(world.lc);
+        break;
+    case 6:
+        loop_once(world.loop, 0);
+        break;
+    case 7:
+        engine_null_advance(world.proxy.null, world.now_us);
+        break;
+    case 8:
+        crash();
+        break;
+    case 9:
+        if (random_below(8) == 0)
+            reboot();
+        break;
+    default:
+        pass_time(random_below(10) * US_PER_S + random_below(1000000));
+    }
+}
+
+/* What must have become of JOB. A reboot may take attempts away from anybody. */
+static void check(const struct expected *job)
+{
+    _cleanup_(workload_freep) struct workload *w = stored(&job->id);
+
+    ok(w && workload_state_is_final(w->state));
+    if (!w)
+        return;
+    bool lost =
+        w->cause == END_NODE_LOST && w->state == WORKLOAD_FAILED && w->attempts == job->retries + 1;
+    if (job->stopped && w->state == WORKLOAD_STOPPED)
+        return;
+    ok(w->state != WORKLOAD_STOPPED && w->attempts <= job->retries + 1);
+    if (lost)
+        return;
+    /* A stop that came when it had ended by itself changes nothing. */
+    if (job->start_fails)
+        ok(w->state == WORKLOAD_FAILED && w->cause == END_START_FAILED &&
+           w->attempts == job->retries + 1);
+    else if (job->max_time && job->max_time < job->seconds)
+        ok(w->state == WORKLOAD_FAILED && w->cause == END_MAX_TIME);
+    else if (job->max_time == 0 && job->exit_code == 0)
+        ok(w->state == WORKLOAD_SUCCEEDED && w->exit_code == 0);
+    else if (job->max_time == 0)
+        ok(w->state == WORKLOAD_FAILED && w->exit_code == (int) job->exit_code &&
+           w->attempts == job->retries + 1);
+}
+
+TEST(every_job_comes_to_its_end_whatever_happens)
+{
+    for (int life = 0; life < 12; life++) {
+        world_open(1 + random_below(6) + 2);
+        jobs.len = 0;
+        for (int i = 0; i < 250; i++)
+            step();
+        for (int i = 0; i < 400 && map_len(world.lc->jobs) > 0; i++)
+            pass_time(60 * US_PER_S);
+        ok(map_len(world.lc->jobs) == 0 && world.lc->queue.len == 0);
+        ok(world.lc->nodes.items[0].n_tasks == 0 && world.lc->nodes.items[0].memory_bytes == 0 &&
+           world.lc->nodes.items[0].pools.len == 0 &&
+           cpu_set_count(&world.lc->nodes.items[0].cpus_taken) == 0);
+        vec_foreach(&jobs, job)
+            check(job);
+        verify();
+        world_close();
+    }
+    vec_done(&jobs);
+}
+
+TAP_MAIN

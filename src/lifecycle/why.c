@@ -1,0 +1,158 @@
+/* why.c - reasons: why a job is not running, and what a submit would do */
+#include "lifecycle/internal.h"
+
+#include "base/text.h"
+#include "base/time.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Decide about all that wait, and about W (not queued yet; NULL: nobody). */
+static void explain_pass(struct lifecycle *lc, const struct workload *w, const struct id *owner,
+                         struct placement_plan *ret)
+{
+    struct placement_node *nodes = use_snapshot(lc);
+    struct placement_request *queue = xnew_n(struct placement_request, lc->queue.len + 1);
+    struct placement_snapshot snapshot = {
+        .now_us = lc_now(lc),
+        .nodes = nodes,
+        .n_nodes = lc->nodes.len,
+        .queue = queue,
+        .n_queue = lc->queue.len,
+        .ordered = w == NULL,
+        .explain = true,
+    };
+
+    if (lc->queue.len > 0)
+        memcpy(queue, lc->queue.items + lc->queue.head, lc->queue.len * sizeof *queue);
+    if (w)
+        queue[snapshot.n_queue++] = (struct placement_request){ .workload = w, .owner = *owner };
+    placement_pass(&snapshot, ret);
+    free(queue);
+    free(nodes);
+}
+
+static json_t *numbers_of(const struct workload_spec *spec)
+{
+    json_t *json = json_object();
+
+    json_put_int(json, "cores", spec->cores);
+    json_put_int(json, "memory", spec->memory_bytes);
+    json_put_int(json, "disk", spec->disk_bytes);
+    json_put_int(json, "gpus", spec->gpus);
+    return json;
+}
+
+static void put_since(json_t *json, int64_t us)
+{
+    char text[TIME_TEXT_LEN + 1];
+
+    if (us)
+        json_put_str(json, "since", time_format(us, text));
+}
+
+static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *json)
+{
+    struct placement_plan plan = { 0 };
+
+    json_put(json, "numbers", numbers_of(w->spec));
+    explain_pass(lc, NULL, NULL, &plan);
+    for (size_t i = 0; i < plan.n_decisions; i++) {
+        const struct placement_decision *d = &plan.decisions[i];
+        if (lc->queue.items[lc->queue.head + d->request].workload != w)
+            continue;
+        bool placed = d->rule == PLACEMENT_PLACED;
+        json_put_str(json, "rule", placement_rule_name(d->rule));
+        json_put_str(json, "text", placed ? "it starts with the next pass" : d->text);
+        json_put_int(json, "position", (int64_t) d->position);
+    }
+    placement_plan_done(&plan);
+}
+
+static void put_text(json_t *json, const char *rule, const char *text)
+{
+    json_put_str(json, "rule", rule);
+    json_put_str(json, "text", text);
+}
+
+static void why_stopping(const struct workload *w, json_t *json)
+{
+    _cleanup_free_ char *text =
+        xasprintf("%s: it has %lld s from SIGTERM to end by itself",
+                  w->stop_cause == END_MAX_TIME ? "it ran longer than its max_time"
+                                                : "somebody stopped it",
+                  (long long) w->spec->grace_s);
+    put_text(json, end_cause_name(w->stop_cause), text);
+}
+
+static void why_ended(const struct workload *w, json_t *json)
+{
+    _cleanup_free_ char *text = workload_end_text(w->cause, w->exit_code, w->reason);
+    put_text(json, end_cause_name(w->cause), text);
+}
+
+json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "state", workload_state_name(w->state));
+    put_since(json, w->updated_us);
+    switch ((int) w->state) {
+    case WORKLOAD_QUEUED:
+        why_queued(lc, w, json);
+        break;
+    case WORKLOAD_STARTING:
+        put_text(json, "starting", "its hardware is taken; the container is being made");
+        break;
+    case WORKLOAD_RUNNING:
+        put_text(json, "running", "it runs");
+        break;
+    case WORKLOAD_STOPPING:
+        why_stopping(w, json);
+        break;
+    case WORKLOAD_SUBMITTED:
+        put_text(json, "submitted", "it is being queued");
+        break;
+    default:
+        why_ended(w, json);
+    }
+    return json;
+}
+
+static void put_decision(json_t *json, const struct placement_decision *d)
+{
+    json_put_str(json, "rule", placement_rule_name(d->rule));
+    json_put_str(json, "text", d->text);
+    json_put_int(json, "position", (int64_t) d->position);
+    if (d->allocation)
+        json_put(json, "allocation", allocation_to_json(d->allocation));
+}
+
+int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, struct error *err)
+{
+    const struct project *project = project_get(lc, &submit->project);
+    struct placement_plan plan = { 0 };
+
+    int r = project ? admit(lc, submit, project, err)
+                    : error_set(err, -ENOENT, "there is no such project");
+    if (r >= 0) {
+        struct workload w = {
+            .id = lc_new_id(lc),
+            .project = submit->project,
+            .spec = submit->spec,
+            .priority = submit->priority,
+            .eligible_us = lc_now(lc),
+        };
+        json_t *json = json_object(), *placement = json_object();
+        explain_pass(lc, &w, &project->org, &plan);
+        for (size_t i = 0; i < plan.n_decisions; i++)
+            if (plan.decisions[i].request == lc->queue.len)
+                put_decision(placement, &plan.decisions[i]);
+        json_put(json, "spec", workload_spec_to_json(submit->spec));
+        json_put(json, "placement", placement);
+        *ret = json;
+    }
+    placement_plan_done(&plan);
+    submit_done(submit);
+    return r;
+}
