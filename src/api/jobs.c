@@ -205,9 +205,8 @@ static void update(struct call *call, const struct workload *found)
                     (unsigned long long) found->version);
         return;
     }
-    struct workload *w = (struct workload *) (uintptr_t) found; /* ours to change by this call */
-    int r = lifecycle_update(call->api->options.lifecycle, w, tags, priority ? &value : NULL,
-                             call->actor, job_changed, call, &err);
+    struct job_change change = { tags, priority ? &value : NULL, call->actor };
+    int r = lifecycle_update(call->api->options.lifecycle, found, &change, job_changed, call, &err);
     if (r < 0)
         call_fail(call, r, &err);
 }

@@ -57,11 +57,15 @@ static void key_create(struct call *call)
     }
     if (expires)
         (void) time_parse(expires, &expires_us); /* checked before */
-    int r =
-        lifecycle_create_key(call->api->options.lifecycle, project ? &project->id : &id_none,
-                             json_get_str(call->body, "name", ""),
-                             key_role_parse(json_get_str(call->body, "role", "member")), expires_us,
-                             call->actor, made->text, key_made, call, &made->id, &err);
+    struct new_key new = {
+        .project = project ? project->id : id_none,
+        .name = json_get_str(call->body, "name", ""),
+        .role = key_role_parse(json_get_str(call->body, "role", "member")),
+        .expires_us = expires_us,
+        .actor = call->actor,
+    };
+    int r = lifecycle_create_key(call->api->options.lifecycle, &new, made->text, key_made, call,
+                                 &made->id, &err);
     if (r < 0)
         call_fail(call, r, &err);
 }

@@ -45,9 +45,13 @@ static void secret_is_set(void *userdata)
 static void secret_set(struct call *call)
 {
     struct error err = { 0 };
-    int r = lifecycle_set_secret(call->api->options.lifecycle, &call->project,
-                                 call_param(call, "secret"), json_get_str(call->body, "value", ""),
-                                 call->actor, secret_is_set, call, &err);
+    struct new_secret new = {
+        .project = call->project,
+        .name = call_param(call, "secret"),
+        .value = json_get_str(call->body, "value", ""),
+        .actor = call->actor,
+    };
+    int r = lifecycle_set_secret(call->api->options.lifecycle, &new, secret_is_set, call, &err);
 
     if (r < 0)
         call_fail(call, r, &err);

@@ -62,9 +62,9 @@ static void commit_free(struct commit *c)
             c->next->prev = c->prev;
     }
     for (size_t i = 0; i < c->started.len; i++)
-        job_unref(c->started.items[i]);
+        live_unref(c->started.items[i]);
     if (c->job)
-        job_unref(c->job);
+        live_unref(c->job);
     vec_done(&c->started);
     vec_done(&c->epochs);
     store_batch_free(c->batch);
@@ -94,7 +94,7 @@ void commit_fold(struct commit *c, struct job *job, enum workload_event type, co
     int r = workload_apply(&job->w, event, &err);
     assert(r == 0);
     store_add_event(c->batch, event);
-    if (workload_state_is_final(job->w->state) && !job->borrowed && !job->final) {
+    if (workload_state_is_final(job->w->state) && !job->final) {
         job->final = true;
         c->last = true;
     }
@@ -114,7 +114,7 @@ static void on_committed(void *userdata, struct event *const *events, size_t n)
     if (lc && c->ok)
         c->ok(c->userdata);
     if (lc && c->last)
-        job_drop(lc, c->job);
+        live_drop(lc, c->job);
     commit_free(c);
 }
 

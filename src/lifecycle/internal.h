@@ -27,7 +27,6 @@ struct job {
     unsigned refs;         /* commits under way that know it */
     bool launched;         /* the engine knows the current attempt */
     bool final;            /* its last event is on the way to the store */
-    bool borrowed;         /* the workload is somebody else's: read from the store */
     bool gone;             /* out of memory once nobody refers to it */
 };
 
@@ -97,12 +96,12 @@ struct lifecycle {
 };
 
 /* ---- live.c ---- */
-struct job *job_add(struct lifecycle *lc,
-                    struct workload *w); /* takes W; NULL: project is unknown */
+struct job *live_add(struct lifecycle *lc,
+                     struct workload *w); /* takes W; NULL: project is unknown */
 /* Its last commit is done: forget it. */
-void job_drop(struct lifecycle *lc, struct job *job);
-void job_unref(struct job *job);
-struct job *job_get(const struct lifecycle *lc, const struct id *workload);
+void live_drop(struct lifecycle *lc, struct job *job);
+void live_unref(struct job *job);
+struct job *live_get(const struct lifecycle *lc, const struct id *workload);
 void queue_insert(struct lifecycle *lc, struct job *job);
 void queue_remove(struct lifecycle *lc, const struct job *job);
 void live_done(struct lifecycle *lc);

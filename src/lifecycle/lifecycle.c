@@ -12,7 +12,7 @@ static int take_workloads(struct lifecycle *lc, struct store_state *state, struc
 
     vec_foreach(&state->workloads, w) {
         char id[ID_TEXT_LEN + 1];
-        if (r >= 0 && job_add(lc, *w))
+        if (r >= 0 && live_add(lc, *w))
             continue;
         if (r >= 0)
             r = error_set(err, -EBADMSG, "job %s is of a project that the store does not know",

@@ -102,10 +102,14 @@ int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *
                    int64_t grace_s /* -1: the spec's */, lifecycle_done_f done, void *userdata,
                    struct error *err);
 int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo, struct error *err);
-/* TAGS (merge patch, borrowed; NULL: unchanged), PRIORITY (NULL: unchanged). W is live, or a final one
- * read from the store, which then must live until DONE. */
-int lifecycle_update(struct lifecycle *lc, struct workload *w, const json_t *tags,
-                     const int *priority, const char *actor, lifecycle_done_f done, void *userdata,
+struct job_change {
+    const json_t *tags;  /* merge patch, borrowed; NULL: unchanged */
+    const int *priority; /* NULL: unchanged */
+    const char *actor;
+};
+/* W is live, or a final one read from the store. -EBUSY when it was read before another change. */
+int lifecycle_update(struct lifecycle *lc, const struct workload *w,
+                     const struct job_change *change, lifecycle_done_f done, void *userdata,
                      struct error *err);
 /* W is a final workload read from the store; DONE gets NULL. */
 int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char *actor,
@@ -144,16 +148,28 @@ int lifecycle_create_org(struct lifecycle *lc, const char *name, const char *act
 int lifecycle_create_project(struct lifecycle *lc, const char *name, const char *actor,
                              lifecycle_ok_f done, void *userdata, struct id *ret,
                              struct error *err);
+struct new_key {
+    struct id project; /* id_none: the whole cloud */
+    const char *name;
+    enum key_role role;
+    int64_t expires_us; /* 0: never */
+    const char *actor;
+};
 /* TEXT receives the key's text, shown once. */
-int lifecycle_create_key(struct lifecycle *lc, const struct id *project, const char *name,
-                         enum key_role role, int64_t expires_us, const char *actor,
+int lifecycle_create_key(struct lifecycle *lc, const struct new_key *new,
                          char text[static KEY_TEXT_LEN + 1], lifecycle_ok_f done, void *userdata,
                          struct id *ret, struct error *err);
 int lifecycle_delete_key(struct lifecycle *lc, const char *name_or_id, const char *actor,
                          lifecycle_ok_f done, void *userdata, struct error *err);
-int lifecycle_set_secret(struct lifecycle *lc, const struct id *project, const char *name,
-                         const char *value, const char *actor, lifecycle_ok_f done, void *userdata,
-                         struct error *err);
+struct new_secret {
+    struct id project;
+    const char *name;
+    const char *value;
+    const char *actor;
+};
+/* New, or in place of the value before. */
+int lifecycle_set_secret(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok_f done,
+                         void *userdata, struct error *err);
 int lifecycle_delete_secret(struct lifecycle *lc, const struct id *project, const char *name,
                             const char *actor, lifecycle_ok_f done, void *userdata,
                             struct error *err);

@@ -21,7 +21,7 @@ static struct name_key name_key(const struct id *project, const char *name)
     return key;
 }
 
-struct job *job_add(struct lifecycle *lc, struct workload *w)
+struct job *live_add(struct lifecycle *lc, struct workload *w)
 {
     const struct project *project = project_get(lc, &w->project);
 
@@ -53,14 +53,13 @@ static void forget_name(struct lifecycle *lc, const struct job *job)
     }
 }
 
-static void job_free(struct job *job)
+static void live_free(struct job *job)
 {
-    if (!job->borrowed)
-        workload_free(job->w);
+    workload_free(job->w);
     free(job);
 }
 
-void job_drop(struct lifecycle *lc, struct job *job)
+void live_drop(struct lifecycle *lc, struct job *job)
 {
     if (job->gone)
         return;
@@ -68,17 +67,17 @@ void job_drop(struct lifecycle *lc, struct job *job)
     forget_name(lc, job);
     job->gone = true;
     if (job->refs == 0)
-        job_free(job);
+        live_free(job);
 }
 
-void job_unref(struct job *job)
+void live_unref(struct job *job)
 {
     assert(job->refs > 0);
     if (--job->refs == 0 && job->gone)
-        job_free(job);
+        live_free(job);
 }
 
-struct job *job_get(const struct lifecycle *lc, const struct id *workload)
+struct job *live_get(const struct lifecycle *lc, const struct id *workload)
 {
     return map_get(lc->jobs, workload->bytes, sizeof workload->bytes);
 }
@@ -155,7 +154,7 @@ void live_done(struct lifecycle *lc)
     map_foreach(lc->jobs, pos, job) {
         job->gone = true;
         if (job->refs == 0)
-            job_free(job);
+            live_free(job);
     }
     map_free(lc->jobs);
     map_free(lc->names);
@@ -166,7 +165,7 @@ void live_done(struct lifecycle *lc)
 
 struct workload *lifecycle_get(struct lifecycle *lc, const struct id *workload)
 {
-    struct job *job = job_get(lc, workload);
+    struct job *job = live_get(lc, workload);
 
     return job ? job->w : NULL;
 }
@@ -198,7 +197,7 @@ struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
     struct id id;
 
     if (id_parse(name_or_id, &id) == 0) {
-        job = job_get(lc, &id);
+        job = live_get(lc, &id);
         return job && id_equal(&job->w->project, project) ? job->w : NULL;
     }
     if (strlen(name_or_id) <= 63)
@@ -225,7 +224,7 @@ struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project
         if (job->w->state != WORKLOAD_QUEUED && !job->final && is_wanted(job->w, project))
             list[n++] = job->w;
     for (size_t i = 0; i < lc->queue.len; i++) {
-        job = job_get(lc, &lc->queue.items[lc->queue.head + i].workload->id);
+        job = live_get(lc, &lc->queue.items[lc->queue.head + i].workload->id);
         if (job && is_wanted(job->w, project))
             list[n++] = job->w;
     }

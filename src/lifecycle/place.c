@@ -101,7 +101,7 @@ static void carry_out(struct lifecycle *lc, const struct placement_snapshot *sna
 
     /* The plan's indexes are of the queue as it was: resolve them before it changes. */
     for (size_t i = 0; i < plan->n_decisions; i++)
-        jobs[i] = job_get(lc, &snapshot->queue[plan->decisions[i].request].workload->id);
+        jobs[i] = live_get(lc, &snapshot->queue[plan->decisions[i].request].workload->id);
     note_pass(lc, c, snapshot, (unsigned) plan->n_decisions);
     for (size_t i = 0; i < plan->n_decisions; i++)
         begin_attempt(lc, c, jobs[i], plan->decisions[i].allocation);
@@ -138,7 +138,7 @@ static void pass(struct lifecycle *lc)
 
 static void fire(struct lifecycle *lc, const struct timer *timer)
 {
-    struct job *job = job_get(lc, &timer->workload);
+    struct job *job = live_get(lc, &timer->workload);
 
     if (timer->kind == TIMER_ELIGIBLE) {
         if (timer->eligible_us > lc->eligible_floor_us)

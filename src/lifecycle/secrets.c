@@ -25,9 +25,9 @@ bool spec_has_secrets(const struct workload_spec *spec)
     return false;
 }
 
-static int check_secret(const struct lifecycle *lc, const struct id *project, const char *name,
-                        const char *value, struct error *err)
+static int check_secret(const struct lifecycle *lc, const struct new_secret *new, struct error *err)
 {
+    const char *name = new->name;
     bool is_name = isalpha((unsigned char) *name) || *name == '_';
 
     for (const char *p = name; *p && is_name; p++)
@@ -36,9 +36,9 @@ static int check_secret(const struct lifecycle *lc, const struct id *project, co
         return error_set(err, -EINVAL,
                          "name: must be 1 to %d letters, digits and '_', not a digit first",
                          SECRET_NAME_MAX);
-    if (strlen(value) > SECRET_VALUE_MAX)
+    if (strlen(new->value) > SECRET_VALUE_MAX)
         return error_set(err, -EINVAL, "value: is longer than %d bytes", SECRET_VALUE_MAX);
-    if (!project_get(lc, project))
+    if (!project_get(lc, &new->project))
         return error_set(err, -ENOENT, "there is no such project");
     return 0;
 }
@@ -60,26 +60,25 @@ static struct commit *begin(struct lifecycle *lc, const struct secret *secret, c
     return c;
 }
 
-int lifecycle_set_secret(struct lifecycle *lc, const struct id *project, const char *name,
-                         const char *value, const char *actor, lifecycle_ok_f done, void *userdata,
-                         struct error *err)
+int lifecycle_set_secret(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok_f done,
+                         void *userdata, struct error *err)
 {
     uint8_t *sealed = NULL;
     size_t sealed_len = 0;
 
-    int r = check_secret(lc, project, name, value, err);
+    int r = check_secret(lc, new, err);
     if (r < 0)
         return r;
-    r = lc->sources.seal(lc->sources.userdata, value, &sealed, &sealed_len);
+    r = lc->sources.seal(lc->sources.userdata, new->value, &sealed, &sealed_len);
     if (r < 0)
         return error_set(err, r, "the secret could not be sealed: %s", strerror(-r));
 
-    struct secret *secret = secret_find(lc, project, name);
+    struct secret *secret = secret_find(lc, &new->project, new->name);
     if (!secret) {
         secret = xnew(struct secret);
         secret->id = lc_new_id(lc);
-        secret->project = *project;
-        secret->name = xstrdup(name);
+        secret->project = new->project;
+        secret->name = xstrdup(new->name);
         secret->created_us = lc_now(lc);
         vec_push(&lc->secrets, secret);
     }
@@ -87,7 +86,7 @@ int lifecycle_set_secret(struct lifecycle *lc, const struct id *project, const c
     secret->sealed = sealed;
     secret->sealed_len = sealed_len;
     secret->updated_us = lc_now(lc);
-    struct commit *c = begin(lc, secret, "secret.set", actor, done, userdata);
+    struct commit *c = begin(lc, secret, "secret.set", new->actor, done, userdata);
     store_put_secret(c->batch, secret);
     commit_send(c);
     return 0;

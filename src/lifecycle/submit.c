@@ -75,7 +75,7 @@ static struct job *make_job(struct lifecycle *lc, struct commit *c, const struct
     if (workload_apply(&w, event, &err) < 0 || !w)
         abort(); /* what was admitted reads back: held by the tests of workload/ */
     store_add_event(c->batch, event);
-    struct job *job = job_add(lc, w);
+    struct job *job = live_add(lc, w);
     job->refs++;
     c->job = job;
     return job;
@@ -136,7 +136,7 @@ static void stop_queued(struct lifecycle *lc, struct job *job, const char *actor
 int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *actor,
                    int64_t grace_s, lifecycle_done_f done, void *userdata, struct error *err)
 {
-    struct job *job = job_get(lc, workload);
+    struct job *job = live_get(lc, workload);
 
     if (!job)
         return error_set(err, -ENOENT, "there is no such job that has not ended");
@@ -156,7 +156,7 @@ int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *
 
 int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo, struct error *err)
 {
-    struct job *job = job_get(lc, workload);
+    struct job *job = live_get(lc, workload);
 
     if (!job)
         return error_set(err, -ENOENT, "there is no such job that has not ended");
@@ -186,20 +186,21 @@ static int merge_tags(const json_t *tags, const json_t *patch, json_t **ret, str
     return 0;
 }
 
-static int updated_data(const struct workload *w, const json_t *tags, const int *priority,
-                        json_t **ret, struct error *err)
+static int updated_data(const struct workload *w, const struct job_change *change, json_t **ret,
+                        struct error *err)
 {
     _cleanup_json_ json_t *data = json_object();
     json_t *merged = NULL;
 
-    if (priority && (*priority < -1000 || *priority > 1000))
-        return error_set(err, -EINVAL, "priority: is %d; it must be -1000 to 1000", *priority);
-    int r = tags ? merge_tags(w->tags, tags, &merged, err) : 0;
+    if (change->priority && (*change->priority < -1000 || *change->priority > 1000))
+        return error_set(err, -EINVAL, "priority: is %d; it must be -1000 to 1000",
+                         *change->priority);
+    int r = change->tags ? merge_tags(w->tags, change->tags, &merged, err) : 0;
     if (r < 0)
         return r;
     json_put(data, "tags", merged);
-    if (priority)
-        json_put_int(data, "priority", *priority);
+    if (change->priority)
+        json_put_int(data, "priority", *change->priority);
     *ret = take_ptr(data);
     return 0;
 }
@@ -222,25 +223,29 @@ static int check_fresh(struct lifecycle *lc, const struct workload *w, struct er
     return 0;
 }
 
-/* Stands in for the live job; ends with the commit, W does not. */
-static struct job *borrow_job(struct workload *w)
+/* Stands in for the live job, with a copy of W; ends with the commit. */
+static struct job *stand_in(const struct workload *w, struct error *err)
 {
-    struct job *job = xnew(struct job);
+    _cleanup_json_ json_t *record = workload_to_record(w);
+    struct workload *copy = NULL;
 
-    job->w = w;
-    job->borrowed = true;
+    if (workload_from_record(record, &copy, err) < 0)
+        return NULL;
+    struct job *job = xnew(struct job);
+    job->w = copy;
+    job->final = true;
     job->gone = true;
     return job;
 }
 
-int lifecycle_update(struct lifecycle *lc, struct workload *w, const json_t *tags,
-                     const int *priority, const char *actor, lifecycle_done_f done, void *userdata,
+int lifecycle_update(struct lifecycle *lc, const struct workload *w,
+                     const struct job_change *change, lifecycle_done_f done, void *userdata,
                      struct error *err)
 {
-    struct job *job = job_get(lc, &w->id);
+    struct job *job = live_get(lc, &w->id);
     json_t *data = NULL;
 
-    int r = updated_data(job ? job->w : w, tags, priority, &data, err);
+    int r = updated_data(job ? job->w : w, change, &data, err);
     if (r >= 0 && !job)
         r = check_fresh(lc, w, err);
     if (r < 0) {
@@ -249,15 +254,21 @@ int lifecycle_update(struct lifecycle *lc, struct workload *w, const json_t *tag
     }
 
     bool queued = job && job->w->state == WORKLOAD_QUEUED;
-    struct commit *c = commit_new(lc, job ? job : borrow_job(w));
+    if (!job)
+        job = stand_in(w, err);
+    if (!job) {
+        json_decref(data);
+        return -EBADMSG;
+    }
+    struct commit *c = commit_new(lc, job);
     c->done = done;
     c->userdata = userdata;
     if (queued)
         queue_remove(lc, job);
-    commit_fold(c, c->job, EVENT_UPDATED, actor, data);
+    commit_fold(c, job, EVENT_UPDATED, change->actor, data);
     if (queued)
         queue_insert(lc, job);
-    store_put_workload(c->batch, c->job->w);
+    store_put_workload(c->batch, job->w);
     commit_send(c);
     if (queued)
         lc_want_pass(lc);
@@ -267,7 +278,7 @@ int lifecycle_update(struct lifecycle *lc, struct workload *w, const json_t *tag
 int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char *actor,
                      lifecycle_done_f done, void *userdata, struct error *err)
 {
-    if (job_get(lc, &w->id) || !workload_state_is_final(w->state))
+    if (live_get(lc, &w->id) || !workload_state_is_final(w->state))
         return error_set(err, -EBUSY, "the job is %s; only a job that has ended can be deleted",
                          workload_state_name(w->state));
 

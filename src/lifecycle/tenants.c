@@ -8,15 +8,10 @@
 #include <string.h>
 
 /* An event about a tenant's thing; the store gets the row beside it. */
-static void note(struct commit *c, const char *kind, const struct id *subject,
-                 const struct id *project, const char *type, const char *actor, json_t *data)
+static void note(struct commit *c, const struct event *what, const char *actor, json_t *data)
 {
-    struct event *event = xnew(struct event);
+    struct event *event = xmemdup(what, sizeof *what);
 
-    event->subject_kind = kind;
-    event->subject = *subject;
-    event->project = *project;
-    event->type = type;
     commit_event(c, event, actor, data);
     store_add_event(c->batch, event);
 }
@@ -132,7 +127,8 @@ int lifecycle_create_org(struct lifecycle *lc, const char *name, const char *act
     struct commit *c = commit_new(lc, NULL);
     c->ok = done;
     c->userdata = userdata;
-    note(c, "org", &org->id, &id_none, "org.created", actor, org_to_json(org));
+    struct event what = { .subject_kind = "org", .subject = org->id, .type = "org.created" };
+    note(c, &what, actor, org_to_json(org));
     store_put_org(c->batch, org);
     commit_send(c);
     *ret = org->id;
@@ -163,7 +159,13 @@ int lifecycle_create_project(struct lifecycle *lc, const char *name, const char 
     json_put_int(data, "range", project->range);
     c->ok = done;
     c->userdata = userdata;
-    note(c, "project", &project->id, &project->id, "project.created", actor, data);
+    struct event what = {
+        .subject_kind = "project",
+        .subject = project->id,
+        .project = project->id,
+        .type = "project.created",
+    };
+    note(c, &what, actor, data);
     store_put_project(c->batch, project);
     commit_send(c);
     *ret = project->id;
@@ -181,30 +183,39 @@ static struct key *find_key(const struct lifecycle *lc, const char *name_or_id)
     return NULL;
 }
 
-static int check_key(const struct lifecycle *lc, const struct id *project, const char *name,
-                     enum key_role role, struct error *err)
+static int check_key(const struct lifecycle *lc, const struct new_key *new, struct error *err)
 {
-    int r = name_check("name", name, err);
+    int r = name_check("name", new->name, err);
     if (r < 0)
         return r;
-    if (find_key(lc, name))
-        return error_set(err, -EEXIST, "name: there is a key '%s' already", name);
-    if (!key_role_name(role))
+    if (find_key(lc, new->name))
+        return error_set(err, -EEXIST, "name: there is a key '%s' already", new->name);
+    if (!key_role_name(new->role))
         return error_set(err, -EINVAL, "role: must be admin, member or viewer");
-    if (!id_is_none(project) && !project_get(lc, project))
+    if (!id_is_none(&new->project) && !project_get(lc, &new->project))
         return error_set(err, -ENOENT, "there is no such project");
     return 0;
 }
 
-int lifecycle_create_key(struct lifecycle *lc, const struct id *project, const char *name,
-                         enum key_role role, int64_t expires_us, const char *actor,
+static void note_key(struct commit *c, const struct key *key, const char *type, const char *actor)
+{
+    struct event what = {
+        .subject_kind = "key",
+        .subject = key->id,
+        .project = key->project,
+        .type = type,
+    };
+    note(c, &what, actor, key_to_json(key));
+}
+
+int lifecycle_create_key(struct lifecycle *lc, const struct new_key *new,
                          char text[static KEY_TEXT_LEN + 1], lifecycle_ok_f done, void *userdata,
                          struct id *ret, struct error *err)
 {
     enum { PREFIX_LEN = 12 };
     uint8_t random[32];
 
-    int r = check_key(lc, project, name, role, err);
+    int r = check_key(lc, new, err);
     if (r < 0)
         return r;
 
@@ -214,18 +225,18 @@ int lifecycle_create_key(struct lifecycle *lc, const struct id *project, const c
     explicit_bzero(random, sizeof random);
     lc->sources.hash(lc->sources.userdata, text, KEY_TEXT_LEN, &key->hash);
     key->id = lc_new_id(lc);
-    key->project = *project;
-    key->name = xstrdup(name);
+    key->project = new->project;
+    key->name = xstrdup(new->name);
     key->prefix = xstrndup(text, PREFIX_LEN);
-    key->role = role;
+    key->role = new->role;
     key->created_us = lc_now(lc);
-    key->expires_us = expires_us;
+    key->expires_us = new->expires_us;
     add_key(lc, key);
 
     struct commit *c = commit_new(lc, NULL);
     c->ok = done;
     c->userdata = userdata;
-    note(c, "key", &key->id, project, "key.created", actor, key_to_json(key));
+    note_key(c, key, "key.created", new->actor);
     store_put_key(c->batch, key);
     commit_send(c);
     *ret = key->id;
@@ -242,7 +253,7 @@ int lifecycle_delete_key(struct lifecycle *lc, const char *name_or_id, const cha
     struct commit *c = commit_new(lc, NULL);
     c->ok = done;
     c->userdata = userdata;
-    note(c, "key", &key->id, &key->project, "key.deleted", actor, key_to_json(key));
+    note_key(c, key, "key.deleted", actor);
     store_delete_key(c->batch, &key->id);
     commit_send(c);
 

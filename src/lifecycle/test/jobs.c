@@ -202,6 +202,7 @@ TEST(tags_and_priority_change_also_after_the_end)
     struct id first, second;
     int priority = 7;
     _cleanup_json_ json_t *patch = json_pack("{s:s,s:n}", "team", "a", "gone");
+    struct job_change both = { patch, &priority, "k" }, only = { NULL, &priority, "k" };
 
     world_open(1);
     ok(submit_json(sleeps, NULL, 0, &first, &err) == 0);
@@ -209,20 +210,19 @@ TEST(tags_and_priority_change_also_after_the_end)
     ok(submit_json(sleeps, "late", 0, &first, &err) == 0 &&
        submit_json(sleeps, "urgent", 0, &second, &err) == 0);
     size_t n = 0;
-    ok(lifecycle_update(world.lc, lifecycle_get(world.lc, &second), patch, &priority, "k", NULL,
-                        NULL, &err) == 0);
+    ok(lifecycle_update(world.lc, lifecycle_get(world.lc, &second), &both, NULL, NULL, &err) == 0);
     _cleanup_free_ struct workload **queue = lifecycle_queue(world.lc, NULL, &n);
     ok(n == 3 && id_equal(&queue[1]->id, &second));
     pass_time(40 * US_PER_S);
 
     _cleanup_(workload_freep) struct workload *w = stored(&second), *stale = stored(&second);
     priority = 1;
-    ok(lifecycle_update(world.lc, w, NULL, &priority, "k", NULL, NULL, &err) == 0);
-    ok(lifecycle_update(world.lc, stale, NULL, &priority, "k", NULL, NULL, &err) == -EBUSY);
+    ok(lifecycle_update(world.lc, w, &only, NULL, NULL, &err) == 0);
+    ok(lifecycle_update(world.lc, stale, &only, NULL, NULL, &err) == -EBUSY);
     settle();
     verify();
     _cleanup_(workload_freep) struct workload *again = stored(&second);
-    ok(again->priority == 1 && again->version == w->version);
+    ok(again->priority == 1 && again->version == w->version + 1);
     is_str(json_get_str(again->tags, "team", ""), "a");
     ok(lifecycle_delete(world.lc, again, "k", NULL, NULL, &err) == 0);
     settle();
@@ -238,8 +238,10 @@ TEST(secrets_open_only_for_the_task_that_names_them)
     struct id id;
 
     world_open(1);
-    ok(lifecycle_set_secret(world.lc, &world.project, "KEY", "s3cret", "k", NULL, NULL, &err) == 0);
-    ok(lifecycle_set_secret(world.lc, &world.project, "OTHER", "no", "k", NULL, NULL, &err) == 0);
+    ok(lifecycle_set_secret(world.lc, &(struct new_secret){ world.project, "KEY", "s3cret", "k" },
+                            NULL, NULL, &err) == 0);
+    ok(lifecycle_set_secret(world.lc, &(struct new_secret){ world.project, "OTHER", "no", "k" },
+                            NULL, NULL, &err) == 0);
     ok(submit_json("{\"command\":[\"x\"],\"env\":{\"A\":\"secret:KEY\",\"NULL_SECONDS\":\"9\"}}",
                    NULL, 0, &id, &err) == 0);
     pass_time(0);
@@ -266,10 +268,13 @@ TEST(keys_are_found_by_their_hash_until_they_end)
     struct id id;
 
     world_open(1);
-    ok(lifecycle_create_key(world.lc, &world.project, "laptop", KEY_ROLE_MEMBER,
-                            world.now_us + US_PER_S, "k", text, NULL, NULL, &id, &err) == 0);
-    ok(lifecycle_create_key(world.lc, &world.project, "laptop", KEY_ROLE_MEMBER, 0, "k", text, NULL,
-                            NULL, &id, &err) == -EEXIST);
+    ok(lifecycle_create_key(world.lc,
+                            &(struct new_key){ world.project, "laptop", KEY_ROLE_MEMBER,
+                                               world.now_us + US_PER_S, "k" },
+                            text, NULL, NULL, &id, &err) == 0);
+    ok(lifecycle_create_key(world.lc,
+                            &(struct new_key){ world.project, "laptop", KEY_ROLE_MEMBER, 0, "k" },
+                            text, NULL, NULL, &id, &err) == -EEXIST);
     source_hash(NULL, text, KEY_TEXT_LEN, &hash);
     settle();
     crash();

@@ -70,7 +70,8 @@ static void update_random(void)
         return;
     struct workload *w = lifecycle_get(world.lc, &jobs.items[random_below((unsigned) jobs.len)].id);
     if (w)
-        ok(lifecycle_update(world.lc, w, NULL, &priority, "key:test", NULL, NULL, &err) == 0);
+        ok(lifecycle_update(world.lc, w, &(struct job_change){ NULL, &priority, "key:test" }, NULL,
+                            NULL, &err) == 0);
 }
 
 static void step(void)
