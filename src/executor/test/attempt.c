@@ -3,6 +3,8 @@
 
 #include "tests/tap.h"
 
+#include <sys/mman.h>
+
 static struct host host;
 
 static void close_host(void) { host_close(&host); }
@@ -14,17 +16,436 @@ __attribute__((constructor)) static void open_host(void)
     (void) atexit(close_host);
 }
 
+/* A job that runs a shell script; fields other than the command. */
+#define SH(script)           "{\"command\":[\"/bin/sh\",\"-c\",\"" script "\"]}"
+#define SH_AND(script, more) "{\"command\":[\"/bin/sh\",\"-c\",\"" script "\"]," more "}"
+
+static void is_end(struct job *job, const char *cause, int code)
+{
+    is_str(job_cause(job), cause);
+    ok(job_code(job) == code);
+    if (tap_failures)
+        printf("# %s: code %d, %s\n", job->name, job_code(job),
+               json_get_str(job->exit, "reason", "no reason"));
+}
+
 TEST(a_command_runs)
 {
     struct job job;
     _cleanup_free_ char *log = NULL;
 
-    job_run(&host, &job, "{\"command\":[\"/bin/sh\",\"-c\",\"echo hello; exit 3\"]}", &log);
+    job_run(&host, &job, SH("echo hello; exit 3"), &log);
     is_str(log, "hello\n");
-    is_str(job_cause(&job), "exited");
-    ok(job_code(&job) == 3);
-    if (job_code(&job) != 3)
-        printf("# %s\n", json_get_str(job.exit, "reason", ""));
+    is_end(&job, "exited", 3);
+    ok(json_get_int(json_object_get(job.exit, "usage"), "log_lines", 0) == 1);
+    job_free(&job);
+}
+
+TEST(a_command_that_is_not_there_says_so)
+{
+    struct job job;
+
+    job_run(&host, &job, "{\"command\":[\"/no/such/program\"]}", NULL);
+    is_end(&job, "start_failed", -1);
+    ok(strstr(json_get_str(job.exit, "reason", ""), "/no/such/program"));
+    job_free(&job);
+}
+
+TEST(a_signal_that_ends_the_command_is_its_exit_code)
+{
+    struct job job;
+
+    job_run(&host, &job, SH("sh -c 'kill -SEGV $$'; exit $?"), NULL);
+    is_end(&job, "exited", 139);
+    job_free(&job);
+}
+
+TEST(what_the_kernel_says_is_what_was_allocated)
+{
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+
+    job_run(&host, &job,
+            SH("grep -E 'Cpus_allowed_list|Mems_allowed_list|Seccomp:|NoNewPrivs|CapBnd' "
+               "/proc/self/status; cat /proc/self/uid_map; df -B1 --output=size /dev/shm"),
+            &log);
+    is_end(&job, "exited", 0);
+    ok(strstr(log, "Cpus_allowed_list:\t0\n") && strstr(log, "Mems_allowed_list:\t0\n"));
+    ok(strstr(log, "Seccomp:\t2\n") && strstr(log, "NoNewPrivs:\t1\n"));
+    ok(strstr(log, "CapBnd:\t00000000800405fb\n"));
+    ok(strstr(log, "1879048192      65536\n"));
+    ok(strstr(log, "33554432\n")); /* half of 64 MiB */
+    const json_t *evidence = json_object_get(job.started, "evidence");
+    is_str(json_get_str(evidence, "cpus", ""), "0");
+    is_str(json_get_str(evidence, "mems", ""), "0");
+    ok(json_get_int(evidence, "memory_bytes", 0) == 64 << 20);
+    ok(json_get_int(evidence, "pids", 0) == 64);
+    ok(json_get_int(evidence, "seccomp", 0) == 2);
+    if (tap_failures)
+        printf("# %s\n", log);
+    job_free(&job);
+}
+
+TEST(too_much_memory_is_named)
+{
+    struct job job;
+
+    job_run(&host, &job, "{\"command\":[\"python3\",\"-c\",\"b = bytearray(200 << 20)\"]}", NULL);
+    is_end(&job, "out_of_memory", 137);
+    job_free(&job);
+}
+
+TEST(a_fork_bomb_stays_inside_its_limit)
+{
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+
+    job_run(&host, &job,
+            "{\"command\":[\"python3\",\"-c\",\"import os,time\\nn=0\\ntry:\\n  while True:\\n"
+            "    if os.fork()==0: time.sleep(60)\\n    n+=1\\nexcept OSError: print(n)\"]}",
+            &log);
+    is_end(&job, "exited", 0);
+    ok(atoi(log) > 10 && atoi(log) < 64);
+    job_free(&job);
+}
+
+TEST(sigterm_ends_a_command_that_does_not_catch_it)
+{
+    struct job job;
+
+    ok(job_start(&host, &job, 0, "{\"command\":[\"sleep\",\"1000\"]}", NULL) == 0);
+    ok(job_await(&job, "started"));
+    job_tell(&job, "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":100}");
+    job_end(&job);
+    is_end(&job, "stopped", 143);
+    job_free(&job);
+}
+
+TEST(a_command_may_catch_sigterm)
+{
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+
+    ok(job_start(&host, &job, 0, SH("trap 'echo saved; exit 7' TERM; echo up; sleep 100 & wait"),
+                 NULL) == 0);
+    ok(job_await_log(&job, "up\n"));
+    job_tell(&job, "{\"op\":\"stop\",\"cause\":\"max_time\",\"grace\":100}");
+    job_end(&job);
+    log = job_file(&job, "log");
+    is_str(log, "up\nsaved\n");
+    is_end(&job, "max_time", 7);
+    job_free(&job);
+}
+
+TEST(a_command_that_ignores_sigterm_is_killed)
+{
+    struct job job;
+
+    ok(job_start(&host, &job, 0, SH("trap '' TERM USR1; echo up; while :; do sleep 1; done"),
+                 NULL) == 0);
+    ok(job_await_log(&job, "up\n"));
+    job_tell(&job, "{\"op\":\"signal\",\"signal\":10}");
+    job_tell(&job, "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":1}");
+    job_end(&job);
+    is_end(&job, "stopped", 137);
+    job_free(&job);
+}
+
+TEST(a_checkpoint_is_asked_for_first)
+{
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+
+    ok(job_start(&host, &job, 0,
+                 SH_AND("trap 'echo checkpoint; exit 0' USR1; echo up; sleep 100 & wait",
+                        "\"checkpoint\":{\"signal\":\"USR1\"}"),
+                 NULL) == 0);
+    ok(job_await_log(&job, "up\n"));
+    job_tell(&job, "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":100}");
+    job_end(&job);
+    log = job_file(&job, "log");
+    is_str(log, "up\ncheckpoint\n");
+    is_end(&job, "stopped", 0);
+    job_free(&job);
+}
+
+TEST(max_time_holds_without_the_server)
+{
+    struct job job;
+
+    job_run(&host, &job, SH_AND("sleep 100", "\"max_time\":1,\"grace\":1"), NULL);
+    ok(str_equal(job_cause(&job), "max_time"));
+    job_free(&job);
+}
+
+TEST(the_command_knows_who_it_is)
+{
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+
+    job_run(&host, &job,
+            SH_AND("pwd; echo $BERTH_PROJECT $BERTH_ATTEMPT $RANK $WORLD_SIZE $NAME; id -u; "
+                   "hostname; test -n \\\"$BERTH_JOB_ID\\\" && echo named",
+                   "\"env\":{\"NAME\":\"value\"}"),
+            &log);
+    is_str(log, "/workspace\nlab 1 0 1 value\n0\njob\nnamed\n");
+    job_free(&job);
+}
+
+TEST(chart_lines_are_kept)
+{
+    struct job job;
+    _cleanup_free_ char *charts = NULL;
+
+    job_run(&host, &job,
+            SH("echo '{\\\"chart\\\":\\\"loss\\\",\\\"x\\\":1,\\\"y\\\":2.5}'; echo no; "
+               "printf '{\\\"chart\\\":\\\"loss\\\",'; sleep 0.1; "
+               "printf '\\\"y\\\":7,\\\"x\\\":2}'"),
+            NULL);
+    charts = job_file(&job, "charts");
+    ok(str_starts(charts, "{\"chart\":\"loss\",\"x\":1,\"y\":2.5,\"t\":\"20"));
+    ok(strstr(charts, "\n{\"chart\":\"loss\",\"x\":2,\"y\":7,\"t\":\"20"));
+    ok(json_get_int(json_object_get(job.exit, "usage"), "chart_points", 0) == 2);
+    job_free(&job);
+}
+
+TEST(artifacts_are_collected_also_after_failure)
+{
+    struct job job;
+
+    job_run(&host, &job,
+            SH("echo model >/artifacts/model; mkdir /artifacts/d; echo x >/artifacts/d/x; "
+               "ln -s /etc/passwd /artifacts/link; mkfifo /artifacts/fifo; exit 9"),
+            NULL);
+    is_end(&job, "exited", 9);
+    const json_t *artifacts = json_object_get(job.exit, "artifacts");
+    ok(json_get_int(artifacts, "count", 0) == 2);
+    ok(json_get_int(artifacts, "bytes", 0) == 8);
+    ok(strlen(json_get_str(artifacts, "manifest", "")) == SHA256_HEX_LEN);
+    job_free(&job);
+}
+
+TEST(nothing_of_an_attempt_is_left)
+{
+    struct job job;
+
+    job_run(&host, &job, SH("head -c 1000000 /dev/zero >/root/file; echo >/workspace/w"), NULL);
+    is_end(&job, "exited", 0);
+    _cleanup_free_ char *running = xasprintf("%s/running/%s", host.state, job.name);
+    _cleanup_free_ char *group = xasprintf("/sys/fs/cgroup/memory/berth/%s", job.name);
+    ok(access(running, F_OK) < 0 && access(group, F_OK) < 0);
+    job_free(&job);
+}
+
+TEST(storage_is_kept_for_the_project_alone)
+{
+    struct job first, second, other;
+    _cleanup_free_ char *log = NULL, *log2 = NULL;
+
+    job_run(&host, &first, SH("echo kept >/storage/f; chmod 600 /storage/f"), NULL);
+    job_run(&host, &second, SH("cat /storage/f"), &log);
+    is_str(log, "kept\n");
+    ok(job_start(&host, &other, 1, SH("ls /storage"), NULL) == 0);
+    job_end(&other);
+    log2 = job_file(&other, "log");
+    is_str(log2, "");
+    job_free(&first);
+    job_free(&second);
+    job_free(&other);
+}
+
+TEST(what_lies_on_the_machine_is_not_seen)
+{
+    static const char *const places[] = {
+        "/root", "/home", "/run", "/tmp", "/var", "/srv", "/mnt"
+    };
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+    char *planted[7];
+
+    for (int i = 0; i < 7; i++) {
+        planted[i] = xasprintf("%s/berth-planted-%d", places[i], (int) getpid());
+        if (file_replace(AT_FDCWD, planted[i], 0666, "secret", 6, false, NULL) < 0)
+            printf("# cannot plant %s\n", planted[i]);
+    }
+    job_run(&host, &job,
+            SH("find / -xdev -name 'berth-planted*' 2>/dev/null; ls /root /home /run /srv /mnt "
+               "/tmp; cat /etc/shadow 2>&1 | grep -c root; ls -d /workspace"),
+            &log);
+    ok(!strstr(log, "planted"));
+    ok(strstr(log, "\n0\n/workspace\n"));
+    for (int i = 0; i < 7; i++) {
+        (void) unlink(planted[i]);
+        free(planted[i]);
+    }
+    job_free(&job);
+}
+
+TEST(a_container_cannot_change_the_machine)
+{
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+
+    job_run(&host, &job,
+            SH("touch /usr/x 2>&1 | grep -c 'Read-only'; mount -t tmpfs none /mnt 2>&1 | grep -c "
+               "'denied\\\\|permitted'; unshare -U true 2>&1 | grep -c 'not permitted'; "
+               "echo 1 >/proc/sys/kernel/panic || echo sysctl; "
+               "mknod /tmp/d b 1 1 2>&1 | grep -c permitted; ls /sys/class/net"),
+            &log);
+    ok(str_starts(log, "1\n1\n1\n"));
+    ok(strstr(log, "sysctl\n1\nlo\n"));
+    if (tap_failures)
+        printf("# %s\n", log);
+    job_free(&job);
+}
+
+TEST(no_network_is_explained)
+{
+    struct job job;
+
+    job_run(&host, &job,
+            "{\"command\":[\"python3\",\"-c\",\"import socket; "
+            "socket.create_connection(('192.0.2.1', 80), 1)\"]}",
+            NULL);
+    is_end(&job, "exited", 1);
+    ok(strstr(json_get_str(job.exit, "hint", ""), "network: egress"));
+    job_free(&job);
+}
+
+TEST(a_supervisor_that_is_killed_takes_all_with_it)
+{
+    struct job job;
+    struct launcher_answer answer = { 0 };
+    _cleanup_free_ char *log = NULL;
+
+    ok(job_start(&host, &job, 0, SH("echo up; sleep 1000"), NULL) == 0);
+    ok(job_await_log(&job, "up\n"));
+    struct launcher_request kill = job.request;
+    kill.op = LAUNCHER_CLEAN;
+    ok(host_ask(&host, &kill, NULL, 0, &answer) == -EBUSY);
+    kill.op = LAUNCHER_KILL;
+    ok(host_ask(&host, &kill, NULL, 0, &answer) == 0);
+    ok(!job_await(&job, "exit"));
+    _cleanup_free_ char *group = xasprintf("/sys/fs/cgroup/pids/berth/%s", job.name);
+    _cleanup_free_ char *running = xasprintf("%s/running/%s", host.state, job.name);
+    _cleanup_free_ char *exit = xasprintf("%s/exit.json", job.dir);
+    ok(access(group, F_OK) < 0 && access(running, F_OK) < 0 && access(exit, F_OK) < 0);
+    job_free(&job);
+}
+
+TEST(supervisors_outlive_the_launcher)
+{
+    struct job job;
+    struct error err = { 0 };
+    struct launcher_answer answer = { 0 };
+
+    ok(job_start(&host, &job, 0, SH("echo up; sleep 1000"), NULL) == 0);
+    ok(job_await_log(&job, "up\n"));
+    host_end_launcher(&host);
+    ok(host_launch(&host, &err) == 0);
+    struct launcher_request sweep = { .op = LAUNCHER_SWEEP, .count = 1 };
+    int fd = memfd_create("ids", MFD_CLOEXEC);
+    ok(write_full(fd, &job.request.attempt, sizeof(struct id)) == 0);
+    ok(host_ask(&host, &sweep, &fd, 1, &answer) == 0);
+    job_tell(&job, "{\"op\":\"signal\",\"signal\":15}");
+    job_end(&job);
+    is_end(&job, "signaled", 143);
+    safe_close(fd);
+    job_free(&job);
+}
+
+TEST(what_is_not_alive_any_more_is_swept)
+{
+    struct job job;
+    struct launcher_answer answer = { 0 };
+
+    ok(job_start(&host, &job, 0, SH("echo up; sleep 1000"), NULL) == 0);
+    ok(job_await_log(&job, "up\n"));
+    struct launcher_request sweep = { .op = LAUNCHER_SWEEP };
+    ok(host_ask(&host, &sweep, NULL, 0, &answer) == 0);
+    ok(!job_await(&job, "exit"));
+    _cleanup_free_ char *running = xasprintf("%s/running/%s", host.state, job.name);
+    ok(access(running, F_OK) < 0);
+    job_free(&job);
+}
+
+TEST(an_attempt_runs_once)
+{
+    struct job job;
+    struct launcher_answer answer = { 0 };
+    int pair[2];
+    char byte;
+
+    job_run(&host, &job, SH("echo once"), NULL);
+    ok(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    ok(host_ask(&host, &job.request, &pair[1], 1, &answer) == 0);
+    safe_close(pair[1]);
+    ok(recv(pair[0], &byte, 1, 0) == 0); /* it went without a word */
+    safe_close(pair[0]);
+    _cleanup_free_ char *log = job_file(&job, "log");
+    is_str(log, "once\n");
+    job_free(&job);
+}
+
+TEST(the_log_has_a_cap)
+{
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+
+    ok(job_start(&host, &job, 0, SH("yes | head -c 300000; echo end"), "{\"log_limit\":100000}") ==
+       0);
+    job_end(&job);
+    log = job_file(&job, "log");
+    ok(strlen(log) > 100000 && strlen(log) < 100200);
+    ok(strstr(log, "limit of") && !strstr(log, "end"));
+    job_free(&job);
+}
+
+TEST(a_long_line_needs_no_memory)
+{
+    struct job job;
+
+    ok(job_start(&host, &job, 0, SH("head -c 300000000 /dev/zero | tr '\\\\0' '{'"),
+                 "{\"log_limit\":0}") == 0);
+    job_end(&job);
+    is_end(&job, "exited", 0);
+    const json_t *usage = json_object_get(job.exit, "usage");
+    ok(json_get_int(usage, "log_bytes", 0) == 300000000);
+    ok(json_get_int(usage, "log_lines", -1) == 0);
+    job_free(&job);
+}
+
+TEST(the_disk_has_a_limit)
+{
+    struct job job;
+
+    ok(job_start(&host, &job, 0, SH("head -c 50000000 /dev/zero >/tmp/f; sleep 100"),
+                 "{\"allocation\":{\"disk\":10000000}}") == 0);
+    job_end(&job);
+    ok(str_equal(job_cause(&job), "disk_limit"));
+    job_free(&job);
+}
+
+TEST(a_published_port_reaches_the_command)
+{
+    struct job job;
+    char answer[64] = "";
+
+    ok(job_start(&host, &job, 0,
+                 "{\"command\":[\"python3\",\"-c\",\"import socket\\ns=socket.socket()\\n"
+                 "s.bind(('127.0.0.1',8888))\\ns.listen()\\nprint('up',flush=True)\\n"
+                 "c=s.accept()[0]\\nc.sendall(b'got '+c.recv(100))\"],"
+                 "\"ports\":[{\"name\":\"http\",\"port\":8888,\"publish\":0}]}",
+                 NULL) == 0);
+    ok(job_await_log(&job, "up\n"));
+    json_t *started = read_json(job.dir, "started");
+    const json_t *port =
+        json_object_get(json_object_get(json_object_get(started, "evidence"), "ports"), "http");
+    ok(job_exchange((int) json_get_int(port, "port", 0), "ping", answer, sizeof answer) > 0);
+    is_str(answer, "got ping");
+    json_decref(started);
+    job_end(&job);
+    is_end(&job, "exited", 0);
     job_free(&job);
 }
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -212,6 +213,32 @@ static inline char *job_file(struct job *job, const char *name)
 
     (void) file_read(AT_FDCWD, path, 64 << 20, &text, NULL);
     return text_take(&text);
+}
+
+/* Wait until the log has TEXT. */
+static inline bool job_await_log(struct job *job, const char *text)
+{
+    for (int i = 0; i < 3000; i++) {
+        _cleanup_free_ char *log = job_file(job, "log");
+        if (strstr(log, text))
+            return true;
+        (void) poll(NULL, 0, 10);
+    }
+    return false;
+}
+
+/* Say TEXT at 127.0.0.1:PORT and read the answer. */
+static inline ssize_t job_exchange(int port, const char *text, char *answer, size_t len)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons((uint16_t) port),
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (connect(fd, (const struct sockaddr *) &address, sizeof address) < 0 ||
+        write_full(fd, text, strlen(text)) < 0)
+        return -errno;
+    return recv(fd, answer, len - 1, MSG_WAITALL);
 }
 
 static inline const char *job_cause(struct job *job)
