@@ -64,22 +64,32 @@ static void artifact_list(struct call *call) { job_find(call, list); }
 
 /* ---- one file ---- */
 
+/* A and B of "bytes=A-B" with one range, -1 where left out; false for anything else. */
+static bool split_range(const char *text, long long *ret_first, long long *ret_last)
+{
+    *ret_first = *ret_last = -1;
+    if (!text || strncmp(text, "bytes=", 6) != 0 || strchr(text, ','))
+        return false;
+    const char *dash = strchr(text + 6, '-');
+    if (!dash)
+        return false;
+    _cleanup_free_ char *before = xstrndup(text + 6, (size_t) (dash - text - 6));
+    if (*before && str_to_i64(before, 0, INT64_MAX, ret_first) < 0)
+        return false;
+    if (dash[1] && str_to_i64(dash + 1, 0, INT64_MAX, ret_last) < 0)
+        return false;
+    return *before || dash[1];
+}
+
 /* One range of "bytes=A-B", "bytes=A-" or "bytes=-N" (RFC 9110, 14.1.2). 0: the whole, 1: a part,
  * -ERANGE: none of it is there. Several ranges, or another unit, give the whole. */
 static int read_range(const char *text, int64_t size, int64_t *ret_start, int64_t *ret_length)
 {
-    long long first = -1, last = -1;
+    long long first, last;
 
     *ret_start = 0;
     *ret_length = size;
-    if (!text || strncmp(text, "bytes=", 6) != 0 || strchr(text, ','))
-        return 0;
-    const char *dash = strchr(text + 6, '-');
-    if (!dash)
-        return 0;
-    _cleanup_free_ char *before = xstrndup(text + 6, (size_t) (dash - text - 6));
-    if ((*before && str_to_i64(before, 0, INT64_MAX, &first) < 0) ||
-        (dash[1] && str_to_i64(dash + 1, 0, INT64_MAX, &last) < 0) || (!*before && !dash[1]))
+    if (!split_range(text, &first, &last))
         return 0;
     if (first < 0) { /* the last N bytes */
         first = last < size ? size - last : 0;

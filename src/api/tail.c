@@ -260,6 +260,19 @@ static void read_more(struct tail *t)
     pool_submit(t->api->options.pool, work, worked, t);
 }
 
+/* The attempt at hand is read to its end: go on to the next, or tell that there is none. */
+static void step_over(struct tail *t)
+{
+    if (!t->only && t->number < t->newest) {
+        t->first_line = 0;
+        begin_attempt(t, t->newest, &t->newest_id);
+        read_more(t);
+    } else if (t->job_over || t->only) {
+        add_state(t, "end");
+        send_out(t, true);
+    }
+}
+
 static void step(struct tail *t)
 {
     if (t->busy || !t->wanted)
@@ -276,21 +289,10 @@ static void step(struct tail *t)
     }
     if (t->number == 0 && t->newest > 0)
         begin_attempt(t, t->newest, &t->newest_id);
-    if (t->number > 0 && t->dirty) {
+    if (t->number > 0 && t->dirty)
         read_more(t);
-        return;
-    }
-    bool read_out = t->number == 0 ? t->job_over : t->at_end && t->last;
-    if (!read_out)
-        return;
-    if (!t->only && t->number < t->newest) {
-        t->first_line = 0;
-        begin_attempt(t, t->newest, &t->newest_id);
-        read_more(t);
-    } else if (t->job_over || t->only) {
-        add_state(t, "end");
-        send_out(t, true);
-    }
+    else if (t->number == 0 ? t->job_over : t->at_end && t->last)
+        step_over(t);
 }
 
 static void wake(struct follower *follower)

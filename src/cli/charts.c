@@ -226,7 +226,7 @@ static int on_event(void *userdata, const char *id, const char *event, const cha
     }
     if (id && *id)
         xstr_set(&b->last_id, id);
-    if (json_parse(data, len, &point, NULL) == 0)
+    if (str_equal(event, "message") && json_parse(data, len, &point, NULL) == 0)
         add_point(b, point);
     return 0;
 }

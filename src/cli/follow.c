@@ -13,16 +13,38 @@
 #define LOOK_FIRST_MS    20 /* between looks at the state; doubled up to */
 #define LOOK_LAST_MS     1000
 #define SECOND_CTRL_C_MS 3000
+#define ASK_AGAIN_S      2
 
 struct follower {
     struct cli *cli;
+    struct cli twin; /* its own connection, for questions while the log streams */
     const char *id, *name;
-    char *shown;            /* the last line about the state */
-    bool open_line;         /* it can be overwritten */
-    bool stopping;          /* Ctrl-C was pressed twice */
-    struct log_request log; /* of the attempt that is followed */
-    int64_t logged;         /* attempts whose log was printed to the end */
+    char *state;    /* that the server told last */
+    char *shown;    /* the last line about it */
+    bool open_line; /* it can be overwritten */
+    int64_t asked_us;
 };
+
+static struct follower follower_begin(struct cli *cli, const char *id, const char *name)
+{
+    return (struct follower){
+        .cli = cli,
+        .twin = { .out = cli->out,
+                  .err = cli->err,
+                  .url = xstrdup(cli->url),
+                  .key = xstrdup(cli->key),
+                  .project = xstrdup(cli->project) },
+        .id = id,
+        .name = name,
+    };
+}
+
+static void follower_end(struct follower *f)
+{
+    cli_done(&f->twin);
+    free(f->state);
+    free(f->shown);
+}
 
 int job_get(struct cli *cli, const char *name_or_id, json_t **ret, struct error *err)
 {
@@ -78,7 +100,8 @@ static void show_waiting(struct follower *f, const char *state)
     _cleanup_free_ char *target = project_path(f->cli, "jobs", f->id, "why", NULL);
     _cleanup_json_ json_t *why = NULL;
 
-    if (remote_get(f->cli, target, &why, NULL) < 0)
+    f->asked_us = clock_boot_us();
+    if (remote_get(&f->twin, target, &why, NULL) < 0)
         return; /* the next look says what is wrong */
     int64_t position = json_get_int(why, "position", -1);
     const char *text = json_get_str(why, "text", "");
@@ -90,8 +113,12 @@ static void show_waiting(struct follower *f, const char *state)
     show(f, state, words);
 }
 
-static void show_running(struct follower *f, const json_t *job)
+static void show_running(struct follower *f)
 {
+    _cleanup_json_ json_t *job = NULL;
+
+    if (job_get(&f->twin, f->id, &job, NULL) < 0)
+        return;
     const json_t *attempt = json_object_get(job, "attempt");
     const json_t *allocation = json_object_get(attempt, "allocation");
     _cleanup_text_ struct text t = { 0 };
@@ -108,6 +135,36 @@ static void show_running(struct follower *f, const json_t *job)
     show(f, "running", t.data);
 }
 
+static void show_state(struct follower *f)
+{
+    if (str_equal(f->state, "queued") || str_equal(f->state, "submitted"))
+        show_waiting(f, f->state);
+    else if (str_equal(f->state, "running"))
+        show_running(f);
+    else if (!state_is_final(f->state))
+        show(f, f->state, "");
+}
+
+static void on_state(void *userdata, const json_t *state)
+{
+    struct follower *f = userdata;
+
+    (void) fflush(stdout);
+    xstr_set(&f->state, json_get_str(state, "state", ""));
+    show_state(f);
+    if (str_equal(f->state, "running"))
+        close_line(f); /* the log comes next */
+}
+
+/* Why it waits may change without a change of its own. */
+static void on_beat(void *userdata)
+{
+    struct follower *f = userdata;
+
+    if (str_equal(f->state, "queued") && clock_boot_us() - f->asked_us >= ASK_AGAIN_S * US_PER_S)
+        show_waiting(f, f->state);
+}
+
 /* ---- Ctrl-C ---------------------------------------------------------------------------------------- */
 
 static int stop_job(struct follower *f, struct error *err)
@@ -115,77 +172,32 @@ static int stop_job(struct follower *f, struct error *err)
     _cleanup_free_ char *target = project_path(f->cli, "jobs", f->id, "stop", NULL);
     _cleanup_json_ json_t *body = json_object();
 
-    close_line(f);
-    print_note(f->cli, "stopping the job");
-    http_client_free(f->cli->client); /* what it was doing was given up */
-    f->cli->client = NULL;
-    f->stopping = true;
-    interrupt_release(); /* a third one ends this program */
-    return remote_post(f->cli, target, body, NULL, err);
+    print_note(f->cli, "stopping the job; Ctrl-C again leaves it");
+    interrupt_release(); /* another one ends this program */
+    return remote_post(&f->twin, target, body, NULL, err);
 }
 
 /* 1: go on (the job is being stopped), 0: detach, or a negative errno. */
 static int interrupted(struct follower *f, struct error *err)
 {
     close_line(f);
-    print_note(f->cli, "\ndetached: the job goes on. Ctrl-C again within %d seconds stops it.",
+    print_note(f->cli, "detached: the job goes on. Ctrl-C again within %d seconds stops it.",
                SECOND_CTRL_C_MS / 1000);
     int64_t until = clock_boot_us() + SECOND_CTRL_C_MS * US_PER_MS;
     for (int64_t now = clock_boot_us(); now < until && interrupt_count() < 2; now = clock_boot_us())
         (void) poll(NULL, 0, (int) ((until - now) / US_PER_MS + 1));
     if (interrupt_count() < 2) {
-        print_note(f->cli, "berth logs -f %s   follows it again\nberth stop %s      stops it",
-                   f->name, f->name);
+        print_note(f->cli, "  berth logs -f %s   follows it again", f->name);
+        print_note(f->cli, "  berth stop %s      stops it", f->name);
         return 0;
     }
+    http_client_free(f->cli->client); /* what it was doing was given up */
+    f->cli->client = NULL;
     int r = stop_job(f, err);
     return r < 0 ? r : 1;
 }
 
-/* ---- the way of a job ------------------------------------------------------------------------------ */
-
-static bool is_pending(const char *state)
-{
-    return str_equal(state, "submitted") || str_equal(state, "queued") ||
-           str_equal(state, "starting");
-}
-
-static void show_state(struct follower *f, const char *state, const json_t *job)
-{
-    if (str_equal(state, "queued") || str_equal(state, "submitted"))
-        show_waiting(f, state);
-    else if (str_equal(state, "running"))
-        show_running(f, job);
-    else if (!state_is_final(state))
-        show(f, state, "");
-}
-
-/* Look until the job is beyond its pending states (RUNNING_IS_ENOUGH) or has ended. */
-static int look_until(struct follower *f, bool running_is_enough, json_t **ret, struct error *err)
-{
-    int64_t since = 0;
-
-    for (int pause = LOOK_FIRST_MS;; pause = pause * 2 > LOOK_LAST_MS ? LOOK_LAST_MS : pause * 2) {
-        _cleanup_json_ json_t *job = NULL;
-        int r = job_get(f->cli, f->id, &job, err);
-        if (r < 0 && is_passing(r))
-            r = wait_for_server(f->cli, r, &since, err);
-        if (r < 0)
-            return r;
-        if (job) {
-            const char *state = json_get_str(job, "state", "");
-            since = 0;
-            show_state(f, state, job);
-            if (state_is_final(state) || (running_is_enough && !is_pending(state))) {
-                *ret = take_ptr(job);
-                return 0;
-            }
-        }
-        (void) poll(NULL, 0, pause);
-        if (interrupt_count() && !f->stopping)
-            return error_set(err, -EINTR, "interrupted");
-    }
-}
+/* ---- the end --------------------------------------------------------------------------------------- */
 
 static void add_artifacts(const json_t *job, const char *name, struct text *t)
 {
@@ -199,86 +211,97 @@ static void add_artifacts(const json_t *job, const char *name, struct text *t)
                   name);
 }
 
-void print_end(const struct cli *cli, const json_t *job)
+static void add_duration(const json_t *job, struct text *t)
 {
-    struct follower f = { .cli = (struct cli *) (uintptr_t) cli };
-    const char *state = json_get_str(job, "state", ""), *reason = json_get_str(job, "reason", NULL);
-    _cleanup_text_ struct text t = { 0 };
     int64_t started, ended;
     char buf[32];
 
+    if (time_parse(json_get_str(job, "started", ""), &started) < 0 ||
+        time_parse(json_get_str(job, "ended", ""), &ended) < 0)
+        return;
+    int64_t us = ended - started;
+    if (us < 10 * US_PER_S)
+        text_addf(t, "after %.1fs", (double) us / 1e6);
+    else
+        text_addf(t, "after %s", seconds_to_str(us / US_PER_S, buf));
+}
+
+void print_end(const struct cli *cli, const json_t *job)
+{
+    struct follower f = { .cli = (struct cli *) (uintptr_t) cli };
+    const char *reason = json_get_str(job, "reason", NULL);
+    _cleanup_text_ struct text t = { 0 };
     int64_t code = json_get_int(job, "exit_code", -1);
-    if (time_parse(json_get_str(job, "started", ""), &started) == 0 &&
-        time_parse(json_get_str(job, "ended", ""), &ended) == 0)
-        text_addf(&t, "after %s",
-                  ended - started < US_PER_S ? "less than a second"
-                                             : seconds_to_str((ended - started) / US_PER_S, buf));
+
+    add_duration(job, &t);
     if (code > 0)
         text_addf(&t, "%sexit code %lld", t.len ? ", " : "", (long long) code);
     if (reason)
         text_addf(&t, "%s%s", t.len ? ": " : "", reason);
     add_artifacts(job, json_get_str(job, "name", ""), &t);
-    show(&f, state, text_str(&t));
+    show(&f, json_get_str(job, "state", ""), text_str(&t));
     close_line(&f);
     free(f.shown);
 }
 
-/* The log of attempt N from where it was left. */
-static int follow_log(struct follower *f, int64_t n, struct error *err)
-{
-    if (f->log.attempt != n) {
-        xstr_set(&f->log.last_line, NULL);
-        f->log = (struct log_request){
-            .job = f->id, .attempt = (int) n, .from = -1, .tail = -1, .lines = -1, .follow = true
-        };
-    }
-    close_line(f);
-    int r = log_print(f->cli, &f->log, err);
-    if (r == 0 || r == -ENOENT) { /* without a log: it ended before it had one */
-        f->logged = n;
-        return 0;
-    }
-    return r;
-}
+/* ---- the way of a job ------------------------------------------------------------------------------ */
 
-static int follow_once(struct follower *f, json_t **ret, struct error *err)
+/* Look until the job has ended, telling its states. */
+static int look_until_end(struct follower *f, json_t **ret, struct error *err)
 {
-    _cleanup_json_ json_t *job = NULL;
-    int r = look_until(f, true, &job, err);
+    int64_t since = 0;
 
-    while (r == 0 && json_get_int(job, "attempts", 0) > f->logged) {
-        r = follow_log(f, json_get_int(job, "attempts", 0), err);
-        json_decref(job);
-        job = NULL;
-        if (r == 0)
-            r = look_until(f, true, &job, err);
+    for (int pause = LOOK_FIRST_MS;; pause = pause * 2 > LOOK_LAST_MS ? LOOK_LAST_MS : pause * 2) {
+        _cleanup_json_ json_t *job = NULL;
+        int r = job_get(f->cli, f->id, &job, err);
+        if (r < 0 && is_passing(r))
+            r = wait_for_server(f->cli, r, &since, err);
+        if (r < 0)
+            return r;
+        if (job) {
+            since = 0;
+            if (state_is_final(json_get_str(job, "state", ""))) {
+                *ret = take_ptr(job);
+                return 0;
+            }
+            bool same = str_equal(f->state, json_get_str(job, "state", ""));
+            xstr_set(&f->state, json_get_str(job, "state", ""));
+            if (!same || str_equal(f->state, "queued"))
+                show_state(f);
+        }
+        (void) poll(NULL, 0, pause);
+        if (interrupt_count())
+            return error_set(err, -EINTR, "interrupted");
     }
-    if (r == 0 && !state_is_final(json_get_str(job, "state", ""))) {
-        json_decref(job);
-        job = NULL;
-        r = look_until(f, false, &job, err);
-    }
-    if (r == 0)
-        *ret = take_ptr(job);
-    return r;
 }
 
 int follow_job(struct cli *cli, const char *id, const char *name, struct error *err)
 {
-    struct follower f = { .cli = cli, .id = id, .name = name };
+    struct follower f = follower_begin(cli, id, name);
+    struct log_request log = { .job = id,
+                               .from = -1,
+                               .tail = -1,
+                               .lines = -1,
+                               .follow = true,
+                               .on_state = on_state,
+                               .on_beat = on_beat,
+                               .userdata = &f };
     _cleanup_json_ json_t *job = NULL;
     int r;
 
     interrupt_catch();
-    while ((r = follow_once(&f, &job, err)) == -EINTR) {
-        r = interrupted(&f, err);
-        if (r <= 0)
+    interrupt_beat(ASK_AGAIN_S);
+    for (;;) {
+        r = log_print(cli, &log, err);
+        if (r == 0)
+            r = look_until_end(&f, &job, err);
+        if (r != -EINTR || (r = interrupted(&f, err)) <= 0)
             break;
     }
     close_line(&f);
     interrupt_release();
-    free(f.shown);
-    free(f.log.last_line);
+    follower_end(&f);
+    free(log.last_line);
     if (r < 0)
         return r;
     if (!job)
@@ -289,13 +312,12 @@ int follow_job(struct cli *cli, const char *id, const char *name, struct error *
 
 int wait_for_end(struct cli *cli, const char *id, json_t **ret, struct error *err)
 {
-    struct follower f = { .cli = cli, .id = id, .name = id };
-    int r;
+    struct follower f = follower_begin(cli, id, id);
 
     interrupt_catch();
-    r = look_until(&f, false, ret, err);
+    int r = look_until_end(&f, ret, err);
     close_line(&f);
     interrupt_release();
-    free(f.shown);
+    follower_end(&f);
     return r;
 }

@@ -11,11 +11,16 @@ struct log_request {
     int64_t tail;    /* -1: all */
     int64_t lines;   /* at most; -1: all */
     bool follow;
-    char *last_line; /* id of the last line that was printed, to resume after it; owned; NULL */
+    char *last_line; /* id of the last line printed, to resume after it; owned; NULL */
+    /* Followed: the job changed its state ({"state","attempt","reason","exit_code"}); or something, maybe
+     * only a sign of life, came. Both may be NULL. */
+    void (*on_state)(void *userdata, const json_t *state);
+    void (*on_beat)(void *userdata);
+    void *userdata;
 };
 
-/* The log to stdout. Followed: until the attempt has ended, over lost connections and restarts of the
- * server, each line once. -EINTR after Ctrl-C. */
+/* The log to stdout. Followed: until the job has ended, also over its next attempts, lost connections
+ * and restarts of the server, each line once. -EINTR after Ctrl-C. */
 int log_print(struct cli *cli, struct log_request *request, struct error *err);
 
 /* What `berth run` does after the submit: until the job has ended. Returns its exit code (125 when it

@@ -118,7 +118,8 @@ struct remote_call {
 
 /* Status 2xx: 0, with the JSON answer (NULL when there is none or it was streamed). A problem document
  * becomes a negative errno (-ENOENT 404, -EACCES 401 and 403, -EINVAL 400 and 422, -EEXIST 409 and 412,
- * -EBUSY 429, 503, 507, -EREMOTEIO otherwise) and its words. No server: -ECONNREFUSED. */
+ * -EBUSY 429 and 503, -ENOSPC for what cannot fit, -EREMOTEIO otherwise) and its words. No server:
+ * -ECONNREFUSED. */
 int remote_call(struct cli *cli, const struct remote_call *call, json_t **ret, struct error *err);
 int remote_get(struct cli *cli, const char *target, json_t **ret, struct error *err);
 /* With a new Idempotency-Key. */
@@ -153,5 +154,7 @@ bool state_is_final(const char *state);
 void interrupt_catch(void);
 void interrupt_release(void);
 unsigned interrupt_count(void);
+/* End waits every so many seconds, so that on_body callbacks run; until interrupt_release(). */
+void interrupt_beat(unsigned seconds);
 
 #endif

@@ -46,43 +46,63 @@ int wait_for_server(struct cli *cli, int code, int64_t *since_us, struct error *
 
 struct stream {
     struct cli *cli;
-    struct sse_reader reader;
     struct log_request *request;
+    struct sse_reader reader;
     bool ended;    /* the server said so */
     bool progress; /* something came since the connection was made */
-    bool plain;    /* the answer is the text itself */
+    int64_t lines; /* printed so far */
     int failed;
 };
+
+static int put(const char *bytes, size_t n) { return fwrite(bytes, 1, n, stdout) == n ? 0 : -EIO; }
+
+static int print_line(struct stream *s, const json_t *line)
+{
+    const json_t *text = json_object_get(line, "text");
+    int r = put(json_string_value(text), json_string_length(text));
+
+    if (r == 0 && !json_get_bool(line, "part", false)) {
+        r = put("\n", 1);
+        s->lines++;
+    }
+    return r < 0 || s->lines != s->request->lines ? r : -ECANCELED;
+}
 
 static int on_event(void *userdata, const char *id, const char *event, const char *data, size_t len)
 {
     struct stream *s = userdata;
+    _cleanup_json_ json_t *json = NULL;
+    int r = 0;
 
     s->progress = true;
-    if (str_equal(event, "end")) {
+    if (json_parse(data, len, &json, NULL) < 0)
+        return -EBADMSG;
+    if (str_equal(event, "end"))
         s->ended = true;
-        return 0;
-    }
+    else if (str_equal(event, "message"))
+        r = print_line(s, json);
+    if (str_equal(event, "state") && s->request->on_state)
+        s->request->on_state(s->request->userdata, json);
     if (id && *id)
         xstr_set(&s->request->last_line, id);
-    if (fwrite(data, 1, len, stdout) != len || putc('\n', stdout) == EOF)
-        return -EPIPE;
-    return 0;
+    return r;
 }
 
 static int on_bytes(void *userdata, const char *bytes, size_t n)
 {
     struct stream *s = userdata;
+    int r = 0;
 
     if (interrupt_count())
         return s->failed = -EINTR;
-    int r = 0;
-    if (s->plain)
-        r = fwrite(bytes, 1, n, stdout) == n ? 0 : -EIO;
-    else
+    if (s->request->follow)
         r = sse_reader_feed(&s->reader, bytes, n, on_event, s);
+    else
+        r = put(bytes, n);
     if (fflush(stdout) == EOF)
         r = -EIO; /* whoever read our output has gone */
+    if (r == 0 && s->request->on_beat)
+        s->request->on_beat(s->request->userdata);
     return r < 0 ? (s->failed = r) : 0;
 }
 
@@ -127,30 +147,22 @@ static int connect_once(struct stream *s, struct error *err)
     text_clear(&s->reader.line);
     text_clear(&s->reader.data);
     int r = remote_call(s->cli, &call, NULL, err);
-    if (s->failed == -EINTR)
+    switch (s->failed) {
+    case -ECANCELED: /* enough lines */
+        s->ended = true;
+        return 0;
+    case -EINTR:
         return error_set(err, -EINTR, "interrupted");
-    return s->failed == -EIO ? error_set(err, -EIO, "writing the log: %s", strerror(errno)) : r;
-}
-
-/* A stream that ends is at its end when the attempt is. */
-static int is_over(struct cli *cli, const struct log_request *q, struct error *err)
-{
-    _cleanup_json_ json_t *job = NULL;
-    int r = job_get(cli, q->job, &job, err);
-
-    if (r < 0)
+    case -EIO:
+        return error_set(err, -EIO, "writing the log: %s", strerror(errno));
+    default:
         return r;
-    int64_t attempts = json_get_int(job, "attempts", 0);
-    return state_is_final(json_get_str(job, "state", "")) ||
-           (q->attempt && attempts > q->attempt) ||
-           str_equal(json_get_str(job, "state", ""), "queued");
+    }
 }
 
 int log_print(struct cli *cli, struct log_request *q, struct error *err)
 {
-    struct stream s = {
-        .cli = cli, .request = q, .plain = !q->follow, .reader = { .limit = LINE_BYTES_MAX }
-    };
+    struct stream s = { .cli = cli, .request = q, .reader = { .limit = LINE_BYTES_MAX } };
     int64_t since = 0;
     int r;
 
@@ -158,13 +170,10 @@ int log_print(struct cli *cli, struct log_request *q, struct error *err)
         r = connect_once(&s, err);
         if (s.progress)
             since = 0;
-        if (!q->follow || (r < 0 && !is_passing(r)) || (r == 0 && s.ended))
+        if (!q->follow || s.ended || (r < 0 && !is_passing(r)))
             break;
-        if (r == 0)
-            r = is_over(cli, q, err);
-        if (r > 0 || (r < 0 && !is_passing(r)))
-            break;
-        r = wait_for_server(cli, r < 0 ? r : -ETIMEDOUT, &since, err);
+        /* Cut, or the server ended: it says so when the log is over. */
+        r = wait_for_server(cli, r < 0 ? r : -ECONNRESET, &since, err);
         if (r < 0)
             break;
     }

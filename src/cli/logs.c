@@ -6,7 +6,7 @@
 #include <limits.h>
 
 static const struct cli_flag flags[] = {
-    { "follow", "f", NULL, "go on as more comes, until the attempt has ended" },
+    { "follow", "f", NULL, "go on as more comes, until the job has ended" },
     { "tail", NULL, "N", "only the last N lines" },
     { "since-line", NULL, "N", "from line N on, the first is 0" },
     { "lines", NULL, "N", "at most N lines" },

@@ -151,19 +151,20 @@ static const struct cli_flag ps_flags[] = {
 
 static int run_ps(struct cli *cli, const struct args *args, struct error *err)
 {
-    _cleanup_free_ char *path = project_path(cli, "jobs", NULL);
-    _cleanup_free_ char *target =
-        xasprintf("%s%s", path,
-                  args_has(args, "all") ? "" : "?state=submitted,queued,starting,running,stopping");
+    _cleanup_free_ char *target = NULL;
     _cleanup_json_ json_t *jobs = NULL;
-    int r = remote_get(cli, target, &jobs, err);
+    bool all = args_has(args, "all") || json_object_get(args->query, "state");
 
+    if (!all)
+        json_put_str(args->query, "state", "submitted,queued,starting,running,stopping");
+    int r = endpoint_target(cli, args->endpoint, args, &target, err);
+    if (r == 0)
+        r = remote_get(cli, target, &jobs, err);
     if (r < 0)
         return r;
     if (cli->output == OUTPUT_TABLE && json_array_size(json_object_get(jobs, "items")) == 0)
         print_note(cli, "%s",
-                   args_has(args, "all")
-                       ? "no jobs yet: berth run -- COMMAND makes one"
+                   all ? "no such jobs; berth run -- COMMAND makes one"
                        : "nothing runs or waits; berth ps -a shows what has ended");
     else
         print_answer(cli, "job", jobs);
@@ -176,5 +177,6 @@ const struct command command_ps = {
     .examples =
         "berth ps\nberth ps -a\nberth ps -a -o json | jq -r '.items[] | select(.exit_code == 1).name'",
     .flags = ps_flags,
+    .endpoint = "job.list",
     .run = run_ps,
 };

@@ -77,6 +77,24 @@ char *project_path(const struct cli *cli, ...)
     return text_take(&t);
 }
 
+/* A list as "a,b". */
+static char *query_text(const json_t *value)
+{
+    struct text t = { 0 };
+    size_t i;
+    const json_t *item;
+
+    if (json_is_string(value))
+        return xstrdup(json_string_value(value));
+    if (!json_is_array(value))
+        return json_text(value);
+    json_array_foreach(value, i, item) {
+        _cleanup_free_ char *s = query_text(item);
+        text_addf(&t, "%s%s", i ? "," : "", s);
+    }
+    return text_take(&t);
+}
+
 static void add_query(struct text *t, const json_t *query)
 {
     const char *name;
@@ -84,8 +102,7 @@ static void add_query(struct text *t, const json_t *query)
     char separator = '?';
 
     json_object_foreach(json_mutable(query), name, value) {
-        _cleanup_free_ char *text =
-            json_is_string(value) ? xstrdup(json_string_value(value)) : json_text(value);
+        _cleanup_free_ char *text = query_text(value);
         text_add_char(t, separator);
         url_encode(t, name, false);
         text_add_char(t, '=');
@@ -143,6 +160,7 @@ int exit_code_of(int code)
         return CLI_DENIED;
     case -EEXIST:
     case -EBUSY:
+    case -ENOSPC:
         return CLI_CONFLICT;
     default:
         return CLI_FAILED;
@@ -165,11 +183,13 @@ static int code_of_status(int status)
         return -ENOENT;
     case 409:
     case 412:
+    case 428:
         return -EEXIST;
     case 429:
     case 503:
-    case 507:
         return -EBUSY;
+    case 507:
+        return -ENOSPC;
     default:
         return -EREMOTEIO;
     }
@@ -206,6 +226,8 @@ static int problem(const struct http_response *response, struct error *err)
     const char *text = text_str(&response->body);
 
     (void) json_parse(text, response->body.len, &json, NULL);
+    if (str_equal(json_get_str(json, "type", NULL), "/problems/cannot-fit"))
+        code = -ENOSPC;
     const char *detail = json_get_str(json, "detail", json_get_str(json, "title", NULL));
     if (detail)
         return error_set(err, code, "%s", detail);

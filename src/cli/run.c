@@ -145,7 +145,8 @@ static int run_request(struct cli *cli, const struct args *args, json_t *request
  * an answer of the program that should have run. */
 static int exit_of_run(int r, const struct error *err)
 {
-    if (r >= 0 || r == -EINVAL || r == -EACCES || r == -EPERM || r == -ENOENT || r == -EBUSY)
+    if (r >= 0 || r == -EINVAL || r == -EACCES || r == -EPERM || r == -ENOENT || r == -EBUSY ||
+        r == -ENOSPC)
         return r;
     (void) fprintf(stderr, "berth: %s\n", err->text[0] ? err->text : strerror(-r));
     return CLI_BROKEN;

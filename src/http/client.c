@@ -51,7 +51,7 @@ static int connect_unix(struct http_client *client, struct error *err)
 
     if (strlen(path) >= sizeof addr.sun_path)
         return error_set(err, -ENAMETOOLONG, "socket path %s is too long", path);
-    strcpy(addr.sun_path, path);
+    memcpy(addr.sun_path, path, strlen(path) + 1);
     client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (client->fd < 0 || connect(client->fd, (struct sockaddr *) &addr, sizeof addr) < 0)
         return error_set(err, -errno, "no server answers at %s: %s", path, strerror(errno));
@@ -184,6 +184,16 @@ static int send_streamed(struct exchange *x)
     return r;
 }
 
+/* The header that says how long the body is, if there is one. */
+static void add_framing(struct text *head, const struct http_call *call)
+{
+    if (call->read_body && call->read_len < 0)
+        text_add(head, "Transfer-Encoding: chunked\r\n");
+    else if (call->read_body || call->body || strcmp(call->method, "GET") != 0)
+        text_addf(head, "Content-Length: %lld\r\n",
+                  call->read_body ? (long long) call->read_len : (long long) call->body_len);
+}
+
 static int send_request(struct exchange *x)
 {
     const struct http_call *call = x->call;
@@ -195,11 +205,7 @@ static int send_request(struct exchange *x)
     for (const char *const *h = call->headers; h && h[0] && h[1]; h += 2)
         if (!strpbrk(h[1], "\r\n"))
             text_addf(&head, "%s: %s\r\n", h[0], h[1]);
-    if (call->read_body && call->read_len < 0)
-        text_add(&head, "Transfer-Encoding: chunked\r\n");
-    else if (call->read_body || call->body || strcmp(call->method, "GET") != 0)
-        text_addf(&head, "Content-Length: %lld\r\n",
-                  call->read_body ? (long long) call->read_len : (long long) call->body_len);
+    add_framing(&head, call);
     text_add(&head, "\r\n");
     if (!call->read_body)
         text_add_bytes(&head, call->body, call->body_len);
@@ -337,6 +343,16 @@ static int exchange(struct exchange *x, struct error *err)
     return r;
 }
 
+/* R in words: WHY where the exchange said more than its code. */
+static int explain(const struct url *u, int r, const struct error *why, struct error *err)
+{
+    if (why->code)
+        return error_set(err, r, "%s", why->text);
+    return error_set(err, r, "talking to %s%s%s: %s", u->unix_path ? u->unix_path : u->host,
+                     u->port ? ":" : "", u->port ? u->port : "",
+                     r == -ECONNRESET ? "the connection was closed" : strerror(-r));
+}
+
 int http_client_call(struct http_client *client, const struct http_call *call,
                      struct http_response *ret, struct error *err)
 {
@@ -357,14 +373,8 @@ int http_client_call(struct http_client *client, const struct http_call *call,
         if (r >= 0)
             return 0;
         bool again = reused && !x.answered && !call->read_body && (r == -ECONNRESET || r == -EPIPE);
-        if (again)
-            continue;
-        if (why.code)
-            return error_set(err, r, "%s", why.text);
-        return error_set(err, r, "talking to %s%s%s: %s",
-                         client->url.unix_path ? client->url.unix_path : client->url.host,
-                         client->url.port ? ":" : "", client->url.port ? client->url.port : "",
-                         r == -ECONNRESET ? "the connection was closed" : strerror(-r));
+        if (!again)
+            return explain(&client->url, r, &why, err);
     }
 }
 

@@ -279,39 +279,54 @@ static bool finish_request(struct connection *c)
     return true;
 }
 
-/* One step; false when nothing more can be done now. */
-static bool step(struct connection *c)
+static bool takes_body(const struct connection *c)
+{
+    const struct http_request *req = c->req;
+    return req && !req->body_done && req->mode != BODY_NONE && !req->paused && c->in.len;
+}
+
+/* What is to be done once everything so far is out, with a request at hand. */
+static bool step_request(struct connection *c)
 {
     struct http_request *req = c->req;
 
+    if (req->complete)
+        return finish_request(c);
+    if (!req->generator.proceed || !req->answered || req->in_proceed)
+        return false;
+    ask_generator(req);
+    return !c->dead && (c->req != req || req->sent);
+}
+
+/* The same between requests. */
+static bool step_idle(struct connection *c)
+{
+    if (!c->closing)
+        return c->in.len && take_request(c);
+    linger(c);
+    return false;
+}
+
+/* One step; false when nothing more can be done now. */
+static bool step(struct connection *c)
+{
     if (c->lingering) {
         text_clear(&c->in);
         return false;
     }
-    if (req && !req->body_done && req->mode != BODY_NONE && !req->paused && c->in.len) {
+    if (takes_body(c)) {
+        struct http_request *req = c->req;
         size_t before = c->in.len;
         request_feed(req);
         if (c->dead || c->req != req || c->in.len != before)
             return !c->dead;
     }
     int r = c->out.len || c->file >= 0 ? flush(c) : 1;
-    if (r < 0) {
+    if (r < 0)
         connection_close(c);
+    if (r <= 0)
         return false;
-    }
-    if (r == 0)
-        return false;
-    if (req && req->complete)
-        return finish_request(c);
-    if (req && req->generator.proceed && req->answered && !req->in_proceed) {
-        ask_generator(req);
-        return !c->dead && (c->req != req || req->sent);
-    }
-    if (!req && c->closing) {
-        linger(c);
-        return false;
-    }
-    return !req && c->in.len && take_request(c);
+    return c->req ? step_request(c) : step_idle(c);
 }
 
 void connection_work(struct connection *c)

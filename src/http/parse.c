@@ -81,6 +81,15 @@ static enum http_method find_method(struct http_slice s)
     return HTTP_METHOD_MAX;
 }
 
+/* As much of [S, END) as may be a target; only visible ASCII, and no fragment. */
+static size_t target_len(const char *s, const char *end)
+{
+    const char *p = s;
+    while (p<end && * p> ' ' && *p < 0x7f && *p != '#')
+        p++;
+    return (size_t) (p - s);
+}
+
 /* method SP request-target SP HTTP-version; only the origin form and `OPTIONS *` are taken. */
 static ssize_t request_line(const char *line, size_t len, struct http_head *ret,
                             const char **ret_reason)
@@ -92,10 +101,8 @@ static ssize_t request_line(const char *line, size_t len, struct http_head *ret,
     ret->method = find_method(method);
 
     const char *target = line + method.len + 1;
-    const char *p = target;
-    while (p<end && * p> ' ' && *p < 0x7f && *p != '#')
-        p++;
-    ret->target = (struct http_slice){ target, (size_t) (p - target) };
+    ret->target = (struct http_slice){ target, target_len(target, end) };
+    const char *p = target + ret->target.len;
     if (!ret->target.len || p == end || *p != ' ')
         return bad(ret_reason, "the request target is malformed");
     if (*target != '/' && !(ret->method == HTTP_OPTIONS && slice_is(ret->target, "*")))
@@ -106,6 +113,14 @@ static ssize_t request_line(const char *line, size_t len, struct http_head *ret,
         return bad(ret_reason, "the request line does not end with a version");
     int r = parse_version(p + 1, ret);
     return r == -EBADMSG ? bad(ret_reason, "the version is malformed") : r;
+}
+
+static bool has_control(const char *s, const char *end)
+{
+    for (; s < end; s++)
+        if (((unsigned char) *s < ' ' && *s != '\t') || *s == 0x7f)
+            return true;
+    return false;
 }
 
 /* HTTP-version SP 3DIGIT SP [reason] */
@@ -124,10 +139,9 @@ static ssize_t status_line(const char *line, size_t len, struct http_head *ret,
     }
     if (ret->status < 100)
         return bad(ret_reason, "the status is no number");
-    for (size_t i = 12; i < len; i++)
-        if (((unsigned char) line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f)
-            return bad(ret_reason, "the status line has a control character");
-    return 0;
+    return has_control(line + 12, line + len)
+               ? bad(ret_reason, "the status line has a control character")
+               : 0;
 }
 
 static ssize_t header_line(const char *line, size_t len, struct http_header *ret,
@@ -145,9 +159,8 @@ static ssize_t header_line(const char *line, size_t len, struct http_header *ret
         value++;
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
-    for (const char *p = value; p < end; p++)
-        if (((unsigned char) *p < ' ' && *p != '\t') || *p == 0x7f)
-            return bad(ret_reason, "a header has a control character");
+    if (has_control(value, end))
+        return bad(ret_reason, "a header has a control character");
     ret->value = (struct http_slice){ value, (size_t) (end - value) };
     return 0;
 }

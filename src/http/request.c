@@ -280,6 +280,15 @@ void http_add_header(struct http_request *req, const char *name, const char *val
         text_addf(&req->headers, "%s: %s\r\n", name, value);
 }
 
+/* Must the connection end with this answer? Where its end is marked by closing, where the client
+ * wants it, and where a body that nobody reads cannot be skipped. */
+static bool ends_connection(const struct http_request *req, bool has_body, int64_t length)
+{
+    bool unmarked = has_body && length < 0 && !req->chunked;
+    bool unread = !req->body_done && req->mode == BODY_NONE && req->head.expect_continue;
+    return !req->head.keep_alive || unmarked || unread;
+}
+
 /* LENGTH -1: the end is marked by chunks, or by closing for HTTP/1.0. */
 static void add_head(struct http_request *req, int status, const char *type, int64_t length)
 {
@@ -287,10 +296,7 @@ static void add_head(struct http_request *req, int status, const char *type, int
     bool has_body = status >= 200 && status != 204 && status != 304;
 
     req->chunked = length < 0 && has_body && req->head.minor_version == 1;
-    /* The body that nobody reads keeps the connection only if it can be skipped. */
-    if (!req->head.keep_alive || (length < 0 && !req->chunked && has_body) ||
-        (!req->body_done && req->mode == BODY_NONE && req->head.expect_continue))
-        c->closing = true;
+    c->closing = c->closing || ends_connection(req, has_body, length);
     text_addf(&c->out, "HTTP/1.1 %d %s\r\n%s", status, http_status_text(status),
               server_date(c->server));
     if (type)

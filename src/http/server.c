@@ -207,7 +207,7 @@ int http_server_listen_unix(struct http_server *s, const char *path, mode_t mode
     if (strlen(path) >= sizeof addr.sun_path)
         return error_set(err, -ENAMETOOLONG, "socket path %s is longer than %zu bytes", path,
                          sizeof addr.sun_path - 1);
-    strcpy(addr.sun_path, path);
+    memcpy(addr.sun_path, path, strlen(path) + 1);
 
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)

@@ -24,16 +24,23 @@ const char *placement_rule_name(enum placement_rule rule)
 static const char *plural(unsigned n) { return n == 1 ? "" : "s"; }
 static const char *is_are(unsigned n) { return n == 1 ? "is" : "are"; }
 
-static void explain_bytes(const char *what, int64_t needs, int64_t free_bytes, int64_t of,
-                          const struct node_state *state, char *text, size_t len)
+struct shortage {
+    const char *what;
+    int64_t needs;
+    int64_t is_free;
+    int64_t of;
+};
+
+static void explain_bytes(const struct shortage *s, const struct node_state *state, char *text,
+                          size_t len)
 {
     char needs_text[32], free_text[32], of_text[32];
 
     (void) snprintf(text, len,
                     "needs %s of %s; %s of %s is free on node %s, the rest is held by %u job%s",
-                    bytes_to_str(needs, needs_text), what,
-                    bytes_to_str(free_bytes > 0 ? free_bytes : 0, free_text),
-                    bytes_to_str(of > 0 ? of : 0, of_text), state->node->name,
+                    bytes_to_str(s->needs, needs_text), s->what,
+                    bytes_to_str(s->is_free > 0 ? s->is_free : 0, free_text),
+                    bytes_to_str(s->of > 0 ? s->of : 0, of_text), state->node->name,
                     state->taken->n_tasks, plural(state->taken->n_tasks));
 }
 
@@ -72,11 +79,13 @@ static void explain_node(const struct node_state *state, const struct shape *sha
         explain_gpus(state, shape, text, len);
         break;
     case PLACEMENT_NO_MEMORY:
-        explain_bytes("memory", shape->memory_bytes, state->memory_free_bytes,
-                      state->memory_usable_bytes, state, text, len);
+        explain_bytes(&(struct shortage){ "memory", shape->memory_bytes, state->memory_free_bytes,
+                                          state->memory_usable_bytes },
+                      state, text, len);
         break;
     case PLACEMENT_NO_DISK:
-        explain_bytes("disk", shape->disk_bytes, state->disk_free_bytes, state->disk_usable_bytes,
+        explain_bytes(&(struct shortage){ "disk", shape->disk_bytes, state->disk_free_bytes,
+                                          state->disk_usable_bytes },
                       state, text, len);
         break;
     default:

@@ -215,27 +215,42 @@ static int answer_workloads(struct connection *c, struct query *q)
     return f->states ? list_states(c, q, &low, &high) : list_all(c, q, &low, &high);
 }
 
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The canonical text of an id is its bytes in hex with hyphens: a prefix of four digits or more
+ * bounds a range. */
+static bool prefix_bounds(const char *text, struct id *low, struct id *high)
+{
+    unsigned digits = 0;
+
+    memset(low, 0, sizeof *low);
+    memset(high, 0xff, sizeof *high);
+    for (const char *p = text; *p; p++) {
+        if (*p == '-')
+            continue;
+        int v = hex_digit(*p);
+        if (v < 0 || digits == 32)
+            return false;
+        unsigned shift = digits % 2 ? 0 : 4;
+        uint8_t mask = (uint8_t) (0xf << shift);
+        low->bytes[digits / 2] = (uint8_t) ((low->bytes[digits / 2] & ~mask) | v << shift);
+        high->bytes[digits / 2] = (uint8_t) ((high->bytes[digits / 2] & ~mask) | v << shift);
+        digits++;
+    }
+    return digits >= 4;
+}
+
 /* Up to 2, so that an ambiguous prefix shows. */
 static int find_by_prefix(struct connection *c, struct query *q)
 {
-    struct id low = { 0 }, high;
-    uint8_t digits = 0;
-    memset(&high, 0xff, sizeof high);
+    struct id low, high;
 
-    /* The canonical text of an id is its bytes in hex with hyphens: a prefix bounds a range. */
-    for (const char *p = q->text; *p; p++) {
-        if (*p == '-')
-            continue;
-        int v = *p >= '0' && *p <= '9' ? *p - '0' : *p >= 'a' && *p <= 'f' ? *p - 'a' + 10 : -1;
-        if (v < 0 || digits == 32)
-            return 0;
-        unsigned shift = digits % 2 ? 0 : 4;
-        uint8_t mask = (uint8_t) (0xf << shift);
-        low.bytes[digits / 2] = (uint8_t) ((low.bytes[digits / 2] & ~mask) | v << shift);
-        high.bytes[digits / 2] = (uint8_t) ((high.bytes[digits / 2] & ~mask) | v << shift);
-        digits++;
-    }
-    if (digits < 4)
+    if (!prefix_bounds(q->text, &low, &high))
         return 0;
     PREPARE(stmt, "SELECT project, record FROM workloads WHERE id >= ? AND id <= ? "
                   "ORDER BY id DESC LIMIT 100");

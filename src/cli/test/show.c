@@ -1,0 +1,172 @@
+/* what people look at: tables, curves, progress, widths */
+#include "cli/plot.h"
+#include "cli/progress.h"
+#include "cli/table.h"
+#include "tests/tap.h"
+
+#include <stdlib.h>
+
+static const struct term plain = { .utf8 = true };
+static const struct term ascii = { .utf8 = false };
+static const struct term narrow = { .utf8 = true, .tty = true, .width = 24 };
+static const struct term colored = { .utf8 = true, .tty = true, .color = true, .width = 80 };
+
+TEST(width_counts_columns)
+{
+    ok(text_width("abc") == 3);
+    ok(text_width("\xc3\xa4") == 1);
+    ok(text_width("\xe6\x97\xa5\xe6\x9c\xac") == 4); /* two East Asian characters */
+    ok(text_width("e\xcc\x81") == 1);                /* a combining accent */
+}
+
+TEST(cut_ends_with_an_ellipsis)
+{
+    _cleanup_text_ struct text a = { 0 }, b = { 0 }, c = { 0 };
+
+    text_add_cut(&a, "tiny-gpt", 5, true);
+    is_str(a.data, "tiny\xe2\x80\xa6");
+    text_add_cut(&b, "tiny-gpt", 5, false);
+    is_str(b.data, "tiny~");
+    text_add_cut(&c, "tiny", 4, true);
+    is_str(c.data, "tiny");
+}
+
+/* A job's name or a server's words cannot move the cursor or set the title. */
+TEST(control_characters_become_visible)
+{
+    _cleanup_text_ struct text t = { 0 };
+
+    text_add_clean(&t, "a\033[2Jb\n\xc2\x9b");
+    is_str(t.data, "a\\x1b[2Jb\\x0a\xef\xbf\xbd");
+}
+
+static struct table *jobs(void)
+{
+    struct table *t = table_new();
+
+    table_column(t, "NAME", false, 6);
+    table_column(t, "EXIT", true, 0);
+    table_column(t, "STATE", false, 0);
+    table_cell(t, STYLE_PLAIN, "a-rather-long-name");
+    table_cell(t, STYLE_PLAIN, "0");
+    table_cell(t, STYLE_GREEN, "succeeded");
+    table_cell(t, STYLE_PLAIN, "b");
+    table_cell(t, STYLE_PLAIN, "137");
+    table_cell(t, STYLE_RED, NULL);
+    return t;
+}
+
+TEST(table_aligns)
+{
+    _cleanup_(table_freep) struct table *t = jobs();
+    _cleanup_text_ struct text out = { 0 };
+
+    table_format(t, &plain, &out);
+    is_str(out.data, "NAME                EXIT  STATE\n"
+                     "a-rather-long-name     0  succeeded\n"
+                     "b                    137  -\n");
+}
+
+TEST(table_fits_a_narrow_terminal)
+{
+    _cleanup_(table_freep) struct table *t = jobs();
+    _cleanup_text_ struct text out = { 0 };
+
+    table_format(t, &narrow, &out);
+    is_str(out.data, "NAME     EXIT  STATE\n"
+                     "a-rath\xe2\x80\xa6     0  succeeded\n"
+                     "b         137  -\n");
+}
+
+TEST(colour_only_where_asked)
+{
+    _cleanup_(table_freep) struct table *t = jobs();
+    _cleanup_text_ struct text out = { 0 };
+
+    table_format(t, &colored, &out);
+    ok(strstr(out.data, "\033[32msucceeded\033[0m") != NULL);
+    ok(style_of_state("failed") == STYLE_RED);
+}
+
+static void falling(struct plot_series *s, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct plot_point p = { i, 4.0 - 3.0 * i / (n - 1) };
+        vec_push(&s->points, p);
+    }
+}
+
+TEST(plot_draws_a_falling_line_in_ascii)
+{
+    struct plot_series s = { .label = (char[]){ "loss" } };
+    _cleanup_text_ struct text out = { 0 };
+    const struct plot_options o = { "loss", 27, 4, &ascii };
+
+    falling(&s, 16);
+    plot_format(&s, 1, &o, &out);
+    is_str(out.data, "           loss\n"
+                     "        4 |***\n"
+                     "          |   *****\n"
+                     "          |        *****\n"
+                     "        1 |             ***\n"
+                     "          +----------------\n"
+                     "           0     7.5     15\n"
+                     "           * loss  last 1  lowest 1  16 points\n");
+    vec_done(&s.points);
+}
+
+TEST(plot_uses_braille)
+{
+    struct plot_series s = { .label = (char[]){ "loss" } };
+    _cleanup_text_ struct text out = { 0 };
+    const struct plot_options o = { NULL, 40, 5, &plain };
+
+    falling(&s, 1000);
+    plot_format(&s, 1, &o, &out);
+    ok(strstr(out.data, "\xe2\xa0") != NULL);
+    vec_done(&s.points);
+}
+
+/* No point, one point, a flat line, infinite values: drawn or left out, never a fault. */
+TEST(plot_takes_whatever_comes)
+{
+    static const double values[][3] = {
+        { 1, 1, 1 }, { 0, 0, 0 }, { 1e300, -1e300, 0 }, { 1e-9, 2e-9, 0 }
+    };
+    const struct plot_options o = { "x", 5, 1, &plain };
+
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        for (size_t n = 0; n <= 3; n++) {
+            struct plot_series s = { .label = (char[]){ "x" } };
+            _cleanup_text_ struct text out = { 0 };
+            for (size_t k = 0; k < n; k++) {
+                struct plot_point p = { (double) k, k == 2 ? strtod("inf", NULL) : values[i][k] };
+                vec_push(&s.points, p);
+            }
+            plot_format(&s, 1, &o, &out);
+            ok(out.len > 0);
+            vec_done(&s.points);
+        }
+}
+
+TEST(numbers_are_short)
+{
+    char buf[32];
+
+    is_str(plot_number(0, buf), "0");
+    is_str(plot_number(2.5, buf), "2.5");
+    is_str(plot_number(12345.6, buf), "12346");
+    is_str(plot_number(0.00012, buf), "1.20e-04");
+    is_str(plot_number(1.23456789, buf), "1.235");
+}
+
+TEST(progress_says_how_far_and_how_long)
+{
+    struct progress p = { .term = &ascii, .what = "sending", .total = 4 << 20 };
+    _cleanup_text_ struct text out = { 0 };
+
+    progress_format(&p, 1 << 20, 1000000, &out);
+    is_str(out.data, "sending ######..................  25%  1 MiB of 4 MiB  1 MiB/s  4s left");
+}
+
+TAP_MAIN
