@@ -37,14 +37,22 @@ static void make_machine(void)
 {
     char template[] = "/tmp/berth-image-XXXXXX";
     static const char *const secrets[] = {
-        "/root/.ssh/id_ed25519", "/home/a/.netrc",
-        "/run/docker.sock",      "/tmp/key",
-        "/var/lib/db/secret",    "/srv/data",
-        "/mnt/nas/key",          "/etc/shadow",
-        "/etc/ssl/private/key",  "/etc/ssh/ssh_host_key",
-        "/etc/environment",      "/etc/gitconfig",
-        "/etc/pip.conf",         "/etc/sudoers",
-        "/etc/machine-id",       "/opt/tool/licence",
+        "/root/key",
+        "/home/A/.netrc",
+        "/run/docker.sock",
+        "/tmp/key",
+        "/var/lib/db/secret",
+        "/srv/data",
+        "/mnt/nas/key",
+        "/etc/shadow",
+        "/etc/ssl/private/key",
+        "/etc/ssh/ssh_host_key",
+        "/etc/environment",
+        "/etc/gitconfig",
+        "/etc/pip.conf",
+        "/etc/sudoers",
+        "/etc/machine-id",
+        "/opt/tool/licence",
     };
 
     root = xstrdup(mkdtemp(template));
@@ -57,9 +65,9 @@ static void make_machine(void)
     put("/etc/profile", "root only\n", 0600);
     put("/var/lib/dpkg/status", status, 0644);
     put_link("/bin", "usr/bin");
-    put_link("/sbin", "/home/a");
+    put_link("/sbin", "/home/A");
     put_link("/etc/localtime", "/usr/share/zoneinfo/UTC");
-    put_link("/etc/os-release", "../root/.ssh/id_ed25519");
+    put_link("/etc/os-release", "../root/key");
     for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
         put(secrets[i], "SECRET", 0644);
 }
