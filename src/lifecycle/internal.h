@@ -83,6 +83,11 @@ struct lifecycle {
     VEC(const struct secret *) secret_list; /* of the project last asked for */
     unsigned next_range;
 
+    uint64_t changes;                /* of the queue and of what is free */
+    struct placement_plan explained; /* the queue as it was at change EXPLAINED_CHANGE */
+    uint64_t explained_change;
+    int64_t explained_us;
+
     VEC(struct timer) timers; /* a heap, earliest first */
     bool pass_wanted;
     int64_t last_time_us;      /* of the last event */
@@ -102,6 +107,8 @@ struct job *live_add(struct lifecycle *lc,
 void live_drop(struct lifecycle *lc, struct job *job);
 void live_unref(struct job *job);
 struct job *live_get(const struct lifecycle *lc, const struct id *workload);
+/* Where W stands or would stand. */
+size_t queue_position(const struct queue_order *q, const struct workload *w);
 void queue_insert(struct lifecycle *lc, struct job *job);
 void queue_remove(struct lifecycle *lc, const struct job *job);
 void live_done(struct lifecycle *lc);

@@ -82,8 +82,7 @@ struct job *live_get(const struct lifecycle *lc, const struct id *workload)
     return map_get(lc->jobs, workload->bytes, sizeof workload->bytes);
 }
 
-/* Where W stands or would stand in the queue. */
-static size_t queue_position(const struct queue_order *q, const struct workload *w)
+size_t queue_position(const struct queue_order *q, const struct workload *w)
 {
     size_t low = 0, high = q->len;
 
@@ -117,6 +116,7 @@ void queue_insert(struct lifecycle *lc, struct job *job)
     struct queue_order *q = &lc->queue;
     struct placement_request request = { .workload = job->w, .owner = job->project->org };
 
+    lc->changes++;
     if (q->head == 0 || q->head + q->len == q->cap)
         queue_grow(q);
     size_t at = queue_position(q, job->w);
@@ -137,6 +137,7 @@ void queue_remove(struct lifecycle *lc, const struct job *job)
     size_t at = queue_position(q, job->w);
     struct placement_request *first = q->items + q->head;
 
+    lc->changes++;
     assert(at < q->len && first[at].workload == job->w);
     if (at < q->len / 2) {
         memmove(first + 1, first, at * sizeof *first);

@@ -44,6 +44,7 @@ void use_take(struct lifecycle *lc, struct job *job)
     const struct allocation *a = job->w->attempt->allocation;
     struct node_use *use = use_of(lc, job->w);
 
+    lc->changes++;
     if (!use)
         return;
     use->n_tasks++;
@@ -77,6 +78,7 @@ void use_give_back(struct lifecycle *lc, struct job *job)
     const struct allocation *a = job->w->attempt->allocation;
     struct node_use *use = use_of(lc, job->w);
 
+    lc->changes++;
     if (!use)
         return;
     use->n_tasks--;
@@ -131,6 +133,7 @@ void lifecycle_set_node(struct lifecycle *lc, struct node *node)
 {
     struct node_use *use = use_find(lc, node->name);
 
+    lc->changes++;
     map_free(lc->shapes_admitted);
     lc->shapes_admitted = map_new();
     if (use) {

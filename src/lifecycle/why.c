@@ -51,22 +51,36 @@ static void put_since(json_t *json, int64_t us)
         json_put_str(json, "since", time_format(us, text));
 }
 
+/* The whole queue explained. One pass answers for all that ask until something changes, or for a
+ * second (waits are counted down in texts). */
+static const struct placement_plan *explain_queue(struct lifecycle *lc)
+{
+    int64_t now_us = lc_boot(lc);
+
+    if (lc->explained.decisions && lc->explained_change == lc->changes &&
+        now_us - lc->explained_us < US_PER_S)
+        return &lc->explained;
+    placement_plan_done(&lc->explained);
+    explain_pass(lc, NULL, NULL, &lc->explained);
+    lc->explained_change = lc->changes;
+    lc->explained_us = now_us;
+    return &lc->explained;
+}
+
 static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *json)
 {
-    struct placement_plan plan = { 0 };
+    const struct placement_plan *plan = explain_queue(lc);
+    /* The queue is in the policy's order, and so are the decisions: one for each. */
+    size_t position = queue_position(&lc->queue, w);
 
     json_put(json, "numbers", numbers_of(w->spec));
-    explain_pass(lc, NULL, NULL, &plan);
-    for (size_t i = 0; i < plan.n_decisions; i++) {
-        const struct placement_decision *d = &plan.decisions[i];
-        if (lc->queue.items[lc->queue.head + d->request].workload != w)
-            continue;
-        bool placed = d->rule == PLACEMENT_PLACED;
-        json_put_str(json, "rule", placement_rule_name(d->rule));
-        json_put_str(json, "text", placed ? "it starts with the next pass" : d->text);
-        json_put_int(json, "position", (int64_t) d->position);
-    }
-    placement_plan_done(&plan);
+    if (position >= plan->n_decisions || lc->queue.items[lc->queue.head + position].workload != w)
+        return;
+    const struct placement_decision *d = &plan->decisions[position];
+    bool placed = d->rule == PLACEMENT_PLACED;
+    json_put_str(json, "rule", placement_rule_name(d->rule));
+    json_put_str(json, "text", placed ? "it starts with the next pass" : d->text);
+    json_put_int(json, "position", (int64_t) position);
 }
 
 static void put_text(json_t *json, const char *rule, const char *text)

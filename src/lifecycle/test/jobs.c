@@ -260,6 +260,103 @@ TEST(secrets_open_only_for_the_task_that_names_them)
     world_close();
 }
 
+/* The answer of the store to a key of idempotency. */
+static void on_answer(void *userdata, int r, const struct idempotent_answer *answer,
+                      const struct error *err)
+{
+    *(char **) userdata = xstrdup(answer ? answer->body : "none");
+}
+
+static char *format_name(const struct workload *w)
+{
+    return xasprintf("{\"name\":\"%s\"}", w->name);
+}
+
+TEST(the_answer_is_committed_with_the_job)
+{
+    _cleanup_json_ json_t *json = NULL;
+    struct idempotent_answer *answer = xnew(struct idempotent_answer);
+    struct submit submit = {
+        .actor = "k", .name = "once", .answer = answer, .format = format_name
+    };
+    _cleanup_free_ char *body = NULL;
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(1);
+    submit.project = world.project;
+    answer->scope = xstrdup("p1/jobs/k1");
+    answer->status = 201;
+    ok(json_parse(sleeps, strlen(sleeps), &json, &err) == 0);
+    ok(workload_spec_from_json(json, &submit.spec, &err) == 0);
+    ok(lifecycle_submit(world.lc, &submit, remember, &id, &err) == 0);
+    settle();
+    store_get_answer(world.store, "p1/jobs/k1", on_answer, &body);
+    while (!body)
+        loop_once(world.loop, 1000);
+    is_str(body, "{\"name\":\"once\"}");
+    world_close();
+}
+
+/* Count what lifecycle commits. */
+static void count_event(void *userdata, const struct event *event) { ++*(unsigned *) userdata; }
+
+TEST(reports_that_come_twice_or_late_change_nothing)
+{
+    struct error err = { 0 };
+    unsigned events = 0;
+    struct id id;
+
+    world_open(1);
+    ok(submit_json(
+           "{\"command\":[\"x\"],\"env\":{\"NULL_SECONDS\":\"10\",\"NULL_EXIT\":\"1\"},\"retries\":{\"max\":1}}",
+           NULL, 0, &id, &err) == 0);
+    pass_time(0);
+    lifecycle_on_event(world.lc, count_event, &events);
+    struct engine_listener *heard = &world.proxy.engine.listener;
+    struct id attempt = lifecycle_get(world.lc, &id)->attempt->id, unknown = { { 1 } };
+    struct task_started started = { .epoch = 1, .started_us = world.now_us };
+    struct task_exit ex = { .epoch = 2, .cause = END_EXITED, .ended_us = world.now_us };
+    heard->started(heard->userdata, &attempt, &started);
+    heard->ended(heard->userdata, &attempt, &ex);
+    heard->ended(heard->userdata, &unknown, &ex);
+    settle();
+    ok(events == 0 && lifecycle_get(world.lc, &id)->state == WORKLOAD_RUNNING);
+
+    pass_time(21 * US_PER_S);
+    struct workload *w = lifecycle_get(world.lc, &id);
+    ok(w && w->attempts == 2 && w->state == WORKLOAD_RUNNING);
+    events = 0;
+    ex.epoch = 1;
+    heard->ended(heard->userdata, &attempt, &ex);
+    settle();
+    ok(events == 0 && w->state == WORKLOAD_RUNNING);
+    world_close();
+}
+
+TEST(artifacts_that_cannot_be_read_are_said)
+{
+    static const char digest[] = "00000000000000000000000000000000000000000000000000000000000000ff";
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(1);
+    ok(submit_json(sleeps, NULL, 0, &id, &err) == 0);
+    pass_time(0);
+    struct engine_listener *heard = &world.proxy.engine.listener;
+    struct id attempt = lifecycle_get(world.lc, &id)->attempt->id;
+    _cleanup_json_ json_t *artifacts = json_pack("{s:i,s:s}", "count", 1, "manifest", digest);
+    struct task_exit ex = {
+        .epoch = 1, .cause = END_EXITED, .ended_us = world.now_us, .artifacts = artifacts
+    };
+    heard->ended(heard->userdata, &attempt, &ex);
+    settle();
+    _cleanup_(workload_freep) struct workload *w = stored(&id);
+    ok(w->state == WORKLOAD_SUCCEEDED);
+    is_str(w->reason, "its artifacts are lost: no such blob");
+    world_close();
+}
+
 TEST(keys_are_found_by_their_hash_until_they_end)
 {
     char text[KEY_TEXT_LEN + 1];
