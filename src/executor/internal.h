@@ -2,6 +2,7 @@
  *
  * launcher.c  takes requests            launch.c     what a start needs, and the clone
  * sweep.c     leftovers of attempts     cgroup.c     control groups, v1 and v2
+ * sweep-network.c  and of their networks
  * supervise.c one attempt, in order     rootfs.c     its mounts
  * bundle.c    config.json (pure)        environment.c  what the command sees (pure)
  * container.c crun                      pump.c       logs and charts
@@ -100,6 +101,10 @@ int sweep_attempt(struct executor *x, const struct id *attempt, struct error *er
 int sweep_all(struct executor *x, const struct id *live, size_t n, struct error *err);
 /* SIGKILL the attempt's supervisor, whoever started it; 0 also when there is none. */
 int sweep_kill(struct executor *x, const struct id *attempt, struct error *err);
+/* Remove the networks of projects that have no attempt in LIVE and none with a supervisor. */
+int sweep_networks(struct executor *x, const struct id *live, size_t n, struct error *err);
+/* The attempt's spec.json, NULL when it cannot be read; owned by the caller. */
+json_t *attempt_spec(struct executor *x, const char *attempt);
 bool attempt_is_locked(struct executor *x, const char *attempt);
 
 /* The seccomp filter in base64 for run.oci.seccomp_bpf_data; owned by the caller. */

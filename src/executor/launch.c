@@ -80,18 +80,10 @@ static int find_range(struct executor *x, const struct launcher_request *request
 static enum network_policy read_policy(struct executor *x, const struct launcher_request *request)
 {
     char name[ID_TEXT_LEN + 1];
-    _cleanup_free_ char *path = xasprintf("%s/spec.json", id_format(&request->attempt, name));
-    _cleanup_text_ struct text text = { 0 };
-    _cleanup_json_ json_t *json = NULL;
+    _cleanup_json_ json_t *spec = attempt_spec(x, id_format(&request->attempt, name));
     enum network_policy policy = NETWORK_NONE;
-    _cleanup_close_ int fd = open_beneath_nosymlink(x->attempts_fd, path, O_RDONLY, 0);
-    if (fd < 0)
-        return policy;
 
-    _cleanup_free_ char *self = xasprintf("/proc/self/fd/%d", fd);
-    if (file_read(AT_FDCWD, self, 8 << 20, &text, NULL) >= 0 &&
-        json_parse(text_str(&text), text.len, &json, NULL) >= 0)
-        (void) network_policy_parse(json_get_str(json, "network", "none"), &policy);
+    (void) network_policy_parse(json_get_str(spec, "network", "none"), &policy);
     return policy;
 }
 

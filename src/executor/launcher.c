@@ -80,7 +80,9 @@ static int sweep(struct executor *x, const struct received *in, struct error *er
     _cleanup_free_ struct id *live = xnew_n(struct id, n + 1);
     if (n && pread(in->fds[0], live, n * sizeof *live, 0) != (ssize_t) (n * sizeof *live))
         return error_set(err, -EBADMSG, "the list of attempts is too short");
-    return sweep_all(x, live, n, err);
+    int r = sweep_all(x, live, n, err);
+    int network = sweep_networks(x, live, n, r < 0 ? NULL : err);
+    return r < 0 ? r : network;
 }
 
 static int start(struct executor *x, const struct received *in, struct error *err)
@@ -227,6 +229,9 @@ static _Noreturn void launcher_main(struct executor *x, const struct network_set
     (void) send(x->socket, &ready, sizeof ready, MSG_NOSIGNAL);
     if (r >= 0)
         serve(x, signals);
+    /* The server is gone. What runs goes on; with nothing running the machine is as it was. */
+    if (r >= 0 && waitpid(-1, NULL, WNOHANG) < 0)
+        (void) sweep_networks(x, NULL, 0, NULL);
     _exit(r < 0);
 }
 
@@ -251,7 +256,9 @@ int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t 
                               .runtime = xstrdup(settings->runtime),
                               .bundle = xasprintf("%s/bundle", settings->runtime),
                               .uid_first = settings->uid_first,
-                              .image_options = { .root = "/", .show_opt = settings->image_opt },
+                              .image_options = { .root = "/",
+                                                 .show_opt = settings->image_opt,
+                                                 .state = settings->state },
                               .socket = pair[1] };
         safe_close(pair[0]);
         launcher_main(&x, &network);

@@ -1,0 +1,80 @@
+/* sweep-network.c - routers of projects that have no attempt left */
+#include "executor/internal.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+
+#define SPEC_LIMIT (8 << 20)
+
+typedef VEC(unsigned) ranges;
+
+static void ranges_done(ranges *v) { vec_done(v); }
+
+json_t *attempt_spec(struct executor *x, const char *attempt)
+{
+    _cleanup_free_ char *path = xasprintf("%s/spec.json", attempt);
+    _cleanup_text_ struct text text = { 0 };
+    json_t *json = NULL;
+    _cleanup_close_ int fd = open_beneath_nosymlink(x->attempts_fd, path, O_RDONLY, 0);
+    if (fd < 0)
+        return NULL;
+
+    _cleanup_free_ char *self = xasprintf("/proc/self/fd/%d", fd);
+    if (file_read(AT_FDCWD, self, SPEC_LIMIT, &text, NULL) < 0 ||
+        json_parse(text_str(&text), text.len, &json, NULL) < 0)
+        return NULL;
+    return json;
+}
+
+/* -ENOENT: nobody can say which router this attempt uses. */
+static int add_range(struct executor *x, const char *attempt, ranges *ret)
+{
+    _cleanup_json_ json_t *spec = attempt_spec(x, attempt);
+    int64_t range = json_get_int(spec, "range", -1);
+
+    if (range < 0 || range > UINT32_MAX)
+        return -ENOENT;
+    vec_push(ret, (unsigned) range);
+    return 0;
+}
+
+static inline void closedirp(DIR **dir)
+{
+    if (*dir)
+        (void) closedir(*dir);
+}
+
+/* STATE/running has a directory for every attempt whose supervisor may still be there. */
+static int add_running(struct executor *x, ranges *ret, struct error *err)
+{
+    int fd = openat(x->running_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+    if (!dir)
+        return error_set(err, -errno, "running: %m");
+    for (const struct dirent *e; (e = readdir(dir));) {
+        struct id id;
+        if (id_parse(e->d_name, &id) < 0 || !attempt_is_locked(x, e->d_name))
+            continue;
+        int r = add_range(x, e->d_name, ret);
+        if (r < 0)
+            return error_set(err, r, "attempt %s runs, but its spec cannot be read", e->d_name);
+    }
+    return 0;
+}
+
+int sweep_networks(struct executor *x, const struct id *live, size_t n, struct error *err)
+{
+    _cleanup_(ranges_done) ranges used = { 0 };
+    char name[ID_TEXT_LEN + 1];
+
+    /* One that is about to start has no directory in running yet; without a spec it never ran. */
+    for (size_t i = 0; i < n; i++)
+        (void) add_range(x, id_format(&live[i], name), &used);
+    int r = add_running(x, &used, err);
+    return r < 0 ? r : network_sweep(x->network, used.items, used.len, err);
+}
