@@ -232,6 +232,24 @@ TEST(the_table_prints_as_a_diagram)
     ok(strstr(text, "    failed --> [*]: deleted\n") != NULL);
 }
 
+TEST(the_docs_show_the_table_as_it_is)
+{
+    const char *source = getenv("BERTH_SOURCE");
+    if (!source) {
+        printf("# BERTH_SOURCE is not set: not compared\n");
+        return;
+    }
+    _cleanup_free_ char *path = xasprintf("%s/docs/job-states.md", source);
+    _cleanup_free_ char *page = xnew_n(char, 65536), *want = workload_transitions_diagram();
+    FILE *file = fopen(path, "re");
+    ok(file && fread(page, 1, 65535, file) > 0);
+    if (file)
+        (void) fclose(file);
+    if (!strstr(page, want))
+        printf("# docs/job-states.md must hold:\n%s", want);
+    ok(strstr(page, want) != NULL);
+}
+
 TEST(an_end_has_words)
 {
     _cleanup_free_ char *a = workload_end_text(END_EXITED, 3, NULL),
