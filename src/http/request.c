@@ -161,6 +161,7 @@ bool http_is_gone(const struct http_request *req) { return !req->conn; }
 static void body_end(struct http_request *req)
 {
     req->body_done = true;
+    req->end_due = false;
     if (req->mode == BODY_WHOLE)
         req->on_body(req->body_userdata, req, 0, text_str(&req->body), req->body.len);
     else if (req->mode == BODY_STREAM)
@@ -215,7 +216,8 @@ void request_feed(struct http_request *req)
             body_piece(req, piece.data, piece.len);
         if (c->dead)
             return; /* given up by whom it was handed to; the request may be gone too */
-        if (done && !req->body_done)
+        req->end_due = done && !req->body_done;
+        if (req->end_due && !req->paused)
             body_end(req);
     }
     if (c && !c->dead) {
@@ -266,9 +268,13 @@ void http_body_pause(struct http_request *req) { req->paused = true; }
 
 void http_body_resume(struct http_request *req)
 {
+    struct connection *c = req->conn;
+
     req->paused = false;
-    if (req->conn)
-        connection_work(req->conn);
+    if (req->end_due && !req->body_done)
+        body_end(req);
+    if (c)
+        connection_work(c);
 }
 
 /* ---- answer ---------------------------------------------------------------------------------- */
