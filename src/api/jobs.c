@@ -18,13 +18,24 @@ static char *job_text(const struct workload *w)
     return json_text(json);
 }
 
+/* The answer is made once: the one that is stored for an Idempotency-Key is the one that is sent. */
+static char *stored_text(void *userdata, const struct workload *w)
+{
+    struct call *call = userdata;
+    char *text = job_text(w);
+
+    call->state = xstrdup(text);
+    call->free_state = free;
+    return text;
+}
+
 static void job_submitted(void *userdata, const struct workload *w)
 {
     struct call *call = userdata;
     char id[ID_TEXT_LEN + 1];
     _cleanup_free_ char *location =
         xasprintf("/v1/projects/%s/jobs/%s", call_param(call, "project"), id_format(&w->id, id));
-    _cleanup_free_ char *text = job_text(w);
+    _cleanup_free_ char *text = call->state ? xstrdup(call->state) : job_text(w);
 
     http_add_header(call->req, "Location", location);
     call_answer_text(call, 201, text, strlen(text));
@@ -46,7 +57,7 @@ static int read_submit(struct call *call, struct submit *submit, struct error *e
 
 static void job_create(struct call *call)
 {
-    struct submit submit = { .format = job_text };
+    struct submit submit = { .format = stored_text, .format_userdata = call };
     struct error err = { 0 };
     int r = read_submit(call, &submit, &err);
 

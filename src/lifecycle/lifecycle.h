@@ -91,7 +91,8 @@ struct submit {
     int priority;
     struct idempotent_answer *answer; /* stored in the same commit; taken; NULL: none. Its body is
                                          filled by FORMAT with the new workload */
-    char *(*format)(const struct workload *w);
+    char *(*format)(void *userdata, const struct workload *w);
+    void *format_userdata;
 };
 /* Admission and, unless refused, the commit. On refusal nothing is committed and DONE not called. */
 int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done_f done,

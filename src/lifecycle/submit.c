@@ -88,7 +88,7 @@ static void store_answer(struct commit *c, struct submit *submit)
     if (!answer)
         return;
     free(answer->body);
-    answer->body = submit->format(c->job->w);
+    answer->body = submit->format(submit->format_userdata, c->job->w);
     answer->created_us = c->job->w->created_us;
     store_put_answer(c->batch, answer);
 }
