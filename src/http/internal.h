@@ -69,7 +69,7 @@ struct http_request {
     /* body of the request */
     enum body_mode mode;
     bool body_done, paused;
-    bool end_due; /* all was read while it was paused */
+    bool end_due;      /* all was read while it was paused */
     int64_t body_left; /* of Content-Length */
     struct http_chunks chunks;
     size_t drained;

@@ -168,6 +168,14 @@ static void body_end(struct http_request *req)
         req->on_data(req->body_userdata, req, 0, "", 0);
 }
 
+/* All was read: said now, or when what took the last piece goes on. */
+static void body_complete(struct http_request *req)
+{
+    req->end_due = !req->body_done;
+    if (req->end_due && !req->paused)
+        body_end(req);
+}
+
 static void body_piece(struct http_request *req, const char *bytes, size_t len)
 {
     if (req->mode == BODY_STREAM) {
@@ -216,9 +224,8 @@ void request_feed(struct http_request *req)
             body_piece(req, piece.data, piece.len);
         if (c->dead)
             return; /* given up by whom it was handed to; the request may be gone too */
-        req->end_due = done && !req->body_done;
-        if (req->end_due && !req->paused)
-            body_end(req);
+        if (done)
+            body_complete(req);
     }
     if (c && !c->dead) {
         text_consume(&c->in, at);
