@@ -267,7 +267,7 @@ static void on_answer(void *userdata, int r, const struct idempotent_answer *ans
     *(char **) userdata = xstrdup(answer ? answer->body : "none");
 }
 
-static char *format_name(const struct workload *w)
+static char *format_name(void *userdata, const struct workload *w)
 {
     return xasprintf("{\"name\":\"%s\"}", w->name);
 }
