@@ -19,7 +19,7 @@
 #define RETRY_MS       250
 #define NOTE_US        (2 * US_PER_S)
 #define PATIENCE_US    (60 * US_PER_S)
-#define QUIET_LIMIT_MS 60000 /* the server sends comments more often than that */
+#define QUIET_LIMIT_MS 45000 /* the server sends comments more often than that */
 
 bool is_passing(int code)
 {
