@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static int write_config(struct supervisor *s, char *const *command, bool compiled,
                         struct error *err)
@@ -117,35 +118,6 @@ static int start_command(struct supervisor *s, char *const *command, bool compil
                : 0;
 }
 
-int container_start(struct supervisor *s, struct error *err)
-{
-    int r = start_command(s, NULL, true, err);
-    if (r < 0)
-        return r;
-    s->started_us = clock_now_us();
-    s->started_boot_us = clock_boot_us();
-    return 0;
-}
-
-int container_run(struct supervisor *s, char *const *command, struct error *err)
-{
-    int status = 0;
-
-    int r = start_command(s, command, true, err);
-    if (r < 0)
-        return r;
-    while (waitpid(s->container.pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return error_set(err, -errno, "waiting: %s", strerror(errno));
-    s->container.pidfd = safe_close(s->container.pidfd);
-    s->container.pid = 0;
-    /* Its state and groups make room for the command's. */
-    (void) remove_tree(AT_FDCWD, s->crun_root, NULL);
-    (void) cgroup_remove(&s->x->cgroups, s->name);
-    (void) mkdir(s->crun_root, 0711);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 /* The value behind "KEY:\t" in /proc/PID/status; owned by the caller. */
 static char *status_field(const char *status, const char *key)
 {
@@ -165,6 +137,50 @@ static char *read_status(const struct supervisor *s)
 
     (void) file_read(AT_FDCWD, path, 65536, &text, NULL);
     return text_take(&text);
+}
+
+/* crun returns when it has told the first process to go on, which sets the filter and then becomes the
+ * command. One that has ended already cannot be asked. */
+static int await_filter(const struct supervisor *s, struct error *err)
+{
+    for (int i = 0; i < 1000; i++) {
+        _cleanup_free_ char *status = read_status(s);
+        _cleanup_free_ char *mode = status_field(status, "Seccomp");
+        _cleanup_free_ char *state = status_field(status, "State");
+        if (!mode || !state || *state == 'Z' || *state == 'X' || str_equal(mode, "2"))
+            return 0;
+        (void) nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+    }
+    return error_set(err, -EPERM, "the kernel shows no system call filter for the container");
+}
+
+int container_start(struct supervisor *s, struct error *err)
+{
+    int r = start_command(s, NULL, s->x->seccomp != NULL, err);
+    if (r < 0)
+        return r;
+    s->started_us = clock_now_us();
+    s->started_boot_us = clock_boot_us();
+    return await_filter(s, err);
+}
+
+int container_run(struct supervisor *s, char *const *command, struct error *err)
+{
+    int status = 0;
+
+    int r = start_command(s, command, s->x->seccomp != NULL, err);
+    if (r < 0)
+        return r;
+    while (waitpid(s->container.pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return error_set(err, -errno, "waiting: %s", strerror(errno));
+    s->container.pidfd = safe_close(s->container.pidfd);
+    s->container.pid = 0;
+    /* Its state and groups make room for the command's. */
+    (void) remove_tree(AT_FDCWD, s->crun_root, NULL);
+    (void) cgroup_remove(&s->x->cgroups, s->name);
+    (void) mkdir(s->crun_root, 0711);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 static void put_read(json_t *json, const char *key, char *value)

@@ -85,10 +85,8 @@ int pump_new(struct supervisor *s, struct pump **ret, struct error *err)
         p->streams[i].fd = p->streams[i].end = -1;
     p->counters = chart_counters_new();
     p->log = open_own(s, "log", err);
-    p->index = p->log < 0 ? p->log : open_own(s, "log.idx", err);
-    p->charts = p->index < 0 ? p->index : open_own(s, "charts", err);
-    if (p->charts < 0)
-        return p->charts;
+    if (p->log < 0)
+        return p->log;
     int r = open_stream(p, LOG_STDOUT);
     if (r >= 0)
         r = open_stream(p, LOG_STDERR);
@@ -131,7 +129,15 @@ __attribute__((optimize("O3"))) static uint64_t count_lines(const char *bytes, s
     return n;
 }
 
-/* BYTES lie in the log from OFFSET on. */
+/* Most attempts need neither index nor charts: the files are made with their first record. */
+static bool append(struct pump *p, int *fd, const char *name, const void *bytes, size_t len)
+{
+    if (*fd < 0)
+        *fd = open_own(p->s, name, NULL);
+    return *fd >= 0 && write_full(*fd, bytes, len) >= 0;
+}
+
+/* BYTES were added to the log. */
 static void index_piece(struct pump *p, enum log_stream kind, const char *bytes, size_t len)
 {
     uint64_t offset = p->bytes;
@@ -152,7 +158,7 @@ static void index_piece(struct pump *p, enum log_stream kind, const char *bytes,
     }
     uint8_t encoded[sizeof record];
     log_record_encode(&record, encoded);
-    (void) write_full(p->index, encoded, sizeof encoded);
+    (void) append(p, &p->index, "log.idx", encoded, sizeof encoded);
     p->last = record;
 }
 
@@ -195,7 +201,7 @@ static void take_line(struct pump *p, const char *line, size_t len)
     json_put_str(point, "t", time_format(clock_now_us(), now));
     _cleanup_free_ char *text = json_text(point);
     _cleanup_free_ char *out = xasprintf("%s\n", text);
-    if (write_full(p->charts, out, strlen(out)) >= 0) {
+    if (append(p, &p->charts, "charts", out, strlen(out))) {
         p->points++;
         p->chart_bytes += strlen(out);
     }

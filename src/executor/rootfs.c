@@ -109,8 +109,8 @@ static int make_layer(struct supervisor *s, const char *name, mode_t mode, struc
 }
 
 /* Paths go by descriptors: ':' and ',' in them would be taken as syntax. */
-static int mount_overlay(struct supervisor *s, int lower, const char *layer, const char *target,
-                         struct error *err)
+static int mount_overlay(struct supervisor *s, const int lower[static 2], const char *layer,
+                         const char *target, struct error *err)
 {
     _cleanup_free_ char *upper = xasprintf("%s/%s", s->name, layer);
     _cleanup_free_ char *work = xasprintf("%s/%s.work", s->name, layer);
@@ -118,10 +118,12 @@ static int mount_overlay(struct supervisor *s, int lower, const char *layer, con
         open_beneath_nosymlink(s->x->running_fd, upper, O_PATH | O_DIRECTORY, 0);
     _cleanup_close_ int work_fd =
         open_beneath_nosymlink(s->x->running_fd, work, O_PATH | O_DIRECTORY, 0);
+    _cleanup_free_ char *below =
+        lower[1] < 0 ? xstrdup("") : xasprintf(":/proc/self/fd/%d", lower[1]);
     _cleanup_free_ char *options =
-        xasprintf("lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,"
-                  "volatile",
-                  lower, upper_fd, work_fd);
+        xasprintf("lowerdir=/proc/self/fd/%d%s,upperdir=/proc/self/fd/%d,"
+                  "workdir=/proc/self/fd/%d,volatile",
+                  lower[0], below, upper_fd, work_fd);
 
     if (mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
         return fail(err, "mounting the overlay");
@@ -138,40 +140,50 @@ static int write_file(int dir, const char *path, uid_t owner, const char *conten
     return 0;
 }
 
-/* The files of this task alone lie in the private layer, so they need no mounts. */
-static int write_own_files(struct supervisor *s, const char *hostname, struct error *err)
+/* The files of this task alone: a layer of their own, in memory, so they need no mounts. */
+static int write_own_files(struct supervisor *s, const char *hostname, int *ret_layer,
+                           struct error *err)
 {
     uid_t base = s->spec->uid_base;
-    _cleanup_free_ char *etc = xasprintf("%s/root/etc", s->name);
+    _cleanup_free_ char *layer = xasprintf("%s/task", s->x->bundle);
     enum network_policy policy = NETWORK_NONE;
     (void) network_policy_parse(s->spec->network, &policy);
     _cleanup_free_ char *hosts = image_hosts(hostname, s->launch->net.address);
     _cleanup_free_ char *name = image_hostname(hostname);
     _cleanup_free_ char *resolv = network_resolv_conf(s->x->network, policy);
-    _cleanup_close_ int dir = -1;
+    _cleanup_close_ int dir = -1, top = -1;
 
-    int r = own_directory(s->x->running_fd, etc, base, &dir, err);
+    int r = 0;
+    if (mkdir(layer, 0755) < 0 || chown(layer, base, base) < 0)
+        r = fail(err, layer);
+    top = open(layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r >= 0)
+        r = own_directory(top, "etc", base, &dir, err);
     if (r >= 0)
         r = write_file(dir, "hosts", base, hosts, err);
     if (r >= 0)
         r = write_file(dir, "hostname", base, name, err);
     if (r >= 0)
         r = write_file(dir, "resolv.conf", base, resolv, err);
+    if (r >= 0)
+        *ret_layer = take_fd(&top);
     return r;
 }
 
 static int mount_root(struct supervisor *s, const char *rootfs, struct error *err)
 {
-    _cleanup_close_ int lower =
+    _cleanup_close_ int own = -1;
+    _cleanup_close_ int skeleton =
         open(s->launch->range->skeleton, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (lower < 0)
+    if (skeleton < 0)
         return fail(err, s->launch->range->skeleton);
 
     int r = make_layer(s, "root", 0755, err);
     if (r >= 0)
-        r = write_own_files(s, s->spec->workload_name ? s->spec->workload_name : "berth", err);
+        r = write_own_files(s, s->spec->workload_name ? s->spec->workload_name : "berth", &own,
+                            err);
     if (r >= 0)
-        r = mount_overlay(s, lower, "root", rootfs, err);
+        r = mount_overlay(s, (const int[2]){ own, skeleton }, "root", rootfs, err);
     vec_foreach(&s->x->image->binds, bind) {
         if (r < 0)
             break;
@@ -215,7 +227,8 @@ static int mount_workspace(struct supervisor *s, const char *target, struct erro
     if (r < 0)
         return error_context(err, r, "workspace");
     lower = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return lower < 0 ? fail(err, at) : mount_overlay(s, lower, "workspace", target, err);
+    return lower < 0 ? fail(err, at)
+                     : mount_overlay(s, (const int[2]){ lower, -1 }, "workspace", target, err);
 }
 
 static int mount_shared(struct supervisor *s, const char *rootfs, struct error *err)
