@@ -43,19 +43,20 @@ static void sip_round(uint64_t v[static 4])
     v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
 }
 
+static uint64_t seed[2];
+
+/* Before main(), so before there are threads. */
+__attribute__((constructor)) static void take_seed(void)
+{
+    const void *random = (const void *) getauxval(AT_RANDOM); // NOLINT(performance-no-int-to-ptr)
+
+    if (random)
+        memcpy(seed, random, sizeof seed);
+}
+
 static uint64_t hash_bytes(const void *key, size_t len)
 {
-    static uint64_t seed[2];
     const unsigned char *p = key;
-
-    if (!seed[0] && !seed[1]) {
-        const void *random =
-            (const void *) getauxval(AT_RANDOM); // NOLINT(performance-no-int-to-ptr)
-        if (random)
-            memcpy(seed, random, sizeof seed);
-        seed[0] |= 1;
-    }
-
     uint64_t v[4] = { seed[0] ^ 0x736f6d6570736575U, seed[1] ^ 0x646f72616e646f6dU,
                       seed[0] ^ 0x6c7967656e657261U, seed[1] ^ 0x7465646279746573U };
     size_t left = len;
