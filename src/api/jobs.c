@@ -274,16 +274,29 @@ static void job_signal(struct call *call) { job_find(call, send_signal); }
 
 static void job_deleted(void *userdata, const struct workload *w) { call_answer_empty(userdata); }
 
-static void delete (struct call *call, const struct workload *w)
-{
-    struct error err = { 0 };
-    int r = lifecycle_delete(call->api->options.lifecycle, w, call->actor, job_deleted, call, &err);
+static void job_delete(struct call *call);
 
+static void end_committed(void *userdata, struct event *const *events, size_t n)
+{
+    job_delete(userdata);
+}
+
+static void remove_job(struct call *call, const struct workload *w)
+{
+    struct lifecycle *lc = call->api->options.lifecycle;
+    struct error err = { 0 };
+
+    /* It has just ended and that is on its way to the disk: come after it. */
+    if (workload_state_is_final(w->state) && lifecycle_get(lc, &w->id)) {
+        store_commit(call->api->options.store, store_batch_new(), end_committed, call);
+        return;
+    }
+    int r = lifecycle_delete(lc, w, call->actor, job_deleted, call, &err);
     if (r < 0)
         call_fail(call, r, &err);
 }
 
-static void job_delete(struct call *call) { job_find(call, delete); }
+static void job_delete(struct call *call) { job_find(call, remove_job); }
 
 /* ---- why, attempts, record ---- */
 
