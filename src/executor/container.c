@@ -198,27 +198,10 @@ static void put_number(json_t *json, const char *key, char *value)
     free(value);
 }
 
-/* crun returns a moment before its child applies the filter and becomes the command. Nothing tells
- * when that is, so it is looked for, at most for 0.2 s. */
-static char *read_settled_status(const struct supervisor *s)
-{
-    char *status = read_status(s);
-
-    for (int i = 0; i < 200; i++) {
-        _cleanup_free_ char *seccomp = status_field(status, "Seccomp");
-        if (!seccomp || str_equal(seccomp, "2"))
-            break;
-        (void) nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-        free(status);
-        status = read_status(s);
-    }
-    return status;
-}
-
 json_t *container_evidence(struct supervisor *s)
 {
     const struct cgroups *cg = &s->x->cgroups;
-    _cleanup_free_ char *status = read_settled_status(s);
+    _cleanup_free_ char *status = read_status(s);
     char digest[SHA256_HEX_LEN + 1];
     json_t *json = json_object();
     _cleanup_free_ char *cgroup = xasprintf("/berth/%s", s->name);
