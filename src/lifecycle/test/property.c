@@ -19,6 +19,8 @@ struct expected {
 
 static VEC(struct expected) jobs;
 
+static void report_difference(void *userdata, const char *text) { printf("# %s\n", text); }
+
 static void submit_random(void)
 {
     struct expected job = {
@@ -137,25 +139,47 @@ static void check(const struct expected *job)
            w->attempts == job->retries + 1);
 }
 
+static void live_and_check(void)
+{
+    jobs.len = 0;
+    for (int i = 0; i < 250; i++)
+        step();
+    for (int i = 0; i < 400 && map_len(world.lc->jobs) > 0; i++)
+        pass_time(60 * US_PER_S);
+    ok(map_len(world.lc->jobs) == 0 && world.lc->queue.len == 0);
+    const struct node_use *use = &world.lc->nodes.items[0];
+    ok(use->n_tasks == 0 && use->memory_bytes == 0 && use->disk_bytes == 0);
+    ok(use->pools.len == 0 && cpu_set_count(&use->cpus_taken) == 0);
+    vec_foreach(&jobs, job)
+        check(job);
+    verify();
+}
+
 TEST(every_job_comes_to_its_end_whatever_happens)
 {
     for (int life = 0; life < 12; life++) {
-        world_open(1 + random_below(6) + 2);
-        jobs.len = 0;
-        for (int i = 0; i < 250; i++)
-            step();
-        for (int i = 0; i < 400 && map_len(world.lc->jobs) > 0; i++)
-            pass_time(60 * US_PER_S);
-        ok(map_len(world.lc->jobs) == 0 && world.lc->queue.len == 0);
-        ok(world.lc->nodes.items[0].n_tasks == 0 && world.lc->nodes.items[0].memory_bytes == 0 &&
-           world.lc->nodes.items[0].pools.len == 0 &&
-           cpu_set_count(&world.lc->nodes.items[0].cpus_taken) == 0);
-        vec_foreach(&jobs, job)
-            check(job);
-        verify();
+        world_open(3 + random_below(6));
+        live_and_check();
         world_close();
     }
     vec_done(&jobs);
+}
+
+/* The same over a store that forgets nothing and shares no memory with us. */
+TEST(every_job_comes_to_its_end_over_a_database)
+{
+    char directory[] = "/tmp/berth-lifecycle-XXXXXX";
+    ok(mkdtemp(directory) != NULL);
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/berth.db", directory);
+    _cleanup_free_ char *remove = xasprintf("rm -rf %s", directory);
+
+    world_open_at(url, 4);
+    live_and_check();
+    struct error err = { 0 };
+    ok(store_verify(world.store, report_difference, NULL, &err) == 0);
+    world_close();
+    vec_done(&jobs);
+    ok(system(remove) == 0);
 }
 
 TAP_MAIN

@@ -252,7 +252,7 @@ static void settle(void)
         loop_once(world.loop, 1000);
 }
 
-static void world_open(unsigned cores)
+static void world_open_at(const char *store, unsigned cores)
 {
     struct error err = { 0 };
     struct id org;
@@ -261,12 +261,14 @@ static void world_open(unsigned cores)
     world.loop = loop_new();
     world.proxy.engine.ops = &proxy_ops;
     proxy_new_null(&world.proxy);
-    ok(store_open("memory:", world.loop, &world.store, &err) == 0);
+    ok(store_open(store, world.loop, &world.store, &err) == 0);
     world_begin();
     ok(lifecycle_create_org(world.lc, "acme", "test", NULL, NULL, &org, &err) == 0);
     ok(lifecycle_create_project(world.lc, "p1", "test", NULL, NULL, &world.project, &err) == 0);
     settle();
 }
+
+static void world_open(unsigned cores) { world_open_at("memory:", cores); }
 
 static void world_close(void)
 {
