@@ -7,4 +7,8 @@
  * something fails that Berth needs, 2 usage. */
 int admin_doctor(int argc, char **argv);
 
+/* `berth store verify|backup FILE [--state DIR]`. ARGV[0] is "store". Exit codes as above; verify gives
+ * 1 when something differs. */
+int admin_store(int argc, char **argv);
+
 #endif

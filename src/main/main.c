@@ -1,4 +1,23 @@
 /* main.c - one executable, several roles: the first word says which; all else is the CLI */
+#include "admin/admin.h"
+#include "base/text.h"
 #include "cli/cli.h"
+#include "main/roles.h"
 
-int main(int argc, char **argv) { return cli_main(argc, argv); }
+/* Those that work without the API; ARGV[0] is the role's name. */
+static const struct role {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} roles[] = {
+    { "server", role_server },
+    { "doctor", admin_doctor },
+    { "store", admin_store },
+};
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < sizeof roles / sizeof roles[0]; i++)
+        if (str_equal(argv[1], roles[i].name))
+            return roles[i].run(argc - 1, argv + 1);
+    return cli_main(argc, argv);
+}

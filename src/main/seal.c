@@ -78,3 +78,15 @@ int seal_reveal(const struct seal *seal, const uint8_t *sealed, size_t len, char
     *ret = take_ptr(value);
     return 0;
 }
+
+void seal_token(const struct seal *seal, const struct id *attempt, unsigned epoch,
+                char buf[static TASK_TOKEN_LEN + 1])
+{
+    _Static_assert(TASK_TOKEN_LEN == 2 * crypto_auth_BYTES, "the token is the hash in hex");
+    uint8_t message[sizeof attempt->bytes + sizeof epoch], sum[crypto_auth_BYTES];
+
+    memcpy(message, attempt->bytes, sizeof attempt->bytes);
+    memcpy(message + sizeof attempt->bytes, &epoch, sizeof epoch);
+    crypto_auth(sum, message, sizeof message, seal->key);
+    hex_encode(sum, sizeof sum, buf);
+}

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "lifecycle/lifecycle.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -20,5 +21,9 @@ DEFINE_CLEANUP(struct seal *, seal_free);
 void seal_close(const struct seal *seal, const char *value, uint8_t **ret, size_t *ret_len);
 /* -EBADMSG when the bytes were changed or sealed under another key. */
 int seal_reveal(const struct seal *seal, const uint8_t *sealed, size_t len, char **ret);
+
+/* The token of an attempt: a keyed hash (HMAC-SHA-512-256) of its id and epoch. */
+void seal_token(const struct seal *seal, const struct id *attempt, unsigned epoch,
+                char buf[static TASK_TOKEN_LEN + 1]);
 
 #endif

@@ -46,6 +46,39 @@ static void count(void *userdata, struct http_request *req, int r, const char *b
     http_respond(req, 200, "text/plain", text, strlen(text));
 }
 
+/* The same, pausing at each piece and going on from the loop: the end waits too. */
+static struct loop *server_loop;
+
+struct slow {
+    struct counter *counter;
+    struct http_request *req;
+    bool busy;
+};
+
+static void go_on(void *userdata)
+{
+    struct slow *s = userdata;
+    s->busy = false;
+    http_body_resume(s->req);
+}
+
+static void count_slowly(void *userdata, struct http_request *req, int r, const char *bytes,
+                         size_t len)
+{
+    struct slow *s = userdata;
+    if (s->busy)
+        abort(); /* called while paused */
+    if (r < 0 || !len) {
+        count(s->counter, req, r, bytes, len);
+        free(s);
+        return;
+    }
+    count(s->counter, req, r, bytes, len);
+    s->busy = true;
+    http_body_pause(req);
+    loop_defer(server_loop, go_on, s);
+}
+
 static int stopped;
 
 struct numbers {
@@ -85,7 +118,11 @@ static void handle(void *userdata, struct http_request *req)
         http_read_body(req, 1000, echo, NULL);
     else if (str_equal(p, "/count"))
         http_stream_body(req, count, xnew(struct counter));
-    else if (str_equal(p, "/query"))
+    else if (str_equal(p, "/slowly")) {
+        struct slow *s = xnew(struct slow);
+        *s = (struct slow){ .counter = xnew(struct counter), .req = req };
+        http_stream_body(req, count_slowly, s);
+    } else if (str_equal(p, "/query"))
         http_respond(req, 200, "text/plain", http_query_get(req, "a b"),
                      strlen(http_query_get(req, "a b")));
     else if (str_equal(p, "/file"))
@@ -109,7 +146,7 @@ static void end(void *userdata, const struct signalfd_siginfo *info) { loop_stop
 
 static void serve(int ready)
 {
-    struct loop *loop = loop_new();
+    struct loop *loop = server_loop = loop_new();
     struct http_server_options o = { .loop = loop, .handler = handle, .host_allowed = allowed };
     struct http_server *s = http_server_new(&o);
     struct error err;
@@ -227,12 +264,13 @@ static ssize_t zeros(void *userdata, void *bytes, size_t n)
 TEST(a_streamed_upload_is_counted)
 {
     _cleanup_(http_client_freep) struct http_client *c = connect_client();
-    for (int chunked = 0; chunked < 2; chunked++) {
+    for (int way = 0; way < 4; way++) {
+        bool chunked = way & 1;
         size_t left = 3000000;
         struct error err = { 0 };
         struct http_response r;
         struct http_call up = { .method = "PUT",
-                                .target = "/count",
+                                .target = way & 2 ? "/slowly" : "/count",
                                 .read_body = zeros,
                                 .read_len = chunked ? -1 : 3000000,
                                 .userdata = &left };

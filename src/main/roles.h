@@ -1,0 +1,8 @@
+/* roles.h - what the one executable can be; each role is one file of this folder or of admin/ */
+#ifndef MAIN_ROLES_H
+#define MAIN_ROLES_H
+
+/* ARGV[0] is "server"; the result is the exit status. */
+int role_server(int argc, char **argv);
+
+#endif

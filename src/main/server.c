@@ -1,0 +1,425 @@
+/* server.c - the control plane: launcher first, then less privilege, then everything else
+ *
+ * The order is the point. The launcher is forked before any thread, socket or library state
+ * exists, then root is given up for good; only then are files, the store and sockets opened.
+ * Destruction is the reverse, visible in server_done().
+ */
+#include "main/roles.h"
+
+#include "api/api.h"
+#include "base/alloc.h"
+#include "blob/blob.h"
+#include "engine/engine.h"
+#include "executor/executor.h"
+#include "lifecycle/lifecycle.h"
+#include "main/privilege.h"
+#include "main/seal.h"
+#include "main/settings.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/hash.h"
+#include "os/log.h"
+#include "os/pool.h"
+#include "os/process.h"
+#include "probe/probe.h"
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { POOL_THREADS = 4, MANIFEST_BYTES_MAX = 256 << 20 };
+
+struct server {
+    struct settings settings;
+    struct account account;
+    int launcher_fd;
+    int launcher_pidfd;
+    struct seal *seal;
+    struct loop *loop;
+    struct watch *launcher_watch, *timer, *sigterm, *sigint;
+    struct pool *pool;
+    struct store *store;
+    struct blob_store *blobs;
+    struct engine *engine;
+    struct lifecycle *lifecycle;
+    struct api *api;
+};
+
+/* ---- what lifecycle cannot get itself -------------------------------------------------------- */
+
+static int64_t source_now(void *userdata) { return clock_now_us(); }
+static int64_t source_boot(void *userdata) { return clock_boot_us(); }
+static struct id source_id(void *userdata) { return id_new(); }
+static void source_random(void *userdata, void *bytes, size_t n) { random_bytes(bytes, n); }
+
+static void source_hash(void *userdata, const void *bytes, size_t n, struct sha256 *ret)
+{
+    *ret = sha256_of(bytes, n);
+}
+
+static void source_token(void *userdata, const struct id *attempt, unsigned epoch,
+                         char buf[static TASK_TOKEN_LEN + 1])
+{
+    struct server *s = userdata;
+    seal_token(s->seal, attempt, epoch, buf);
+}
+
+static int source_load_manifest(void *userdata, const struct sha256 *sum, struct manifest **ret,
+                                struct error *err)
+{
+    struct server *s = userdata;
+    _cleanup_text_ struct text bytes = { 0 };
+    int r = blob_read(s->blobs, sum, MANIFEST_BYTES_MAX, &bytes, err);
+    return r < 0 ? r : manifest_parse(text_str(&bytes), bytes.len, ret, err);
+}
+
+static int source_unseal(void *userdata, const struct secret *secret, char **ret)
+{
+    struct server *s = userdata;
+    return seal_reveal(s->seal, secret->sealed, secret->sealed_len, ret);
+}
+
+static int source_seal(void *userdata, const char *value, uint8_t **ret, size_t *ret_len)
+{
+    struct server *s = userdata;
+    seal_close(s->seal, value, ret, ret_len);
+    return 0;
+}
+
+static void arm_timer(struct server *s)
+{
+    int64_t wait = lifecycle_wait_us(s->lifecycle);
+    if (wait == INT64_MAX)
+        timer_clear(s->timer);
+    else
+        timer_set(s->timer, wait);
+}
+
+static void on_tick(void *userdata)
+{
+    struct server *s = userdata;
+    lifecycle_tick(s->lifecycle);
+    arm_timer(s);
+}
+
+static void on_wake(void *userdata) { arm_timer(userdata); }
+
+/* ---- root's part ------------------------------------------------------------------------------ */
+
+/* A directory that the server's account cannot reach fails later in ways that nobody understands. */
+static int check_reachable(const char *path, const struct account *account, struct error *err)
+{
+    _cleanup_free_ char *part = xstrdup(path);
+
+    for (char *p = part + 1; p[-1]; p++) {
+        if (*p && *p != '/')
+            continue;
+        char end = *p;
+        *p = '\0';
+        struct stat st;
+        if (stat(part, &st) < 0)
+            return error_set(err, -errno, "%s: %s", part, strerror(errno));
+        if (!(st.st_mode & S_IXOTH) && st.st_uid != account->uid)
+            return error_set(err, -EACCES,
+                             "user of the server cannot enter %s; choose another state directory "
+                             "(--state or BERTH_STATE), or: chmod o+x %s",
+                             part, part);
+        *p = end;
+        if (!end)
+            break;
+    }
+    return 0;
+}
+
+static int prepare_directory(const char *path, const struct account *owner, struct error *err)
+{
+    int r = mkdir_all(AT_FDCWD, path, 0711, err);
+    if (r < 0)
+        return r;
+    if (chown(path, owner->uid, owner->gid) < 0)
+        return error_set(err, -errno, "giving %s to the server's user: %s", path, strerror(errno));
+    return check_reachable(path, owner, err);
+}
+
+static int prepare_directories(struct server *s, struct error *err)
+{
+    static const char *const below[] = { "attempts", "blobs", "trees" };
+    int r = prepare_directory(s->settings.state, &s->account, err);
+    if (r >= 0)
+        r = prepare_directory(s->settings.runtime, &s->account, err);
+    for (size_t i = 0; r >= 0 && i < sizeof below / sizeof below[0]; i++) {
+        _cleanup_free_ char *path = xasprintf("%s/%s", s->settings.state, below[i]);
+        r = prepare_directory(path, &s->account, err);
+    }
+    return r;
+}
+
+static int start_launcher(struct server *s, struct error *err)
+{
+    const struct settings *set = &s->settings;
+    struct executor_settings launcher = {
+        .state = set->state,
+        .runtime = set->runtime,
+        .uid_first = (uint32_t) set->uid_first,
+        .pool = set->pool,
+        .blocked = (const char *const *) set->blocked,
+        .dns = (const char *const *) set->dns,
+        .image_opt = set->image_opt,
+    };
+    pid_t pid = 0;
+    int r = launcher_start(&launcher, &s->launcher_fd, &pid, err);
+    if (r < 0)
+        return r;
+    s->launcher_pidfd = pidfd_open_pid(pid);
+    return s->launcher_pidfd < 0 ? error_set(err, s->launcher_pidfd, "watching the launcher") : 0;
+}
+
+/* ---- parts ------------------------------------------------------------------------------------ */
+
+static int add_flavors(struct server *s, const struct node *node, struct error *err)
+{
+    struct flavor *defaults[32];
+    size_t n = s->settings.flavors ? 0 : flavor_defaults(node, defaults, 32);
+
+    for (size_t i = 0; i < n; i++)
+        lifecycle_add_flavor(s->lifecycle, defaults[i]);
+    for (size_t i = 0; i < json_array_size(s->settings.flavors); i++) {
+        struct flavor *flavor = NULL;
+        int r = flavor_from_json(json_array_get(s->settings.flavors, i), &flavor, err);
+        if (r < 0)
+            return error_context(err, r, "setting flavors[%zu]", i);
+        lifecycle_add_flavor(s->lifecycle, flavor);
+    }
+    return 0;
+}
+
+static int add_node(struct server *s, struct error *err)
+{
+    const struct settings *set = &s->settings;
+    struct probe_options options = { .disk = set->state };
+    _cleanup_(node_freep) struct node *node = NULL;
+    int r = probe_node(&options, &node, err);
+    if (r < 0)
+        return error_context(err, r, "looking at this machine");
+
+    xstr_set(&node->boot_id, clock_boot_id());
+    node->id = id_new();
+    node->reserved_memory_bytes = set->reserved_memory;
+    node->reserved_disk_bytes = set->reserved_disk;
+    if (set->reserved_cores >= 0)
+        node->reserved_cores = (unsigned) set->reserved_cores;
+    else
+        node->reserved_cores = node->cores.len > 4 ? 1 : 0;
+    r = add_flavors(s, node, err);
+    if (r >= 0)
+        lifecycle_set_node(s->lifecycle, take_ptr(node));
+    return r;
+}
+
+static int open_lifecycle(struct server *s, struct error *err)
+{
+    const struct settings *set = &s->settings;
+    struct lifecycle_settings settings = {
+        .uid_first = (uint32_t) set->uid_first,
+        .network_default = set->network,
+        .network_choice = set->network_choice,
+        .publish_address = set->publish_address,
+        .api_socket = set->socket,
+        .log_limit_bytes = set->log_limit,
+        .grace_default_s = set->grace,
+        .max_time_default_s = set->max_time,
+        .version = BERTH_VERSION,
+    };
+    struct lifecycle_sources sources = {
+        .now_us = source_now,
+        .boot_us = source_boot,
+        .new_id = source_id,
+        .random = source_random,
+        .hash = source_hash,
+        .token = source_token,
+        .load_manifest = source_load_manifest,
+        .unseal = source_unseal,
+        .seal = source_seal,
+        .userdata = s,
+    };
+    struct store_state state = { 0 };
+    int r = store_load(s->store, &state, err);
+    if (r >= 0)
+        r = lifecycle_new(&settings, &sources, s->store, s->engine, &state, &s->lifecycle, err);
+    return r < 0 ? r : add_node(s, err);
+}
+
+static int open_parts(struct server *s, struct error *err)
+{
+    const struct settings *set = &s->settings;
+    struct engine_local_options local = {
+        .loop = s->loop,
+        .state = set->state,
+        .runtime = set->runtime,
+        .launcher_fd = take_fd(&s->launcher_fd),
+    };
+    int r = engine_local_new(&local, &s->engine, err);
+    if (r >= 0)
+        r = store_open(set->store, s->loop, &s->store, err);
+    if (r >= 0)
+        r = seal_open(set->state, &s->seal, err);
+    if (r >= 0)
+        r = blob_store_open(set->state, &s->blobs, err);
+    if (r >= 0)
+        r = open_lifecycle(s, err);
+    return r;
+}
+
+static int open_api(struct server *s, struct error *err)
+{
+    const struct settings *set = &s->settings;
+    struct api_options options = {
+        .loop = s->loop,
+        .lifecycle = s->lifecycle,
+        .store = s->store,
+        .blobs = s->blobs,
+        .pool = s->pool,
+        .state = set->state,
+        .socket = set->socket,
+        .admin_uid = s->account.uid,
+        .listen = (const char *const *) set->listen,
+        .hosts = (const char *const *) set->hosts,
+        .idempotency_keep_s = set->idempotency_keep,
+    };
+    return api_start(&options, &s->api, err);
+}
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+static void on_launcher_end(void *userdata, uint32_t events)
+{
+    struct server *s = userdata;
+    log_error("the launcher ended; running containers go on, start the server again");
+    loop_stop(s->loop, 1);
+}
+
+static void on_end_signal(void *userdata, const struct signalfd_siginfo *info)
+{
+    struct server *s = userdata;
+    log_info("stopping; running containers go on", "signal", strsignal((int) info->ssi_signo));
+    loop_stop(s->loop, 0);
+}
+
+static void server_done(struct server *s)
+{
+    api_free(s->api);
+    lifecycle_free(s->lifecycle);
+    engine_free(s->engine);
+    store_close(s->store);
+    blob_store_close(s->blobs);
+    pool_free(s->pool);
+    watch_free(s->sigint);
+    watch_free(s->sigterm);
+    watch_free(s->timer);
+    watch_free(s->launcher_watch);
+    loop_free(s->loop);
+    seal_free(s->seal);
+    safe_close(s->launcher_fd);
+    safe_close(s->launcher_pidfd);
+    settings_done(&s->settings);
+}
+
+/* A listener beyond loopback would carry keys in clear. */
+static bool is_loopback(const char *address)
+{
+    return str_starts(address, "127.") || str_starts(address, "localhost:") ||
+           str_starts(address, "[::1]:");
+}
+
+static int check_settings(const struct settings *set, struct error *err)
+{
+    enum log_level level;
+
+    if (log_level_parse(set->log_level, &level) < 0)
+        return error_set(err, -EINVAL, "setting log_level: '%s' is not debug, info, warn or error",
+                         set->log_level);
+    log_set_level(level);
+    if (!str_equal(set->network, "egress") && !str_equal(set->network, "none"))
+        return error_set(err, -EINVAL, "setting network: '%s' is not egress or none", set->network);
+    for (char *const *p = set->listen; *p; p++)
+        if (!set->insecure && !is_loopback(*p))
+            return error_set(err, -EPERM,
+                             "listening on %s without TLS would send keys in clear; put a TLS "
+                             "proxy in front of a loopback address, or say --insecure",
+                             *p);
+    return 0;
+}
+
+/* Everything that needs root, then none. */
+static int begin_as_root(struct server *s, struct error *err)
+{
+    if (geteuid() != 0)
+        return error_set(err, -EPERM,
+                         "the server starts as root (it gives that up at once): "
+                         "sudo berth server");
+    int r = account_find(s->settings.user, &s->account, err);
+    if (r >= 0)
+        r = prepare_directories(s, err);
+    if (r >= 0)
+        r = start_launcher(s, err);
+    return r < 0 ? r : privilege_drop(&s->account, err);
+}
+
+static int begin(struct server *s, struct error *err)
+{
+    s->loop = loop_new();
+    s->sigterm = loop_signal(s->loop, SIGTERM, on_end_signal, s);
+    s->sigint = loop_signal(s->loop, SIGINT, on_end_signal, s);
+    s->launcher_watch = loop_watch(s->loop, s->launcher_pidfd, EPOLLIN, on_launcher_end, s);
+    s->pool = pool_new(s->loop, POOL_THREADS);
+    int r = open_parts(s, err);
+    if (r < 0)
+        return r;
+    s->timer = loop_timer(s->loop, 0, on_tick, s);
+    lifecycle_on_wake(s->lifecycle, on_wake, s);
+    lifecycle_recover(s->lifecycle);
+    return open_api(s, err);
+}
+
+static void report_start(const struct server *s, int64_t began_us)
+{
+    char ms[24];
+    (void) snprintf(ms, sizeof ms, "%lld", (long long) (clock_boot_us() - began_us) / 1000);
+    log_info("ready", "version", BERTH_VERSION, "state", s->settings.state, "address",
+             api_address(s->api, 0), "socket", s->settings.socket, "start_ms", ms);
+}
+
+int role_server(int argc, char **argv)
+{
+    int64_t began_us = clock_boot_us();
+    struct server s = { .launcher_fd = -1, .launcher_pidfd = -1 };
+    struct error err = { 0 };
+    int r = settings_load(argc - 1, argv + 1, (const char *(*) (const char *) ) getenv, &s.settings,
+                          &err);
+    if (r == -ECANCELED)
+        return 0;
+    if (r < 0) {
+        log_error("wrong settings", "reason", err.text);
+        return 2;
+    }
+    (void) signal(SIGPIPE, SIG_IGN);
+    r = check_settings(&s.settings, &err);
+    if (r >= 0)
+        r = begin_as_root(&s, &err);
+    if (r >= 0)
+        r = begin(&s, &err);
+    if (r < 0) {
+        log_error("the server cannot start", "reason", err.text);
+        server_done(&s);
+        return 1;
+    }
+    report_start(&s, began_us);
+    int code = loop_run(s.loop);
+    server_done(&s);
+    return code;
+}
