@@ -1,0 +1,84 @@
+/* fake-nvml.c - a library with NVML's names: two GPUs, the second fallen off the bus when
+ * FAKE_NVML_LOST is set; FAKE_NVML_BROKEN makes it refuse to start. Structs are written out again
+ * here, as the real library does not share our declarations either. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+enum { SUCCESS = 0, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15 };
+
+typedef struct {
+    char busIdLegacy[16];
+    unsigned int domain, bus, device, pciDeviceId, pciSubSystemId;
+    char busId[32];
+} nvmlPciInfo_t;
+
+typedef struct {
+    unsigned long long total, free, used;
+} nvmlMemory_t;
+
+static int numbers[2] = { 0, 1 };
+
+EXPORT int nvmlInit_v2(void);
+EXPORT int nvmlShutdown(void);
+EXPORT int nvmlSystemGetDriverVersion(char *text, unsigned int size);
+EXPORT int nvmlDeviceGetCount_v2(unsigned int *count);
+EXPORT int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void **device);
+EXPORT int nvmlDeviceGetUUID(void *device, char *text, unsigned int size);
+EXPORT int nvmlDeviceGetName(void *device, char *text, unsigned int size);
+EXPORT int nvmlDeviceGetPciInfo_v3(void *device, nvmlPciInfo_t *pci);
+EXPORT int nvmlDeviceGetMemoryInfo(void *device, nvmlMemory_t *memory);
+
+int nvmlInit_v2(void) { return getenv("FAKE_NVML_BROKEN") ? DRIVER_NOT_LOADED : SUCCESS; }
+
+int nvmlShutdown(void) { return SUCCESS; }
+
+int nvmlSystemGetDriverVersion(char *text, unsigned int size)
+{
+    (void) snprintf(text, size, "535.261.03");
+    return SUCCESS;
+}
+
+int nvmlDeviceGetCount_v2(unsigned int *count)
+{
+    *count = 2;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetHandleByIndex_v2(unsigned int index, void **device)
+{
+    if (index == 1 && getenv("FAKE_NVML_LOST"))
+        return GPU_IS_LOST;
+    *device = &numbers[index];
+    return SUCCESS;
+}
+
+int nvmlDeviceGetUUID(void *device, char *text, unsigned int size)
+{
+    (void) snprintf(text, size, "GPU-00000000-0000-0000-0000-00000000000%d", *(int *) device);
+    return SUCCESS;
+}
+
+int nvmlDeviceGetName(void *device, char *text, unsigned int size)
+{
+    (void) device;
+    (void) snprintf(text, size, "NVIDIA H100 80GB HBM3");
+    return SUCCESS;
+}
+
+int nvmlDeviceGetPciInfo_v3(void *device, nvmlPciInfo_t *pci)
+{
+    memset(pci, 0, sizeof *pci);
+    (void) snprintf(pci->busId, sizeof pci->busId, "00000000:%s:00.0",
+                    *(int *) device ? "AB" : "1B");
+    return SUCCESS;
+}
+
+int nvmlDeviceGetMemoryInfo(void *device, nvmlMemory_t *memory)
+{
+    (void) device;
+    *memory = (nvmlMemory_t){ .total = 85520809984ULL, .free = 85520809984ULL };
+    return SUCCESS;
+}
