@@ -3,7 +3,9 @@
 
 #include "tests/tap.h"
 
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/un.h>
 
 static struct host host;
 
@@ -446,6 +448,196 @@ TEST(a_published_port_reaches_the_command)
     json_decref(started);
     job_end(&job);
     is_end(&job, "exited", 0);
+    job_free(&job);
+}
+
+/* Store BYTES; the digest is their name. */
+static struct sha256 put_blob(struct blob_store *blobs, const void *bytes, size_t len)
+{
+    struct blob_writer *writer = NULL;
+    struct sha256 sum = { 0 };
+    struct error err = { 0 };
+
+    ok(blob_writer_new(blobs, &writer, &err) >= 0 &&
+       blob_writer_add(writer, bytes, len, &err) >= 0 &&
+       blob_writer_end(writer, NULL, false, &sum, NULL, &err) >= 0);
+    blob_writer_free(writer);
+    return sum;
+}
+
+/* A tree of one script, "run.sh"; the name of its manifest. */
+static void put_tree(const char *script, char name[static SHA256_HEX_LEN + 1])
+{
+    _cleanup_(blob_store_closep) struct blob_store *blobs = NULL;
+    _cleanup_(manifest_freep) struct manifest *manifest = manifest_new();
+    size_t len = 0;
+
+    ok(blob_store_open(host.state, &blobs, NULL) >= 0);
+    struct sha256 sum = put_blob(blobs, script, strlen(script));
+    ok(manifest_add(manifest, "src/run.sh", &sum, (int64_t) strlen(script), true, NULL, NULL) >= 0);
+    ok(manifest_seal(manifest, NULL) >= 0);
+    _cleanup_free_ char *text = manifest_format(manifest, &len);
+    sum = put_blob(blobs, text, len);
+    sha256_format(&sum, name);
+}
+
+TEST(the_workspace_is_what_was_submitted)
+{
+    struct job job, again;
+    char tree[SHA256_HEX_LEN + 1];
+    _cleanup_free_ char *log = NULL, *log2 = NULL;
+
+    put_tree("#!/bin/sh\necho ran; echo more >>src/run.sh; ls src; stat -c %u src/run.sh\n", tree);
+    _cleanup_free_ char *top = xasprintf("{\"workspace_tree\":\"%s\"}", tree);
+    ok(job_start(&host, &job, 0, "{\"command\":[\"src/run.sh\"]}", top) == 0);
+    job_end(&job);
+    is_end(&job, "exited", 0);
+    log = job_file(&job, "log");
+    is_str(log, "ran\nrun.sh\n0\n");
+    /* What one attempt changed, the next does not see. */
+    ok(job_start(&host, &again, 0, SH("wc -l <src/run.sh"), top) == 0);
+    job_end(&again);
+    log2 = job_file(&again, "log");
+    is_str(log2, "2\n");
+    job_free(&job);
+    job_free(&again);
+}
+
+TEST(a_workspace_that_is_not_there_is_named)
+{
+    struct job job;
+
+    ok(job_start(&host, &job, 0, SH("true"),
+                 "{\"workspace_tree\":"
+                 "\"00000000000000000000000000000000000000000000000000000000000000aa\"}") == 0);
+    job_end(&job);
+    is_end(&job, "start_failed", -1);
+    ok(str_starts(json_get_str(job.exit, "reason", ""), "workspace: "));
+    job_free(&job);
+}
+
+/* git takes the repository in /storage for the one at example.org. */
+#define ELSEWHERE                                                                                  \
+    "\"env\":{\"GIT_CONFIG_COUNT\":\"1\",\"GIT_CONFIG_KEY_0\":\"url.file:///storage/.insteadOf\"," \
+    "\"GIT_CONFIG_VALUE_0\":\"https://example.org/\"}"
+
+TEST(a_git_source_is_cloned_inside)
+{
+    struct job maker, job, wrong;
+    _cleanup_free_ char *made = NULL, *log = NULL;
+
+    job_run(&host, &maker,
+            SH("cd /storage && git init -q repo && cd repo && echo text >file && git add file && "
+               "git -c user.name=a -c user.email=a@b commit -qm first && git rev-parse HEAD"),
+            &made);
+    is_end(&maker, "exited", 0);
+    job_run(
+        &host, &job,
+        SH_AND(
+            "cat file; git status --short",
+            "\"source\":{\"git\":{\"url\":\"https://example.org/repo\",\"ref\":\"HEAD\"}}," ELSEWHERE),
+        &log);
+    is_end(&job, "exited", 0);
+    is_str(log, "text\n");
+    const char *commit =
+        json_get_str(json_object_get(job.started, "evidence"), "git_commit", "none");
+    ok(strlen(commit) == 40 && str_starts(made, commit));
+    job_run(
+        &host, &wrong,
+        SH_AND(
+            "true",
+            "\"source\":{\"git\":{\"url\":\"https://example.org/repo\",\"ref\":\"absent\"}}," ELSEWHERE),
+        NULL);
+    is_end(&wrong, "start_failed", -1);
+    ok(strstr(json_get_str(wrong.exit, "reason", ""), "https://example.org/repo at absent"));
+    job_free(&maker);
+    job_free(&job);
+    job_free(&wrong);
+}
+
+TEST(an_egress_network_has_an_address)
+{
+    struct job job;
+    _cleanup_free_ char *log = NULL;
+
+    ok(job_start(&host, &job, 0, SH("ls /sys/class/net; cat /proc/net/route | wc -l"),
+                 "{\"network\":\"egress\"}") == 0);
+    job_end(&job);
+    is_end(&job, "exited", 0);
+    log = job_file(&job, "log");
+    is_str(log, "eth0\nlo\n3\n");
+    ok(str_starts(json_get_str(json_object_get(job.started, "evidence"), "address", ""),
+                  "10.213."));
+    job_free(&job);
+}
+
+/* Answers one request on a unix socket with the secrets, if the token is right. */
+static pid_t serve_secrets(const char *path)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    static const char yes[] = "HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n{\"key\":\"s3cr3t-v\"}";
+    static const char no[] = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+
+    (void) snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    ok(bind(fd, (const struct sockaddr *) &address, sizeof address) == 0 && listen(fd, 4) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        char request[4096] = "";
+        int peer = accept(fd, NULL, NULL);
+        (void) !read(peer, request, sizeof request - 1);
+        const char *answer = strstr(request, "Bearer right\r\n") ? yes : no;
+        (void) write_full(peer, answer, strlen(answer));
+        (void) shutdown(peer, SHUT_WR);
+        (void) !read(peer, request, sizeof request);
+        _exit(0);
+    }
+    safe_close(fd);
+    return pid;
+}
+
+static void run_with_token(struct job *job, const char *token)
+{
+    _cleanup_free_ char *path = xasprintf("%s/api.sock", host.top);
+    _cleanup_free_ char *top = xasprintf("{\"has_secrets\":true,\"api_socket\":\"%s\"}", path);
+    struct launcher_answer answer;
+    int pair[2], pipes[2];
+
+    (void) unlink(path);
+    pid_t server = serve_secrets(path);
+    job_prepare(&host, job, 0, SH_AND("echo $TOKEN", "\"env\":{\"TOKEN\":\"secret:key\"}"), top);
+    ok(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0 && pipe(pipes) == 0);
+    ok(write_full(pipes[1], token, strlen(token)) == 0);
+    safe_close(pipes[1]);
+    job->request.flags = LAUNCHER_HAS_TOKEN;
+    ok(host_ask(&host, &job->request, (const int[2]){ pair[1], pipes[0] }, 2, &answer) == 0);
+    safe_close(pair[1]);
+    safe_close(pipes[0]);
+    job->peer = pair[0];
+    job_end(job);
+    (void) kill(server, SIGKILL);
+    (void) waitpid(server, NULL, 0);
+}
+
+TEST(secrets_are_fetched_with_the_token)
+{
+    struct job job;
+
+    run_with_token(&job, "right");
+    is_end(&job, "exited", 0);
+    _cleanup_free_ char *log = job_file(&job, "log"), *spec = job_file(&job, "spec.json");
+    is_str(log, "s3cr3t-v\n");
+    ok(!strstr(spec, "s3cr3t-v") && !strstr(spec, "right"));
+    job_free(&job);
+}
+
+TEST(a_wrong_token_starts_nothing)
+{
+    struct job job;
+
+    run_with_token(&job, "wrong");
+    is_end(&job, "start_failed", -1);
+    ok(strstr(json_get_str(job.exit, "reason", ""), "401"));
     job_free(&job);
 }
 

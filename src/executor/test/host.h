@@ -139,13 +139,11 @@ static inline json_t *make_spec(const struct launcher_request *r, const char *sp
     return json;
 }
 
-/* Writes spec.json (TOP's fields replace the whole of it) and asks for the start. */
-static inline int job_start(struct host *h, struct job *job, unsigned range,
-                            const char *spec_fields, const char *top_fields)
+/* Writes spec.json; TOP_FIELDS go over the whole of it. */
+static inline void job_prepare(struct host *h, struct job *job, unsigned range,
+                               const char *spec_fields, const char *top_fields)
 {
-    struct launcher_answer answer = { 0 };
     _cleanup_json_ json_t *more = NULL;
-    int pair[2];
 
     *job = (struct job){ .request = { .op = LAUNCHER_START,
                                       .attempt = id_new(),
@@ -153,7 +151,8 @@ static inline int job_start(struct host *h, struct job *job, unsigned range,
                                       .workload = id_new(),
                                       .epoch = 1,
                                       .range = range,
-                                      .uid_base = UID_FIRST + range * UIDS_PER_PROJECT } };
+                                      .uid_base = UID_FIRST + range * UIDS_PER_PROJECT },
+                         .peer = -1 };
     id_format(&job->request.attempt, job->name);
     job->dir = xasprintf("%s/attempts/%s", h->state, job->name);
     _cleanup_json_ json_t *spec = make_spec(&job->request, spec_fields);
@@ -162,8 +161,18 @@ static inline int job_start(struct host *h, struct job *job, unsigned range,
         abort();
     _cleanup_free_ char *text = json_text(spec), *path = xasprintf("%s/spec.json", job->dir);
     if (mkdir_all(AT_FDCWD, job->dir, 0711, NULL) < 0 ||
-        file_replace(AT_FDCWD, path, 0644, text, strlen(text), false, NULL) < 0 ||
-        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        file_replace(AT_FDCWD, path, 0644, text, strlen(text), false, NULL) < 0)
+        abort();
+}
+
+static inline int job_start(struct host *h, struct job *job, unsigned range,
+                            const char *spec_fields, const char *top_fields)
+{
+    struct launcher_answer answer = { 0 };
+    int pair[2];
+
+    job_prepare(h, job, range, spec_fields, top_fields);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         abort();
     int r = host_ask(h, &job->request, &pair[1], 1, &answer);
     if (r < 0)
