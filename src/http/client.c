@@ -104,8 +104,17 @@ static int connect_tcp(struct http_client *client, unsigned timeout_ms, struct e
     return 0;
 }
 
+/* Nothing may come between answers, so what is readable then is the end. */
+static bool is_over(const struct http_client *client)
+{
+    struct pollfd p = { .fd = client->fd, .events = POLLIN };
+    return poll(&p, 1, 0) != 0;
+}
+
 static int ensure_connected(struct http_client *client, unsigned timeout_ms, struct error *err)
 {
+    if (client->fd >= 0 && is_over(client))
+        client->fd = safe_close(client->fd);
     if (client->fd >= 0)
         return 0;
     int r =
@@ -135,8 +144,8 @@ static int wait_for(const struct exchange *x, short events)
     struct pollfd p = { .fd = x->client->fd, .events = events };
     int n = poll(&p, 1, x->timeout_ms == UINT_MAX ? -1 : (int) x->timeout_ms);
     if (n < 0)
-        return errno == EINTR ? -EINTR : -errno;
-    return n == 0 ? -ETIMEDOUT : 0;
+        return -errno;
+    return n == 0 ? -ETIMEDOUT : p.revents;
 }
 
 static int send_all(struct exchange *x, const void *bytes, size_t n)
@@ -146,9 +155,11 @@ static int send_all(struct exchange *x, const void *bytes, size_t n)
     while (n) {
         ssize_t k = send(x->client->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (k < 0 && errno == EAGAIN) {
-            int r = wait_for(x, POLLOUT);
-            if (r < 0)
+            int r = wait_for(x, POLLOUT | POLLIN);
+            if (r < 0 && r != -EINTR)
                 return r;
+            if (r > 0 && !(r & POLLOUT))
+                return -EPIPE; /* it has answered already and does not read the rest */
             continue;
         }
         if (k < 0 && errno != EINTR)
@@ -331,13 +342,14 @@ static int receive_body(struct exchange *x, struct error *err)
 static int exchange(struct exchange *x, struct error *err)
 {
     int r = send_request(x);
+    bool cut = r < 0;
     /* A server may answer (and close) before it has read all: look for that answer first. */
     if (r == -EPIPE || r == -ECONNRESET || r >= 0)
         r = receive_head(x, err);
     if (r >= 0)
         r = receive_body(x, err);
     bool until_close = x->left < 0 && !x->head.chunked;
-    if (r < 0 || !x->head.keep_alive || until_close || x->in.len)
+    if (r < 0 || cut || !x->head.keep_alive || until_close || x->in.len)
         x->client->fd = safe_close(x->client->fd);
     x->client->fresh = false;
     return r;
@@ -372,6 +384,7 @@ int http_client_call(struct http_client *client, const struct http_call *call,
         text_done(&x.in);
         if (r >= 0)
             return 0;
+        http_response_done(ret);
         bool again = reused && !x.answered && !call->read_body && (r == -ECONNRESET || r == -EPIPE);
         if (!again)
             return explain(&client->url, r, &why, err);

@@ -97,7 +97,7 @@ static void on_timer(void *userdata)
     }
     /* A request that waits for its answer (a commit, a follower without news) waits for us, not for
      * the client: only a stalled client is given up. */
-    if (c->req && c->out_at == c->out.len &&
+    if (c->req && c->out_at == c->out.len && c->file < 0 &&
         (c->req->body_done || c->req->paused || c->req->mode == BODY_NONE)) {
         connection_deadline(c, c->server->options.progress_timeout_us);
         timer_set(c->timer, c->server->options.progress_timeout_us);
@@ -111,15 +111,18 @@ static void on_timer(void *userdata)
 /* Are bytes wanted now? While a request is answered, only the client's leaving matters. */
 static bool wants_bytes(const struct connection *c)
 {
-    if (c->lingering || !c->req)
-        return !c->closing;
-    return !c->req->body_done && c->req->mode != BODY_NONE && !c->req->paused;
+    const struct http_request *req = c->req;
+
+    if (c->closing)
+        return false;
+    return !req || (!req->at_end && !req->body_done && req->mode != BODY_NONE && !req->paused);
 }
 
 /* 1: read something, 0: nothing there, negative: the end. */
 static int fill(struct connection *c)
 {
-    ssize_t n = recv(c->fd, text_reserve(&c->in, READ_SIZE), READ_SIZE, 0);
+    size_t size = c->req ? BODY_SIZE : READ_SIZE;
+    ssize_t n = recv(c->fd, text_reserve(&c->in, size), size, 0);
 
     if (n > 0) {
         c->in.len += (size_t) n;
@@ -197,6 +200,7 @@ static int send_out(struct connection *c)
         if (n < 0)
             return errno == EAGAIN ? 0 : -errno;
         c->out_at += (size_t) n;
+        c->burst += (size_t) n;
         connection_deadline(c, c->server->options.progress_timeout_us);
     }
     c->out_at = 0;
@@ -210,6 +214,8 @@ static int send_out(struct connection *c)
 static int send_file(struct connection *c)
 {
     while (c->file_left > 0) {
+        if (c->burst >= BURST_MAX)
+            return 0;
         off_t at = c->file_at;
         size_t want = c->file_left < 1 << 20 ? (size_t) c->file_left : 1 << 20;
         ssize_t n = sendfile(c->fd, c->file, &at, want);
@@ -221,13 +227,14 @@ static int send_file(struct connection *c)
             return -EPIPE; /* the file is shorter than it was */
         c->file_at += n;
         c->file_left -= n;
+        c->burst += (size_t) n;
         connection_deadline(c, c->server->options.progress_timeout_us);
     }
     c->file = safe_close(c->file);
     return 1;
 }
 
-/* 1: all is out, 0: the socket is full, negative: the client is gone. */
+/* 1: all is out, 0: the socket is full or the turn is over, negative: the client is gone. */
 static int flush(struct connection *c)
 {
     int r = send_out(c);
@@ -241,10 +248,15 @@ static void ask_generator(struct http_request *req)
     req->generator.proceed(req->generator.userdata, req);
 }
 
-static void set_events(struct connection *c, bool writing)
+/* EPOLLIN stays on while an answer is prepared, until bytes really come: most clients send none
+ * then, and two system calls a request are saved. */
+static void set_events(struct connection *c)
 {
-    uint32_t events = EPOLLRDHUP | (writing ? EPOLLOUT : 0);
-    watch_set_events(c->watch, wants_bytes(c) ? events | EPOLLIN : events);
+    bool writing = c->out_at < c->out.len || c->file >= 0 || c->burst >= BURST_MAX;
+
+    c->muted = c->muted && !wants_bytes(c);
+    watch_set_events(c->watch, EPOLLRDHUP | (writing ? (uint32_t) EPOLLOUT : 0) |
+                                   (c->muted ? 0 : (uint32_t) EPOLLIN));
 }
 
 /* Tell the client that nothing more comes, then wait for its end: closing with unread bytes would
@@ -282,7 +294,8 @@ static bool finish_request(struct connection *c)
 static bool takes_body(const struct connection *c)
 {
     const struct http_request *req = c->req;
-    return req && !req->body_done && req->mode != BODY_NONE && !req->paused && c->in.len;
+    return req && !req->body_done && req->mode != BODY_NONE && !req->paused &&
+           (c->in.len || req->at_end);
 }
 
 /* What is to be done once everything so far is out, with a request at hand. */
@@ -292,7 +305,7 @@ static bool step_request(struct connection *c)
 
     if (req->complete)
         return finish_request(c);
-    if (!req->generator.proceed || !req->answered || req->in_proceed)
+    if (!req->generator.proceed || !req->answered || req->in_proceed || c->burst >= BURST_MAX)
         return false;
     ask_generator(req);
     return !c->dead && (c->req != req || req->sent);
@@ -318,7 +331,7 @@ static bool step(struct connection *c)
         struct http_request *req = c->req;
         size_t before = c->in.len;
         request_feed(req);
-        if (c->dead || c->req != req || c->in.len != before)
+        if (c->dead || c->req != req || c->in.len != before || req->body_done)
             return !c->dead;
     }
     int r = c->out.len || c->file >= 0 ? flush(c) : 1;
@@ -334,6 +347,7 @@ void connection_work(struct connection *c)
     if (c->working || c->dead)
         return;
     c->working = true;
+    c->burst = 0;
     while (!c->dead && step(c))
         ;
     c->working = false;
@@ -341,24 +355,25 @@ void connection_work(struct connection *c)
         return;
     if (!c->req && !c->in.len && c->in.cap)
         text_done(&c->in); /* an idle connection holds no buffer */
-    set_events(c, c->out_at < c->out.len || c->file >= 0);
+    set_events(c);
 }
 
 static void on_ready(void *userdata, uint32_t events)
 {
     struct connection *c = userdata;
 
-    if (events & EPOLLIN) {
+    if ((events & EPOLLIN) && wants_bytes(c)) {
         if (!c->req && !c->in.len && !c->lingering)
             connection_deadline(c, c->server->options.head_timeout_us);
-        int r = wants_bytes(c) ? fill(c) : 0;
-        if (r < 0) {
+        if (fill(c) < 0) {
             connection_close(c);
             return;
         }
     } else if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
         connection_close(c);
         return;
+    } else if (events & EPOLLIN) {
+        c->muted = true;
     }
     connection_work(c);
 }

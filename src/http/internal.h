@@ -10,8 +10,10 @@
 #include "http/http.h"
 
 #define READ_SIZE  16384
-#define DRAIN_MAX  65536 /* of a body that nobody read; beyond that the connection closes */
-#define OUT_STEADY 65536 /* an output buffer larger than this is released once sent */
+#define BODY_SIZE  65536   /* the same for a body */
+#define DRAIN_MAX  65536   /* of a body that nobody read; beyond that the connection closes */
+#define OUT_STEADY 65536   /* an output buffer larger than this is released once sent */
+#define BURST_MAX  1048576 /* bytes sent before the other connections have their turn */
 
 struct http_server {
     struct http_server_options options;
@@ -47,7 +49,9 @@ struct connection {
     int file; /* sendfile after `out`; -1: none */
     int64_t file_at, file_left;
     struct http_request *req; /* under way, NULL between requests */
+    size_t burst;             /* bytes sent in this turn */
     bool closing;             /* after `out` is sent */
+    bool muted;               /* EPOLLIN is off: bytes came that are not wanted yet */
     bool lingering;           /* sent and shut down; waits for the client's end */
     bool working; /* inside connection_work(): what comes in meanwhile is picked up there */
     bool dead;
@@ -68,8 +72,10 @@ struct http_request {
     int64_t peer_uid;
     /* body of the request */
     enum body_mode mode;
-    bool body_done, paused;
-    bool end_due;      /* all was read while it was paused */
+    bool at_end;    /* all of the body has arrived */
+    bool body_done; /* and was handed over, or nobody wants it */
+    bool paused;
+    bool continued;    /* the body is coming, whatever was expected */
     int64_t body_left; /* of Content-Length */
     struct http_chunks chunks;
     size_t drained;

@@ -165,9 +165,9 @@ static ssize_t header_line(const char *line, size_t len, struct http_header *ret
     return 0;
 }
 
-/* Calls itself for no list: every header that decides about framing may occur once only. */
+/* What was seen so far: a header that decides about framing may occur once only. */
 struct framing {
-    bool host, length, coding, expect;
+    bool host, length, coding;
     bool close, keep_alive;
 };
 
@@ -239,7 +239,7 @@ static ssize_t take_header(const struct http_header *h, struct http_head *ret, s
     if (slice_is(h->name, "expect")) {
         if (!slice_is(h->value, "100-continue"))
             return bad(ret_reason, "Expect is not 100-continue");
-        ret->expect_continue = true;
+        ret->expect_continue = ret->minor_version == 1; /* RFC 9110, section 10.1.1 */
     }
     return 0;
 }

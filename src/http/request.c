@@ -161,19 +161,10 @@ bool http_is_gone(const struct http_request *req) { return !req->conn; }
 static void body_end(struct http_request *req)
 {
     req->body_done = true;
-    req->end_due = false;
     if (req->mode == BODY_WHOLE)
         req->on_body(req->body_userdata, req, 0, text_str(&req->body), req->body.len);
     else if (req->mode == BODY_STREAM)
         req->on_data(req->body_userdata, req, 0, "", 0);
-}
-
-/* All was read: said now, or when what took the last piece goes on. */
-static void body_complete(struct http_request *req)
-{
-    req->end_due = !req->body_done;
-    if (req->end_due && !req->paused)
-        body_end(req);
 }
 
 static void body_piece(struct http_request *req, const char *bytes, size_t len)
@@ -210,10 +201,13 @@ void request_feed(struct http_request *req)
     struct connection *c = req->conn;
     size_t at = 0;
 
-    while (c && !c->dead && !req->body_done && !req->paused && !c->closing && at < c->in.len) {
+    while (c && !c->dead && !req->body_done && !req->paused && !c->closing) {
+        if (req->at_end)
+            body_end(req);
+        if (req->at_end || at == c->in.len)
+            break;
         struct http_slice piece;
-        bool done = false;
-        ssize_t n = next_piece(req, c->in.data + at, c->in.len - at, &piece, &done);
+        ssize_t n = next_piece(req, c->in.data + at, c->in.len - at, &piece, &req->at_end);
         if (n < 0) {
             c->closing = true;
             body_failed(req, -EBADMSG);
@@ -224,8 +218,6 @@ void request_feed(struct http_request *req)
             body_piece(req, piece.data, piece.len);
         if (c->dead)
             return; /* given up by whom it was handed to; the request may be gone too */
-        if (done)
-            body_complete(req);
     }
     if (c && !c->dead) {
         text_consume(&c->in, at);
@@ -246,6 +238,7 @@ static void begin_body(struct http_request *req)
         body_end(req);
         return;
     }
+    req->continued = true;
     if (req->head.expect_continue && !c->in.len)
         text_add(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
     connection_work(c);
@@ -275,13 +268,9 @@ void http_body_pause(struct http_request *req) { req->paused = true; }
 
 void http_body_resume(struct http_request *req)
 {
-    struct connection *c = req->conn;
-
     req->paused = false;
-    if (req->end_due && !req->body_done)
-        body_end(req);
-    if (c)
-        connection_work(c);
+    if (req->conn)
+        connection_work(req->conn);
 }
 
 /* ---- answer ---------------------------------------------------------------------------------- */
@@ -298,7 +287,7 @@ void http_add_header(struct http_request *req, const char *name, const char *val
 static bool ends_connection(const struct http_request *req, bool has_body, int64_t length)
 {
     bool unmarked = has_body && length < 0 && !req->chunked;
-    bool unread = !req->body_done && req->mode == BODY_NONE && req->head.expect_continue;
+    bool unread = !req->body_done && req->head.expect_continue && !req->continued;
     return !req->head.keep_alive || unmarked || unread;
 }
 
@@ -308,8 +297,11 @@ static void add_head(struct http_request *req, int status, const char *type, int
     struct connection *c = req->conn;
     bool has_body = status >= 200 && status != 204 && status != 304;
 
+    if (req->mode != BODY_NONE)
+        req->mode = BODY_DRAIN; /* whoever was reading has answered: it hears no more of the body */
+    req->paused = false;
     req->chunked = length < 0 && has_body && req->head.minor_version == 1;
-    c->closing = c->closing || ends_connection(req, has_body, length);
+    c->closing = c->closing || c->server->draining || ends_connection(req, has_body, length);
     text_addf(&c->out, "HTTP/1.1 %d %s\r\n%s", status, http_status_text(status),
               server_date(c->server));
     if (type)
