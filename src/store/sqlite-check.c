@@ -88,7 +88,8 @@ static int load_workloads(struct backend *b, struct store_state *ret, struct err
 {
     /* The states that are not final; the condition is that of the partial index. */
     _Static_assert(WORKLOAD_SUCCEEDED == 5, "the index workloads_live knows this number");
-    PREPARE(stmt, "SELECT record FROM workloads WHERE state < 5 ORDER BY id");
+    PREPARE(stmt, "SELECT record FROM workloads INDEXED BY workloads_live WHERE state < 5 "
+                  "ORDER BY id");
     int r = 0;
     while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
         _cleanup_json_ json_t *record = NULL;

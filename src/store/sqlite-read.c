@@ -53,15 +53,30 @@ static void id_bounds(const struct workload_filter *f, struct id *ret_low, struc
         *ret_high = f->before;
 }
 
+enum { WALK_ALL = 0, WALK_SOME = 10000 };
+
+static void forget_workloads(struct query *q)
+{
+    vec_foreach(&q->workloads, w)
+        workload_free(*w);
+    q->workloads.len = 0;
+}
+
 /* Columns: id, name, state, created, record; newest first. Takes rows that match what the index did
- * not decide, until LIMIT. */
-static int scan(sqlite3_stmt *stmt, struct query *q)
+ * not decide, until LIMIT. -EAGAIN, with nothing taken, after having looked at AT_MOST rows. */
+static int scan(sqlite3_stmt *stmt, struct query *q, unsigned at_most)
 {
     const struct workload_filter *f = &q->filter;
     size_t end = q->workloads.len + f->limit;
+    unsigned seen = 0;
     int r = 0;
 
     while (r >= 0 && q->workloads.len < end && sqlite3_step(stmt) == SQLITE_ROW) {
+        if (at_most && ++seen > at_most) {
+            forget_workloads(q);
+            r = -EAGAIN;
+            break;
+        }
         int64_t created = sqlite3_column_int64(stmt, 3);
         unsigned state = (unsigned) sqlite3_column_int(stmt, 2);
         if ((f->states && !(f->states & 1u << state)) ||
@@ -77,7 +92,7 @@ static int scan(sqlite3_stmt *stmt, struct query *q)
 #define ROW "w.id, w.name, w.state, w.created, w.record"
 
 static int list_all(struct connection *c, struct query *q, const struct id *low,
-                    const struct id *high)
+                    const struct id *high, unsigned at_most)
 {
     const struct workload_filter *f = &q->filter;
     const char *sql = id_is_none(&f->project)
@@ -90,19 +105,33 @@ static int list_all(struct connection *c, struct query *q, const struct id *low,
         bind_id(stmt, 1, &f->project);
     bind_id(stmt, 2, low);
     bind_id(stmt, 3, high);
-    return scan(stmt, q);
+    return scan(stmt, q, at_most);
 }
 
+/* With the tag of the filter, if there is one, looked up for each row. */
 static int list_state(struct connection *c, struct query *q, unsigned state, const struct id *low,
                       const struct id *high)
 {
-    PREPARE(stmt, "SELECT " ROW " FROM workloads w WHERE w.project = ? AND w.state = ? "
-                  "AND w.id >= ? AND w.id < ? ORDER BY w.id DESC");
-    bind_id(stmt, 1, &q->filter.project);
+#define OF_STATE                                                                                   \
+    "SELECT " ROW " FROM workloads w WHERE w.project = ?1 AND w.state = ?2 "                       \
+    "AND w.id >= ?3 AND w.id < ?4 "
+#define WITH_TAG                                                                                   \
+    "AND EXISTS (SELECT 1 FROM workload_tags t WHERE t.project = ?1 AND t.workload = w.id "        \
+    "AND t.tag = ?5 "
+    const struct workload_filter *f = &q->filter;
+    const char *sql = !f->tag_key     ? OF_STATE "ORDER BY w.id DESC"
+                      : !f->tag_value ? OF_STATE WITH_TAG ") ORDER BY w.id DESC"
+                                      : OF_STATE WITH_TAG "AND t.value = ?6) ORDER BY w.id DESC";
+    PREPARE(stmt, sql);
+    bind_id(stmt, 1, &f->project);
     sqlite3_bind_int(stmt, 2, (int) state);
     bind_id(stmt, 3, low);
     bind_id(stmt, 4, high);
-    return scan(stmt, q);
+    if (f->tag_key)
+        bind_str(stmt, 5, f->tag_key);
+    if (f->tag_key && f->tag_value)
+        bind_str(stmt, 6, f->tag_value);
+    return scan(stmt, q, WALK_ALL);
 }
 
 static int list_tag(struct connection *c, struct query *q, const struct id *low,
@@ -127,7 +156,7 @@ static int list_tag(struct connection *c, struct query *q, const struct id *low,
     bind_id(stmt, 4, high);
     if (f->tag_value)
         bind_str(stmt, 5, f->tag_value);
-    return scan(stmt, q);
+    return scan(stmt, q, WALK_ALL);
 }
 
 static int list_name(struct connection *c, struct query *q, const struct id *low,
@@ -139,18 +168,32 @@ static int list_name(struct connection *c, struct query *q, const struct id *low
     bind_str(stmt, 2, q->filter.name);
     bind_id(stmt, 3, low);
     bind_id(stmt, 4, high);
-    return scan(stmt, q);
+    return scan(stmt, q, WALK_ALL);
 }
 
-/* A prefix that few jobs have is found by the index on names and sorted; one that many have is found
- * soon by walking back from the newest. -EAGAIN: too many. */
+/* Those of a prefix, found by the index on names and then sorted. */
+static int sort_prefix(struct connection *c, struct query *q, const char *const range[static 2],
+                       const struct id *low, const struct id *high)
+{
+    PREPARE(stmt, "SELECT " ROW " FROM workloads w INDEXED BY workloads_by_name "
+                  "WHERE w.project = ? AND w.name >= ? AND w.name < ? "
+                  "AND w.id >= ? AND w.id < ? ORDER BY w.id DESC");
+    bind_id(stmt, 1, &q->filter.project);
+    bind_str(stmt, 2, range[0]);
+    bind_str(stmt, 3, range[1]);
+    bind_id(stmt, 4, low);
+    bind_id(stmt, 5, high);
+    return scan(stmt, q, WALK_ALL);
+}
+
+/* A prefix that few jobs have is sorted; one that many have is found soon by walking back from the
+ * newest, unless all of them are old. */
 static int list_prefix(struct connection *c, struct query *q, const struct id *low,
                        const struct id *high)
 {
     enum { FEW = 2000 };
     const struct workload_filter *f = &q->filter;
-    size_t n = strlen(f->name) - 1;
-    _cleanup_free_ char *from = xstrndup(f->name, n);
+    _cleanup_free_ char *from = xstrndup(f->name, strlen(f->name) - 1);
     _cleanup_free_ char *to = xasprintf("%s\x7f", from);
 
     PREPARE(count, "SELECT count(*) FROM (SELECT 1 FROM workloads WHERE project = ? "
@@ -158,19 +201,10 @@ static int list_prefix(struct connection *c, struct query *q, const struct id *l
     bind_id(count, 1, &f->project);
     bind_str(count, 2, from);
     bind_str(count, 3, to);
-    bool many = sqlite3_step(count) == SQLITE_ROW && sqlite3_column_int(count, 0) >= FEW;
+    bool is_few = sqlite3_step(count) == SQLITE_ROW && sqlite3_column_int(count, 0) < FEW;
     sqlite3_reset(count);
-    if (many)
-        return -EAGAIN;
-    PREPARE(stmt, "SELECT " ROW " FROM workloads w INDEXED BY workloads_by_name "
-                  "WHERE w.project = ? AND w.name >= ? AND w.name < ? "
-                  "AND w.id >= ? AND w.id < ? ORDER BY w.id DESC");
-    bind_id(stmt, 1, &f->project);
-    bind_str(stmt, 2, from);
-    bind_str(stmt, 3, to);
-    bind_id(stmt, 4, low);
-    bind_id(stmt, 5, high);
-    return scan(stmt, q);
+    int r = is_few ? -EAGAIN : list_all(c, q, low, high, WALK_SOME);
+    return r == -EAGAIN ? sort_prefix(c, q, (const char *[]){ from, to }, low, high) : r;
 }
 
 static int newest_first(const void *a, const void *b)
@@ -196,6 +230,23 @@ static int list_states(struct connection *c, struct query *q, const struct id *l
     return 0;
 }
 
+/* Have at most an eighth of all jobs one of these states? Then they lead to a page sooner than a name
+ * or a tag does. */
+static bool states_are_rare(struct connection *c, unsigned states)
+{
+    uint64_t all = 0, these = 0;
+    sqlite3_stmt *stmt = sqlite_statement(c, "SELECT state, n FROM workload_counts", NULL);
+
+    while (stmt && sqlite3_step(stmt) == SQLITE_ROW) {
+        uint64_t n = (uint64_t) sqlite3_column_int64(stmt, 1);
+        all += n;
+        if (states & 1u << sqlite3_column_int(stmt, 0))
+            these += n;
+    }
+    sqlite3_reset(stmt);
+    return these <= all / 8;
+}
+
 static int answer_workloads(struct connection *c, struct query *q)
 {
     const struct workload_filter *f = &q->filter;
@@ -203,16 +254,27 @@ static int answer_workloads(struct connection *c, struct query *q)
 
     id_bounds(f, &low, &high);
     if (id_is_none(&f->project))
-        return list_all(c, q, &low, &high);
+        return list_all(c, q, &low, &high, WALK_ALL);
+    if (f->states && ((!f->tag_key && !f->name) || states_are_rare(c, f->states)))
+        return list_states(c, q, &low, &high);
     if (f->tag_key)
         return list_tag(c, q, &low, &high);
-    if (f->name && str_ends(f->name, "*")) {
-        int r = list_prefix(c, q, &low, &high);
-        return r == -EAGAIN ? list_all(c, q, &low, &high) : r;
-    }
-    if (f->name)
-        return list_name(c, q, &low, &high);
-    return f->states ? list_states(c, q, &low, &high) : list_all(c, q, &low, &high);
+    if (f->name && str_ends(f->name, "*"))
+        return list_prefix(c, q, &low, &high);
+    return f->name ? list_name(c, q, &low, &high) : list_all(c, q, &low, &high, WALK_ALL);
+}
+
+/* Several statements that see one moment. */
+static int at_one_moment(int (*answer)(struct connection *c, struct query *q), struct connection *c,
+                         struct query *q)
+{
+    PREPARE(begin, "BEGIN");
+    int r = sqlite_run(c, begin, &q->err);
+    if (r >= 0)
+        r = answer(c, q);
+    PREPARE(commit, "COMMIT");
+    int end = sqlite_run(c, commit, r < 0 ? NULL : &q->err);
+    return r < 0 ? r : end;
 }
 
 static int hex_digit(char c)
@@ -423,9 +485,9 @@ int sqlite_answer(struct backend *b, unsigned reader, struct query *q)
 
     switch (q->kind) {
     case QUERY_WORKLOADS:
-        return answer_workloads(c, q);
+        return at_one_moment(answer_workloads, c, q);
     case QUERY_FIND:
-        return answer_find(c, q);
+        return at_one_moment(answer_find, c, q);
     case QUERY_ATTEMPTS:
         return answer_attempts(c, q);
     case QUERY_EVENTS:
