@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define PREPARE(stmt, sql)                                                                         \
     sqlite3_stmt *stmt = sqlite_statement(&b->writer, sql, err);                                   \
@@ -83,14 +84,37 @@ static int stored_state(struct backend *b, const struct id *id, int *ret, struct
                                  : sqlite_refuse(&b->writer, "reading", err);
 }
 
+/* Are these the tags that are stored? Tags seldom change, workloads often. */
+static int tags_are(struct backend *b, const struct op *op, const json_t *tags, struct error *err)
+{
+    size_t n = 0, same = 0;
+
+    PREPARE(stmt, "SELECT tag, value FROM workload_tags WHERE workload = ?");
+    bind_id(stmt, 1, &op->id);
+    int code;
+    for (; (code = sqlite3_step(stmt)) == SQLITE_ROW; n++) {
+        const char *tag = (const char *) sqlite3_column_text(stmt, 0);
+        const char *value = json_string_value(json_object_get(tags, tag));
+        same += value && strcmp(value, (const char *) sqlite3_column_text(stmt, 1)) == 0;
+    }
+    sqlite3_reset(stmt);
+    if (code != SQLITE_DONE)
+        return sqlite_refuse(&b->writer, "reading", err);
+    return n == same && n == json_object_size(tags);
+}
+
 static int put_tags(struct backend *b, const struct op *op, bool is_new, struct error *err)
 {
+    const json_t *tags = json_object_get(op->record, "tags");
     const char *tag;
     json_t *value;
-    int r =
-        is_new ? 0 : delete_by_id(b, "DELETE FROM workload_tags WHERE workload = ?", &op->id, err);
+    int r = is_new ? json_object_size(tags) == 0 : tags_are(b, op, tags, err);
 
-    json_object_foreach(json_object_get(op->record, "tags"), tag, value) {
+    if (r)
+        return r < 0 ? r : 0;
+    if (!is_new)
+        r = delete_by_id(b, "DELETE FROM workload_tags WHERE workload = ?", &op->id, err);
+    json_object_foreach((json_t *) (uintptr_t) tags, tag, value) {
         if (r < 0)
             break;
         PREPARE(stmt, "INSERT OR REPLACE INTO workload_tags (project, tag, value, workload) "
