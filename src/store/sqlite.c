@@ -124,6 +124,14 @@ static int take_lock(struct backend *b, const char *path, struct error *err)
     return 0;
 }
 
+/* The database holds hashes of keys and sealed secrets. SQLite would make it as the umask says; the
+ * files beside it get the database's mode. */
+static int make_file(const char *path, int flags, struct error *err)
+{
+    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    return fd < 0 ? error_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
 static int open_connection(struct connection *c, const char *path, bool writer, struct error *err)
 {
     int flags = SQLITE_OPEN_NOMUTEX |
@@ -213,6 +221,8 @@ static int sqlite_open(const char *path, struct backend **ret, struct error *err
     b->lock_fd = -1;
     int r = take_lock(b, path, err);
     if (r >= 0)
+        r = make_file(path, 0, err);
+    if (r >= 0)
         r = open_connection(&b->writer, path, true, err);
     if (r >= 0)
         r = migrate(&b->writer, path, err);
@@ -277,22 +287,37 @@ static int sqlite_counts(struct backend *b, uint64_t ret[WORKLOAD_STATE_MAX], st
 
 /* ---- backup ------------------------------------------------------------------------------------ */
 
+/* One step: a reader of one moment, beside which the writer goes on. */
+static int copy_pages(struct connection *from, struct connection *to, const char *to_path,
+                      struct error *err)
+{
+    sqlite3_backup *backup = sqlite3_backup_init(to->db, "main", from->db, "main");
+    int r = 0;
+
+    if (!backup || sqlite3_backup_step(backup, -1) != SQLITE_DONE)
+        r = sqlite_refuse(to, to_path, err);
+    sqlite3_backup_finish(backup);
+    /* One file that needs no other beside it. */
+    return r < 0 ? r : sqlite_exec(to, "PRAGMA journal_mode=DELETE", err);
+}
+
 int store_backup(const char *url, const char *to_path, struct error *err)
 {
     if (!str_starts(url, "sqlite:"))
         return error_set(err, -EINVAL, "store '%s' is not sqlite:PATH", url);
     struct connection from = { 0 }, to = { 0 };
     int r = open_connection(&from, url + 7, false, err);
-    if (r >= 0 && sqlite3_open(to_path, &to.db) != SQLITE_OK)
+    if (r >= 0)
+        r = make_file(to_path, O_EXCL, err);
+    bool is_mine = r >= 0;
+    if (r >= 0 && sqlite3_open_v2(to_path, &to.db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK)
         r = sqlite_refuse(&to, to_path, err);
-    if (r >= 0) {
-        sqlite3_backup *backup = sqlite3_backup_init(to.db, "main", from.db, "main");
-        if (!backup || sqlite3_backup_step(backup, -1) != SQLITE_DONE)
-            r = sqlite_refuse(&to, to_path, err);
-        sqlite3_backup_finish(backup);
-    }
+    if (r >= 0)
+        r = copy_pages(&from, &to, to_path, err);
     close_connection(&from);
     close_connection(&to);
+    if (r < 0 && is_mine)
+        (void) unlink(to_path);
     return r;
 }
 

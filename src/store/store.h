@@ -28,7 +28,8 @@ struct store;
 /* "sqlite:PATH" or "memory:". Migrates; -EPROTONOSUPPORT when the file is from a newer Berth, -EBUSY
  * when another server holds it. LOOP is where answers arrive. */
 int store_open(const char *url, struct loop *loop, struct store **ret, struct error *err);
-/* Commits what was given, then closes. */
+/* Commits what was given, then closes. When the disk goes on refusing for two seconds, what was not
+ * answered is given up, without an answer. */
 void store_close(struct store *store);
 DEFINE_CLEANUP(struct store *, store_close);
 
@@ -166,7 +167,7 @@ void store_count_states(struct store *store, uint64_t ret[WORKLOAD_STATE_MAX]);
  * difference; returns their number. */
 int store_verify(struct store *store, void (*report)(void *userdata, const char *text),
                  void *userdata, struct error *err);
-/* A consistent copy while the server runs. */
+/* A consistent copy while the server runs: a new file (-EEXIST), 0600, that `sqlite:TO_PATH` opens. */
 int store_backup(const char *url, const char *to_path, struct error *err);
 
 #endif
