@@ -115,6 +115,15 @@ void queue_close(struct queue *q)
     pthread_mutex_unlock(&q->mutex);
 }
 
+bool queue_is_closed(const struct queue *q)
+{
+    struct queue *mine = (struct queue *) (uintptr_t) q; /* the mutex is not part of the value */
+    pthread_mutex_lock(&mine->mutex);
+    bool closed = q->closed;
+    pthread_mutex_unlock(&mine->mutex);
+    return closed;
+}
+
 size_t queue_len(const struct queue *q)
 {
     struct queue *mine = (struct queue *) (uintptr_t) q; /* the mutex is not part of the value */

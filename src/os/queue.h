@@ -32,6 +32,7 @@ struct message *queue_wait(struct queue *queue);
 struct message *queue_take(struct queue *queue);
 /* Wake the waiter for good: queue_wait() and queue_take() return NULL when empty. */
 void queue_close(struct queue *queue);
+bool queue_is_closed(const struct queue *queue);
 size_t queue_len(const struct queue *queue);
 /* Readable when messages are there: for loop_watch(). */
 int queue_fd(const struct queue *queue);

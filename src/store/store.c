@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { READERS_MAX = 4, DRAIN_RETRY_MS = 200 };
+enum { READERS_MAX = 4, RETRY_MS = 200, TRIES_AT_CLOSE = 10 };
 
 struct reader {
     struct store *store;
@@ -94,15 +94,20 @@ static int write_all(struct store *s, struct message *batches, struct error *err
     return r;
 }
 
+static void look_at_disk(struct store *s, struct store_health *health)
+{
+    if (!s->reserve)
+        return;
+    health->disk_free_bytes = reserve_disk_free(s->reserve);
+    health->reserve_low = !reserve_restore(s->reserve);
+}
+
 static struct result *result_new(struct store *s, enum result_kind kind)
 {
     struct result *result = xnew(struct result);
     result->kind = kind;
     result->health.seq = s->seq;
-    if (s->reserve) {
-        result->health.disk_free_bytes = reserve_disk_free(s->reserve);
-        result->health.reserve_low = !reserve_restore(s->reserve);
-    }
+    look_at_disk(s, &result->health);
     return result;
 }
 
@@ -115,18 +120,31 @@ static void report_failure(struct store *s, const struct error *err)
 }
 
 /* Tries until it works: an event that was acted upon in memory is not forgotten. The reserve is
- * given to the file system before the second try. */
-static void write_until_done(struct store *s, struct message *batches)
+ * given to the file system before the second try. A store that is closed on a disk that refuses
+ * gives up after a while (false): nothing of it was answered, as with a power loss. */
+static bool write_until_done(struct store *s, struct message *batches)
 {
     struct error err = { 0 };
 
-    while (write_all(s, batches, &err) < 0) {
+    for (unsigned tries = 0; write_all(s, batches, &err) < 0;) {
         bool released = s->reserve && reserve_release(s->reserve);
         report_failure(s, &err);
+        if (queue_is_closed(s->writes) && ++tries >= TRIES_AT_CLOSE)
+            return false;
         if (!released) {
-            struct timespec pause = { .tv_nsec = DRAIN_RETRY_MS * 1000000L };
+            struct timespec pause = { .tv_nsec = RETRY_MS * 1000000L };
             (void) nanosleep(&pause, NULL);
         }
+        err = (struct error){ 0 };
+    }
+    return true;
+}
+
+static void drop_batches(struct message *batches)
+{
+    for (struct message *next; batches; batches = next) {
+        next = batches->next;
+        store_batch_free((struct store_batch *) batches);
     }
 }
 
@@ -169,8 +187,10 @@ static void work(struct store *s, struct message *list)
             last = last->next;
         struct message *rest = last->next;
         last->next = NULL;
-        write_until_done(s, list);
-        answer_batches(s, list);
+        if (write_until_done(s, list))
+            answer_batches(s, list);
+        else
+            drop_batches(list);
         list = rest;
     }
 }
@@ -329,6 +349,7 @@ int store_open(const char *url, struct loop *loop, struct store **ret, struct er
         return r;
     if (*path)
         s->reserve = reserve_open(path);
+    look_at_disk(s, &s->health);
     s->results = queue_new();
     s->watch = loop_watch(loop, queue_fd(s->results), EPOLLIN, on_results, s);
     *ret = take_ptr(s);
@@ -372,8 +393,16 @@ void store_commit(struct store *s, struct store_batch *batch, store_committed_f 
     queue_push(s->writes, &batch->message);
 }
 
+/* Below the reserve there may be no commits that would notice when there is room again. */
+static void look_again(struct store *s)
+{
+    if (s->health.reserve_low && s->backlog == 0 && s->writes)
+        store_commit(s, store_batch_new(), NULL, NULL);
+}
+
 void store_health(struct store *s, struct store_health *ret)
 {
+    look_again(s);
     *ret = s->health;
     ret->backlog = s->backlog;
 }
