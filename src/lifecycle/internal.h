@@ -89,8 +89,9 @@ struct lifecycle {
     int64_t explained_us;
 
     VEC(struct timer) timers; /* a heap, earliest first */
-    bool pass_wanted;
-    int64_t last_time_us;      /* of the last event */
+    bool pass_wanted;         /* over the whole queue */
+    VEC(struct id) arrived; /* since the last pass: only they are looked at if nothing was freed */
+    int64_t last_time_us;   /* of the last event */
     int64_t eligible_floor_us; /* back-offs up to here are over, whatever the wall clock says */
 
     struct commit *commits; /* under way */
@@ -161,7 +162,10 @@ int64_t lc_now(struct lifecycle *lc);
 int64_t lc_boot(const struct lifecycle *lc);
 struct id lc_new_id(const struct lifecycle *lc);
 void lc_wake(const struct lifecycle *lc);
+/* Something was freed, or may be: look at the whole queue. */
 void lc_want_pass(struct lifecycle *lc);
+/* Nothing was freed: who was refused before is refused still. */
+void lc_want_pass_for(struct lifecycle *lc, const struct job *job);
 
 /* ---- admit.c ---- */
 /* Resolve the spec of SUBMIT in place; refuse what cannot be. */

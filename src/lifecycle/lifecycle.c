@@ -68,6 +68,7 @@ void lifecycle_free(struct lifecycle *lc)
         flavor_free(*flavor);
     vec_done(&lc->flavors);
     vec_done(&lc->timers);
+    vec_done(&lc->arrived);
     map_free(lc->shapes_admitted);
     free(lc);
 }

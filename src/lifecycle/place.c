@@ -110,30 +110,55 @@ static void carry_out(struct lifecycle *lc, const struct placement_snapshot *sna
     commit_send(c);
 }
 
-static void pass(struct lifecycle *lc)
+static void pass_over(struct lifecycle *lc, struct placement_snapshot *snapshot)
 {
     struct placement_node *nodes = use_snapshot(lc);
     int64_t now_us = lc_now(lc);
-    struct placement_snapshot snapshot = {
-        .now_us = now_us > lc->eligible_floor_us ? now_us : lc->eligible_floor_us,
-        .nodes = nodes,
-        .n_nodes = lc->nodes.len,
-        .queue = lc->queue.items + lc->queue.head,
-        .n_queue = lc->queue.len,
-        .limit = PASS_LIMIT,
-        .ordered = true,
-    };
     struct placement_plan plan = { 0 };
 
-    lc->pass_wanted = false;
-    if (lc->queue.len > 0)
-        placement_pass(&snapshot, &plan);
+    snapshot->now_us = now_us > lc->eligible_floor_us ? now_us : lc->eligible_floor_us;
+    snapshot->nodes = nodes;
+    snapshot->n_nodes = lc->nodes.len;
+    snapshot->limit = PASS_LIMIT;
+    if (snapshot->n_queue > 0)
+        placement_pass(snapshot, &plan);
     if (plan.n_decisions > 0)
-        carry_out(lc, &snapshot, &plan);
+        carry_out(lc, snapshot, &plan);
     if (plan.n_decisions == PASS_LIMIT)
         lc_want_pass(lc);
     placement_plan_done(&plan);
     free(nodes);
+}
+
+static void pass_all(struct lifecycle *lc)
+{
+    struct placement_snapshot snapshot = {
+        .queue = lc->queue.items + lc->queue.head,
+        .n_queue = lc->queue.len,
+        .ordered = true,
+    };
+
+    lc->pass_wanted = false;
+    lc->arrived.len = 0;
+    if (lc->queue.len > 0)
+        pass_over(lc, &snapshot);
+}
+
+/* A long queue costs nothing while jobs only arrive. */
+static void pass_arrived(struct lifecycle *lc)
+{
+    struct placement_request *queue = xnew_n(struct placement_request, lc->arrived.len);
+    struct placement_snapshot snapshot = { .queue = queue };
+
+    vec_foreach(&lc->arrived, id) {
+        const struct job *job = live_get(lc, id);
+        if (job && job->w->state == WORKLOAD_QUEUED)
+            queue[snapshot.n_queue++] =
+                (struct placement_request){ .workload = job->w, .owner = job->project->org };
+    }
+    lc->arrived.len = 0;
+    pass_over(lc, &snapshot);
+    free(queue);
 }
 
 static void fire(struct lifecycle *lc, const struct timer *timer)
@@ -158,12 +183,14 @@ void lifecycle_tick(struct lifecycle *lc)
     while (timer_take(lc, boot_us, &timer))
         fire(lc, &timer);
     if (lc->pass_wanted)
-        pass(lc);
+        pass_all(lc);
+    else if (lc->arrived.len > 0)
+        pass_arrived(lc);
 }
 
 int64_t lifecycle_wait_us(const struct lifecycle *lc)
 {
-    if (lc->pass_wanted)
+    if (lc->pass_wanted || lc->arrived.len > 0)
         return 0;
     if (lc->timers.len == 0)
         return INT64_MAX;

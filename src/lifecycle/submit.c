@@ -116,7 +116,7 @@ int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done
     store_answer(c, submit);
     commit_send(c);
     submit_done(submit);
-    lc_want_pass(lc);
+    lc_want_pass_for(lc, job);
     return 0;
 }
 
@@ -270,8 +270,6 @@ int lifecycle_update(struct lifecycle *lc, const struct workload *w,
         queue_insert(lc, job);
     store_put_workload(c->batch, job->w);
     commit_send(c);
-    if (queued)
-        lc_want_pass(lc);
     return 0;
 }
 

@@ -76,6 +76,16 @@ static void update_random(void)
                             NULL, &err) == 0);
 }
 
+/* When all is quiet, nobody waits who could run. */
+static void check_queue(void)
+{
+    for (size_t i = 0; i < world.lc->queue.len; i++) {
+        const struct workload *w = world.lc->queue.items[world.lc->queue.head + i].workload;
+        _cleanup_json_ json_t *why = lifecycle_why(world.lc, w);
+        ok(!str_equal(json_get_str(why, "rule", "none"), "placed"));
+    }
+}
+
 static void step(void)
 {
     switch (random_below(12)) {
@@ -108,6 +118,7 @@ static void step(void)
         break;
     default:
         pass_time(random_below(10) * US_PER_S + random_below(1000000));
+        check_queue();
     }
 }
 
