@@ -6,7 +6,7 @@ MESON_TEST = meson test -C $(1) --print-errorlogs --no-suite deep $(TESTARGS)
 .PHONY: all test test-asan check-deep bench run stop fuzz format clean install-deps
 
 all: $(BUILD)/build.ninja
-	@ninja -C $(BUILD)
+	@ninja --quiet -C $(BUILD) berth
 
 $(BUILD)/build.ninja:
 	@command -v meson >/dev/null || { echo 'meson is missing: run tools/install-deps build' >&2; exit 1; }
@@ -17,13 +17,13 @@ $(BUILD)/build.ninja:
 test:
 	@tools/install-deps build test
 	@tools/configure-tests $(BUILD)
-	@$(MAKE) --no-print-directory all
+	@ninja --quiet -C $(BUILD)
 	@$(call MESON_TEST,$(BUILD))
 
 test-asan:
 	@tools/install-deps build test
 	@tools/configure-tests build-asan -Db_sanitize=address,undefined
-	@ninja -C build-asan
+	@ninja --quiet -C build-asan
 	@$(call MESON_TEST,build-asan)
 
 check-deep:
