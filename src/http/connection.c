@@ -121,12 +121,10 @@ static bool wants_bytes(const struct connection *c)
 /* 1: read something, 0: nothing there, negative: the end. */
 static int fill(struct connection *c)
 {
-    size_t size = c->req ? BODY_SIZE : READ_SIZE;
-    ssize_t n = recv(c->fd, text_reserve(&c->in, size), size, 0);
+    ssize_t n = recv(c->fd, c->server->received, READ_SIZE, 0);
 
     if (n > 0) {
-        c->in.len += (size_t) n;
-        c->in.data[c->in.len] = '\0';
+        text_add_bytes(&c->in, c->server->received, (size_t) n);
         return 1;
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -353,8 +351,10 @@ void connection_work(struct connection *c)
     c->working = false;
     if (c->dead)
         return;
-    if (!c->req && !c->in.len && c->in.cap)
+    if (!c->in.len)
         text_done(&c->in); /* an idle connection holds no buffer */
+    if (!c->req && !c->out.len && c->out.cap > OUT_IDLE)
+        text_done(&c->out);
     set_events(c);
 }
 

@@ -9,10 +9,10 @@
 #include "base/vec.h"
 #include "http/http.h"
 
-#define READ_SIZE  16384
-#define BODY_SIZE  65536   /* the same for a body */
+#define READ_SIZE  65536
 #define DRAIN_MAX  65536   /* of a body that nobody read; beyond that the connection closes */
 #define OUT_STEADY 65536   /* an output buffer larger than this is released once sent */
+#define OUT_IDLE   512     /* the same between requests */
 #define BURST_MAX  1048576 /* bytes sent before the other connections have their turn */
 
 struct http_server {
@@ -31,6 +31,7 @@ struct http_server {
     bool draining;
     char date[64]; /* "Date: …\r\n" of second date_s */
     int64_t date_s;
+    char received[READ_SIZE]; /* by recv(), for any connection: none holds more than it got */
 };
 
 enum body_mode { BODY_NONE, BODY_WHOLE, BODY_STREAM, BODY_DRAIN };
