@@ -6,7 +6,7 @@
 
 # bare_open CPU: hold a job on one core; sets supervisor, bundle
 bare_open() {
-    holder=$(berth run --detach --cpus 1 -o name -- sleep 3600)
+    holder=$(berth run --detach --source none --cpus 1 -o name -- sleep 3600)
     await 10 bare_find
 }
 
