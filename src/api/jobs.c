@@ -231,9 +231,21 @@ static void job_stopping(void *userdata, const struct workload *w)
     call_answer_once(userdata, 202, workload_to_json(w, true));
 }
 
+/* What has ended can neither be stopped nor be sent a signal. */
+static bool refuse_ended(struct call *call, const struct workload *w)
+{
+    if (!workload_state_is_final(w->state))
+        return false;
+    call_refuse(call, -EBUSY, "the job has ended: it is %s", workload_state_name(w->state));
+    return true;
+}
+
 static void stop(struct call *call, const struct workload *w)
 {
     struct error err = { 0 };
+
+    if (refuse_ended(call, w))
+        return;
     int r = lifecycle_stop(call->api->options.lifecycle, &w->id, call->actor,
                            json_get_int(call->body, "grace", -1), job_stopping, call, &err);
 
@@ -261,6 +273,9 @@ static int signal_number(const char *name)
 static void send_signal(struct call *call, const struct workload *w)
 {
     struct error err = { 0 };
+
+    if (refuse_ended(call, w))
+        return;
     int signo = signal_number(json_get_str(call->body, "signal", ""));
     int r = lifecycle_signal(call->api->options.lifecycle, &w->id, signo, &err);
 
