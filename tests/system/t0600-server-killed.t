@@ -27,17 +27,24 @@ all_final() {
         [ "$(jq '[.items[] | select(.state == "succeeded" or .state == "failed")] | length' all.json)" = "$BERTH_KILLS" ]
 }
 
-test_expect_success "the server is killed $BERTH_KILLS times while jobs are submitted and run" '
-    i=0 &&
-    while [ $i -lt $BERTH_KILLS ]; do
-        i=$((i + 1)) &&
-        submit_until_accepted $i & submitter=$! &&
-        sleep 0.0$((i * 7 % 100 / 10))$((i * 13 % 10)) &&
-        berth_kill &&
-        berth_server &&
-        wait $submitter || return 1
+# One round: a submit is under way while the server is killed and started again.
+kill_during_submit() {
+    submit_until_accepted "$1" &
+    local submitter=$!
+    sleep "0.0$(($1 * 7 % 10))$(($1 * 3 % 10))"
+    berth_kill
+    berth_server && wait $submitter
+}
+
+kill_many_times() {
+    local i=0
+    while [ $i -lt "$BERTH_KILLS" ]; do
+        i=$((i + 1))
+        kill_during_submit $i || return 1
     done
-'
+}
+
+test_expect_success "the server is killed $BERTH_KILLS times while jobs are submitted and run" kill_many_times
 
 test_expect_success 'every accepted job comes to its end' '
     await 120 all_final ||
