@@ -89,6 +89,20 @@ static void put_text(json_t *json, const char *rule, const char *text)
     json_put_str(json, "text", text);
 }
 
+/* Where it is: "it runs on node n1, CPUs 0-3". */
+static void why_placed(const struct workload *w, json_t *json)
+{
+    const struct allocation *a = w->attempt->allocation;
+    bool runs = w->state == WORKLOAD_RUNNING;
+    _cleanup_free_ char *cpus = cpu_set_format(&a->cpus);
+    _cleanup_free_ char *text =
+        xasprintf("%s node %s, CPUs %s%s", runs ? "it runs on" : "it begins on", a->node, cpus,
+                  runs ? "" : ": its container is being made");
+
+    json_put(json, "numbers", numbers_of(w->spec));
+    put_text(json, workload_state_name(w->state), text);
+}
+
 static void why_stopping(const struct workload *w, json_t *json)
 {
     _cleanup_free_ char *text =
@@ -116,10 +130,8 @@ json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w)
         why_queued(lc, w, json);
         break;
     case WORKLOAD_STARTING:
-        put_text(json, "starting", "its hardware is taken; the container is being made");
-        break;
     case WORKLOAD_RUNNING:
-        put_text(json, "running", "it runs");
+        why_placed(w, json);
         break;
     case WORKLOAD_STOPPING:
         why_stopping(w, json);

@@ -1,0 +1,123 @@
+#!/bin/sh
+test_description='the life of jobs: waiting with reasons, order, retries, limits, ends'
+. "$(dirname "$0")/lib.sh"
+berth_start
+
+cores=$(nproc)
+
+# submit NAME [FLAG...] -- COMMAND: detached, without a workspace
+submit() {
+    local name=$1
+    shift
+    berth run --detach --source none --name "$name" "$@" >/dev/null
+}
+
+state_of() { berth job show "$1" -o json | jq -r .state; }
+is_in_state() { [ "$(state_of "$1")" = "$2" ]; }
+
+# Types of all events of a job, in order, on one line.
+life_of() {
+    berth event list --job "$1" -o json | jq -r '[.items[].type | ltrimstr("job.")] | join(" ")'
+}
+
+test_expect_success 'two jobs at once have no core in common' '
+    [ $cores -ge 2 ] || return 0
+    submit left --cpus 1 -- sh -c "grep Cpus_allowed_list /proc/self/status; sleep 60" &&
+    submit right --cpus 1 -- sh -c "grep Cpus_allowed_list /proc/self/status; sleep 60" &&
+    await 20 is_in_state left running && await 20 is_in_state right running &&
+    berth job show left -o json >left.json && berth job show right -o json >right.json &&
+    left=$(jq -r .attempt.evidence.cpus left.json) && right=$(jq -r .attempt.evidence.cpus right.json) &&
+    test -n "$left" && test "$left" != "$right" &&
+    test "$left" = "$(jq -r .attempt.allocation.cpus left.json)" &&
+    await 20 sh -c "berth logs left >left.log && grep -q Cpus left.log" &&
+    test "$(cut -f2 left.log)" = "$left" &&
+    berth stop --grace 0 --wait left right
+'
+
+test_expect_success 'a job that waits says for what, with numbers' '
+    submit hog --cpus $cores -- sleep 600 &&
+    await 20 is_in_state hog running &&
+    submit waiting --cpus 1 -- true &&
+    berth why waiting >why.out &&
+    grep "needs 1 core; 0 of $cores are free on node" why.out &&
+    grep "held by 1 job" why.out &&
+    berth queue >queue.out && grep waiting queue.out
+'
+
+test_expect_success 'what no machine can ever hold is refused at once' '
+    test_expect_code 5 berth run --source none --cpus 4000 -- true 2>err &&
+    grep "needs 4000 cores; node .* has $cores" err &&
+    test_must_fail berth run --source none --flavor gpu.9000 -- true 2>err &&
+    grep "there is no .gpu.9000.; there are cpu.1" err
+'
+
+test_expect_success 'a dry run shows where it would wait, and submits nothing' '
+    berth run --source none --dry-run --cpus 1 -o json -- true >plan.json &&
+    jq -e ".placement.rule == \"no_cores\"" plan.json &&
+    test "$(berth job list -o json | jq "[.items[] | select(.state == \"queued\")] | length")" = 1
+'
+
+test_expect_success 'a job that is stopped while it waits never begins' '
+    berth stop waiting && is_in_state waiting stopped &&
+    test "$(life_of waiting)" = "submitted queued stopped" &&
+    berth why waiting | grep "stopped before it began" &&
+    test_must_fail berth stop waiting
+'
+
+test_expect_success 'priority decides, then who came first' '
+    submit first --cpus $cores -- true && submit second --cpus $cores -- true &&
+    submit third --cpus $cores --priority -5 -- true && submit urgent --cpus $cores -- true &&
+    berth job update urgent --priority 10 &&
+    berth stop --grace 0 --wait hog && berth job wait third &&
+    berth event list -o json | jq -r ".items[] | select(.type == \"job.starting\") | .subject" >order &&
+    for job in urgent first second third; do berth job show $job -o json | jq -r .id; done >want &&
+    tail -n 4 order >got && test_cmp want got
+'
+
+test_expect_success 'the life of a job is in its events' '
+    test "$(life_of first)" = "submitted queued starting running ended succeeded"
+'
+
+test_expect_success 'a failed attempt is followed by another that finds what the first one left' '
+    berth run --source none --name again --retries 2 --backoff 1s -- \
+        sh -c "echo try \$BERTH_ATTEMPT resume \${BERTH_RESUME:-0}; test -f /artifacts/seen && exit 0; touch /artifacts/seen; exit 9" &&
+    berth job show again -o json >again.json &&
+    jq -e ".state == \"succeeded\" and .attempts == 2 and .exit_code == 0" again.json &&
+    test "$(life_of again)" = "submitted queued starting running ended queued starting running ended succeeded" &&
+    berth job attempts again -o json | jq -e "[.items[] | .exit_code] | sort == [0, 9]" &&
+    berth logs again | grep "try 2 resume 1"
+'
+
+test_expect_success 'while it waits for the next attempt, why says for how long' '
+    submit patient --retries 1 --backoff 10m -- false &&
+    await 20 sh -c "berth why patient | grep -q backoff" &&
+    berth why patient | grep "attempt 1 failed; the next one begins in" &&
+    berth stop patient && is_in_state patient stopped
+'
+
+test_expect_success 'max_time ends a job, also one that ignores SIGTERM' '
+    test_expect_code 137 berth run --source none --name long --max-time 1s --grace 1s -- \
+        sh -c "trap : TERM; while :; do sleep 0.2; done" &&
+    berth job show long -o json | jq -e ".state == \"failed\" and .cause == \"max_time\"" &&
+    berth why long | grep "ran longer than its max_time"
+'
+
+test_expect_success 'a running job saves its work when it is stopped' '
+    submit saver -- sh -c "trap \"echo saved >/artifacts/s; exit 0\" TERM; echo ready; while :; do sleep 0.05; done" &&
+    await 20 sh -c "berth logs saver | grep -q ready" &&
+    berth stop --wait saver; is_in_state saver stopped &&
+    berth artifacts saver | grep " s$\|^s "
+'
+
+test_expect_success 'a restart keeps the queue and its order' '
+    submit blocker --cpus $cores -- sleep 600 && await 20 is_in_state blocker running &&
+    submit one --cpus $cores -- true && submit two --cpus $cores --priority 1 -- true &&
+    berth_stop && berth_server &&
+    berth queue -o json | jq -r ".items[].job.name" >names && printf "%s\n" blocker two one >want && test_cmp want names &&
+    is_in_state blocker running && berth stop --grace 0 --wait blocker &&
+    berth job wait one && berth job wait two
+'
+
+test_expect_success 'rows are the fold of events' 'berth_stop && berth store verify'
+
+test_done
