@@ -229,8 +229,11 @@ static _Noreturn void launcher_main(struct executor *x, const struct network_set
     (void) send(x->socket, &ready, sizeof ready, MSG_NOSIGNAL);
     if (r >= 0)
         serve(x, signals);
+    pid_t pid;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+        ;
     /* The server is gone. What runs goes on; with nothing running the machine is as it was. */
-    if (r >= 0 && waitpid(-1, NULL, WNOHANG) < 0)
+    if (r >= 0 && pid < 0)
         (void) sweep_networks(x, NULL, 0, NULL);
     _exit(r < 0);
 }

@@ -26,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -310,6 +311,17 @@ static void on_end_signal(void *userdata, const struct signalfd_siginfo *info)
     loop_stop(s->loop, 0);
 }
 
+/* Its last work is to leave nothing in RUNTIME and in the machine's network. */
+#define LAUNCHER_END_MS 10000
+
+static void await_launcher(const struct server *s)
+{
+    struct pollfd polled = { .fd = s->launcher_pidfd, .events = POLLIN };
+
+    if (s->launcher_pidfd >= 0)
+        (void) poll(&polled, 1, LAUNCHER_END_MS);
+}
+
 static void server_done(struct server *s)
 {
     api_free(s->api);
@@ -325,6 +337,7 @@ static void server_done(struct server *s)
     loop_free(s->loop);
     seal_free(s->seal);
     safe_close(s->launcher_fd);
+    await_launcher(s);
     safe_close(s->launcher_pidfd);
     settings_done(&s->settings);
 }
