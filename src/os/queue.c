@@ -42,16 +42,29 @@ void queue_free(struct queue *q)
     free(q);
 }
 
-/* The eventfd is written only on the step from empty to filled; signalling nobody is free. */
 void queue_push(struct queue *q, struct message *message)
 {
     message->next = NULL;
+    queue_push_all(q, message);
+}
+
+/* The eventfd is written only on the step from empty to filled; signalling nobody is free. Several
+ * messages may be work for several waiters. */
+void queue_push_all(struct queue *q, struct message *list)
+{
+    size_t n = 0;
+
+    if (!list)
+        return;
     pthread_mutex_lock(&q->mutex);
     bool was_empty = !q->first;
-    *q->last = message;
-    q->last = &message->next;
-    q->len++;
-    pthread_cond_signal(&q->filled);
+    for (*q->last = list; *q->last; n++)
+        q->last = &(*q->last)->next;
+    q->len += n;
+    if (n == 1)
+        pthread_cond_signal(&q->filled);
+    else
+        pthread_cond_broadcast(&q->filled);
     pthread_mutex_unlock(&q->mutex);
     if (was_empty) {
         uint64_t one = 1;

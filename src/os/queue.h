@@ -23,6 +23,8 @@ void queue_free(struct queue *queue);
 DEFINE_CLEANUP(struct queue *, queue_free);
 
 void queue_push(struct queue *queue, struct message *message);
+/* The same for a list (linked by `next`, ended by NULL; NULL is nothing), with one wake-up. */
+void queue_push_all(struct queue *queue, struct message *list);
 /* All messages in order as a list, NULL if none; does not wait. Resets the eventfd. */
 struct message *queue_drain(struct queue *queue);
 /* The same, waiting until there is one; NULL after queue_close() once empty. */

@@ -18,6 +18,11 @@ struct reader {
     pthread_t thread;
 };
 
+/* What the loop has asked for in this round, not yet given to a thread. */
+struct outbox {
+    struct message *first, **last;
+};
+
 struct store {
     const struct backend_ops *ops;
     struct backend *backend;
@@ -26,6 +31,8 @@ struct store {
     struct queue *reads;
     struct queue *results;
     struct watch *watch;
+    struct watch *flush; /* a timer that ends the round */
+    struct outbox to_write, to_read;
     pthread_t writer;
     bool writer_runs;
     struct reader readers[READERS_MAX];
@@ -159,6 +166,8 @@ static void answer_query(struct store *s, unsigned reader, struct query *q)
 
 static void answer_batches(struct store *s, struct message *batches)
 {
+    struct message *results = NULL, **last = &results;
+
     for (struct message *next; batches; batches = next) {
         next = batches->next;
         struct result *result = next ? xnew(struct result) : result_new(s, RESULT_COMMITTED);
@@ -167,8 +176,10 @@ static void answer_batches(struct store *s, struct message *batches)
         result->health.seq = s->seq;
         if (!next)
             (void) s->ops->counts(s->backend, result->counts, NULL);
-        queue_push(s->results, &result->message);
+        *last = &result->message;
+        last = &result->message.next;
     }
+    queue_push_all(s->results, results);
 }
 
 /* Split what was drained into runs of batches and single queries, keeping the order. */
@@ -298,6 +309,30 @@ static void on_results(void *userdata, uint32_t events)
     finish(s, queue_drain(s->results));
 }
 
+/* ---- to the threads, once a round ---------------------------------------------------------------- */
+
+static void outbox_put(struct store *s, struct outbox *box, struct message *message)
+{
+    if (!s->to_write.first && !s->to_read.first)
+        timer_set(s->flush, 0);
+    if (!box->first)
+        box->last = &box->first;
+    message->next = NULL;
+    *box->last = message;
+    box->last = &message->next;
+}
+
+/* Waking a thread for each message would begin a transaction with the first, and end it, before the
+ * others of the same round of the loop have come. */
+static void flush(void *userdata)
+{
+    struct store *s = userdata;
+
+    queue_push_all(s->writes, take_ptr(s->to_write.first));
+    queue_push_all(s->reads, take_ptr(s->to_read.first));
+    timer_clear(s->flush);
+}
+
 /* ---- opening and closing ----------------------------------------------------------------------- */
 
 static int find_backend(const char *url, const struct backend_ops **ret, const char **ret_path,
@@ -352,12 +387,15 @@ int store_open(const char *url, struct loop *loop, struct store **ret, struct er
     look_at_disk(s, &s->health);
     s->results = queue_new();
     s->watch = loop_watch(loop, queue_fd(s->results), EPOLLIN, on_results, s);
+    s->flush = loop_timer(loop, 0, flush, s);
+    timer_clear(s->flush);
     *ret = take_ptr(s);
     return 0;
 }
 
 static void stop_threads(struct store *s)
 {
+    flush(s);
     queue_close(s->writes);
     queue_close(s->reads);
     if (s->writer_runs)
@@ -390,7 +428,7 @@ void store_commit(struct store *s, struct store_batch *batch, store_committed_f 
     batch->done = done;
     batch->userdata = userdata;
     s->backlog++;
-    queue_push(s->writes, &batch->message);
+    outbox_put(s, &s->to_write, &batch->message);
 }
 
 /* Below the reserve there may be no commits that would notice when there is room again. */
@@ -419,6 +457,7 @@ void store_close(struct store *s)
     if (s->writes)
         stop_threads(s);
     watch_free(s->watch);
+    watch_free(s->flush);
     if (s->results) {
         finish(s, queue_drain(s->results));
         queue_free(s->results);
@@ -463,7 +502,7 @@ void query_free(struct query *q)
 
 static void ask(struct store *s, struct query *q)
 {
-    queue_push(s->ops->n_readers ? s->reads : s->writes, &q->message);
+    outbox_put(s, s->ops->n_readers ? &s->to_read : &s->to_write, &q->message);
 }
 
 void store_list_workloads(struct store *s, const struct workload_filter *filter,
