@@ -108,6 +108,8 @@ static int start_command(struct supervisor *s, char *const *command, bool compil
         r = run_crun(s, err);
     /* It held secrets. */
     (void) unlink(config);
+    if (s->spec->has_secrets)
+        (void) remove_tree(AT_FDCWD, s->crun_root, NULL); /* crun's copy */
     if (r >= 0)
         r = read_pid(s, &s->container.pid, err);
     if (r < 0)

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -173,10 +174,15 @@ static void write_exit(struct supervisor *s, struct task_exit *ex)
 {
     _cleanup_json_ json_t *json = task_exit_to_json(ex);
     _cleanup_free_ char *text = json_text(json);
-    struct error err = { 0 };
+    size_t len = strlen(text);
+    static const char temporary[] = "exit.json.tmp";
+    _cleanup_close_ int fd =
+        openat(s->dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 
-    /* Without exit.json the attempt reads as lost, which is what it then is. */
-    (void) file_replace(s->dir, "exit.json", 0644, text, strlen(text), true, &err);
+    /* Whole or not there. Its name need not survive a power loss: the attempt is lost by that anyway,
+     * unless the server has read and committed its end before. Without exit.json it reads as lost. */
+    if (fd >= 0 && write_full(fd, text, len) >= 0 && fdatasync(fd) >= 0)
+        (void) renameat(s->dir, temporary, s->dir, "exit.json");
 }
 
 static void measure(struct supervisor *s, struct task_exit *ex)
@@ -209,8 +215,9 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
 
     cgroup_kill(&s->x->cgroups, s->name);
     (void) cgroup_remove(&s->x->cgroups, s->name);
-    rootfs_remove(s);
     write_exit(s, &ex);
     if (s->control)
         control_send(s->control, "exit");
+    /* The hardware is free; its files may take a while. What a kill leaves here is swept. */
+    rootfs_remove(s);
 }
