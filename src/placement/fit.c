@@ -92,6 +92,12 @@ static void init_gpus(struct node_state *state)
     }
 }
 
+/* A reserve may be larger than what there is. */
+static int64_t without_reserve(int64_t bytes, int64_t reserved_bytes)
+{
+    return bytes > reserved_bytes ? bytes - reserved_bytes : 0;
+}
+
 void node_state_init(struct node_state *state, const struct placement_node *taken)
 {
     const struct node *node = taken->node;
@@ -105,9 +111,9 @@ void node_state_init(struct node_state *state, const struct placement_node *take
         vec_push(&state->pools, taken->pools[i]);
     init_cores(state);
     init_gpus(state);
-    state->memory_usable_bytes = node->memory_bytes - node->reserved_memory_bytes;
+    state->memory_usable_bytes = without_reserve(node->memory_bytes, node->reserved_memory_bytes);
     state->memory_free_bytes = state->memory_usable_bytes - taken->memory_taken_bytes;
-    state->disk_usable_bytes = node->disk_bytes - node->reserved_disk_bytes;
+    state->disk_usable_bytes = without_reserve(node->disk_bytes, node->reserved_disk_bytes);
     state->disk_free_bytes = state->disk_usable_bytes - taken->disk_taken_bytes;
 }
 

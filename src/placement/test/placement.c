@@ -180,6 +180,9 @@ TEST(admission_names_what_is_missing)
     ok(placement_can_ever_fit(nodes, 1, &specs[0], &err) == -EDOM);
     is_str(err.text,
            "no node can ever hold the job: it needs 61 GiB of memory; node n1 has 60 GiB");
+    node->reserved_memory_bytes = 100 * GIB;
+    ok(placement_can_ever_fit(nodes, 1, &specs[0], &err) == -EDOM);
+    is_str(err.text, "no node can ever hold the job: it needs 61 GiB of memory; node n1 has 0 B");
     ok(placement_can_ever_fit(NULL, 0, &specs[0], &err) == -EDOM);
 }
 
