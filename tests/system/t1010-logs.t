@@ -1,0 +1,56 @@
+#!/bin/sh
+test_description='berth logs: whole, in part, as it grows, over a restart of the server'
+. "$(dirname "$0")/lib.sh"
+berth_start
+
+test_expect_success 'a log in part' '
+    berth run --source none -n count -- seq 0 99 >whole &&
+    berth logs count >out && test_cmp whole out &&
+    berth logs --tail 3 count >out && seq 97 99 | test_cmp - out &&
+    berth logs --since-line 95 count >out && seq 95 99 | test_cmp - out &&
+    berth logs --since-line 10 --lines 2 count >out && seq 10 11 | test_cmp - out
+'
+
+test_expect_success 'bytes come as they were written' '
+    berth run --source none -n bytes -d --wait -- printf "a\377\tb\r\033[1mc" >id &&
+    berth logs bytes >out &&
+    printf "a\377\tb\r\033[1mc" | cmp - out
+'
+
+test_expect_success 'a large log comes whole' '
+    berth run --source none -n large -d --wait -- seq 1 1000000 &&
+    berth logs large | md5sum >out &&
+    seq 1 1000000 | md5sum >expected &&
+    test_cmp expected out
+'
+
+test_expect_success 'a long line that is followed comes whole' '
+    berth run --source none -- sh -c "head -c 300000 /dev/zero | tr \"\\\\0\" x; echo; echo end" >out &&
+    test "$(wc -c <out)" -eq 300005 &&
+    test "$(wc -l <out)" -eq 2
+'
+
+test_expect_success 'following goes on over a restart of the server: each line once' '
+    mkfifo go &&
+    berth run --source none -n long -d -- sh -c "for i in \$(seq 1 300); do echo line \$i; sleep 0.02; done" &&
+    berth logs -f long >out 2>err &
+    follower=$! &&
+    await 20 grep -q "line 20" out &&
+    berth_kill &&
+    berth_server &&
+    wait $follower &&
+    seq -f "line %g" 1 300 >expected &&
+    test_cmp expected out
+'
+
+test_expect_success 'the log of each attempt' '
+    test_expect_code 1 berth run --source none -n again --retries 1 --backoff 0 -- \
+        sh -c "echo attempt \$BERTH_ATTEMPT; exit 1" >out &&
+    printf "attempt 1\nattempt 2\n" >expected &&
+    test_cmp expected out &&
+    berth logs --attempt 1 again >out &&
+    echo "attempt 1" >expected &&
+    test_cmp expected out
+'
+
+test_done
