@@ -272,9 +272,16 @@ static int run_delete(struct cli *cli, const struct args *args, struct error *er
 
     if (r < 0)
         return r;
-    json_object_del(json_object_get(cli->config.tree, "contexts"), name);
-    if (str_equal(json_get_str(cli->config.tree, "current", NULL), name))
+    json_t *contexts = json_object_get(cli->config.tree, "contexts");
+    bool current = str_equal(json_get_str(cli->config.tree, "current", NULL), name);
+    json_object_del(contexts, name);
+    if (current) {
+        const char *other = json_object_iter_key(json_object_iter(contexts));
         json_object_del(cli->config.tree, "current");
+        json_put_str(cli->config.tree, "current", other);
+        if (other)
+            print_note(cli, "context %s is the current one now", other);
+    }
     return config_save(&cli->config, err);
 }
 

@@ -22,9 +22,9 @@ test_expect_success 'usage: 2, with what would be right' '
 '
 
 test_expect_success 'a file with a wrong field names its path' '
-    printf "command: [true]\nports: [{ name: web, port: 99999 }]\n" >job.yaml &&
+    printf "command: [\"true\"]\nports: [{ name: web, port: 99999 }]\n" >job.yaml &&
     fails 2 "ports[0].port" berth run --source none --file job.yaml &&
-    printf "command: [true]\nflavour: x\n" >job.yaml &&
+    printf "command: [\"true\"]\nflavour: x\n" >job.yaml &&
     fails 2 "flavour" berth run --source none --file job.yaml &&
     fails 2 "nowhere.yaml" berth run --file nowhere.yaml
 '
