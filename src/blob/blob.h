@@ -1,8 +1,9 @@
 /* blob.h - content-addressed files and the read-only trees made of them
  *
- * STATE/blobs/ab/cdef…   0444, named by SHA-256; STATE/blobs/tmp for arrivals
+ * STATE/blobs/ab/cdef…   0644, named by SHA-256; STATE/blobs/tmp for arrivals
  * STATE/trees/DIGEST/    hard links to blobs keyed (sha-256, executable bit), copied past the link
- *                        limit; an executable blob lies beside the plain one as NAME.x (0555)
+ *                        limit; an executable blob lies beside the plain one as NAME.x (0755).
+ *                        Their owner may write: in a container's overlay he is root, who changes a copy
  */
 #ifndef BLOB_BLOB_H
 #define BLOB_BLOB_H

@@ -86,7 +86,7 @@ static int make_executable(struct blob_store *bs, const struct sha256 *sum, int6
     if (r < 0)
         return r;
     r = copy_bytes(from, to);
-    if (r == 0 && (fchmod(to, 0555) < 0 || fsync(to) < 0))
+    if (r == 0 && (fchmod(to, 0755) < 0 || fsync(to) < 0))
         r = -errno;
     if (r < 0)
         r = error_set(err, r, "copying blob %s: %s", plain, strerror(-r));
@@ -166,7 +166,7 @@ static int add_file(struct builder *b, const struct manifest_entry *e, const cha
         return 0;
     int r = -errno;
     if (wants_copy(r))
-        r = copy_into(b, blob, b->dir, name, e->executable ? 0555 : 0444);
+        r = copy_into(b, blob, b->dir, name, e->executable ? 0755 : 0644);
     if (r < 0)
         return error_set(err, r, "placing '%.120s': %s", e->path, strerror(-r));
     return 0;

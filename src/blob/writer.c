@@ -146,7 +146,7 @@ static int finish_file(struct blob_writer *w, bool sync)
 {
     if (w->hole_at_end && ftruncate(w->fd, w->size) < 0)
         return -errno;
-    if (fchmod(w->fd, 0444) < 0)
+    if (fchmod(w->fd, 0644) < 0)
         return -errno;
     return sync && fsync(w->fd) < 0 ? -errno : 0;
 }

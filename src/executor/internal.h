@@ -92,8 +92,8 @@ int launch_start(struct executor *x, const struct launcher_request *request, int
                  struct error *err);
 _Noreturn void supervise(struct executor *x, struct launch *launch);
 
-/* A user namespace with one mapping, as a descriptor: INSIDE..+COUNT are OUTSIDE..+COUNT. */
-int userns_make(uint32_t inside, uint32_t outside, uint32_t count, int *ret_fd, struct error *err);
+/* A user namespace in which UID and GID are OUTSIDE, and nothing else is anybody; as a descriptor. */
+int userns_make(uid_t uid, gid_t gid, uint32_t outside, int *ret_fd, struct error *err);
 
 /* Remove what ATTEMPT left in cgroups and STATE/running; its supervisor is gone. */
 int sweep_attempt(struct executor *x, const struct id *attempt, struct error *err);

@@ -66,7 +66,7 @@ static int find_range(struct executor *x, const struct launcher_request *request
     }
     int r = make_skeleton(x, request->range, request->uid_base, &cache.skeleton, err);
     if (r >= 0)
-        r = userns_make(x->owner, request->uid_base, 1, &cache.owner_userns, err);
+        r = userns_make(x->owner, x->group, request->uid_base, &cache.owner_userns, err);
     if (r < 0) {
         free(cache.skeleton);
         return r;

@@ -22,11 +22,11 @@ static int write_map(pid_t pid, const char *file, const char *map)
     return fd < 0 ? -errno : write_full(fd, map, strlen(map));
 }
 
-static int fill(pid_t pid, const char *map, int *ret_fd)
+static int fill(pid_t pid, const char *uids, const char *gids, int *ret_fd)
 {
-    int r = write_map(pid, "uid_map", map);
+    int r = write_map(pid, "uid_map", uids);
     if (r >= 0)
-        r = write_map(pid, "gid_map", map);
+        r = write_map(pid, "gid_map", gids);
     if (r < 0)
         return r;
     _cleanup_free_ char *path = xasprintf("/proc/%d/ns/user", (int) pid);
@@ -37,7 +37,7 @@ static int fill(pid_t pid, const char *map, int *ret_fd)
     return 0;
 }
 
-int userns_make(uint32_t inside, uint32_t outside, uint32_t count, int *ret_fd, struct error *err)
+int userns_make(uid_t uid, gid_t gid, uint32_t outside, int *ret_fd, struct error *err)
 {
     struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
     long pid = syscall(SYS_clone3, &args, sizeof args);
@@ -49,9 +49,9 @@ int userns_make(uint32_t inside, uint32_t outside, uint32_t count, int *ret_fd, 
     }
     if (pid < 0)
         return error_set(err, -errno, "making a user namespace: %s", strerror(errno));
-    _cleanup_free_ char *map =
-        xasprintf("%" PRIu32 " %" PRIu32 " %" PRIu32, inside, outside, count);
-    int r = fill((pid_t) pid, map, ret_fd);
+    _cleanup_free_ char *uids = xasprintf("%" PRIu32 " %" PRIu32 " 1", uid, outside);
+    _cleanup_free_ char *gids = xasprintf("%" PRIu32 " %" PRIu32 " 1", gid, outside);
+    int r = fill((pid_t) pid, uids, gids, ret_fd);
     (void) kill((pid_t) pid, SIGKILL);
     (void) waitpid((pid_t) pid, NULL, 0);
     if (r < 0)

@@ -18,7 +18,7 @@ TEST(stores_and_reads)
     is_str(text_str(&t), "hello");
     ok(fstatat(s.fd, "blobs/2c/f24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", &st,
                0) == 0);
-    ok((st.st_mode & 07777) == 0444);
+    ok((st.st_mode & 07777) == 0644);
     ok(entries(&s, "blobs/tmp") == 0);
 
     _cleanup_text_ struct text small = { 0 };

@@ -38,8 +38,8 @@ TEST(makes_files_directories_and_links)
     ok(tree_open(s.bs, m, &name, &fd, NULL) == 0);
     (void) umask(mask);
 
-    ok(fstatat(fd, "run.sh", &executable, 0) == 0 && (executable.st_mode & 07777) == 0555);
-    ok(fstatat(fd, "a/b/c", &plain, 0) == 0 && (plain.st_mode & 07777) == 0444);
+    ok(fstatat(fd, "run.sh", &executable, 0) == 0 && (executable.st_mode & 07777) == 0755);
+    ok(fstatat(fd, "a/b/c", &plain, 0) == 0 && (plain.st_mode & 07777) == 0644);
     ok(plain.st_nlink == 2 && executable.st_nlink == 2);
     ok(fstatat(fd, "a/b", &st, 0) == 0 && (st.st_mode & 07777) == 0755);
     ok(readlinkat(fd, "a/l", target, sizeof target - 1) == 3);
@@ -129,7 +129,7 @@ TEST(copies_past_the_link_limit)
     ok(manifest_add(m, "a", &sum, 1, false, NULL, NULL) == 0);
     struct sha256 name = seal(m);
     ok(tree_open(s.bs, m, &name, &fd, NULL) == 0);
-    ok(fstatat(fd, "a", &st, 0) == 0 && st.st_size == 1 && (st.st_mode & 07777) == 0444);
+    ok(fstatat(fd, "a", &st, 0) == 0 && st.st_size == 1 && (st.st_mode & 07777) == 0644);
     ok(n == 70000 || st.st_nlink == 1);
 }
 
