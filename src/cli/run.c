@@ -135,10 +135,9 @@ static int run_request(struct cli *cli, const struct args *args, json_t *request
         return follow_job(cli, id, name, err);
     if (!cli->wait)
         return CLI_OK;
-    json_decref(job);
-    job = NULL;
-    r = wait_for_end(cli, id, &job, err);
-    return r < 0 ? r : job_exit_code(job);
+    _cleanup_json_ json_t *end = NULL;
+    r = wait_for_end(cli, id, &end, err);
+    return r < 0 ? r : job_exit_code(end);
 }
 
 /* What Berth refuses has the usual codes; what fails on the way is 125, so that no script takes it for
