@@ -92,7 +92,7 @@ test_expect_success 'completion knows commands, flags and live names' '
 '
 
 test_expect_success 'the manual page has no warnings' '
-    man -l --warnings "$BERTH_BUILD/berth.1" >out 2>err && test_must_be_empty err && grep "berth run" out
+    man -l --warnings "$BERTH_BUILD/berth.1" >out 2>err && test ! -s err && grep "berth run" out
 '
 
 test_done
