@@ -86,7 +86,7 @@ test_expect_success 'completion knows commands, flags and live names' '
     berth completion words -- jo >out && grep "^job$" out &&
     berth completion words -- job "" >out && grep "^show$" out &&
     berth completion words -- run --fl >out && grep -e "^--flavor$" out &&
-    berth completion words -- logs bu >out && grep "^busy$" out &&
+    berth completion words -- logs bus >out && grep "^busy$" out &&
     berth completion words -- run --flavor "" >out && grep cpu out &&
     berth completion bash | bash -n
 '
