@@ -9,12 +9,16 @@
 #include <string.h>
 #include <sys/wait.h>
 
-/* The URL and the ref come as arguments, never as part of the script. */
+/* The URL and the ref come as arguments, never as part of the script. A server may redirect only to
+ * what a spec may name itself; nothing of the machine's configuration, no hooks, no submodules. */
 static const char script[] =
-    "cd /workspace && export GIT_TERMINAL_PROMPT=0 && git init -q . && "
+    "cd /workspace && export GIT_TERMINAL_PROMPT=0 GIT_CONFIG_NOSYSTEM=1 "
+    "GIT_ALLOW_PROTOCOL=${GIT_ALLOW_PROTOCOL:-https:http:git:ssh} && "
+    "git init -q --template= . && git config core.hooksPath /dev/null && "
     "git remote add origin -- \"$1\" && "
-    "git fetch -q --depth 1 origin -- \"$2\" && git checkout -q FETCH_HEAD && "
-    "git rev-parse HEAD >.git/berth-commit";
+    "timeout -k 5 900 git fetch -q --no-recurse-submodules --depth 1 origin -- \"$2\" && "
+    "git checkout -q FETCH_HEAD && "
+    "git config --unset core.hooksPath && git rev-parse HEAD >.git/berth-commit";
 
 int container_clone_source(struct supervisor *s, struct error *err)
 {

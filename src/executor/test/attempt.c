@@ -519,8 +519,8 @@ TEST(a_workspace_that_is_not_there_is_named)
 }
 
 /* git takes the repository in /storage for the one at example.org. */
-#define ELSEWHERE                                                                                  \
-    "\"env\":{\"GIT_CONFIG_COUNT\":\"1\",\"GIT_CONFIG_KEY_0\":\"url.file:///storage/.insteadOf\"," \
+#define ELSEWHERE                                                                                                                  \
+    "\"env\":{\"GIT_ALLOW_PROTOCOL\":\"file\",\"GIT_CONFIG_COUNT\":\"1\",\"GIT_CONFIG_KEY_0\":\"url.file:///storage/.insteadOf\"," \
     "\"GIT_CONFIG_VALUE_0\":\"https://example.org/\"}"
 
 TEST(a_git_source_is_cloned_inside)

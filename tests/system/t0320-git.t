@@ -1,0 +1,61 @@
+#!/bin/sh
+test_description='a git repository as the source of a job'
+# shellcheck disable=SC2016,SC2034
+if [ "$(id -u)" -eq 0 ] && [ -z "${BERTH_ROOM:-}" ]; then
+    BERTH_ROOM=1 exec unshare --net --mount "$0" "$@"
+fi
+. "$(dirname "$0")/lib.sh"
+
+berth_needs_root
+command -v git >/dev/null && [ -x "$(git --exec-path)/git-daemon" ] || {
+    skip_all='needs git and its daemon'
+    test_done
+}
+
+internet=
+
+test_expect_success 'an internet with a repository on it' '
+    unshare --net sleep 1000 & internet=$! &&
+    await 5 sh -c "test \$(readlink /proc/$internet/ns/net) != \$(readlink /proc/self/ns/net)" &&
+    ip link set lo up &&
+    ip link add eth0 type veth peer name eth0 netns $internet &&
+    ip addr add 198.51.100.2/24 dev eth0 && ip link set eth0 up &&
+    nsenter --net=/proc/$internet/ns/net sh -c "
+        ip link set lo up; ip link set eth0 up
+        ip addr add 198.51.100.1/24 dev eth0; ip addr add 203.0.113.7/32 dev lo" &&
+    ip route add default via 198.51.100.1 &&
+    git init -q repo && cd repo && git config user.name T && git config user.email t@example.com &&
+    echo "echo one" >run.sh && git add run.sh && git commit -qm one && git tag v1 &&
+    echo "echo two" >run.sh && git commit -qam two && cd .. && git clone -q --bare repo served/repo.git &&
+    { nsenter --net=/proc/$internet/ns/net git daemon --export-all --base-path="$PWD/served" \
+        --listen=203.0.113.7 --pid-file="$PWD/git.pid" "$PWD/served" >git.log 2>&1 & } &&
+    await 5 sh -c "nsenter --net=/proc/$internet/ns/net ss -ltn | grep :9418"
+'
+
+berth_start
+
+job() { berth run --cpus 1 --memory 256Mi "$@"; }
+
+test_expect_success 'a job runs what the branch holds, and its commit is recorded' '
+    job --name head --git git://203.0.113.7/repo.git -- sh run.sh >head.log && grep "^two$" head.log &&
+    berth job record head -o json >record.json && grep "$(git -C repo rev-parse HEAD)" record.json
+'
+
+test_expect_success 'or a tag' '
+    job --name tag --git git://203.0.113.7/repo.git --ref v1 -- sh run.sh >tag.log && grep "^one$" tag.log
+'
+
+test_expect_success 'a ref that is not there is told, with what git said' '
+    ! job --name none --git git://203.0.113.7/repo.git --ref gone -- true >none.log 2>&1 &&
+    grep "gone" none.log
+'
+
+for url in file:///etc ext::sh /etc ../x; do
+    test_expect_success "$url is refused before anything runs" '
+        ! job --git '$url' -- true >refused.log 2>&1 && grep "https://" refused.log
+    '
+done
+
+test_expect_success 'the internet goes' 'kill $internet "$(cat git.pid)"'
+
+test_done
