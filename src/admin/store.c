@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int usage(FILE *out)
 {
@@ -30,13 +31,26 @@ static int fail(const struct error *err)
 
 static void print_difference(void *userdata, const char *text) { printf("%s\n", text); }
 
+/* Opening would make an empty one. */
+static int find_database(const char *url, struct error *err)
+{
+    const char *path = url + strlen("sqlite:");
+
+    return access(path, R_OK) == 0
+               ? 0
+               : error_set(err, -errno, "%s: %s; --state names the state directory", path,
+                           strerror(errno));
+}
+
 static int verify(const char *url)
 {
     _cleanup_(loop_freep) struct loop *loop = loop_new();
     _cleanup_(store_closep) struct store *store = NULL;
     struct error err = { 0 };
-    int r = store_open(url, loop, &store, &err);
+    int r = find_database(url, &err);
 
+    if (r >= 0)
+        r = store_open(url, loop, &store, &err);
     if (r >= 0)
         r = store_verify(store, print_difference, NULL, &err);
     if (r < 0)
@@ -52,7 +66,8 @@ static int verify(const char *url)
 static int backup(const char *url, const char *to)
 {
     struct error err = { 0 };
-    if (store_backup(url, to, &err) < 0)
+
+    if (find_database(url, &err) < 0 || store_backup(url, to, &err) < 0)
         return fail(&err);
     printf("%s\n", to);
     return 0;

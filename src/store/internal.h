@@ -134,6 +134,10 @@ void query_free(struct query *q);
 void answer_free(struct idempotent_answer *answer);
 struct idempotent_answer *answer_copy(const struct idempotent_answer *answer);
 
+/* file.c: a file of the store, made when it is missing: 0600, of the directory's owner also when root
+ * (an administrator's command) makes it, so that the server can open it. The descriptor. */
+int store_file(const char *path, int flags, struct error *err);
+
 /* reserve.c: bytes set aside so that ends can be recorded when the disk is full. */
 struct reserve;
 struct reserve *reserve_open(const char *path);

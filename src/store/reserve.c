@@ -18,7 +18,7 @@ struct reserve {
 struct reserve *reserve_open(const char *path)
 {
     _cleanup_free_ char *name = xasprintf("%s.reserve", path);
-    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = store_file(name, 0, NULL);
     if (fd < 0)
         return NULL;
     struct reserve *r = xnew(struct reserve);

@@ -152,6 +152,26 @@ __attribute__((format(printf, 2, 3))) static void difference(struct check *check
     check->report(check->userdata, text_str(&text));
 }
 
+/* The attempt's own row, against the fold up to an event that changed it last. */
+static int check_attempt(struct check *check, const struct attempt *attempt)
+{
+    struct backend *b = check->b;
+    struct error *err = check->err;
+    _cleanup_json_ json_t *stored = NULL, *folded = attempt_to_json(attempt);
+    char name[ID_TEXT_LEN + 1];
+
+    PREPARE(stmt, "SELECT record FROM attempts WHERE id = ?");
+    bind_id(stmt, 1, &attempt->id);
+    if (sqlite3_step(stmt) == SQLITE_ROW)
+        (void) column_json(stmt, 0, &stored, err);
+    sqlite3_reset(stmt);
+    _cleanup_free_ char *x = stored ? json_canonical(stored) : NULL, *y = json_canonical(folded);
+    if (!str_equal(x, y))
+        difference(check, "attempt %s: the row differs from its events",
+                   id_format(&attempt->id, name));
+    return 0;
+}
+
 static int fold(struct check *check, const struct id *subject, struct workload **ret)
 {
     struct backend *b = check->b;
@@ -159,9 +179,12 @@ static int fold(struct check *check, const struct id *subject, struct workload *
     char name[ID_TEXT_LEN + 1];
     PREPARE(stmt, "SELECT " EVENT_COLUMNS " FROM events WHERE subject = ? ORDER BY seq");
     bind_id(stmt, 1, subject);
-    while (sqlite3_step(stmt) == SQLITE_ROW) {
+    int r = 0;
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
         _cleanup_(event_freep) struct event *e = event_of_row(stmt, err);
         struct error why = { 0 };
+        if (e && *ret && (*ret)->attempt && workload_event_parse(e->type) == EVENT_STARTING)
+            r = check_attempt(check, (*ret)->attempt); /* the last that is seen of it */
         if (!e || workload_apply(ret, e, &why) < 0) {
             difference(check, "job %s, event %lld: %s", id_format(subject, name),
                        (long long) sqlite3_column_int64(stmt, 0), e ? why.text : err->text);
@@ -169,28 +192,42 @@ static int fold(struct check *check, const struct id *subject, struct workload *
         }
     }
     sqlite3_reset(stmt);
-    return 0;
+    return r < 0 || !*ret || !(*ret)->attempt ? r : check_attempt(check, (*ret)->attempt);
+}
+
+/* What lists look at, beside the record. */
+struct columns {
+    struct id id, project;
+    char *name;
+    int state;
+    int64_t created_us;
+};
+
+static bool columns_agree(const struct columns *row, const struct workload *w)
+{
+    return id_equal(&row->project, &w->project) && str_equal(row->name, w->name) &&
+           row->state == (int) w->state && row->created_us == w->created_us;
 }
 
 /* The row's record against the fold of its events, as canonical text. */
-static int check_row(struct check *check, const struct id *id, const char *row)
+static int check_row(struct check *check, const struct columns *row, const char *record)
 {
     _cleanup_(workload_freep) struct workload *w = NULL;
     _cleanup_json_ json_t *stored = NULL, *folded = NULL;
     char name[ID_TEXT_LEN + 1];
 
-    int r = fold(check, id, &w);
+    int r = fold(check, &row->id, &w);
     if (r < 0)
         return r;
-    if (json_parse(row, strlen(row), &stored, check->err) < 0 || !w) {
-        difference(check, "job %s: %s", id_format(id, name),
+    if (json_parse(record, strlen(record), &stored, check->err) < 0 || !w) {
+        difference(check, "job %s: %s", id_format(&row->id, name),
                    w ? check->err->text : "has no events");
         return 0;
     }
     folded = workload_to_record(w);
     _cleanup_free_ char *a = json_canonical(stored), *b = json_canonical(folded);
-    if (!str_equal(a, b))
-        difference(check, "job %s: the row differs from its events", id_format(id, name));
+    if (!str_equal(a, b) || !columns_agree(row, w))
+        difference(check, "job %s: the row differs from its events", id_format(&row->id, name));
     return 0;
 }
 
@@ -198,12 +235,62 @@ static int check_rows(struct check *check)
 {
     struct backend *b = check->b;
     struct error *err = check->err;
-    PREPARE(stmt, "SELECT id, record FROM workloads ORDER BY id");
+    PREPARE(stmt, "SELECT id, record, project, name, state, created FROM workloads ORDER BY id");
     int r = 0;
     while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
-        struct id id = column_id(stmt, 0);
-        _cleanup_free_ char *record = column_str(stmt, 1);
-        r = check_row(check, &id, record);
+        _cleanup_free_ char *record = column_str(stmt, 1), *name = column_str(stmt, 3);
+        const struct columns row = { .id = column_id(stmt, 0),
+                                     .project = column_id(stmt, 2),
+                                     .name = name,
+                                     .state = sqlite3_column_int(stmt, 4),
+                                     .created_us = sqlite3_column_int64(stmt, 5) };
+        r = check_row(check, &row, record);
+    }
+    sqlite3_reset(stmt);
+    return r;
+}
+
+/* Each file of an artifact list is one that its project references. */
+static int check_list(struct check *check, const struct id *workload, const struct id *project,
+                      const struct manifest *manifest)
+{
+    struct backend *b = check->b;
+    struct error *err = check->err;
+    char name[ID_TEXT_LEN + 1];
+
+    PREPARE(stmt, "SELECT 1 FROM blob_refs WHERE project = ? AND sum = ?");
+    bind_id(stmt, 1, project);
+    for (size_t i = 0; i < manifest->n; i++) {
+        const struct manifest_entry *entry = &manifest->entries[i];
+        if (entry->link)
+            continue;
+        bind_sum(stmt, 2, &entry->sum);
+        if (sqlite3_step(stmt) != SQLITE_ROW)
+            difference(check, "job %s: its artifact %s is not referenced by its project",
+                       id_format(workload, name), entry->path);
+        sqlite3_reset(stmt);
+    }
+    return 0;
+}
+
+static int check_references(struct check *check)
+{
+    struct backend *b = check->b;
+    struct error *err = check->err;
+    PREPARE(stmt, "SELECT a.workload, w.project, a.manifest FROM artifacts a "
+                  "JOIN workloads w ON w.id = a.workload");
+    int r = 0;
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+        struct id workload = column_id(stmt, 0), project = column_id(stmt, 1);
+        _cleanup_(manifest_freep) struct manifest *manifest = NULL;
+        char name[ID_TEXT_LEN + 1];
+        struct error why = { 0 };
+        if (manifest_parse(sqlite3_column_blob(stmt, 2), (size_t) sqlite3_column_bytes(stmt, 2),
+                           &manifest, &why) < 0)
+            difference(check, "job %s: its artifact list: %s", id_format(&workload, name),
+                       why.text);
+        else
+            r = check_list(check, &workload, &project, manifest);
     }
     sqlite3_reset(stmt);
     return r;
@@ -217,6 +304,9 @@ static int check_queries(struct check *check)
         { "SELECT count(*) FROM (SELECT state, count(*) AS k FROM workloads GROUP BY state) s "
           "LEFT JOIN workload_counts c ON c.state = s.state WHERE c.n IS NULL OR c.n <> s.k",
           "states whose count is wrong" },
+        { "SELECT count(*) FROM workload_tags t LEFT JOIN workloads w ON w.id = t.workload "
+          "WHERE w.id IS NULL OR w.project <> t.project",
+          "tags without a job" },
         { "SELECT count(*) FROM attempts a LEFT JOIN workloads w ON w.id = a.workload "
           "WHERE w.id IS NULL",
           "attempts without a job" },
@@ -264,6 +354,8 @@ int sqlite_check(struct backend *b, void (*report)(void *userdata, const char *t
 
     if (r >= 0)
         r = check_rows(&check);
+    if (r >= 0)
+        r = check_references(&check);
     if (r >= 0)
         r = check_queries(&check);
     return r < 0 ? r : check.found;

@@ -108,9 +108,9 @@ int column_json(sqlite3_stmt *stmt, int i, json_t **ret, struct error *err)
 static int take_lock(struct backend *b, const char *path, struct error *err)
 {
     _cleanup_free_ char *name = xasprintf("%s.lock", path);
-    b->lock_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    b->lock_fd = store_file(name, 0, err);
     if (b->lock_fd < 0)
-        return error_set(err, -errno, "%s: %s", name, strerror(errno));
+        return b->lock_fd;
     if (flock(b->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         char pid[16] = "";
         (void) !pread(b->lock_fd, pid, sizeof pid - 1, 0);
@@ -125,11 +125,12 @@ static int take_lock(struct backend *b, const char *path, struct error *err)
 }
 
 /* The database holds hashes of keys and sealed secrets. SQLite would make it as the umask says; the
- * files beside it get the database's mode. */
+ * files beside it get its mode and owner. */
 static int make_file(const char *path, int flags, struct error *err)
 {
-    _cleanup_close_ int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
-    return fd < 0 ? error_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+    int fd = store_file(path, flags, err);
+    safe_close(fd);
+    return fd < 0 ? fd : 0;
 }
 
 static int open_connection(struct connection *c, const char *path, bool writer, struct error *err)
