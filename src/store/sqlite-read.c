@@ -171,40 +171,70 @@ static int list_name(struct connection *c, struct query *q, const struct id *low
     return scan(stmt, q, WALK_ALL);
 }
 
-/* Those of a prefix, found by the index on names and then sorted. */
-static int sort_prefix(struct connection *c, struct query *q, const char *const range[static 2],
-                       const struct id *low, const struct id *high)
+typedef VEC(struct id) id_list;
+
+static int newest_id_first(const void *a, const void *b) { return id_compare(b, a); }
+
+/* The ids of a prefix, newest first, from the index alone: rows are long. At most AT_MOST. */
+static int prefix_ids(struct connection *c, struct query *q, const char *const range[static 2],
+                      unsigned at_most, id_list *ret)
 {
-    PREPARE(stmt, "SELECT " ROW " FROM workloads w INDEXED BY workloads_by_name "
-                  "WHERE w.project = ? AND w.name >= ? AND w.name < ? "
-                  "AND w.id >= ? AND w.id < ? ORDER BY w.id DESC");
+    PREPARE(stmt, "SELECT id FROM workloads INDEXED BY workloads_by_name "
+                  "WHERE project = ? AND name >= ? AND name < ? LIMIT ?");
     bind_id(stmt, 1, &q->filter.project);
     bind_str(stmt, 2, range[0]);
     bind_str(stmt, 3, range[1]);
-    bind_id(stmt, 4, low);
-    bind_id(stmt, 5, high);
-    return scan(stmt, q, WALK_ALL);
+    sqlite3_bind_int64(stmt, 4, at_most);
+    while (sqlite3_step(stmt) == SQLITE_ROW)
+        vec_push(ret, column_id(stmt, 0));
+    sqlite3_reset(stmt);
+    if (ret->len)
+        qsort(ret->items, ret->len, sizeof *ret->items, newest_id_first);
+    return 0;
 }
 
-/* A prefix that few jobs have is sorted; one that many have is found soon by walking back from the
- * newest, unless all of them are old. */
+/* The page of those of IDS that lie within the bounds. */
+static int take_ids(struct connection *c, struct query *q, const id_list *ids, const struct id *low,
+                    const struct id *high)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < ids->len && r >= 0 && q->workloads.len < q->filter.limit; i++) {
+        const struct id *id = &ids->items[i];
+        if (id_compare(id, low) < 0 || id_compare(id, high) >= 0)
+            continue;
+        PREPARE(stmt, "SELECT " ROW " FROM workloads w WHERE w.id = ?");
+        bind_id(stmt, 1, id);
+        r = scan(stmt, q, WALK_ALL);
+    }
+    return r;
+}
+
+/* A prefix that few jobs have is found by the index on names and sorted; one that many have is found
+ * soon by walking back from the newest, unless all of them are old. */
 static int list_prefix(struct connection *c, struct query *q, const struct id *low,
                        const struct id *high)
 {
-    enum { FEW = 2000 };
+    enum { FEW = 5000 };
     const struct workload_filter *f = &q->filter;
     _cleanup_free_ char *from = xstrndup(f->name, strlen(f->name) - 1);
     _cleanup_free_ char *to = xasprintf("%s\x7f", from);
+    const char *const range[] = { from, to };
+    id_list ids = { 0 };
 
-    PREPARE(count, "SELECT count(*) FROM (SELECT 1 FROM workloads WHERE project = ? "
-                   "AND name >= ? AND name < ? LIMIT 2000)");
-    bind_id(count, 1, &f->project);
-    bind_str(count, 2, from);
-    bind_str(count, 3, to);
-    bool is_few = sqlite3_step(count) == SQLITE_ROW && sqlite3_column_int(count, 0) < FEW;
-    sqlite3_reset(count);
-    int r = is_few ? -EAGAIN : list_all(c, q, low, high, WALK_SOME);
-    return r == -EAGAIN ? sort_prefix(c, q, (const char *[]){ from, to }, low, high) : r;
+    int r = prefix_ids(c, q, range, FEW, &ids);
+    bool is_few = r >= 0 && ids.len < FEW;
+    if (r >= 0 && !is_few)
+        r = list_all(c, q, low, high, WALK_SOME);
+    if (r == -EAGAIN) {
+        ids.len = 0;
+        r = prefix_ids(c, q, range, UINT32_MAX, &ids);
+        is_few = true;
+    }
+    if (r >= 0 && is_few)
+        r = take_ids(c, q, &ids, low, high);
+    vec_done(&ids);
+    return r;
 }
 
 static int newest_first(const void *a, const void *b)

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -123,6 +125,14 @@ static struct workload *submit(struct store *s, const char *name, const char *ta
 
 static char listed[4096];
 
+static int differences;
+
+static void note_difference(void *userdata, const char *text)
+{
+    printf("# %s\n", text);
+    differences++;
+}
+
 static void take_names(void *userdata, int r, struct workload **items, size_t n,
                        const struct error *err)
 {
@@ -225,6 +235,117 @@ TEST(sqlite_lists_and_finds)
 }
 
 TEST(memory_lists_and_finds) { lists_and_finds("memory:"); }
+
+/* ---- every filter, against a plain search ------------------------------------------------------ */
+
+enum { MANY = 400 };
+
+static bool matches(const struct workload *w, const struct workload_filter *f)
+{
+    size_t n = f->name ? strlen(f->name) : 0;
+    const char *tag = f->tag_key ? json_get_str(w->tags, f->tag_key, NULL) : NULL;
+
+    return (!f->states || f->states & 1u << w->state) &&
+           (!n || (f->name[n - 1] == '*' ? strncmp(w->name, f->name, n - 1) == 0
+                                         : strcmp(w->name, f->name) == 0)) &&
+           (!f->tag_key || (tag && (!f->tag_value || strcmp(tag, f->tag_value) == 0))) &&
+           (!f->since_us || w->created_us >= f->since_us) &&
+           (!f->until_us || w->created_us < f->until_us) &&
+           (id_is_none(&f->before) || id_compare(&w->id, &f->before) < 0);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct workload *const *x = a, *const *y = b;
+    return id_compare(&(*y)->id, &(*x)->id);
+}
+
+static const char *search(struct workload **all, const struct workload_filter *f)
+{
+    static char found[sizeof listed];
+    unsigned n = 0;
+
+    found[0] = '\0';
+    for (int i = 0; i < MANY && n < f->limit; i++)
+        if (matches(all[i], f)) {
+            strcat(found, all[i]->name);
+            strcat(found, " ");
+            n++;
+        }
+    return found;
+}
+
+static unsigned dice(unsigned sides)
+{
+    static uint64_t x = 88172645463325252u; /* xorshift: the same in each run */
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    return (unsigned) (x >> 33) % sides;
+}
+
+static struct workload_filter throw_filter(struct workload **all)
+{
+    static const char *const names[] = { "job-1*", "job-17", "other*", "*", "none*" };
+    static const char *const values[] = { "a", "b", "zero" };
+    struct workload_filter f = { .limit = 1 + dice(20) };
+
+    if (dice(2))
+        f.states = 1 + dice((1u << WORKLOAD_STATE_MAX) - 1);
+    if (dice(3) == 0)
+        f.states = 1u << WORKLOAD_STOPPED;
+    if (dice(2))
+        f.name = names[dice(5)];
+    if (dice(2))
+        f.tag_key = dice(8) ? "kind" : "none";
+    if (f.tag_key && dice(2))
+        f.tag_value = values[dice(3)];
+    if (dice(4) == 0)
+        f.since_us = all[dice(MANY)]->created_us;
+    if (dice(4) == 0)
+        f.until_us = all[dice(MANY)]->created_us;
+    if (dice(4) == 0)
+        f.before = all[dice(MANY)]->id;
+    return f;
+}
+
+static void filters_agree(const char *url)
+{
+    struct store_state state = { 0 };
+    struct workload *all[MANY];
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &state);
+
+    for (int i = 0; i < MANY; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s-%d", i % 3 ? "job" : "other", i);
+        all[i] = submit(s, name, i % 2 ? "a" : "b");
+        if (i % 23 == 0)
+            stop(s, &all[i]);
+    }
+    settle();
+    qsort(all, MANY, sizeof all[0], newest_first);
+    for (int i = 0; i < 500; i++) {
+        struct workload_filter f = throw_filter(all);
+        is_str(list(s, f), search(all, &f));
+    }
+    for (int i = 0; i < MANY; i++)
+        workload_free(all[i]);
+    struct error err = { 0 };
+    ok(store_verify(s, note_difference, NULL, &err) == 0);
+    store_close(s);
+    state_done(&state);
+    loop_free(loop);
+}
+
+TEST(sqlite_filters_agree_with_a_search)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/f.db", dir);
+    filters_agree(url);
+}
+
+TEST(memory_filters_agree_with_a_search) { filters_agree("memory:"); }
 
 static void take_missing(void *userdata, int r, const struct sha256 *missing, size_t n,
                          const struct error *err)
@@ -376,20 +497,12 @@ static void write_for_ever(const char *url, int fd)
     }
 }
 
-static int differences;
-
-static void note_difference(void *userdata, const char *text)
-{
-    printf("# %s\n", text);
-    differences++;
-}
-
 TEST(what_was_acknowledged_survives_kill)
 {
     _cleanup_free_ char *url = xasprintf("sqlite:%s/d.db", dir);
     uint64_t acknowledged = 0;
 
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 50; round++) {
         int p[2];
         ok(pipe2(p, O_CLOEXEC) == 0);
         pid_t pid = fork();
@@ -418,6 +531,115 @@ TEST(what_was_acknowledged_survives_kill)
     }
     ok(acknowledged > 0);
     ok(differences == 0);
+}
+
+/* ---- a full disk -------------------------------------------------------------------------------- */
+
+static void fill_disk(const char *path)
+{
+    static const char zeros[65536];
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    while (write(fd, zeros, sizeof zeros) > 0)
+        ;
+    while (write(fd, zeros, 512) > 0)
+        ;
+    close(fd);
+}
+
+static struct store_health health_of(struct store *s)
+{
+    struct store_health health;
+    store_health(s, &health);
+    return health;
+}
+
+TEST(a_full_disk_is_survived)
+{
+    _cleanup_free_ char *mount_point = xasprintf("%s/small", dir);
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/e.db", mount_point);
+    _cleanup_free_ char *filler = xasprintf("%s/filler", mount_point);
+    struct store_state state = { 0 };
+
+    ok(mkdir(mount_point, 0700) == 0);
+    if (mount("tmpfs", mount_point, "tmpfs", 0, "size=100m") < 0) {
+        printf("# not root: skipped\n");
+        return;
+    }
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &state);
+    workload_free(submit(s, "before", "x"));
+    settle();
+    ok(!health_of(s).reserve_low);
+
+    /* Full: the reserve is given up for what runs, and new work is to be refused. */
+    fill_disk(filler);
+    for (int i = 0; i < 200; i++)
+        workload_free(submit(s, "meanwhile", "x"));
+    settle();
+    ok(health_of(s).reserve_low);
+    ok(last_seq == 402);
+
+    /* Full again, without a reserve: the store waits and says so. */
+    fill_disk(filler);
+    workload_free(submit(s, "waiting", "x"));
+    while (!health_of(s).failing && waiting)
+        loop_once(loop, 100);
+    ok(health_of(s).failing && waiting == 1);
+    ok(health_of(s).text[0]);
+
+    /* Room: everything goes on, and the reserve is taken again. */
+    ok(unlink(filler) == 0);
+    settle();
+    ok(last_seq == 404 && !health_of(s).failing);
+    while (health_of(s).reserve_low)
+        loop_once(loop, 100);
+    struct error err = { 0 };
+    ok(store_verify(s, note_difference, NULL, &err) == 0);
+
+    /* What could not be written is given up at the end, and was not answered. */
+    fill_disk(filler);
+    for (int i = 0; i < 20000 && !health_of(s).failing; i++) {
+        workload_free(submit(s, "lost", "x"));
+        loop_once(loop, 0);
+    }
+    unsigned unanswered = waiting;
+    store_close(s);
+    ok(unanswered > 0 && waiting > 0);
+    waiting = 0;
+    state_done(&state);
+    loop_free(loop);
+    ok(umount(mount_point) == 0);
+}
+
+TEST(a_backup_is_a_store_of_its_own)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/g.db", dir);
+    _cleanup_free_ char *to = xasprintf("%s/copy.db", dir);
+    _cleanup_free_ char *copy = xasprintf("sqlite:%s", to);
+    struct store_state state = { 0 }, copied = { 0 };
+    struct error err = { 0 };
+    struct stat st;
+
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &state);
+    workload_free(submit(s, "alpha", "x"));
+    settle();
+    ok(store_backup(url, to, &err) == 0);
+    ok(store_backup(url, to, &err) == -EEXIST);
+    ok(stat(to, &st) == 0 && (st.st_mode & 0777) == 0600);
+    workload_free(submit(s, "beta", "x"));
+    settle();
+    struct store *other = open_store(copy, &copied);
+    is_str(list(other, (struct workload_filter){ 0 }), "alpha ");
+    ok(store_verify(other, note_difference, NULL, &err) == 0);
+    store_close(other);
+    store_close(s);
+    state_done(&state);
+    state_done(&copied);
+    loop_free(loop);
 }
 
 TAP_MAIN
