@@ -55,16 +55,32 @@ static void project_show(struct call *call)
     call_answer(call, 200, project_to_json(find(call, &call->project)));
 }
 
+static void org_list(struct call *call)
+{
+    const struct org *const *orgs;
+    json_t *answer = json_object(), *array = json_array();
+    size_t n;
+
+    lifecycle_orgs(call->api->options.lifecycle, &orgs, &n);
+    for (size_t i = 0; i < n; i++)
+        (void) json_array_append_new(array, org_to_json(orgs[i]));
+    json_put(answer, "items", array);
+    call_answer(call, 200, answer);
+}
+
 static void org_made(void *userdata)
 {
     struct call *call = userdata;
     const struct created *created = call->state;
-    char id[ID_TEXT_LEN + 1];
-    json_t *answer = json_object();
+    const struct org *const *orgs;
+    json_t *answer = NULL;
+    size_t n;
 
-    json_put_str(answer, "id", id_format(&created->id, id));
-    json_put_str(answer, "name", json_get_str(call->body, "name", ""));
-    call_answer_once(call, 201, answer);
+    lifecycle_orgs(call->api->options.lifecycle, &orgs, &n);
+    for (size_t i = 0; i < n && !answer; i++)
+        if (id_equal(&orgs[i]->id, &created->id))
+            answer = org_to_json(orgs[i]);
+    call_answer_once(call, 201, answer ? answer : json_object());
 }
 
 static void org_create(struct call *call)
@@ -81,9 +97,7 @@ static void org_create(struct call *call)
 }
 
 const struct api_route project_routes[] = {
-    { "org.create", org_create },
-    { "project.list", project_list },
-    { "project.create", project_create },
-    { "project.show", project_show },
-    { NULL, NULL },
+    { "org.list", org_list },         { "org.create", org_create },
+    { "project.list", project_list }, { "project.create", project_create },
+    { "project.show", project_show }, { NULL, NULL },
 };

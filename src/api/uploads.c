@@ -43,6 +43,18 @@ static void upload_missing(struct call *call)
     store_missing_blobs(call->api->options.store, &call->project, sums, n, answer_missing, call);
 }
 
+/* Files wait until there is room again: what runs must still be recorded. */
+static int check_room(const struct call *call, struct error *err)
+{
+    struct store_health health;
+
+    store_health(call->api->options.store, &health);
+    if (health.reserve_low)
+        return error_set(err, -ENOSPC, "less disk is free than the reserve: %lld bytes",
+                         (long long) health.disk_free_bytes);
+    return 0;
+}
+
 /* ---- one file ---- */
 
 struct upload {
@@ -140,6 +152,8 @@ static void upload_blob(struct call *call)
     call->state = u;
     call->free_state = upload_free;
     int r = sha256_parse(call_param(call, "sum"), &u->expected);
+    if (r == 0)
+        r = check_room(call, &err);
     if (r == 0)
         r = blob_writer_new(call->api->options.blobs, &u->writer, &err);
     if (r < 0)

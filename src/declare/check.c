@@ -35,6 +35,21 @@ static int check_member(const struct check *c, const struct declare_type *type, 
     return r;
 }
 
+/* The value of a default: what the generator writes most, without a parser. */
+static json_t *default_of(const struct declare_field *field)
+{
+    const char *text = field->otherwise;
+    long long n;
+
+    if (strcmp(text, "false") == 0)
+        return json_false();
+    if (str_to_i64(text, INT64_MIN, INT64_MAX, &n) == 0)
+        return json_integer(n);
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    assert(value); /* the generator wrote it */
+    return value;
+}
+
 static int fill_in(const struct declare_type *type, json_t *object,
                    const struct declare_place *place, struct error *err)
 {
@@ -45,9 +60,7 @@ static int fill_in(const struct declare_type *type, json_t *object,
             continue;
         if (!field->otherwise)
             return declare_refuse(&at, NULL, err, "is missing. %s", field->doc);
-        json_t *value = json_loads(field->otherwise, JSON_DECODE_ANY, NULL);
-        assert(value); /* the generator wrote it */
-        (void) json_object_set_new_nocheck(object, field->name, value);
+        (void) json_object_set_new_nocheck(object, field->name, default_of(field));
     }
     return 0;
 }

@@ -43,33 +43,43 @@ static int match_path(const char *template, const char *path, size_t len, struct
 
 static unsigned method_bit(const char *method)
 {
-    if (strcmp(method, "HEAD") == 0)
-        method = "GET";
     for (unsigned i = 0; i < sizeof method_names / sizeof *method_names; i++)
         if (strcmp(method_names[i], method) == 0)
             return 1u << i;
     return 0;
 }
 
+/* Methods that some endpoint of this path takes. */
+static unsigned methods_of(const char *path, size_t path_len)
+{
+    unsigned methods = 0;
+
+    for (size_t i = 0; i < declare_n_endpoints; i++) {
+        struct declare_match match;
+        if (match_path(declare_endpoints[i].path, path, path_len, &match) >= 0)
+            methods |= method_bit(declare_endpoints[i].method);
+    }
+    return methods;
+}
+
 int declare_route(const char *method, const char *path, size_t path_len, struct declare_match *ret)
 {
     struct declare_match best = { 0 };
-    unsigned wanted = method_bit(method), allowed = 0;
     int most = -1;
 
+    if (strcmp(method, "HEAD") == 0)
+        method = "GET";
     for (size_t i = 0; i < declare_n_endpoints; i++) {
         struct declare_match match = { .endpoint = &declare_endpoints[i] };
-        int literals = match_path(match.endpoint->path, path, path_len, &match);
-        if (literals < 0)
+        if (strcmp(match.endpoint->method, method) != 0)
             continue;
-        unsigned bit = method_bit(match.endpoint->method);
-        allowed |= bit;
-        if (bit == wanted && literals > most)
+        int literals = match_path(match.endpoint->path, path, path_len, &match);
+        if (literals > most)
             best = match, most = literals;
     }
-    if (!allowed)
-        return -ENOENT;
-    best.methods = allowed;
+    best.methods = most < 0 ? methods_of(path, path_len) : 0;
     *ret = best;
-    return best.endpoint ? 0 : -EOPNOTSUPP;
+    if (best.endpoint)
+        return 0;
+    return best.methods ? -EOPNOTSUPP : -ENOENT;
 }
