@@ -104,6 +104,16 @@ static int call_all(struct cli *cli, const struct args *args, json_t **ret, stru
     return 0;
 }
 
+/* What the answer is made of: "attempt_list" of attempts. */
+static char *noun_of(const struct args *args)
+{
+    const struct declare_type *type = args->endpoint->response;
+    const char *name = type && type->name ? type->name : args->command->noun;
+    size_t len = strlen(name);
+
+    return xstrndup(name, str_ends(name, "_list") ? len - strlen("_list") : len);
+}
+
 int generic_run(struct cli *cli, const struct args *args, struct error *err)
 {
     _cleanup_json_ json_t *answer = NULL;
@@ -120,6 +130,7 @@ int generic_run(struct cli *cli, const struct args *args, struct error *err)
                               : call_once(cli, args, &answer, err);
     if (r < 0)
         return r;
-    print_answer(cli, args->command->noun, answer);
+    _cleanup_free_ char *noun = noun_of(args);
+    print_answer(cli, noun, answer);
     return CLI_OK;
 }

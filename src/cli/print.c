@@ -169,6 +169,15 @@ static const struct view views[] = {
         { "created", "SUBMITTED", true, 0 },
         { "id", "ID", false, 13 },
         { "reason", "REASON", false, 16 } } },
+    { "attempt",
+      { { "number", "TRY", true, 0 },
+        { "state", "STATE", false, 0 },
+        { "cause", "CAUSE", false, 0 },
+        { "exit_code", "EXIT", true, 0 },
+        { "started", "STARTED", true, 0 },
+        { "ended", "ENDED", true, 0 },
+        { "id", "ID", false, 13 },
+        { "reason", "REASON", false, 16 } } },
     { "artifact",
       { { "path", "PATH", false, 16 },
         { "size", "SIZE", true, 0 },
@@ -203,19 +212,31 @@ static bool is_plain(const json_t *value)
     return !json_is_object(value) && !json_is_array(value);
 }
 
-/* A view made of what the first item holds. */
+static void add_column(struct view *view, size_t *n, const char *field, const json_t *value)
+{
+    if (*n == sizeof view->columns / sizeof *view->columns || !value || !is_plain(value))
+        return;
+    view->columns[(*n)++] = (struct view_column){ field, NULL, json_is_number(value), 12 };
+}
+
+/* A view made of what the first item holds: its name first, ids last. */
 static struct view make_view(const json_t *items)
 {
     struct view view = { 0 };
-    size_t n = 0, max = sizeof view.columns / sizeof *view.columns;
+    json_t *item = json_array_get(items, 0);
     const char *key;
     json_t *value;
+    size_t n = 0;
 
-    json_object_foreach(json_array_get(items, 0), key, value) {
-        if (n == max || !is_plain(value))
-            continue;
-        view.columns[n++] = (struct view_column){ key, NULL, json_is_number(value), 12 };
+    add_column(&view, &n, "name", json_object_get(item, "name"));
+    json_object_foreach(item, key, value) {
+        int64_t us = 0;
+        bool id = json_is_string(value) && json_string_length(value) == ID_TEXT_LEN &&
+                  time_parse(json_string_value(value), &us) < 0;
+        if (!id && !str_equal(key, "name"))
+            add_column(&view, &n, key, value);
     }
+    add_column(&view, &n, "id", json_object_get(item, "id"));
     return view;
 }
 
