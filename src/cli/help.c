@@ -125,6 +125,9 @@ void help_all(const struct cli *cli, struct text *out)
     title(cli, "On the machine itself", out);
     line(cli, "server", "the control plane; alone it is a whole cloud on this machine", out);
     line(cli, "doctor", "check this machine and name what mends each finding", out);
+    line(cli, "store", "verify the database against its events, or copy it: verify, backup FILE",
+         out);
+    line(cli, "version", "print the version", out);
     text_add(out, "\nberth COMMAND --help says more, with examples.\n");
 }
 

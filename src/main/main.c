@@ -4,14 +4,17 @@
 #include "cli/cli.h"
 #include "main/roles.h"
 
+#include <stdio.h>
+
+static int role_version(int argc, char **argv) { return puts("berth " BERTH_VERSION) < 0; }
+
 /* Those that work without the API; ARGV[0] is the role's name. */
 static const struct role {
     const char *name;
     int (*run)(int argc, char **argv);
 } roles[] = {
-    { "server", role_server },
-    { "doctor", admin_doctor },
-    { "store", admin_store },
+    { "server", role_server },   { "doctor", admin_doctor },    { "store", admin_store },
+    { "version", role_version }, { "--version", role_version },
 };
 
 int main(int argc, char **argv)
