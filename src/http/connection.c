@@ -159,9 +159,11 @@ static bool host_is_allowed(struct http_request *req)
 /* One head out of `in`, if it is complete. */
 static bool take_request(struct connection *c)
 {
-    struct http_head head;
+    struct http_server *server = c->server;
     const char *reason = "";
-    ssize_t n = http_parse_request(text_str(&c->in), c->in.len, &head, &reason);
+    if (!server->spare)
+        server->spare = request_new(server);
+    ssize_t n = http_parse_request(text_str(&c->in), c->in.len, &server->spare->head, &reason);
 
     if (n == 0)
         return false;
@@ -175,7 +177,8 @@ static bool take_request(struct connection *c)
                                        : reason);
         return true;
     }
-    struct http_request *req = c->req = request_new(c, &head, (size_t) n);
+    struct http_request *req = c->req = take_ptr(server->spare);
+    request_begin(req, c, (size_t) n);
     text_consume(&c->in, (size_t) n);
     connection_deadline(c, c->server->options.progress_timeout_us);
     if (!host_is_allowed(req)) {

@@ -27,7 +27,8 @@ struct http_server {
     unsigned n_listeners;
     struct connection *first; /* all of them */
     unsigned n_connections;
-    struct watch *pause; /* after the process ran out of descriptors */
+    struct http_request *spare; /* for the next head */
+    struct watch *pause;        /* after the process ran out of descriptors */
     bool draining;
     char date[64]; /* "Date: …\r\n" of second date_s */
     int64_t date_s;
@@ -65,7 +66,6 @@ struct query_pair {
 struct http_request {
     struct connection *conn; /* NULL: the client left */
     struct http_server *server;
-    struct http_head head;
     char *head_bytes; /* what the head's slices point into, cut into C strings */
     char *path, *query;
     VEC(struct query_pair) pairs;
@@ -93,6 +93,7 @@ struct http_request {
     bool in_proceed, sent;
     int64_t send_left; /* of a stream with a length; -1: unknown */
     struct http_generator generator;
+    struct http_head head; /* last: large, and set by the parser as far as it is used */
 };
 
 /* connection.c */
@@ -104,7 +105,9 @@ void connection_deadline(struct connection *c, int64_t after_us);
 void connection_gone(struct connection *c); /* close on behalf of a request */
 
 /* request.c */
-struct http_request *request_new(struct connection *c, const struct http_head *head, size_t len);
+struct http_request *request_new(struct http_server *server);
+/* Its head has been parsed: LEN bytes of what C received. */
+void request_begin(struct http_request *req, struct connection *c, size_t len);
 void request_free(struct http_request *req);
 bool request_has_body(const struct http_request *req);
 /* Give the request what has arrived of its body. */

@@ -5,6 +5,7 @@
 #include "os/fd.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -36,13 +37,20 @@ static void cut_head(struct http_request *req, const char *from)
     }
 }
 
-struct http_request *request_new(struct connection *c, const struct http_head *head, size_t len)
+struct http_request *request_new(struct http_server *server)
 {
-    struct http_request *req = xnew(struct http_request);
+    struct http_request *req = xrealloc(NULL, sizeof *req);
+
+    memset(req, 0, offsetof(struct http_request, head));
+    req->server = server;
+    return req;
+}
+
+void request_begin(struct http_request *req, struct connection *c, size_t len)
+{
+    const struct http_head *head = &req->head;
 
     req->conn = c;
-    req->server = c->server;
-    req->head = *head;
     req->peer_uid = c->peer_uid;
     req->head_bytes = xmemdup(c->in.data, len);
     cut_head(req, c->in.data);
@@ -50,7 +58,6 @@ struct http_request *request_new(struct connection *c, const struct http_head *h
     req->body_done = !head->chunked && req->body_left == 0;
     req->head_only = head->method == HTTP_HEAD;
     req->send_left = -1;
-    return req;
 }
 
 void request_free(struct http_request *req)
@@ -291,6 +298,25 @@ static bool ends_connection(const struct http_request *req, bool has_body, int64
     return !req->head.keep_alive || unmarked || unread;
 }
 
+/* These lines are made for every answer: printf would cost as much as the parser. */
+static void add_line(struct text *out, const char *name, const char *value)
+{
+    text_add(out, name);
+    text_add(out, value);
+    text_add_bytes(out, "\r\n", 2);
+}
+
+static void add_number(struct text *out, int64_t n)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char) ('0' + n % 10);
+    while (n /= 10);
+    text_add_bytes(out, digits + at, sizeof digits - at);
+}
+
 /* LENGTH -1: the end is marked by chunks, or by closing for HTTP/1.0. */
 static void add_head(struct http_request *req, int status, const char *type, int64_t length)
 {
@@ -302,12 +328,18 @@ static void add_head(struct http_request *req, int status, const char *type, int
     req->paused = false;
     req->chunked = length < 0 && has_body && req->head.minor_version == 1;
     c->closing = c->closing || c->server->draining || ends_connection(req, has_body, length);
-    text_addf(&c->out, "HTTP/1.1 %d %s\r\n%s", status, http_status_text(status),
-              server_date(c->server));
+    text_reserve(&c->out, OUT_IDLE - 1);
+    text_add(&c->out, "HTTP/1.1 ");
+    add_number(&c->out, status);
+    add_line(&c->out, " ", http_status_text(status));
+    text_add(&c->out, server_date(c->server));
     if (type)
-        text_addf(&c->out, "Content-Type: %s\r\n", type);
-    if (has_body && length >= 0)
-        text_addf(&c->out, "Content-Length: %lld\r\n", (long long) length);
+        add_line(&c->out, "Content-Type: ", type);
+    if (has_body && length >= 0) {
+        text_add(&c->out, "Content-Length: ");
+        add_number(&c->out, length);
+        text_add(&c->out, "\r\n");
+    }
     if (req->chunked)
         text_add(&c->out, "Transfer-Encoding: chunked\r\n");
     if (c->closing)

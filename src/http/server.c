@@ -53,6 +53,7 @@ void http_server_free(struct http_server *s)
     while (s->first)
         connection_close(s->first);
     watch_free(s->pause);
+    request_free(s->spare);
     free(s);
 }
 

@@ -467,8 +467,8 @@ TEST(an_expected_body_that_was_not_asked_for_ends_the_connection)
     ok(str_starts(old, "HTTP/1.1 200 "));
 }
 
-#ifdef __SANITIZE_ADDRESS__
-#define HELD_MAX (1 << 20) /* freed memory stays in quarantine */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HELD_MAX (1 << 20) /* they keep freed memory and shadows */
 #else
 #define HELD_MAX 65536
 #endif
