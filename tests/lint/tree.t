@@ -63,6 +63,8 @@ commit() {
 }
 commit 'fleet: parse nodes' 'Problem: nodes cannot be parsed.'
 passes 'a commit in form' "$tools/check-commits"
+commit 'fleet, data: bring nodes' 'Problem: nodes cannot be parsed.'
+passes 'two areas, and a word that only ends like a past' "$tools/check-commits"
 commit 'parse nodes' 'Problem: nodes cannot be parsed.'
 refuses 'no area' 'area: imperative' "$tools/check-commits"
 commit 'fleet: parsed nodes' 'Problem: nodes cannot be parsed.'
@@ -70,5 +72,5 @@ refuses 'not imperative' 'not imperative' "$tools/check-commits"
 commit 'fleet: parse nodes' 'Nodes are parsed now.'
 refuses 'no problem' 'Problem:' "$tools/check-commits"
 commit "fleet: parse $(printf 'x%.0s' $(seq 90))" 'Problem: x.'
-refuses 'a long subject' 'at most 80' "$tools/check-commits"
+refuses 'a long subject' 'at most 90' "$tools/check-commits"
 finish
