@@ -36,7 +36,7 @@ TEST(flags_build_a_job)
     is_str(
         text,
         "{\"command\":[\"/bin/sh\",\"-c\",\"true\"],\"env\":{\"A\":\"1\",\"B\":\"x=y\"},\"image\":\"host\","
-        "\"memory\":1073741824,\"name\":\"x\",\"ports\":[{\"name\":\"web\",\"port\":8080},"
+        "\"memory\":1073741824,\"name\":\"x\",\"ports\":[{\"name\":\"web\",\"port\":8080,\"publish\":0},"
         "{\"name\":\"api\",\"port\":9090,\"publish\":19090}],\"preemptible\":true,\"priority\":0,"
         "\"retries\":{\"backoff\":60,\"max\":2},"
         "\"source\":{\"git\":{\"ref\":\"HEAD\",\"url\":\"https://example.org/r.git\"}}}");
