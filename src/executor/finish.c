@@ -176,8 +176,9 @@ static void write_exit(struct supervisor *s, struct task_exit *ex)
     _cleanup_free_ char *text = json_text(json);
     size_t len = strlen(text);
     static const char temporary[] = "exit.json.tmp";
+    (void) unlinkat(s->dir, temporary, 0);
     _cleanup_close_ int fd =
-        openat(s->dir, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+        openat(s->dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
     /* Whole or not there. Its name need not survive a power loss: the attempt is lost by that anyway,
      * unless the server has read and committed its end before. Without exit.json it reads as lost. */

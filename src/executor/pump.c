@@ -46,7 +46,9 @@ struct pump {
 
 static int open_own(struct supervisor *s, const char *name, struct error *err)
 {
-    int fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+    /* Always a new file: the directory is the server's, who might have put a link to another there. */
+    (void) unlinkat(s->dir, name, 0);
+    int fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
         return error_set(err, -errno, "%s: %s", name, strerror(errno));
     if (fchown(fd, s->x->owner, s->x->group) < 0) {
