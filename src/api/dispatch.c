@@ -33,8 +33,10 @@ void dispatch_init(struct api *api)
 
 static int decode_params(struct call *call, const struct declare_match *match, struct error *err)
 {
-    _cleanup_json_ json_t *object = json_object();
+    if (!call->endpoint->params->n_fields)
+        return 0;
 
+    _cleanup_json_ json_t *object = json_object();
     for (size_t i = 0; i < call->endpoint->params->n_fields; i++) {
         const struct declare_field *field = &call->endpoint->params->fields[i];
         struct text t = { 0 };
@@ -55,6 +57,8 @@ static int read_query(struct call *call, struct error *err)
     const char *name, *text;
     int r;
 
+    if (!call->endpoint->query->n_fields && !*http_query(call->req))
+        return 0;
     call->query = json_object();
     for (size_t i = 0; (r = http_query_at(call->req, i, &name, &text)) >= 0; i++) {
         const struct declare_field *field = declare_field(call->endpoint->query, name);
