@@ -73,7 +73,7 @@ static int add_file(struct walk *w, int dirfd, const char *name, struct error *e
 {
     struct sha256 sum;
     struct stat st;
-    int64_t size;
+    int64_t size = 0;
     const char *path = text_str(&w->path);
     _cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 

@@ -374,7 +374,7 @@ static void start_threads(struct store *s)
 int store_open(const char *url, struct loop *loop, struct store **ret, struct error *err)
 {
     _cleanup_(store_closep) struct store *s = xnew(struct store);
-    const char *path = NULL;
+    const char *path = "";
     int r = find_backend(url, &s->ops, &path, err);
     if (r >= 0)
         r = s->ops->open(path, &s->backend, err);
