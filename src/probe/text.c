@@ -69,7 +69,8 @@ int pci_address_normalise(const char *text, char ret[static 16])
     unsigned domain, bus, device, function;
     int end = -1;
 
-    if (strlen(text) > 16 ||
+    /* sscanf would take signs, spaces and "0x" before each number. */
+    if (strlen(text) > 16 || text[strspn(text, "0123456789abcdefABCDEF:.")] != '\0' ||
         sscanf(text, "%8x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end) != 4 ||
         text[end] != '\0')
         return -EINVAL;
