@@ -54,6 +54,9 @@ struct engine_local_options {
     const char *runtime; /* /run/berth */
     int launcher_fd;     /* the launcher's socket; the engine owns it */
 };
+/* Are the records of these attempts readable here? -EPROTONOSUPPORT names one that is not: it was begun
+ * by a newer Berth, whose word on how it ended would be lost. */
+int engine_local_check(const char *state, const struct id *attempts, size_t n, struct error *err);
 int engine_local_new(const struct engine_local_options *options, struct engine **ret,
                      struct error *err);
 

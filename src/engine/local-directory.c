@@ -76,6 +76,29 @@ int directory_read_exit(int attempts, const char *id, struct task_exit **ret, st
     return r < 0 ? r : task_exit_from_json(json, ret, err);
 }
 
+int directory_check(int attempts, const char *id, struct error *err)
+{
+    _cleanup_json_ json_t *json = NULL;
+
+    /* What is not there or is no JSON is judged when the attempt is taken up. */
+    if (read_record(attempts, id, "spec.json", &json, NULL) < 0)
+        return 0;
+    int r = task_version_check(json_get_int(json, "version", 0), err);
+    return r < 0 ? error_context(err, r, "attempts/%s/spec.json", id) : 0;
+}
+
+int engine_local_check(const char *state, const struct id *attempts, size_t n, struct error *err)
+{
+    char name[ID_TEXT_LEN + 1];
+    _cleanup_free_ char *path = xasprintf("%s/attempts", state);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = fd < 0 ? error_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+
+    for (size_t i = 0; r >= 0 && i < n; i++)
+        r = directory_check(fd, id_format(&attempts[i], name), err);
+    return r;
+}
+
 int directory_connect(int attempts, const char *id)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };

@@ -30,6 +30,8 @@ bool directory_has(int attempts, const char *id, const char *file);
 int directory_read_started(int attempts, const char *id, struct task_started **ret,
                            struct error *err);
 int directory_read_exit(int attempts, const char *id, struct task_exit **ret, struct error *err);
+/* Is spec.json of a format that is read here? 0 also when it is not there. */
+int directory_check(int attempts, const char *id, struct error *err);
 /* Connect to the supervisor's socket. */
 int directory_connect(int attempts, const char *id);
 

@@ -222,6 +222,20 @@ static int add_node(struct server *s, struct error *err)
     return r;
 }
 
+/* A newer Berth may have begun what still runs: then it alone can take it up. */
+static int check_attempts(const struct server *s, const struct store_state *state,
+                          struct error *err)
+{
+    VEC(struct id) ids = { 0 };
+
+    vec_foreach(&state->workloads, w)
+        if (workload_has_live_attempt(*w))
+            vec_push(&ids, (*w)->attempt->id);
+    int r = engine_local_check(s->settings.state, ids.items, ids.len, err);
+    vec_done(&ids);
+    return r;
+}
+
 static int open_lifecycle(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
@@ -250,6 +264,8 @@ static int open_lifecycle(struct server *s, struct error *err)
     };
     struct store_state state = { 0 };
     int r = store_load(s->store, &state, err);
+    if (r >= 0)
+        r = check_attempts(s, &state, err);
     if (r >= 0)
         r = lifecycle_new(&settings, &sources, s->store, s->engine, &state, &s->lifecycle, err);
     return r < 0 ? r : add_node(s, err);

@@ -37,13 +37,32 @@ static void put_tree(json_t *json, const char *key, json_t *tree)
         json_put(json, key, json_incref(tree));
 }
 
+/* The first format has none before it. */
+enum { FORMAT_OLDEST = TASK_FORMAT_VERSION > 1 ? TASK_FORMAT_VERSION - 1 : 1 };
+
+int task_version_check(int64_t version, struct error *err)
+{
+    if (version > TASK_FORMAT_VERSION)
+        return error_set(
+            err, -EPROTONOSUPPORT,
+            "is of format %lld, newer than this Berth knows (%d): use the newer version",
+            (long long) version, TASK_FORMAT_VERSION);
+    if (version < FORMAT_OLDEST)
+        return error_set(
+            err, -EPROTONOSUPPORT,
+            "is of format %lld, older than this Berth reads (from %d): use the version "
+            "between them first",
+            (long long) version, FORMAT_OLDEST);
+    return 0;
+}
+
 static int read_head(const json_t *json, unsigned *ret_epoch, struct error *err)
 {
-    int64_t version = json_get_int(json, "version", 0), epoch = json_get_int(json, "epoch", 0);
+    int64_t epoch = json_get_int(json, "epoch", 0);
 
-    if (version != TASK_FORMAT_VERSION)
-        return error_set(err, -EPROTONOSUPPORT, "version %lld is not known here",
-                         (long long) version);
+    int r = task_version_check(json_get_int(json, "version", 0), err);
+    if (r < 0)
+        return r;
     if (epoch < 1 || epoch > UINT32_MAX)
         return error_set(err, -EINVAL, "epoch: must be positive");
     *ret_epoch = (unsigned) epoch;

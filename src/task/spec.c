@@ -68,13 +68,10 @@ static int read_u32(const json_t *json, const char *key, uint32_t *ret, struct e
 
 static int read_identity(const json_t *json, struct task_spec *spec, struct error *err)
 {
-    int64_t version = json_get_int(json, "version", 0);
+    int r = task_version_check(json_get_int(json, "version", 0), err);
 
-    /* Version 1 is the first: the previous one is accepted from version 2 on. */
-    if (version != TASK_FORMAT_VERSION)
-        return error_set(err, -EPROTONOSUPPORT, "version %lld is not known here",
-                         (long long) version);
-    int r = read_id(json, "attempt", &spec->attempt, err);
+    if (r >= 0)
+        r = read_id(json, "attempt", &spec->attempt, err);
     if (r >= 0)
         r = read_id(json, "workload", &spec->workload, err);
     if (r >= 0)

@@ -24,7 +24,13 @@
 #include "base/json.h"
 #include "workload/workload.h"
 
+#ifndef TASK_FORMAT_VERSION /* tests build the next one as well */
 #define TASK_FORMAT_VERSION 1
+#endif
+
+/* Is a record of format VERSION readable here: of this format or the one before? Fields that are not
+ * known are no obstacle; -EPROTONOSUPPORT otherwise. */
+int task_version_check(int64_t version, struct error *err);
 
 /* Everything a supervisor needs to run one attempt. No secret values: names only. */
 struct task_spec {

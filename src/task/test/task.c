@@ -46,12 +46,32 @@ TEST(a_spec_of_the_future_is_refused)
 {
     _cleanup_json_ json_t *json = parse(SPEC);
     struct task_spec *spec = NULL;
+    struct error err = { 0 };
 
-    json_put_int(json, "version", 2);
-    ok(task_spec_from_json(json, &spec, NULL) == -EPROTONOSUPPORT && !spec);
-    json_put_int(json, "version", 1);
+    json_put_int(json, "version", TASK_FORMAT_VERSION + 1);
+    ok(task_spec_from_json(json, &spec, &err) == -EPROTONOSUPPORT && !spec);
+    ok(strstr(err.text, "newer") != NULL);
+    json_put_int(json, "version", TASK_FORMAT_VERSION);
     json_put_str(json, "attempt", "../../etc");
     ok(task_spec_from_json(json, &spec, NULL) == -EINVAL && !spec);
+}
+
+TEST(the_format_before_is_read_and_none_else)
+{
+    _cleanup_json_ json_t *json = parse("{\"version\":1,\"epoch\":4,\"cause\":\"exited\","
+                                        "\"exit_code\":3,\"of_the_future\":[1]}");
+    struct task_exit *ex = NULL;
+
+    for (int version = -1; version <= TASK_FORMAT_VERSION + 2; version++) {
+        bool known =
+            version >= 1 && version >= TASK_FORMAT_VERSION - 1 && version <= TASK_FORMAT_VERSION;
+        ok(task_version_check(version, NULL) == (known ? 0 : -EPROTONOSUPPORT));
+        json_put_int(json, "version", version);
+        ok(task_exit_from_json(json, &ex, NULL) == (known ? 0 : -EPROTONOSUPPORT));
+        ok(!known || ex->exit_code == 3);
+        task_exit_free(ex);
+        ex = NULL;
+    }
 }
 
 TEST(started_and_exit_read_back)
