@@ -30,6 +30,22 @@ static void put_times(json_t *json, const struct workload *w)
     put_time(json, "updated", w->updated_us);
 }
 
+/* Of causes that say it all; NULL: there is none, or only the exit code says what happened. */
+static const char *cause_text(enum end_cause cause)
+{
+    static const char *const texts[END_CAUSE_MAX] = {
+        [END_OUT_OF_MEMORY] = "the command needed more memory than the job has",
+        [END_DISK_LIMIT] = "the job wrote more than its disk limit",
+        [END_MAX_TIME] = "the job ran longer than its max_time",
+        [END_STOPPED] = "the job was stopped",
+        [END_START_FAILED] = "the container could not be started",
+        [END_SUPERVISOR_LOST] = "supervisor lost: it ended without leaving a result",
+        [END_NODE_LOST] = "the machine was restarted while the job ran",
+    };
+
+    return cause >= 0 && cause < END_CAUSE_MAX ? texts[cause] : "unknown cause";
+}
+
 json_t *workload_to_json(const struct workload *w, bool with_spec)
 {
     json_t *json = json_object();
@@ -47,7 +63,7 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
         json_put_str(json, "cause", end_cause_name(w->cause));
     if (w->exit_code >= 0)
         json_put_int(json, "exit_code", w->exit_code);
-    json_put_str(json, "reason", w->reason);
+    json_put_str(json, "reason", w->reason ? w->reason : cause_text(w->cause));
     json_put_int(json, "attempts", w->attempts);
     json_put_str(json, "flavor", w->spec->flavor);
     if (w->attempt && w->attempt->allocation)
@@ -87,16 +103,6 @@ enum workload_event workload_outcome(const struct workload *w, enum end_cause ca
 
 char *workload_end_text(enum end_cause cause, int exit_code, const char *reason)
 {
-    static const char *const texts[END_CAUSE_MAX] = {
-        [END_NONE] = "it has not ended",
-        [END_OUT_OF_MEMORY] = "the command needed more memory than the job has",
-        [END_DISK_LIMIT] = "the job wrote more than its disk limit",
-        [END_MAX_TIME] = "the job ran longer than its max_time",
-        [END_STOPPED] = "the job was stopped",
-        [END_START_FAILED] = "the container could not be started",
-        [END_SUPERVISOR_LOST] = "supervisor lost: it ended without leaving a result",
-        [END_NODE_LOST] = "the machine was restarted while the job ran",
-    };
     _cleanup_free_ char *text = NULL;
 
     if (cause == END_EXITED)
@@ -104,6 +110,6 @@ char *workload_end_text(enum end_cause cause, int exit_code, const char *reason)
     else if (cause == END_SIGNALED)
         text = xasprintf("the command was killed by signal %d", exit_code - 128);
     else
-        text = xstrdup(cause >= 0 && cause < END_CAUSE_MAX ? texts[cause] : "unknown cause");
+        text = xstrdup(cause_text(cause) ? cause_text(cause) : "it has not ended");
     return reason && *reason ? xasprintf("%s: %s", text, reason) : take_ptr(text);
 }
