@@ -177,7 +177,8 @@ static void add_declared_flag(const struct cli *cli, const struct declare_flag *
     if (field->otherwise && !str_equal(field->otherwise, "false")) {
         const char *s = field->otherwise;
         bool quoted = *s == '"'; /* JSON's quotes are none of the shell's */
-        text_addf(&doc, " Default: %.*s.", (int) strlen(s) - 2 * quoted, s + quoted);
+        text_addf(&doc, " Default: %.*s%s.", (int) strlen(s) - 2 * quoted, s + quoted,
+                  field->type->kind == DECLARE_SECONDS ? "s" : "");
     }
     bool value = declare_flag_has_value(flag);
     add_flag(cli, field->flag, field->flag_letter, value ? declare_flag_operand(flag) : NULL,

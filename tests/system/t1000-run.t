@@ -36,6 +36,19 @@ test_expect_success '--detach prints the id, job wait gives the code' '
     berth job show "$id" -o json | jq -e ".exit_code == 7 and .state == \"failed\""
 '
 
+test_expect_success 'job show tells at a glance what was asked for, what it got and what came of it' '
+    test_expect_code 143 berth run --source none -n brief --cpus 1 --max-time 1s --retries 2 \
+        -p web:8000 --tag team=a -- sh -c "echo hi; sleep 600" &&
+    berth job show brief >out &&
+    grep "^state *failed with exit code 143, .*: the job ran longer than its max_time$" out &&
+    grep "^command *sh -c .echo hi; sleep 600.$" out &&
+    grep "^hardware *CPUs [0-9,-]* of .* memory" out &&
+    grep "^ports *web:8000 at 127.0.0.1:[0-9]" out &&
+    grep "^limits *max time 1s, .*2 retries" out &&
+    grep "^tags *team=a$" out &&
+    grep "^usage .* 3 B log" out
+'
+
 test_expect_success 'the beginning of an id is enough' '
     berth job show "$(echo "$id" | cut -c1-30)" -o name >out &&
     berth job show "$id" -o name >expected &&

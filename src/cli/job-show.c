@@ -1,0 +1,270 @@
+/* job-show.c - berth job show: a job at a glance
+ *
+ * People see what they asked for, what it got and what came of it, a line each; -o yaml and -o json
+ * give the whole answer of the API. A line is a function of that answer: nothing to say, no line.
+ */
+#include "cli/commands.h"
+
+#include "base/alloc.h"
+#include "os/clock.h"
+
+#include <string.h>
+
+enum { DIGEST_SHOWN = 12 };
+
+/* Adds to T; leaves it empty when there is nothing to say. */
+typedef void (*line_f)(const json_t *job, struct text *t);
+
+static const json_t *attempt_of(const json_t *job) { return json_object_get(job, "attempt"); }
+static const json_t *spec_of(const json_t *job) { return json_object_get(job, "spec"); }
+
+static const json_t *record_of(const json_t *job)
+{
+    return json_object_get(attempt_of(job), "record");
+}
+
+static const json_t *evidence_of(const json_t *job)
+{
+    return json_object_get(attempt_of(job), "evidence");
+}
+
+static void add_part(struct text *t, const char *part)
+{
+    text_addf(t, "%s%s", t->len ? ", " : "", part);
+}
+
+static void add_bytes(struct text *t, const json_t *object, const char *key, const char *what)
+{
+    int64_t bytes = json_get_int(object, key, 0);
+    char buf[32];
+
+    if (bytes > 0)
+        text_addf(t, "%s%s %s", t->len ? ", " : "", bytes_to_str(bytes, buf), what);
+}
+
+static void add_seconds(struct text *t, const json_t *object, const char *key, const char *what)
+{
+    int64_t seconds = json_get_int(object, key, 0);
+    char buf[32];
+
+    if (seconds > 0)
+        text_addf(t, "%s%s %s", t->len ? ", " : "", what, seconds_to_str(seconds, buf));
+}
+
+static void state_line(const json_t *job, struct text *t)
+{
+    const char *reason = json_get_str(job, "reason", NULL);
+    const char *ended = json_get_str(job, "ended", NULL);
+    const char *started = json_get_str(job, "started", NULL);
+    const char *since = ended ? ended : started ? started : json_get_str(job, "created", "");
+    int64_t code = json_get_int(job, "exit_code", -1);
+    _cleanup_free_ char *age = format_age(since, clock_now_us());
+
+    text_add(t, json_get_str(job, "state", ""));
+    if (code > 0)
+        text_addf(t, " with exit code %lld", (long long) code);
+    text_addf(t, ", %s %s", ended ? "ended" : started ? "began" : "accepted", age);
+    if (reason)
+        text_addf(t, ": %s", reason);
+}
+
+/* A part that a shell would take apart is put into quotes. */
+static void command_line(const json_t *job, struct text *t)
+{
+    size_t i;
+    const json_t *word;
+
+    json_array_foreach(json_object_get(spec_of(job), "command"), i, word) {
+        const char *s = json_string_value(word);
+        bool plain = s && *s && !s[strcspn(s, " \t\n'\"\\$&;|<>()*?`")];
+        text_addf(t, "%s%s%s%s", i ? " " : "", plain ? "" : "'", s ? s : "", plain ? "" : "'");
+    }
+}
+
+static void image_line(const json_t *job, struct text *t)
+{
+    const char *digest = json_get_str(record_of(job), "image_digest", NULL);
+
+    text_add(t, json_get_str(spec_of(job), "image", ""));
+    if (digest)
+        text_addf(t, "  %.*s", DIGEST_SHOWN, digest);
+}
+
+static void source_line(const json_t *job, struct text *t)
+{
+    const json_t *source = json_object_get(spec_of(job), "source");
+    const char *workspace = json_get_str(source, "workspace", NULL);
+    const char *git = json_get_str(source, "git", NULL);
+    const char *commit = json_get_str(record_of(job), "git_commit", NULL);
+
+    if (workspace)
+        text_addf(t, "workspace %.*s", DIGEST_SHOWN, workspace);
+    else if (git)
+        text_addf(t, "%s@%s", git, json_get_str(source, "ref", "HEAD"));
+    if (commit)
+        text_addf(t, "%scommit %.*s", t->len ? ", " : "", DIGEST_SHOWN, commit);
+}
+
+static void hardware_line(const json_t *job, struct text *t)
+{
+    const json_t *spec = spec_of(job), *allocation = json_object_get(attempt_of(job), "allocation");
+    const char *flavor = json_get_str(spec, "flavor", NULL);
+
+    if (allocation)
+        text_addf(t, "CPUs %s of %s", json_get_str(allocation, "cpus", ""),
+                  json_get_str(allocation, "node", ""));
+    else
+        text_addf(t, "%lld cores", (long long) json_get_int(spec, "cpus", 0));
+    if (flavor)
+        text_addf(t, " (%s)", flavor);
+    add_bytes(t, allocation ? allocation : spec, "memory", "memory");
+    add_bytes(t, allocation ? allocation : spec, "disk", "disk");
+    size_t i;
+    const json_t *gpu;
+    json_array_foreach(json_object_get(allocation, "gpus"), i, gpu)
+        text_addf(t, "%s%s", i ? " " : ", GPUs ", json_string_value(gpu));
+}
+
+static void network_line(const json_t *job, struct text *t)
+{
+    const char *address = json_get_str(evidence_of(job), "address", NULL);
+
+    text_add(t, json_get_str(spec_of(job), "network", ""));
+    if (address && *address)
+        add_part(t, address);
+}
+
+static void ports_line(const json_t *job, struct text *t)
+{
+    const json_t *published = json_object_get(evidence_of(job), "ports");
+    size_t i;
+    const json_t *port;
+
+    json_array_foreach(json_object_get(spec_of(job), "ports"), i, port) {
+        const char *name = json_get_str(port, "name", "");
+        const json_t *host = json_object_get(published, name);
+        text_addf(t, "%s%s:%lld", i ? ", " : "", name, (long long) json_get_int(port, "port", 0));
+        if (host)
+            text_addf(t, " at %s:%lld", json_get_str(host, "host", ""),
+                      (long long) json_get_int(host, "port", 0));
+    }
+}
+
+static void limits_line(const json_t *job, struct text *t)
+{
+    const json_t *spec = spec_of(job);
+    int64_t retries = json_get_int(json_object_get(spec, "retries"), "max", 0);
+
+    add_seconds(t, spec, "max_time", "max time");
+    add_seconds(t, spec, "grace", "grace");
+    if (retries > 0)
+        text_addf(t, "%s%lld retr%s", t->len ? ", " : "", (long long) retries,
+                  retries == 1 ? "y" : "ies");
+    if (json_get_bool(spec, "preemptible", false))
+        add_part(t, "preemptible");
+    if (json_get_int(job, "priority", 0) != 0)
+        text_addf(t, "%spriority %lld", t->len ? ", " : "",
+                  (long long) json_get_int(job, "priority", 0));
+}
+
+static void tags_line(const json_t *job, struct text *t)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(json_object_get(job, "tags"), key, value)
+        text_addf(t, "%s%s=%s", t->len ? " " : "", key, json_string_value(value));
+}
+
+static void attempt_line(const json_t *job, struct text *t)
+{
+    int64_t number = json_get_int(attempt_of(job), "number", 0);
+
+    if (number > 0)
+        text_addf(t, "%lld, %s", (long long) number, json_get_str(attempt_of(job), "id", ""));
+}
+
+static void usage_line(const json_t *job, struct text *t)
+{
+    const json_t *usage = json_object_get(attempt_of(job), "usage");
+
+    if (!usage)
+        return;
+    text_addf(t, "%.1f CPU seconds in %.1f s", json_get_real(usage, "cpu_seconds", 0),
+              json_get_real(usage, "duration_seconds", 0));
+    add_bytes(t, usage, "memory_peak_bytes", "memory at most");
+    add_bytes(t, usage, "log_bytes", "log");
+}
+
+static void artifacts_line(const json_t *job, struct text *t)
+{
+    const json_t *artifacts = json_object_get(attempt_of(job), "artifacts");
+    int64_t count = json_get_int(artifacts, "count", 0);
+    char buf[32];
+
+    if (count > 0)
+        text_addf(t, "%lld file%s, %s", (long long) count, count == 1 ? "" : "s",
+                  bytes_to_str(json_get_int(artifacts, "bytes", 0), buf));
+}
+
+static const struct {
+    const char *title;
+    line_f add;
+} lines[] = {
+    { "state", state_line },     { "command", command_line },   { "image", image_line },
+    { "source", source_line },   { "hardware", hardware_line }, { "network", network_line },
+    { "ports", ports_line },     { "limits", limits_line },     { "tags", tags_line },
+    { "attempt", attempt_line }, { "usage", usage_line },       { "artifacts", artifacts_line },
+};
+
+static void print_job(const struct cli *cli, const json_t *job)
+{
+    enum { TITLE_WIDTH = 11 };
+    const char *state = json_get_str(job, "state", "");
+    _cleanup_text_ struct text out = { 0 };
+
+    style_add(&out, &cli->out, STYLE_BOLD, json_get_str(job, "name", ""));
+    text_add(&out, "  ");
+    style_add(&out, &cli->out, STYLE_DIM, json_get_str(job, "id", ""));
+    text_add_char(&out, '\n');
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        _cleanup_text_ struct text line = { 0 };
+        lines[i].add(job, &line);
+        if (!line.len)
+            continue;
+        enum style style = i == 0 ? style_of_state(state) : STYLE_PLAIN;
+        text_addf(&out, "%-*s", TITLE_WIDTH, lines[i].title);
+        text_add(&out, style_begin(&cli->out, style));
+        text_add_clean(&out, text_str(&line));
+        text_add(&out, style_end(&cli->out, style));
+        text_add_char(&out, '\n');
+    }
+    print_text(&out);
+}
+
+static int run_show(struct cli *cli, const struct args *args, struct error *err)
+{
+    _cleanup_free_ char *target = project_path(cli, "jobs", args_operand(args, 0), NULL);
+    _cleanup_json_ json_t *job = NULL;
+    int r = remote_get(cli, target, &job, err);
+
+    if (r < 0)
+        return r;
+    if (cli->output == OUTPUT_TABLE)
+        print_job(cli, job);
+    else
+        print_answer(cli, "job", job);
+    return CLI_OK;
+}
+
+const struct command command_job_show = {
+    .noun = "job",
+    .verb = "show",
+    .operands = "JOB",
+    .summary = "Show a job: what was asked for, what it got, what came of it",
+    .examples = "berth job show tiny-gpt\nberth job show tiny-gpt -o json | jq .attempt.evidence",
+    .endpoint = "job.show",
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_show,
+};
