@@ -8,20 +8,35 @@
 #include <limits.h>
 #include <string.h>
 
+/* One a line, for the sake of merges. */
+/* clang-format off */
 const struct command *const cli_commands[] = {
-    &command_run,          &command_logs,
-    &command_charts,       &command_artifacts,
-    &command_ps,           &command_why,
-    &command_queue,        &command_stop,
-    &command_init,         &command_login,
-    &command_completion,   &command_man,
-    &command_artifact_get, &command_context_list,
-    &command_context_use,  &command_context_delete,
-    &command_event_follow, &command_job_record,
-    &command_job_show,     &command_job_wait,
-    &command_secret_set,   &command_workspace_push,
-    &command_job_create,   &command_job_update,
+    &command_run,
+    &command_logs,
+    &command_charts,
+    &command_artifacts,
+    &command_ps,
+    &command_why,
+    &command_queue,
+    &command_stop,
+    &command_init,
+    &command_login,
+    &command_completion,
+    &command_man,
+    &command_artifact_get,
+    &command_context_list,
+    &command_context_use,
+    &command_context_delete,
+    &command_event_follow,
+    &command_job_record,
+    &command_job_show,
+    &command_job_wait,
+    &command_secret_set,
+    &command_workspace_push,
+    &command_job_create,
+    &command_job_update,
 };
+/* clang-format on */
 
 const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 
