@@ -43,10 +43,11 @@ void check_account(struct doctor *d)
 void check_kernel(struct doctor *d)
 {
     struct utsname u;
-    unsigned major = 0, minor = 0;
+    char *end = NULL;
 
     (void) uname(&u);
-    (void) sscanf(u.release, "%3u.%3u", &major, &minor);
+    unsigned long major = strtoul(u.release, &end, 10);
+    unsigned long minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
     bool is_new =
         major > KERNEL_FLOOR_MAJOR || (major == KERNEL_FLOOR_MAJOR && minor >= KERNEL_FLOOR_MINOR);
     doctor_add(d, is_new ? LEVEL_OK : LEVEL_FAIL, "kernel",

@@ -150,12 +150,13 @@ static void examine(struct doctor *d)
 static const char *option_value(const char *name, int argc, char **argv, int *i)
 {
     size_t n = strlen(name);
+    const char *arg = argv[*i];
 
-    if (strncmp(argv[*i], name, n) != 0)
+    if (!arg || strncmp(arg, name, n) != 0)
         return NULL;
-    if (argv[*i][n] == '=')
-        return argv[*i] + n + 1;
-    return argv[*i][n] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
+    if (arg[n] == '=')
+        return arg + n + 1;
+    return arg[n] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
 }
 
 static bool is_form(const char *form)
@@ -167,14 +168,17 @@ static bool parse_options(int argc, char **argv, struct doctor *d, const char **
 {
     for (int i = 1; i < argc; i++) {
         const char *value;
-        if ((value = option_value("-o", argc, argv, &i)) && is_form(value))
+        if ((value = option_value("-o", argc, argv, &i))) {
+            if (!is_form(value))
+                return false;
             *form = value;
-        else if ((value = option_value("--state", argc, argv, &i)))
+        } else if ((value = option_value("--state", argc, argv, &i))) {
             d->state = value;
-        else if ((value = option_value("--runtime", argc, argv, &i)))
+        } else if ((value = option_value("--runtime", argc, argv, &i))) {
             d->runtime = value;
-        else
+        } else {
             return false;
+        }
     }
     return true;
 }

@@ -122,7 +122,7 @@ static void answer_file(struct call *call, const struct manifest_entry *entry, i
     http_add_header(req, "Accept-Ranges", "bytes");
     http_add_header(req, "X-Content-Type-Options", "nosniff");
     if (known && strstr(known, tag)) {
-        fd = safe_close(fd);
+        (void) safe_close(fd);
         http_respond(req, 304, NULL, NULL, 0);
         return;
     }
@@ -130,7 +130,7 @@ static void answer_file(struct call *call, const struct manifest_entry *entry, i
         (void) snprintf(range, sizeof range, "bytes */%lld", (long long) size);
         http_add_header(req, "Content-Range", range);
         problem_respond(api, req, r, "the file is shorter");
-        fd = safe_close(fd);
+        (void) safe_close(fd);
         return;
     }
     if (r == 1) {

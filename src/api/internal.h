@@ -134,10 +134,10 @@ void followers_event(struct api *api, const struct event *event);
 /* Calls back when a file grows (inotify). */
 struct file_watch;
 int file_watches_new(struct loop *loop, struct file_watches **ret, struct error *err);
-void file_watches_free(struct file_watches *watches);
+void file_watches_free(struct file_watches *all);
 DEFINE_CLEANUP(struct file_watches *, file_watches_free);
 /* NULL when there is no such file yet. */
-struct file_watch *file_watch_add(struct file_watches *watches, const char *path,
+struct file_watch *file_watch_add(struct file_watches *all, const char *path,
                                   void (*grew)(void *userdata), void *userdata);
 void file_watch_free(struct file_watch *watch);
 

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -339,14 +340,17 @@ static void stop(void *userdata, struct http_request *req)
 /* "ATTEMPT:LINE" of the last event that the client has. */
 static bool read_last_id(const char *text, unsigned *ret_attempt, uint64_t *ret_line)
 {
-    unsigned long long line;
-    unsigned attempt;
-    int end = 0;
+    const char *colon = text ? strchr(text, ':') : NULL;
+    long long attempt, line;
 
-    if (!text || sscanf(text, "%u:%llu%n", &attempt, &line, &end) != 2 || text[end])
+    if (!colon || colon - text > 10)
         return false;
-    *ret_attempt = attempt;
-    *ret_line = line + 1;
+    _cleanup_free_ char *first = xstrndup(text, (size_t) (colon - text));
+    if (str_to_i64(first, 0, UINT_MAX, &attempt) < 0 ||
+        str_to_i64(colon + 1, 0, INT64_MAX - 1, &line) < 0)
+        return false;
+    *ret_attempt = (unsigned) attempt;
+    *ret_line = (uint64_t) line + 1;
     return true;
 }
 

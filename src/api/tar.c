@@ -18,7 +18,7 @@ static void add_block(struct text *out, const char *name, int64_t size, char typ
     char block[BLOCK] = { 0 };
     unsigned sum = 0;
 
-    memcpy(block, name, strnlen(name, NAME_MAX_BYTES));
+    (void) snprintf(block, NAME_MAX_BYTES + 1, "%s", name); /* the mode overwrites its NUL */
     memcpy(block + 100, executable ? "0000755" : "0000644", 8);
     memcpy(block + 108, "0000000", 8);
     memcpy(block + 116, "0000000", 8);
@@ -27,7 +27,8 @@ static void add_block(struct text *out, const char *name, int64_t size, char typ
     memcpy(block + 136, "00000000000", 12); /* no times: the same files give the same archive */
     memset(block + 148, ' ', 8);
     block[156] = type;
-    memcpy(block + 257, "ustar\00000", 8);
+    memcpy(block + 257, "ustar", 6);
+    block[263] = block[264] = '0';
     for (size_t i = 0; i < BLOCK; i++)
         sum += (unsigned char) block[i];
     (void) snprintf(block + 148, 8, "%06o", sum);

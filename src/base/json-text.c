@@ -139,7 +139,7 @@ static void add_real(struct text *t, double value)
     for (int precision = 15; precision <= 17; precision++) {
         (void) snprintf(buf, sizeof buf, "%.*g", precision, value);
         double back = strtod(buf, NULL);
-        if (memcmp(&back, &value, sizeof value) == 0)
+        if (back >= value && back <= value)
             break;
     }
     text_add(t, buf);

@@ -192,13 +192,13 @@ const char *nearest_word(const char *typed, const char *const *words, size_t n)
     return best;
 }
 
-static int refuse_flag(const struct parser *p, const struct typed *t, struct error *err)
+/* The name among the command's flags that is most like NAME; NULL: none is. */
+static const char *nearest_flag(const struct parser *p, const char *name)
 {
     VEC(const char *) names = { 0 };
     const struct cli_flag *lists[] = { p->args->command->flags, cli_global_flags };
     const struct declare_endpoint *e = p->args->endpoint;
     const struct declare_type *types[] = { e ? e->body : NULL, e ? e->query : NULL };
-    const char *noun = p->args->command->noun, *verb = p->args->command->verb;
 
     for (int i = 0; i < 2; i++)
         for (const struct cli_flag *f = lists[i]; f && f->name; f++)
@@ -208,12 +208,19 @@ static int refuse_flag(const struct parser *p, const struct typed *t, struct err
         for (size_t pos = 0; types[i] && declare_next_flag(types[i], &pos, &flag);)
             vec_push(&names, flag.path[flag.depth - 1]->flag);
     }
-    const char *near = nearest_word(t->name, names.items, names.len);
-    int r = near ? error_set(err, -EINVAL, "unknown flag %s; did you mean --%s?", t->arg, near)
-                 : error_set(err, -EINVAL, "unknown flag %s; see berth %s%s%s --help", t->arg,
-                             noun ? noun : "", noun ? " " : "", verb);
+    const char *near = nearest_word(name, names.items, names.len);
     vec_done(&names);
-    return r;
+    return near;
+}
+
+static int refuse_flag(const struct parser *p, const struct typed *t, struct error *err)
+{
+    const char *noun = p->args->command->noun, *near = nearest_flag(p, t->name);
+
+    if (near)
+        return error_set(err, -EINVAL, "unknown flag %s; did you mean --%s?", t->arg, near);
+    return error_set(err, -EINVAL, "unknown flag %s; see berth %s%s%s --help", t->arg,
+                     noun ? noun : "", noun ? " " : "", p->args->command->verb);
 }
 
 static int take_flag(struct parser *p, const char *arg, struct error *err)

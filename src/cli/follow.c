@@ -246,6 +246,16 @@ void print_end(const struct cli *cli, const json_t *job)
 
 /* ---- the way of a job ------------------------------------------------------------------------------ */
 
+/* What a queued job waits for may change while its state does not. */
+static void take_state(struct follower *f, const char *state)
+{
+    bool same = str_equal(f->state, state);
+
+    xstr_set(&f->state, state);
+    if (!same || str_equal(state, "queued"))
+        show_state(f);
+}
+
 /* Look until the job has ended, telling its states. */
 static int look_until_end(struct follower *f, json_t **ret, struct error *err)
 {
@@ -258,16 +268,13 @@ static int look_until_end(struct follower *f, json_t **ret, struct error *err)
             r = wait_for_server(f->cli, r, &since, err);
         if (r < 0)
             return r;
+        if (job && state_is_final(json_get_str(job, "state", ""))) {
+            *ret = take_ptr(job);
+            return 0;
+        }
         if (job) {
             since = 0;
-            if (state_is_final(json_get_str(job, "state", ""))) {
-                *ret = take_ptr(job);
-                return 0;
-            }
-            bool same = str_equal(f->state, json_get_str(job, "state", ""));
-            xstr_set(&f->state, json_get_str(job, "state", ""));
-            if (!same || str_equal(f->state, "queued"))
-                show_state(f);
+            take_state(f, json_get_str(job, "state", ""));
         }
         (void) poll(NULL, 0, pause);
         if (interrupt_count())

@@ -21,7 +21,7 @@ struct log_request {
 
 /* The log to stdout. Followed: until the job has ended, also over its next attempts, lost connections
  * and restarts of the server, each line once. -EINTR after Ctrl-C. */
-int log_print(struct cli *cli, struct log_request *request, struct error *err);
+int log_print(struct cli *cli, struct log_request *q, struct error *err);
 
 /* What `berth run` does after the submit: until the job has ended. Returns its exit code (125 when it
  * has none), 130 after Ctrl-C. */

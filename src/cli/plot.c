@@ -90,6 +90,12 @@ static void draw_series(struct canvas *c, const struct plot_series *s, uint8_t o
     }
 }
 
+static void widen(double *min, double *max, double value, bool any)
+{
+    *min = any && *min < value ? *min : value;
+    *max = any && *max > value ? *max : value;
+}
+
 static bool find_range(struct canvas *c, const struct plot_series *series, size_t n)
 {
     bool any = false;
@@ -98,10 +104,8 @@ static bool find_range(struct canvas *c, const struct plot_series *series, size_
         vec_foreach(&series[i].points, p) {
             if (!isfinite(p->x) || !isfinite(p->y))
                 continue;
-            c->x_min = any && c->x_min < p->x ? c->x_min : p->x;
-            c->x_max = any && c->x_max > p->x ? c->x_max : p->x;
-            c->y_min = any && c->y_min < p->y ? c->y_min : p->y;
-            c->y_max = any && c->y_max > p->y ? c->y_max : p->y;
+            widen(&c->x_min, &c->x_max, p->x, any);
+            widen(&c->y_min, &c->y_max, p->y, any);
             any = true;
         }
     if (any && c->y_max - c->y_min <= 0) { /* a flat line lies in the middle */

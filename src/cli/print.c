@@ -301,6 +301,22 @@ static void print_table(const struct cli *cli, const char *noun, const json_t *i
 
 /* ---- one thing --------------------------------------------------------------------------------- */
 
+static void add_value(const struct cli *cli, const char *key, const json_t *value, struct text *out)
+{
+    _cleanup_free_ char *s = format_value(NULL, key, value);
+    enum style style = str_equal(key, "state") ? style_of_state(s) : STYLE_PLAIN;
+
+    text_add(out, style_begin(&cli->out, style));
+    text_add_clean(out, *s ? s : "-");
+    text_add(out, style_end(&cli->out, style));
+}
+
+static bool is_nested(const json_t *value)
+{
+    return (json_is_object(value) && json_object_size(value)) ||
+           (json_is_array(value) && json_is_object(json_array_get(value, 0)));
+}
+
 static void add_fields(const struct cli *cli, const json_t *object, int indent, struct text *out)
 {
     const char *key;
@@ -311,25 +327,18 @@ static void add_fields(const struct cli *cli, const json_t *object, int indent, 
         if (strlen(key) > widest)
             widest = strlen(key);
     json_object_foreach(json_mutable(object), key, value) {
-        bool nested = (json_is_object(value) && json_object_size(value)) ||
-                      (json_is_array(value) && json_is_object(json_array_get(value, 0)));
         text_addf(out, "%*s", indent, "");
         style_add(out, &cli->out, STYLE_BOLD, key);
+        bool nested = is_nested(value);
         if (!nested) {
-            _cleanup_free_ char *s = format_value(NULL, key, value);
             text_addf(out, "%*s", (int) (widest - strlen(key) + 2), "");
-            enum style style = str_equal(key, "state") ? style_of_state(s) : STYLE_PLAIN;
-            text_add(out, style_begin(&cli->out, style));
-            text_add_clean(out, *s ? s : "-");
-            text_add(out, style_end(&cli->out, style));
-            text_add_char(out, '\n');
-            continue;
+            add_value(cli, key, value, out);
         }
         text_add_char(out, '\n');
-        if (json_is_object(value)) {
+        if (json_is_object(value) && nested)
             add_fields(cli, value, indent + 2, out);
+        if (!json_is_array(value) || !nested)
             continue;
-        }
         size_t i;
         const json_t *item;
         json_array_foreach(value, i, item) {

@@ -112,7 +112,7 @@ void table_format(const struct table *table, const struct term *term, struct tex
         titles[i] = (struct cell){ table->columns.items[i].title, STYLE_BOLD };
         widths[i] = text_width(titles[i].s);
     }
-    for (size_t i = 0; i < table->cells.len; i++) {
+    for (size_t i = 0; n && i < table->cells.len; i++) {
         size_t width = text_width(table->cells.items[i].s);
         if (width > widths[i % n])
             widths[i % n] = width;

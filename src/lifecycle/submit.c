@@ -3,7 +3,6 @@
 
 #include "base/text.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -26,25 +25,33 @@ void submit_done(struct submit *submit)
     submit->answer = NULL;
 }
 
-/* "python3-3fa2c1": the program and the end of the id. Owned by the caller. */
-static char *make_name(const struct workload_spec *spec, const struct id *id)
+enum { STEM_MAX = 40 };
+
+/* What a name may have of PROGRAM: small letters, digits, single dashes inside. */
+static void make_stem(const char *program, char stem[static STEM_MAX + 1])
 {
-    enum { STEM_MAX = 40 };
-    const char *slash = strrchr(spec->command[0], '/');
-    const char *program = slash ? slash + 1 : spec->command[0];
-    char stem[STEM_MAX + 1], text[ID_TEXT_LEN + 1];
     size_t n = 0;
 
     for (const char *p = program; *p && n < STEM_MAX; p++) {
-        if (isalnum((unsigned char) *p) && (unsigned char) *p < 0x80)
-            stem[n++] = (char) tolower((unsigned char) *p);
+        char c = *p >= 'A' && *p <= 'Z' ? (char) (*p - 'A' + 'a') : *p;
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+            stem[n++] = c;
         else if (n > 0 && stem[n - 1] != '-')
             stem[n++] = '-';
     }
     while (n > 0 && stem[n - 1] == '-')
         n--;
     stem[n] = '\0';
-    return xasprintf("%s-%s", n ? stem : "job", id_format(id, text) + ID_TEXT_LEN - 6);
+}
+
+/* "python3-3fa2c1": the program and the end of the id. Owned by the caller. */
+static char *make_name(const struct workload_spec *spec, const struct id *id)
+{
+    const char *slash = strrchr(spec->command[0], '/');
+    char stem[STEM_MAX + 1], text[ID_TEXT_LEN + 1];
+
+    make_stem(slash ? slash + 1 : spec->command[0], stem);
+    return xasprintf("%s-%s", *stem ? stem : "job", id_format(id, text) + ID_TEXT_LEN - 6);
 }
 
 static json_t *submitted_data(const struct submit *submit, const char *name)

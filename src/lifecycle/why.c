@@ -25,7 +25,7 @@ static void explain_pass(struct lifecycle *lc, const struct workload *w, const s
 
     if (lc->queue.len > 0)
         memcpy(queue, lc->queue.items + lc->queue.head, lc->queue.len * sizeof *queue);
-    if (w)
+    if (w && owner)
         queue[snapshot.n_queue++] = (struct placement_request){ .workload = w, .owner = *owner };
     placement_pass(&snapshot, ret);
     free(queue);

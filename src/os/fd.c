@@ -193,7 +193,7 @@ int mkdir_all(int dirfd, const char *path, mode_t mode, struct error *err)
     return 0;
 }
 
-static int remove_entry(int dirfd, const char *name, dev_t device);
+static int remove_entry(int parent, const char *name, dev_t device);
 
 /* Empties and closes FD. */
 static int remove_contents(int fd, dev_t device)

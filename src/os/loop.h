@@ -38,8 +38,8 @@ void watch_set_events(struct watch *w, uint32_t events);
  * wheel or heap of ours: setting and clearing costs no system call. */
 struct watch *loop_timer(struct loop *loop, int64_t after_us, loop_timer_f callback,
                          void *userdata);
-void timer_set(struct watch *timer, int64_t after_us);
-void timer_clear(struct watch *timer);
+void timer_set(struct watch *w, int64_t after_us);
+void timer_clear(struct watch *w);
 
 /* Block SIGNO in this thread and deliver it through the loop. */
 struct watch *loop_signal(struct loop *loop, int signo, loop_signal_f callback, void *userdata);

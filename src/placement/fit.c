@@ -303,6 +303,7 @@ static void take_share(struct node_state *state, const struct shape *shape, stru
     struct placement_pool *pool = find_pool(state, &shape->owner);
 
     if (!pool) {
+        assert(state->pools.items || state->pools.len == state->pools.cap);
         vec_push(&state->pools, ((struct placement_pool){ .owner = shape->owner }));
         pool = &state->pools.items[state->pools.len - 1];
     }

@@ -412,6 +412,22 @@ static int memory_answer(struct backend *b, unsigned reader, struct query *q)
     return -EINVAL;
 }
 
+/* Moves the row of OP, which is a copy, to where its kind belongs. */
+static void take_tenant(struct op *op, struct store_state *ret)
+{
+    if (op->org)
+        vec_push(&ret->orgs, take_ptr(op->org));
+    if (op->project_row) {
+        if (op->project_row->range >= ret->next_range)
+            ret->next_range = op->project_row->range + 1;
+        vec_push(&ret->projects, take_ptr(op->project_row));
+    }
+    if (op->key)
+        vec_push(&ret->keys, take_ptr(op->key));
+    if (op->secret)
+        vec_push(&ret->secrets, take_ptr(op->secret));
+}
+
 static void load_tenants(struct backend *b, struct store_state *ret)
 {
     struct store_batch *copies = store_batch_new();
@@ -429,19 +445,8 @@ static void load_tenants(struct backend *b, struct store_state *ret)
         store_put_key(copies, key);
     map_foreach(b->secrets, s, secret)
         store_put_secret(copies, secret);
-    vec_foreach(&copies->ops, op) {
-        if (op->org)
-            vec_push(&ret->orgs, take_ptr(op->org));
-        if (op->project_row) {
-            if (op->project_row->range >= ret->next_range)
-                ret->next_range = op->project_row->range + 1;
-            vec_push(&ret->projects, take_ptr(op->project_row));
-        }
-        if (op->key)
-            vec_push(&ret->keys, take_ptr(op->key));
-        if (op->secret)
-            vec_push(&ret->secrets, take_ptr(op->secret));
-    }
+    vec_foreach(&copies->ops, op)
+        take_tenant(op, ret);
     store_batch_free(copies);
 }
 
