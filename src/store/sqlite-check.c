@@ -307,6 +307,9 @@ static int check_queries(struct check *check)
         { "SELECT count(*) FROM workload_tags t LEFT JOIN workloads w ON w.id = t.workload "
           "WHERE w.id IS NULL OR w.project <> t.project",
           "tags without a job" },
+        { "SELECT count(*) FROM workload_tags t JOIN workloads w ON w.id = t.workload "
+          "WHERE w.state <> t.state",
+          "tags with another state than their job" },
         { "SELECT count(*) FROM attempts a LEFT JOIN workloads w ON w.id = a.workload "
           "WHERE w.id IS NULL",
           "attempts without a job" },

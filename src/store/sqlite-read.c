@@ -53,7 +53,7 @@ static void id_bounds(const struct workload_filter *f, struct id *ret_low, struc
         *ret_high = f->before;
 }
 
-enum { WALK_ALL = 0, WALK_SOME = 10000 };
+enum { WALK_ALL = 0, WALK_FEW = 1000, WALK_SOME = 10000 };
 
 static void forget_workloads(struct query *q)
 {
@@ -108,20 +108,22 @@ static int list_all(struct connection *c, struct query *q, const struct id *low,
     return scan(stmt, q, at_most);
 }
 
-/* With the tag of the filter, if there is one, looked up for each row. */
+/* With the tag of the filter, if there is one. */
 static int list_state(struct connection *c, struct query *q, unsigned state, const struct id *low,
                       const struct id *high)
 {
-#define OF_STATE                                                                                   \
-    "SELECT " ROW " FROM workloads w WHERE w.project = ?1 AND w.state = ?2 "                       \
-    "AND w.id >= ?3 AND w.id < ?4 "
-#define WITH_TAG                                                                                   \
-    "AND EXISTS (SELECT 1 FROM workload_tags t WHERE t.project = ?1 AND t.workload = w.id "        \
-    "AND t.tag = ?5 "
+#define TAGGED "SELECT " ROW " FROM workload_tags t "
+#define OF_TAG                                                                                     \
+    "JOIN workloads w ON w.id = t.workload WHERE t.project = ?1 AND t.state = ?2 "                 \
+    "AND t.workload >= ?3 AND t.workload < ?4 AND t.tag = ?5 "
     const struct workload_filter *f = &q->filter;
-    const char *sql = !f->tag_key     ? OF_STATE "ORDER BY w.id DESC"
-                      : !f->tag_value ? OF_STATE WITH_TAG ") ORDER BY w.id DESC"
-                                      : OF_STATE WITH_TAG "AND t.value = ?6) ORDER BY w.id DESC";
+    const char *sql = !f->tag_key ? "SELECT " ROW
+                                    " FROM workloads w WHERE w.project = ?1 AND w.state = ?2 "
+                                    "AND w.id >= ?3 AND w.id < ?4 ORDER BY w.id DESC"
+                      : !f->tag_value ? TAGGED "INDEXED BY workload_tags_any_by_state " OF_TAG
+                                               "ORDER BY t.workload DESC"
+                                      : TAGGED "INDEXED BY workload_tags_by_state " OF_TAG
+                                               "AND t.value = ?6 ORDER BY t.workload DESC";
     PREPARE(stmt, sql);
     bind_id(stmt, 1, &f->project);
     sqlite3_bind_int(stmt, 2, (int) state);
@@ -210,8 +212,8 @@ static int take_ids(struct connection *c, struct query *q, const id_list *ids, c
     return r;
 }
 
-/* A prefix that few jobs have is found by the index on names and sorted; one that many have is found
- * soon by walking back from the newest, unless all of them are old. */
+/* A prefix that many jobs have is found soon by walking back from the newest, unless all of them are
+ * old; one that few have by the index on names, then sorted. */
 static int list_prefix(struct connection *c, struct query *q, const struct id *low,
                        const struct id *high)
 {
@@ -222,7 +224,10 @@ static int list_prefix(struct connection *c, struct query *q, const struct id *l
     const char *const range[] = { from, to };
     id_list ids = { 0 };
 
-    int r = prefix_ids(c, q, range, FEW, &ids);
+    int r = list_all(c, q, low, high, WALK_FEW);
+    if (r != -EAGAIN)
+        return r;
+    r = prefix_ids(c, q, range, FEW, &ids);
     bool is_few = r >= 0 && ids.len < FEW;
     if (r >= 0 && !is_few)
         r = list_all(c, q, low, high, WALK_SOME);
@@ -261,7 +266,7 @@ static int list_states(struct connection *c, struct query *q, const struct id *l
 }
 
 /* Have at most an eighth of all jobs one of these states? Then they lead to a page sooner than a name
- * or a tag does. */
+ * does. */
 static bool states_are_rare(struct connection *c, unsigned states)
 {
     uint64_t all = 0, these = 0;
@@ -285,7 +290,7 @@ static int answer_workloads(struct connection *c, struct query *q)
     id_bounds(f, &low, &high);
     if (id_is_none(&f->project))
         return list_all(c, q, &low, &high, WALK_ALL);
-    if (f->states && ((!f->tag_key && !f->name) || states_are_rare(c, f->states)))
+    if (f->states && (f->tag_key || !f->name || states_are_rare(c, f->states)))
         return list_states(c, q, &low, &high);
     if (f->tag_key)
         return list_tag(c, q, &low, &high);

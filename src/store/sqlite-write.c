@@ -103,26 +103,38 @@ static int tags_are(struct backend *b, const struct op *op, const json_t *tags, 
     return n == same && n == json_object_size(tags);
 }
 
-static int put_tags(struct backend *b, const struct op *op, bool is_new, struct error *err)
+static int put_state_of_tags(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "UPDATE workload_tags SET state = ? WHERE workload = ?");
+    sqlite3_bind_int(stmt, 1, (int) op->state);
+    bind_id(stmt, 2, &op->id);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+/* BEFORE is the state that was stored, -1 for a new workload. */
+static int put_tags(struct backend *b, const struct op *op, int before, struct error *err)
 {
     const json_t *tags = json_object_get(op->record, "tags");
     const char *tag;
     json_t *value;
-    int r = is_new ? json_object_size(tags) == 0 : tags_are(b, op, tags, err);
+    int r = before < 0 ? json_object_size(tags) == 0 : tags_are(b, op, tags, err);
 
+    if (r > 0 && json_object_size(tags) > 0 && before != (int) op->state)
+        return put_state_of_tags(b, op, err);
     if (r)
         return r < 0 ? r : 0;
-    if (!is_new)
+    if (before >= 0)
         r = delete_by_id(b, "DELETE FROM workload_tags WHERE workload = ?", &op->id, err);
     json_object_foreach((json_t *) (uintptr_t) tags, tag, value) {
         if (r < 0)
             break;
-        PREPARE(stmt, "INSERT OR REPLACE INTO workload_tags (project, tag, value, workload) "
-                      "VALUES (?, ?, ?, ?)");
+        PREPARE(stmt, "INSERT OR REPLACE INTO workload_tags (project, tag, value, workload, state) "
+                      "VALUES (?, ?, ?, ?, ?)");
         bind_id(stmt, 1, &op->project);
         bind_str(stmt, 2, tag);
         bind_str(stmt, 3, json_string_value(value));
         bind_id(stmt, 4, &op->id);
+        sqlite3_bind_int(stmt, 5, (int) op->state);
         r = sqlite_run(&b->writer, stmt, err);
     }
     return r;
@@ -170,7 +182,7 @@ static int put_workload(struct backend *b, const struct op *op, struct error *er
     int r = known < 0 ? known : known ? update_workload(b, op, err) : insert_workload(b, op, err);
 
     if (r >= 0)
-        r = put_tags(b, op, !known, err);
+        r = put_tags(b, op, known ? before : -1, err);
     if (r >= 0 && !id_is_none(&op->attempt))
         r = put_attempt(b, op, err);
     if (r < 0)
