@@ -63,7 +63,9 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
         json_put_str(json, "cause", end_cause_name(w->cause));
     if (w->exit_code >= 0)
         json_put_int(json, "exit_code", w->exit_code);
-    json_put_str(json, "reason", w->reason ? w->reason : cause_text(w->cause));
+    /* That it was stopped, the state says. */
+    if (w->reason || w->cause != END_STOPPED)
+        json_put_str(json, "reason", w->reason ? w->reason : cause_text(w->cause));
     json_put_int(json, "attempts", w->attempts);
     json_put_str(json, "flavor", w->spec->flavor);
     if (w->attempt && w->attempt->allocation)
