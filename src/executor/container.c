@@ -87,7 +87,11 @@ static int run_crun(struct supervisor *s, struct error *err)
     int ends[2];
     pump_ends(s->pump, ends);
     struct process_options options = {
-        .argv = argv, .stdin_fd = -1, .stdout_fd = ends[0], .stderr_fd = ends[1]
+        .argv = argv,
+        .program_fd = s->x->crun.fd,
+        .stdin_fd = -1,
+        .stdout_fd = ends[0],
+        .stderr_fd = ends[1],
     };
     struct process crun = { .pidfd = -1 };
 

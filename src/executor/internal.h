@@ -6,6 +6,7 @@
  * supervise.c one attempt, in order     rootfs.c     its mounts
  * bundle.c    config.json (pure)        environment.c  what the command sees (pure)
  * container.c crun                      pump.c       logs and charts
+ * crun-program.c  crun itself
  * control.c   the socket                relay.c      named ports
  * finish.c    exit, artifacts           secrets.c, seccomp.c, userns.c
  */
@@ -20,6 +21,8 @@
 #include "os/loop.h"
 #include "os/process.h"
 #include "task/task.h"
+
+#include <sys/stat.h>
 
 #define UIDS_PER_PROJECT UINT32_C(65536)
 
@@ -52,6 +55,17 @@ uint64_t cgroup_oom_kills(const struct cgroups *cg, const char *attempt);
 /* {"cpu_seconds", "memory_peak_bytes"} into USAGE. */
 void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage);
 
+/* ---- crun's program ---------------------------------------------------------------------------- */
+
+struct crun_program {
+    char *path;            /* NULL: not found */
+    int fd;                /* a sealed copy; -1: there is none, PATH is searched at each start */
+    struct stat made_from; /* what PATH was then */
+};
+
+/* Find crun, or see that it is still the same. */
+void crun_refresh(struct crun_program *p);
+
 /* ---- the launcher ------------------------------------------------------------------------------ */
 
 struct range_cache {
@@ -73,6 +87,7 @@ struct executor {
     struct network *network;
     struct cgroups cgroups;
     char *seccomp; /* the filter, compiled and in base64 */
+    struct crun_program crun;
     VEC(struct range_cache) ranges;
     int socket;
 };

@@ -100,6 +100,7 @@ int launch_start(struct executor *x, const struct launcher_request *request, int
 {
     struct launch launch = { .request = *request, .peer = peer, .token = token, .netns = -1 };
 
+    crun_refresh(&x->crun);
     int r = refresh_image(x, err);
     if (r >= 0)
         r = find_range(x, request, &launch.range, err);

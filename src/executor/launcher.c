@@ -225,6 +225,7 @@ static int prepare(struct executor *x, const struct network_settings *network, s
         log_info("mounted as cgroup v1 what nobody used in v2: crun cannot work with both",
                  "controllers", mounted);
     x->seccomp = seccomp_compile();
+    crun_refresh(&x->crun);
     return 0;
 }
 
@@ -280,6 +281,7 @@ int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t 
                               .image_options = { .root = "/",
                                                  .show_opt = settings->image_opt,
                                                  .state = settings->state },
+                              .crun = { .fd = -1 },
                               .socket = pair[1] };
         safe_close(pair[0]);
         launcher_main(&x, &network);

@@ -68,15 +68,40 @@ static int become(const struct process_options *o)
     return 0;
 }
 
+/* The child has our memory until its exec: a handler of ours must not run in it. */
+static void reset_signals(void)
+{
+    struct sigaction action;
+    sigset_t none;
+
+    for (int signo = 1; signo < NSIG; signo++)
+        if (sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+            (action.sa_handler != SIG_IGN || signo == SIGPIPE)) {
+            action = (struct sigaction){ .sa_handler = SIG_DFL };
+            (void) sigaction(signo, &action, NULL);
+        }
+    sigemptyset(&none);
+    (void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int execute(const struct process_options *o)
+{
+    char *const *argv = (char *const *) (uintptr_t) o->argv;
+    char *const *env = o->envp ? (char *const *) (uintptr_t) o->envp : environ;
+
+    if (o->program_fd > 0)
+        (void) execveat(o->program_fd, "", argv, env, AT_EMPTY_PATH);
+    else
+        execvpe(o->argv[0], argv, env);
+    return -errno;
+}
+
 /* In the child; returns only when it failed. */
 static int prepare_and_exec(const struct process_options *o, pid_t parent)
 {
     const int standard[3] = { o->stdin_fd, o->stdout_fd, o->stderr_fd };
-    sigset_t none;
 
-    sigemptyset(&none);
-    if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || signal(SIGPIPE, SIG_DFL) == SIG_ERR)
-        return -errno;
+    reset_signals();
     int r = place_standard(standard);
     if (r >= 0)
         r = keep_only(o);
@@ -93,40 +118,42 @@ static int prepare_and_exec(const struct process_options *o, pid_t parent)
         if (getppid() != parent)
             return -ECHILD;
     }
-    char *const *env = o->envp ? (char *const *) (uintptr_t) o->envp : environ;
-    execvpe(o->argv[0], (char *const *) (uintptr_t) o->argv, env);
-    return -errno;
+    return execute(o);
+}
+
+/* A copy of this process that lasts until its exec would cost more than the rest of a start. The
+ * child does system calls alone, so it may borrow our memory (vfork); we sleep meanwhile. */
+static pid_t spawn(const struct process_options *o, int *ret_failed)
+{
+    volatile int failed = 0;
+    pid_t parent = getpid();
+    sigset_t all, before;
+
+    sigfillset(&all);
+    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
+    if (pid == 0) {
+        failed = prepare_and_exec(o, parent);
+        _exit(127);
+    }
+    *ret_failed = pid < 0 ? -errno : failed;
+    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return pid;
 }
 
 int process_start(const struct process_options *o, struct process *ret, struct error *err)
 {
-    int report[2];
-    if (pipe2(report, O_CLOEXEC) < 0)
-        return error_set(err, -errno, "starting %s: %s", o->argv[0], strerror(errno));
-
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    if (pid == 0) {
-        int r = prepare_and_exec(o, parent);
-        (void) !write(report[1], &r, sizeof r);
-        _exit(127);
-    }
-    int saved = errno;
-    safe_close(report[1]);
-    if (pid < 0) {
-        safe_close(report[0]);
-        return error_set(err, -saved, "starting %s: %s", o->argv[0], strerror(saved));
-    }
-
     int r = 0;
-    int k = read_full(report[0], &r, sizeof r); /* end of file: exec has closed it */
-    safe_close(report[0]);
-    int pidfd = pidfd_open_pid(pid);
-    if (k == 0 || pidfd < 0) {
-        r = k == 0 ? r : pidfd;
+    pid_t pid = spawn(o, &r);
+    int pidfd = pid < 0 || r < 0 ? -1 : pidfd_open_pid(pid);
+
+    if (r >= 0 && pidfd < 0) {
+        r = pidfd;
         (void) kill(pid, SIGKILL);
-        (void) waitpid(pid, NULL, 0);
-        safe_close(pidfd);
+    }
+    if (r < 0) {
+        if (pid > 0)
+            (void) waitpid(pid, NULL, 0);
         return error_set(err, r, "starting %s: %s", o->argv[0], strerror(-r));
     }
     *ret = (struct process){ .pid = pid, .pidfd = pidfd };

@@ -16,6 +16,7 @@ struct process {
 
 struct process_options {
     const char *const *argv;  /* argv[0] is looked up in PATH unless it has a '/' */
+    int program_fd;           /* > 0: the program itself; argv[0] is only its name then */
     const char *const *envp;  /* NULL: the environment is inherited */
     const char *cwd;          /* NULL: unchanged */
     int stdin_fd;             /* -1: /dev/null; otherwise dup'ed */
@@ -28,7 +29,7 @@ struct process_options {
     bool new_session;
 };
 
-/* All other descriptors are closed in the child (close_range). Uses vfork semantics where it can. */
+/* All other descriptors are closed in the child (close_range). The caller waits for the exec (vfork). */
 int process_start(const struct process_options *options, struct process *ret, struct error *err);
 /* Wait for the end; returns the exit code, or 128 + signal. */
 int process_wait(struct process *p);
