@@ -17,6 +17,8 @@ struct engine_listener {
     void (*started)(void *userdata, const struct id *attempt, const struct task_started *started);
     /* The attempt is over and its leftovers are gone. */
     void (*ended)(void *userdata, const struct id *attempt, const struct task_exit *ex);
+    /* Nothing is left of what was to be deleted; R < 0: it is still there. */
+    void (*deleted)(void *userdata, const struct leftover *leftover, int r);
     void *userdata;
 };
 
@@ -39,6 +41,8 @@ struct engine_ops {
     /* Remove what belongs to no attempt of LIVE: containers, cgroups, mounts, networks, directories
      * that were never started. */
     void (*sweep)(struct engine *engine, const struct id *live, size_t n);
+    /* Remove it for good; `deleted` answers. Of a workload that has ended. */
+    void (*delete)(struct engine *engine, const struct leftover *leftover);
     void (*free)(struct engine *engine);
 };
 

@@ -33,7 +33,8 @@ struct local {
     int attempts;
     struct launcher *launcher;
     bool launcher_is_gone;
-    struct map *tasks; /* by id */
+    struct map *tasks;            /* by id */
+    VEC(struct leftover) deletes; /* asked for */
 };
 
 struct task {
@@ -323,12 +324,31 @@ static void fail_all(struct local *local)
         }
 }
 
+static void on_deleted(struct local *local, const struct launcher_answer *answer)
+{
+    size_t i = 0;
+
+    while (i < local->deletes.len &&
+           !(id_equal(&local->deletes.items[i].workload, &answer->workload) &&
+             id_equal(&local->deletes.items[i].attempt, &answer->attempt)))
+        i++;
+    if (i == local->deletes.len)
+        return;
+    struct leftover leftover = local->deletes.items[i];
+    vec_remove(&local->deletes, i);
+    local->engine.listener.deleted(local->engine.listener.userdata, &leftover, answer->code);
+}
+
 static void on_answer(void *userdata, const struct launcher_answer *answer)
 {
     struct local *local = userdata;
 
     if (!answer) {
         fail_all(local);
+        return;
+    }
+    if (answer->op == LAUNCHER_DELETE) {
+        on_deleted(local, answer);
         return;
     }
     struct task *task = map_get(local->tasks, &answer->attempt, sizeof(struct id));
@@ -450,11 +470,24 @@ static void local_sweep(struct engine *engine, const struct id *live, size_t n)
     launcher_ask(local->launcher, &request, (const int[2]){ fd, -1 });
 }
 
+static void local_delete(struct engine *engine, const struct leftover *leftover)
+{
+    struct local *local = local_of(engine);
+    struct launcher_request request = { .op = LAUNCHER_DELETE,
+                                        .attempt = leftover->attempt,
+                                        .project = leftover->project,
+                                        .workload = leftover->workload };
+
+    vec_push(&local->deletes, *leftover);
+    launcher_ask(local->launcher, &request, (const int[2]){ -1, -1 });
+}
+
 static void local_free(struct engine *engine)
 {
     struct local *local = local_of(engine);
 
     map_free_with(local->tasks, task_free);
+    vec_done(&local->deletes);
     launcher_free(local->launcher);
     safe_close(local->attempts);
     free(local);
@@ -467,6 +500,7 @@ static const struct engine_ops local_ops = {
     .stop = local_stop,
     .signal = local_signal,
     .sweep = local_sweep,
+    .delete = local_delete,
     .free = local_free,
 };
 

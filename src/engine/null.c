@@ -240,6 +240,12 @@ static void null_sweep(struct engine *engine, const struct id *live, size_t n)
     null->attempts = keep;
 }
 
+static void null_delete(struct engine *engine, const struct leftover *leftover)
+{
+    if (engine->listener.deleted)
+        engine->listener.deleted(engine->listener.userdata, leftover, 0);
+}
+
 static void null_free(struct engine *engine)
 {
     struct engine_null *null = null_of(engine);
@@ -256,6 +262,7 @@ static const struct engine_ops null_ops = {
     .stop = null_stop,
     .signal = null_signal,
     .sweep = null_sweep,
+    .delete = null_delete,
     .free = null_free,
 };
 

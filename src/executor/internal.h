@@ -2,7 +2,7 @@
  *
  * launcher.c  takes requests            launch.c     what a start needs, and the clone
  * sweep.c     leftovers of attempts     cgroup.c     control groups, v1 and v2
- * sweep-network.c  and of their networks
+ * sweep-network.c  and of their networks   delete.c  what was deleted for good
  * supervise.c one attempt, in order     rootfs.c     its mounts
  * bundle.c    config.json (pure)        environment.c  what the command sees (pure)
  * container.c crun                      pump.c       logs and charts
@@ -79,7 +79,11 @@ struct executor {
     char *state, *runtime,
         *bundle; /* BUNDLE: a mount point that each supervisor covers for itself */
     int state_fd, attempts_fd, running_fd; /* STATE, STATE/attempts, STATE/running */
-    uid_t owner;                           /* of STATE: what the server reads belongs to it */
+    int trash_fd; /* STATE/trash: what is deleted, until its blocks are freed */
+    uint64_t trashed;
+    pid_t remover;     /* frees them; 0: none runs */
+    bool remove_again; /* something came while it ran */
+    uid_t owner;       /* of STATE: what the server reads belongs to it */
     gid_t group;
     uint32_t uid_first;
     struct image_host_options image_options;
@@ -118,6 +122,13 @@ int sweep_all(struct executor *x, const struct id *live, size_t n, struct error 
 int sweep_kill(struct executor *x, const struct id *attempt, struct error *err);
 /* Remove the networks of projects that have no attempt in LIVE and none with a supervisor. */
 int sweep_networks(struct executor *x, const struct id *live, size_t n, struct error *err);
+/* LAUNCHER_DELETE: -EBUSY while the attempt has a supervisor. */
+int delete_leftover(struct executor *x, const struct launcher_request *request, struct error *err);
+/* Free what lies in the trash, in a child of its own; trash_removed() when that child has ended. */
+void trash_remove(struct executor *x);
+void trash_removed(struct executor *x);
+/* End it; what is left is freed after the next start. */
+void trash_stop(struct executor *x);
 /* The attempt's spec.json, NULL when it cannot be read; owned by the caller. */
 json_t *attempt_spec(struct executor *x, const char *attempt);
 bool attempt_is_locked(struct executor *x, const char *attempt);

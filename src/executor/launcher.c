@@ -111,6 +111,8 @@ static int obey(struct executor *x, const struct received *in, struct error *err
         return sweep_attempt(x, &in->request.attempt, err);
     case LAUNCHER_SWEEP:
         return sweep(x, in, err);
+    case LAUNCHER_DELETE:
+        return delete_leftover(x, &in->request, err);
     }
     return error_set(err, -EINVAL, "there is no request %u", in->request.op);
 }
@@ -120,13 +122,21 @@ static void answer(struct executor *x, const struct received *in, int code, cons
     struct launcher_answer out = { .op = in->request.op,
                                    .code = code < 0 ? code : 0,
                                    .serial = in->request.serial,
-                                   .attempt = in->request.attempt };
+                                   .attempt = in->request.attempt,
+                                   .workload = in->request.workload };
 
     if (code < 0)
         (void) snprintf(out.text, sizeof out.text, "%s",
                         err->text[0] ? err->text : strerror(-code));
     while (send(x->socket, &out, sizeof out, MSG_NOSIGNAL) < 0 && errno == EINTR)
         ;
+}
+
+static void reap(struct executor *x)
+{
+    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
+        if (pid == x->remover)
+            trash_removed(x);
 }
 
 static void serve(struct executor *x, int signals)
@@ -142,8 +152,7 @@ static void serve(struct executor *x, int signals)
         if (poll(polled, 2, -1) < 0 && errno != EINTR)
             return;
         if (polled[1].revents && read(signals, &info, sizeof info) > 0)
-            while (waitpid(-1, NULL, WNOHANG) > 0)
-                ;
+            reap(x);
         if (!polled[0].revents)
             continue;
         int r = receive(x->socket, &in);
@@ -199,6 +208,8 @@ static int open_directories(struct executor *x, struct error *err)
         r = error_set(err, -errno, "attempts: %s", strerror(errno));
     if (r >= 0)
         r = open_directory(x->state, "running", 0711, &x->running_fd, err);
+    if (r >= 0)
+        r = open_directory(x->state, "trash", 0700, &x->trash_fd, err);
     if (r >= 0) {
         spread(x->attempts_fd);
         spread(x->running_fd);
@@ -246,8 +257,11 @@ static _Noreturn void launcher_main(struct executor *x, const struct network_set
     struct launcher_answer ready = { .code = r < 0 ? r : 0 };
     (void) snprintf(ready.text, sizeof ready.text, "%s", r < 0 ? err.text : "");
     (void) send(x->socket, &ready, sizeof ready, MSG_NOSIGNAL);
-    if (r >= 0)
+    if (r >= 0) {
+        trash_remove(x);
         serve(x, signals);
+        trash_stop(x);
+    }
     pid_t pid;
     while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
         ;

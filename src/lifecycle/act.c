@@ -241,10 +241,16 @@ static void on_ended(void *userdata, const struct id *attempt, const struct task
     finish(lc, job, data, artifacts);
 }
 
+static void on_deleted(void *userdata, const struct leftover *leftover, int r)
+{
+    forget_deleted(userdata, leftover, r);
+}
+
 void act_listen(struct lifecycle *lc)
 {
-    lc->engine->listener =
-        (struct engine_listener){ .started = on_started, .ended = on_ended, .userdata = lc };
+    lc->engine->listener = (struct engine_listener){
+        .started = on_started, .ended = on_ended, .deleted = on_deleted, .userdata = lc
+    };
 }
 
 /* ---- stopping ---------------------------------------------------------------------------------- */

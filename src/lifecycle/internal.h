@@ -8,6 +8,7 @@
  * submit.c   requests: submit, stop, signal, update, delete
  * place.c    ticks and placement passes
  * act.c      the engine: start, what it reports, the end of an attempt
+ * forget.c   what deleted jobs leave on the disk
  * recover.c  after a restart
  * why.c      reasons and plans
  * tenants.c, secrets.c   orgs, projects, keys; secrets
@@ -57,6 +58,7 @@ struct timer {
 };
 
 struct commit;
+struct forgetting;
 
 struct lifecycle {
     struct lifecycle_settings settings;
@@ -95,6 +97,7 @@ struct lifecycle {
     int64_t eligible_floor_us; /* back-offs up to here are over, whatever the wall clock says */
 
     struct commit *commits; /* under way */
+    struct forgetting *forgetting;
     void (*wake)(void *userdata);
     void *wake_userdata;
     void (*committed)(void *userdata, const struct event *event);
@@ -185,6 +188,12 @@ void act_stop(struct lifecycle *lc, struct job *job, enum end_cause cause, const
 void act_lose(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *reason);
 void act_arm_max_time(struct lifecycle *lc, const struct job *job);
 void act_listen(struct lifecycle *lc);
+
+/* ---- forget.c ---- */
+void forget(struct lifecycle *lc);
+/* The engine's word about one. */
+void forget_deleted(struct lifecycle *lc, const struct leftover *leftover, int r);
+void forget_orphan(struct lifecycle *lc);
 
 /* ---- place.c ---- */
 json_t *record_make(const struct lifecycle *lc, const struct workload *w,

@@ -60,6 +60,7 @@ void lifecycle_free(struct lifecycle *lc)
     if (lc->engine && lc->engine->listener.userdata == lc)
         lc->engine->listener = (struct engine_listener){ 0 };
     commits_orphan(lc);
+    forget_orphan(lc);
     placement_plan_done(&lc->explained);
     live_done(lc);
     use_done(lc);

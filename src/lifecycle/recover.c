@@ -80,5 +80,6 @@ void lifecycle_recover(struct lifecycle *lc)
         take_up(lc, *one);
     vec_done(&live);
     vec_done(&ids);
+    forget(lc);
     lc_want_pass(lc);
 }

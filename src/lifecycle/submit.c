@@ -280,6 +280,8 @@ int lifecycle_update(struct lifecycle *lc, const struct workload *w,
     return 0;
 }
 
+static void delete_committed(struct lifecycle *lc, struct commit *c) { forget(lc); }
+
 int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char *actor,
                      lifecycle_done_f done, void *userdata, struct error *err)
 {
@@ -296,6 +298,7 @@ int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char 
     commit_event(c, event, actor, json_object());
     store_add_event(c->batch, event);
     store_delete_workload(c->batch, w);
+    c->effect = delete_committed;
     c->done = done;
     c->userdata = userdata;
     commit_send(c);

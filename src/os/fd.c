@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -193,10 +194,21 @@ int mkdir_all(int dirfd, const char *path, mode_t mode, struct error *err)
     return 0;
 }
 
-static int remove_entry(int parent, const char *name, dev_t device);
+/* Whoever made the tree decided how deep it is, and each level costs a descriptor and a frame of the
+ * stack: what lies deeper is moved up to the top first. */
+#define REMOVE_DEPTH 64
+
+struct removal {
+    int top;
+    dev_t device;
+    unsigned depth;
+    uint64_t moved;
+};
+
+static int remove_entry(struct removal *rm, int parent, const char *name);
 
 /* Empties and closes FD. */
-static int remove_contents(int fd, dev_t device)
+static int remove_contents(struct removal *rm, int fd)
 {
     DIR *dir = fdopendir(fd);
     if (!dir) {
@@ -205,35 +217,77 @@ static int remove_contents(int fd, dev_t device)
         return r;
     }
     int r = 0;
+    rm->depth++;
     errno = 0;
     for (struct dirent *e; r >= 0 && (e = readdir(dir)); errno = 0)
         if (!str_equal(e->d_name, ".") && !str_equal(e->d_name, ".."))
-            r = remove_entry(dirfd(dir), e->d_name, device);
+            r = remove_entry(rm, dirfd(dir), e->d_name);
     if (r >= 0 && errno)
         r = -errno;
+    rm->depth--;
     closedir(dir);
     return r;
 }
 
-static int remove_entry(int parent, const char *name, dev_t device)
+static int move_up(struct removal *rm, int parent, const char *name)
+{
+    char up[32];
+
+    do {
+        (void) snprintf(up, sizeof up, "deep-%" PRIu64, rm->moved++);
+        if (renameat2(parent, name, rm->top, up, RENAME_NOREPLACE) == 0)
+            return 0;
+    } while (errno == EEXIST);
+    return -errno;
+}
+
+static int remove_entry(struct removal *rm, int parent, const char *name)
 {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR && errno != EPERM)
         return -errno;
+    if (unlinkat(parent, name, AT_REMOVEDIR) == 0)
+        return 0;
+    if (rm->depth >= REMOVE_DEPTH)
+        return move_up(rm, parent, name);
 
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     struct stat st;
-    if (fstat(fd, &st) < 0 || st.st_dev != device) {
+    if (fstat(fd, &st) < 0 || st.st_dev != rm->device) {
         safe_close(fd);
         return -EXDEV;
     }
-    int r = remove_contents(fd, device);
+    int r = remove_contents(rm, fd);
     if (r < 0)
         return r;
     return unlinkat(parent, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int remove_top(int dirfd, const char *path, dev_t device)
+{
+    struct removal rm = { .device = device };
+    int r = 0;
+
+    rm.top = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (rm.top < 0)
+        return remove_entry(&rm, dirfd, path);
+    for (;;) {
+        uint64_t before = rm.moved;
+        int fd = openat(rm.top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = fd < 0 ? -errno : remove_contents(&rm, fd);
+        if (r < 0 || unlinkat(dirfd, path, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            break;
+        /* A reading of the directory may not show what came to it meanwhile: read again. */
+        if (errno != ENOTEMPTY || rm.moved == before) {
+            r = -errno;
+            break;
+        }
+    }
+    safe_close(rm.top);
+    return r;
 }
 
 int remove_tree(int dirfd, const char *path, struct error *err)
@@ -242,7 +296,7 @@ int remove_tree(int dirfd, const char *path, struct error *err)
     if (fstatat(dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : error_set(err, -errno, "%s: %s", path, strerror(errno));
 
-    int r = remove_entry(dirfd, path, st.st_dev);
+    int r = remove_top(dirfd, path, st.st_dev);
     if (r < 0)
         return error_set(err, r, "removing %s: %s", path, strerror(-r));
     return 0;

@@ -118,6 +118,13 @@ void store_delete_workload(struct store_batch *batch, const struct workload *w)
     op->project = w->project;
 }
 
+void store_delete_leftover(struct store_batch *batch, const struct leftover *leftover)
+{
+    struct op *op = add(batch, OP_LEFTOVER_DELETE);
+    op->id = leftover->workload;
+    op->attempt = leftover->attempt;
+}
+
 void store_put_artifacts(struct store_batch *batch, const struct workload *w,
                          const struct manifest *manifest)
 {

@@ -21,6 +21,7 @@ enum op_kind {
     OP_SECRET_DELETE,
     OP_WORKLOAD,
     OP_WORKLOAD_DELETE,
+    OP_LEFTOVER_DELETE,
     OP_ARTIFACTS,
     OP_BLOB_REFS,
     OP_MANIFEST,
@@ -64,6 +65,7 @@ enum query_kind {
     QUERY_WORKLOADS,
     QUERY_FIND,
     QUERY_ATTEMPTS,
+    QUERY_LEFTOVERS,
     QUERY_EVENTS,
     QUERY_ARTIFACTS,
     QUERY_MANIFEST,
@@ -79,6 +81,7 @@ struct query {
     /* asked */
     struct workload_filter filter; /* its strings are owned */
     struct id project, subject;
+    struct leftover after_leftover;
     uint64_t after;
     unsigned limit;
     char *text;
@@ -90,12 +93,14 @@ struct query {
     VEC(struct workload *) workloads;
     VEC(struct attempt *) attempts;
     VEC(struct event *) events;
+    VEC(struct leftover) leftovers;
     struct manifest *manifest;
     struct idempotent_answer *answer;
     /* whom */
     union {
         store_workloads_f on_workloads;
         store_attempts_f on_attempts;
+        store_leftovers_f on_leftovers;
         store_events_f on_events;
         store_manifest_f on_manifest;
         store_missing_f on_missing;

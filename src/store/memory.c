@@ -22,6 +22,7 @@ struct backend {
     struct map *orgs, *projects, *keys, *secrets; /* by id; values are the structs */
     struct map *rows;                             /* by id */
     VEC(struct event *) events;
+    VEC(struct leftover) leftovers;
     struct map *refs;      /* project id + digest */
     struct map *manifests; /* project id + digest -> struct text */
     struct map *answers;   /* scope */
@@ -82,6 +83,7 @@ static void memory_close(struct backend *b)
     vec_foreach(&b->events, e)
         event_free(*e);
     vec_done(&b->events);
+    vec_done(&b->leftovers);
     free(b);
 }
 
@@ -130,6 +132,36 @@ static void put_workload(struct backend *b, const struct op *op)
     row->state = op->state;
     xstr_set(&row->name, op->name);
     put_attempt(row, op);
+}
+
+static void delete_workload(struct backend *b, const struct op *op)
+{
+    struct row *row = map_remove(b->rows, id_key(&op->id), sizeof op->id.bytes);
+    struct leftover leftover = { .project = op->project, .workload = op->id };
+
+    if (!row)
+        return;
+    vec_push(&b->leftovers, leftover);
+    vec_foreach(&row->attempts, a) {
+        leftover.attempt = (*a)->id;
+        vec_push(&b->leftovers, leftover);
+    }
+    row_free(row);
+}
+
+static int compare_leftovers(const void *a, const void *b)
+{
+    const struct leftover *x = a, *y = b;
+    int d = id_compare(&x->workload, &y->workload);
+    return d ? d : id_compare(&x->attempt, &y->attempt);
+}
+
+static void delete_leftover(struct backend *b, const struct op *op)
+{
+    for (size_t i = b->leftovers.len; i-- > 0;)
+        if (id_equal(&b->leftovers.items[i].workload, &op->id) &&
+            id_equal(&b->leftovers.items[i].attempt, &op->attempt))
+            vec_remove(&b->leftovers, i);
 }
 
 static void pair_key(const struct id *project, const struct sha256 *sum, char key[static 48])
@@ -222,7 +254,10 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
         put_workload(b, op);
         break;
     case OP_WORKLOAD_DELETE:
-        row_free(map_remove(b->rows, id_key(&op->id), sizeof op->id.bytes));
+        delete_workload(b, op);
+        break;
+    case OP_LEFTOVER_DELETE:
+        delete_leftover(b, op);
         break;
     case OP_ARTIFACTS:
         put_artifacts(b, op);
@@ -342,6 +377,18 @@ static int answer_attempts(struct backend *b, struct query *q)
     return 0;
 }
 
+static int answer_leftovers(const struct backend *b, struct query *q)
+{
+    for (size_t i = 0; i < b->leftovers.len; i++)
+        if (compare_leftovers(&b->leftovers.items[i], &q->after_leftover) > 0)
+            vec_push(&q->leftovers, b->leftovers.items[i]);
+    if (q->leftovers.len)
+        qsort(q->leftovers.items, q->leftovers.len, sizeof *q->leftovers.items, compare_leftovers);
+    if (q->leftovers.len > q->limit)
+        q->leftovers.len = q->limit;
+    return 0;
+}
+
 static int answer_events(struct backend *b, struct query *q)
 {
     vec_foreach(&b->events, e) {
@@ -393,6 +440,8 @@ static int memory_answer(struct backend *b, unsigned reader, struct query *q)
         return find(b, q);
     case QUERY_ATTEMPTS:
         return answer_attempts(b, q);
+    case QUERY_LEFTOVERS:
+        return answer_leftovers(b, q);
     case QUERY_EVENTS:
         return answer_events(b, q);
     case QUERY_ARTIFACTS:

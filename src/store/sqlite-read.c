@@ -394,6 +394,21 @@ static int answer_attempts(struct connection *c, struct query *q)
     return r;
 }
 
+static int answer_leftovers(struct connection *c, struct query *q)
+{
+    PREPARE(stmt, "SELECT project, workload, attempt FROM leftovers "
+                  "WHERE (workload, attempt) > (?, ?) ORDER BY workload, attempt LIMIT ?");
+    bind_id(stmt, 1, &q->after_leftover.workload);
+    bind_id(stmt, 2, &q->after_leftover.attempt);
+    sqlite3_bind_int64(stmt, 3, q->limit);
+    while (sqlite3_step(stmt) == SQLITE_ROW)
+        vec_push(&q->leftovers, ((struct leftover){ .project = column_id(stmt, 0),
+                                                    .workload = column_id(stmt, 1),
+                                                    .attempt = column_id(stmt, 2) }));
+    sqlite3_reset(stmt);
+    return 0;
+}
+
 /* Kind and type in one piece of memory that the event owns. */
 static void take_names(struct event *e, sqlite3_stmt *stmt)
 {
@@ -525,6 +540,8 @@ int sqlite_answer(struct backend *b, unsigned reader, struct query *q)
         return at_one_moment(answer_find, c, q);
     case QUERY_ATTEMPTS:
         return answer_attempts(c, q);
+    case QUERY_LEFTOVERS:
+        return answer_leftovers(c, q);
     case QUERY_EVENTS:
         return answer_events(c, q);
     case QUERY_ARTIFACTS:

@@ -193,6 +193,32 @@ static int put_workload(struct backend *b, const struct op *op, struct error *er
     return 0;
 }
 
+/* No attempt: the results of the workload. */
+static int put_leftovers(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(attempts, "INSERT OR REPLACE INTO leftovers (workload, attempt, project) "
+                      "SELECT workload, id, ? FROM attempts WHERE workload = ?");
+    bind_id(attempts, 1, &op->project);
+    bind_id(attempts, 2, &op->id);
+    int r = sqlite_run(&b->writer, attempts, err);
+    if (r < 0)
+        return r;
+    PREPARE(results, "INSERT OR REPLACE INTO leftovers (workload, attempt, project) "
+                     "VALUES (?, ?, ?)");
+    bind_id(results, 1, &op->id);
+    bind_id(results, 2, &id_none);
+    bind_id(results, 3, &op->project);
+    return sqlite_run(&b->writer, results, err);
+}
+
+static int delete_leftover(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "DELETE FROM leftovers WHERE workload = ? AND attempt = ?");
+    bind_id(stmt, 1, &op->id);
+    bind_id(stmt, 2, &op->attempt);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
 static int delete_workload(struct backend *b, const struct op *op, struct error *err)
 {
     static const char *const statements[] = {
@@ -206,11 +232,11 @@ static int delete_workload(struct backend *b, const struct op *op, struct error 
 
     if (known <= 0)
         return known;
-    for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
-        int r = delete_by_id(b, statements[i], &op->id, err);
-        if (r < 0)
-            return r;
-    }
+    int r = put_leftovers(b, op, err);
+    for (size_t i = 0; r >= 0 && i < sizeof statements / sizeof statements[0]; i++)
+        r = delete_by_id(b, statements[i], &op->id, err);
+    if (r < 0)
+        return r;
     b->deltas[before]--;
     return 0;
 }
@@ -305,6 +331,8 @@ int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
         return put_workload(b, op, err);
     case OP_WORKLOAD_DELETE:
         return delete_workload(b, op, err);
+    case OP_LEFTOVER_DELETE:
+        return delete_leftover(b, op, err);
     case OP_ARTIFACTS:
         return put_artifacts(b, op, err);
     case OP_BLOB_REFS:

@@ -253,6 +253,9 @@ static void finish_query(struct query *q)
     case QUERY_ATTEMPTS:
         q->on_attempts(q->userdata, q->r, q->attempts.items, q->attempts.len, err);
         break;
+    case QUERY_LEFTOVERS:
+        q->on_leftovers(q->userdata, q->r, q->leftovers.items, q->leftovers.len, err);
+        break;
     case QUERY_EVENTS:
         q->on_events(q->userdata, q->r, q->events.items, q->events.len, err);
         break;
@@ -494,6 +497,7 @@ void query_free(struct query *q)
     vec_done(&q->workloads);
     vec_done(&q->attempts);
     vec_done(&q->events);
+    vec_done(&q->leftovers);
     vec_done(&q->sums);
     manifest_free(q->manifest);
     answer_free(q->answer);
@@ -533,6 +537,17 @@ void store_list_attempts(struct store *s, const struct id *workload, store_attem
     struct query *q = query_new(QUERY_ATTEMPTS, userdata);
     q->subject = *workload;
     q->on_attempts = done;
+    ask(s, q);
+}
+
+void store_list_leftovers(struct store *s, const struct leftover *after, unsigned limit,
+                          store_leftovers_f done, void *userdata)
+{
+    struct query *q = query_new(QUERY_LEFTOVERS, userdata);
+    if (after)
+        q->after_leftover = *after;
+    q->limit = limit;
+    q->on_leftovers = done;
     ask(s, q);
 }
 

@@ -50,8 +50,10 @@ void store_put_secret(struct store_batch *batch, const struct secret *secret);
 void store_delete_secret(struct store_batch *batch, const struct id *secret);
 /* The workload and its current attempt. */
 void store_put_workload(struct store_batch *batch, const struct workload *w);
-/* Its rows, attempts, artifacts and blob references; events stay. */
+/* Its rows, attempts and artifacts; events stay. What is on the disk becomes leftovers. */
 void store_delete_workload(struct store_batch *batch, const struct workload *w);
+/* It is not on the disk any more. */
+void store_delete_leftover(struct store_batch *batch, const struct leftover *leftover);
 /* What `/artifacts` held; replaces the list of the workload, and references the blobs. */
 void store_put_artifacts(struct store_batch *batch, const struct workload *w,
                          const struct manifest *manifest);
@@ -132,6 +134,12 @@ typedef void (*store_attempts_f)(void *userdata, int r, struct attempt **items, 
                                  const struct error *err);
 void store_list_attempts(struct store *store, const struct id *workload, store_attempts_f done,
                          void *userdata);
+
+typedef void (*store_leftovers_f)(void *userdata, int r, const struct leftover *items, size_t n,
+                                  const struct error *err);
+/* Those after AFTER (NULL: from the first) in the order of workload and attempt. */
+void store_list_leftovers(struct store *store, const struct leftover *after, unsigned limit,
+                          store_leftovers_f done, void *userdata);
 
 typedef void (*store_events_f)(void *userdata, int r, struct event **items, size_t n,
                                const struct error *err);

@@ -19,13 +19,22 @@ static int check_start(const struct launcher_request *request, uint32_t uid_firs
     return 0;
 }
 
+static int check_delete(const struct launcher_request *request, struct error *err)
+{
+    if (id_is_none(&request->project) || id_is_none(&request->workload))
+        return error_set(err, -EINVAL, "delete: project or workload is missing");
+    return 0;
+}
+
 int launcher_request_check(const struct launcher_request *request, uint32_t uid_first,
                            struct error *err)
 {
-    if (request->op < LAUNCHER_START || request->op > LAUNCHER_SWEEP)
+    if (request->op < LAUNCHER_START || request->op > LAUNCHER_DELETE)
         return error_set(err, -EINVAL, "there is no request %u", request->op);
     if (request->flags & ~(uint32_t) LAUNCHER_HAS_TOKEN)
         return error_set(err, -EINVAL, "flags %x are unknown", request->flags);
+    if (request->op == LAUNCHER_DELETE)
+        return check_delete(request, err);
     if (request->op != LAUNCHER_SWEEP && id_is_none(&request->attempt))
         return error_set(err, -EINVAL, "the attempt is missing");
     if (request->op == LAUNCHER_START)

@@ -118,6 +118,9 @@ enum launcher_op {
     /* LAUNCHER_CLEAN for every attempt that is not in the list. Descriptor: a file with COUNT ids
      * of 16 bytes. */
     LAUNCHER_SWEEP,
+    /* Remove for good what was deleted: the directory of ATTEMPT or, without one, the results of
+     * WORKLOAD. Answered when it has no name any more; its blocks are freed in the background. */
+    LAUNCHER_DELETE,
 };
 
 enum { LAUNCHER_HAS_TOKEN = 1 };
@@ -139,7 +142,7 @@ struct launcher_answer {
     uint32_t op;
     int32_t code; /* 0 or negative errno */
     uint64_t serial;
-    struct id attempt;
+    struct id attempt, workload;
     char text[200];
 };
 

@@ -188,6 +188,12 @@ json_t *workload_to_json(const struct workload *w, bool with_spec);
 json_t *workload_to_record(const struct workload *w);
 int workload_from_record(const json_t *json, struct workload **ret, struct error *err);
 
+/* What a deleted workload leaves on its node: the directory of an attempt or, without one (id_none), its
+ * results. */
+struct leftover {
+    struct id project, workload, attempt;
+};
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 enum workload_event {

@@ -57,7 +57,8 @@ static void open_engine(void)
 
     ok(set_nonblock(w.host.launcher, true) == 0);
     ok(engine_local_new(&options, &w.engine, &err) == 0);
-    w.engine->listener = (struct engine_listener){ on_started, on_ended, &w };
+    w.engine->listener =
+        (struct engine_listener){ .started = on_started, .ended = on_ended, .userdata = &w };
 }
 
 __attribute__((constructor)) static void open_world(void)

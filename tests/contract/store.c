@@ -228,6 +228,77 @@ static void lists_and_finds(const char *url)
     loop_free(loop);
 }
 
+static struct leftover leftovers[8];
+static size_t n_leftovers;
+
+static void take_leftovers(void *userdata, int r, const struct leftover *items, size_t n,
+                           const struct error *err)
+{
+    ok(r == 0 && n <= 8);
+    n_leftovers = n;
+    if (n)
+        memcpy(leftovers, items, n * sizeof *items);
+    waiting--;
+}
+
+static size_t list_leftovers(struct store *s, const struct leftover *after, unsigned limit)
+{
+    settle();
+    waiting++;
+    store_list_leftovers(s, after, limit, take_leftovers, NULL);
+    settle();
+    return n_leftovers;
+}
+
+static void deletion_leaves_a_list(const char *url)
+{
+    struct store_state state = { 0 };
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &state);
+    struct workload *w[2] = { submit(s, "one", "x"), submit(s, "two", "x") };
+
+    for (int i = 0; i < 2; i++) {
+        struct store_batch *batch = store_batch_new();
+        stop(s, &w[i]);
+        w[i]->attempt = xnew(struct attempt);
+        *w[i]->attempt = (struct attempt){ .id = id_new(), .workload = w[i]->id, .number = 1 };
+        w[i]->attempt->epoch = 1;
+        w[i]->attempt->state = WORKLOAD_STOPPED;
+        store_put_workload(batch, w[i]);
+        store_delete_workload(batch, w[i]);
+        waiting++;
+        store_commit(s, batch, committed, NULL);
+    }
+    ok(list_leftovers(s, NULL, 8) == 4);
+    ok(id_equal(&leftovers[0].workload, &w[0]->id) && id_is_none(&leftovers[0].attempt));
+    ok(id_equal(&leftovers[1].attempt, &w[0]->attempt->id));
+    ok(id_equal(&leftovers[3].attempt, &w[1]->attempt->id));
+    ok(id_equal(&leftovers[3].project, &project));
+    struct leftover first = leftovers[0], second = leftovers[1];
+    ok(list_leftovers(s, &first, 2) == 2 && id_equal(&leftovers[0].attempt, &second.attempt));
+
+    struct store_batch *batch = store_batch_new();
+    store_delete_leftover(batch, &second);
+    waiting++;
+    store_commit(s, batch, committed, NULL);
+    ok(list_leftovers(s, NULL, 8) == 3 && id_is_none(&leftovers[1].attempt));
+    is_str(list(s, (struct workload_filter){ 0 }), "");
+    workload_free(w[0]);
+    workload_free(w[1]);
+    store_close(s);
+    loop_free(loop);
+    state_done(&state);
+}
+
+TEST(sqlite_deletion_leaves_a_list)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/deletion.db", dir);
+    deletion_leaves_a_list(url);
+}
+
+TEST(memory_deletion_leaves_a_list) { deletion_leaves_a_list("memory:"); }
+
 TEST(sqlite_lists_and_finds)
 {
     _cleanup_free_ char *url = xasprintf("sqlite:%s/a.db", dir);

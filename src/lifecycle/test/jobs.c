@@ -231,6 +231,51 @@ TEST(tags_and_priority_change_also_after_the_end)
     world_close();
 }
 
+static void forget_all(void)
+{
+    settle();
+    while (world.lc->forgetting)
+        loop_once(world.loop, 100);
+}
+
+/* What is on the disk goes after the commit, and is asked for until it is gone. */
+TEST(what_a_deleted_job_leaves_is_removed)
+{
+    struct error err = { 0 };
+    struct id ids[300];
+
+    world_open(1);
+    for (size_t i = 0; i < 300; i++)
+        ok(submit_json(
+               "{\"command\": \"x\", \"cpus\": 1, \"memory\": \"64Mi\", "
+               "\"env\": {\"NULL_EXIT\": \"1\"}, \"retries\": {\"max\": 1, \"backoff\": 0}}",
+               NULL, 0, &ids[i], &err) == 0);
+    pass_time(60 * US_PER_S);
+    world.proxy.keeps = true;
+    for (size_t i = 0; i < 300; i++) {
+        _cleanup_(workload_freep) struct workload *w = stored(&ids[i]);
+        ok(lifecycle_delete(world.lc, w, "k", NULL, NULL, &err) == 0);
+    }
+    forget_all();
+    ok(world.proxy.deleted.len == 0);
+    world.proxy.keeps = false;
+    crash();
+    forget_all();
+    ok(world.proxy.deleted.len == 300 * 3);
+    for (size_t i = 0; i < 300; i++) {
+        unsigned attempts = 0, results = 0;
+        vec_foreach(&world.proxy.deleted, one)
+            if (id_equal(&one->workload, &ids[i]))
+                *(id_is_none(&one->attempt) ? &results : &attempts) += 1;
+        ok(attempts == 2 && results == 1);
+    }
+    crash();
+    forget_all();
+    ok(world.proxy.deleted.len == 300 * 3);
+    verify();
+    world_close();
+}
+
 TEST(secrets_open_only_for_the_task_that_names_them)
 {
     char token[TASK_TOKEN_LEN + 1];

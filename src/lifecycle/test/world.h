@@ -25,6 +25,8 @@ struct proxy {
     struct engine engine;
     struct engine *null;
     VEC(struct running) running;
+    VEC(struct leftover) deleted;
+    bool keeps; /* it cannot delete */
     unsigned n_starts;
 };
 
@@ -115,10 +117,21 @@ static void proxy_sweep(struct engine *engine, const struct id *live, size_t n)
     p->null->ops->sweep(p->null, live, n);
 }
 
+static void proxy_delete(struct engine *engine, const struct leftover *leftover)
+{
+    struct proxy *p = (struct proxy *) engine;
+
+    if (!p->keeps)
+        vec_push(&p->deleted, *leftover);
+    if (p->engine.listener.deleted)
+        p->engine.listener.deleted(p->engine.listener.userdata, leftover, p->keeps ? -EBUSY : 0);
+}
+
 static void proxy_free(struct engine *engine) {}
 
 static const struct engine_ops proxy_ops = {
-    "proxy", proxy_start, proxy_attach, proxy_stop, proxy_signal, proxy_sweep, proxy_free,
+    "proxy",      proxy_start, proxy_attach, proxy_stop,
+    proxy_signal, proxy_sweep, proxy_delete, proxy_free,
 };
 
 static void proxy_started(void *userdata, const struct id *attempt, const struct task_started *s)
@@ -142,7 +155,8 @@ static void proxy_new_null(struct proxy *p)
 {
     engine_free(p->null);
     ok(engine_null_new(&p->null) == 0);
-    p->null->listener = (struct engine_listener){ proxy_started, proxy_ended, p };
+    p->null->listener =
+        (struct engine_listener){ .started = proxy_started, .ended = proxy_ended, .userdata = p };
     engine_null_advance(p->null, world.now_us);
 }
 
@@ -276,6 +290,7 @@ static void world_close(void)
     store_close(world.store);
     engine_free(world.proxy.null);
     vec_done(&world.proxy.running);
+    vec_done(&world.proxy.deleted);
     loop_free(world.loop);
 }
 

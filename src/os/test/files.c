@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -99,6 +100,34 @@ TEST(only_named_descriptors_are_inherited)
                                  .n_keep_fds = 1 };
     ok(process_start(&o, &p, &err) == 0);
     ok(process_wait(&p) == 0);
+}
+
+/* Deeper than there are descriptors, and than a path may be long. */
+TEST(a_tree_of_any_depth_is_removed)
+{
+    struct rlimit before, few = { 100, 100 };
+    struct error err = { 0 };
+    int at = make_dir();
+
+    ok(at >= 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+    few.rlim_max = before.rlim_max;
+    for (int i = 0; i < 500 && at >= 0; i++) {
+        char name[64];
+        (void) snprintf(name, sizeof name, i % 3 ? "deep-%d" : "directory-with-a-long-name-%d", i);
+        int next =
+            mkdirat(at, name, 0755) < 0 ? -1 : openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ok(mknodat(at, "file", S_IFREG | 0600, 0) == 0);
+        safe_close(at);
+        at = next;
+    }
+    ok(at >= 0);
+    safe_close(at);
+    ok(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    ok(remove_tree(AT_FDCWD, dir, &err) == 0);
+    ok(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    ok(access(dir, F_OK) < 0);
+    if (err.code)
+        printf("# %s\n", err.text);
 }
 
 TEST(sha256_of_the_standards_example)
