@@ -61,8 +61,9 @@ static json_t *capability_sets(void)
 
 static json_t *rlimit(const char *name, uint64_t value)
 {
-    return json_pack("{s:s,s:I,s:I}", "type", name, "hard", (json_int_t) value, "soft",
-                     (json_int_t) value);
+    /* Unlimited is the largest number that a limit has, and more than JSON readers agree on. */
+    json_int_t number = value > INT64_MAX ? INT64_MAX : (json_int_t) value;
+    return json_pack("{s:s,s:I,s:I}", "type", name, "hard", number, "soft", number);
 }
 
 static json_t *process(const struct task_spec *spec, const struct image *image,
@@ -81,6 +82,8 @@ static json_t *process(const struct task_spec *spec, const struct image *image,
     json_put(json, "capabilities", capability_sets());
     (void) json_array_append_new(limits, rlimit("RLIMIT_NOFILE", nofile));
     (void) json_array_append_new(limits, rlimit("RLIMIT_CORE", 0));
+    if (facts->edits)
+        (void) json_array_append_new(limits, rlimit("RLIMIT_MEMLOCK", facts->memlock_hard));
     json_put(json, "rlimits", limits);
     json_put(json, "noNewPrivileges", json_true());
     return json;
@@ -191,5 +194,7 @@ json_t *bundle_config(const struct task_spec *spec, const struct image *image,
     json_put(json, "linux", linux_part(spec, facts));
     json_put_str(annotations, "run.oci.seccomp_bpf_data", facts->seccomp);
     json_put(json, "annotations", annotations);
+    if (facts->edits)
+        devices_put(facts->edits, json);
     return json;
 }

@@ -22,10 +22,8 @@
 #define SUPERVISORS GROUP "/supervisors"
 
 static const char *const controller_names[CGROUP_N] = {
-    [CGROUP_CPUSET] = "cpuset",
-    [CGROUP_MEMORY] = "memory",
-    [CGROUP_PIDS] = "pids",
-    [CGROUP_CPU] = "cpu",
+    [CGROUP_CPUSET] = "cpuset", [CGROUP_MEMORY] = "memory",   [CGROUP_PIDS] = "pids",
+    [CGROUP_CPU] = "cpu",       [CGROUP_DEVICES] = "devices",
 };
 
 static bool has_word(const char *list, const char *word, char separator)

@@ -23,7 +23,9 @@ static int write_config(struct supervisor *s, char *const *command, bool compile
     _cleanup_free_ char *cgroup = xasprintf("/berth/%s", s->name);
     _cleanup_free_ char *netns = xasprintf("/proc/1/fd/%d", s->launch->netns);
     struct rlimit files = { 0 };
+    struct rlimit memlock = { 0 };
     (void) getrlimit(RLIMIT_NOFILE, &files);
+    (void) getrlimit(RLIMIT_MEMLOCK, &memlock);
     struct bundle_facts facts = {
         .rootfs = rootfs,
         .cgroup = cgroup,
@@ -33,6 +35,8 @@ static int write_config(struct supervisor *s, char *const *command, bool compile
         .command = command,
         .seccomp = compiled ? s->x->seccomp : NULL,
         .nofile_hard = files.rlim_max,
+        .edits = command || !devices_are_wanted(s->spec) ? NULL : &s->edits,
+        .memlock_hard = memlock.rlim_max,
         .unified = s->x->cgroups.unified,
     };
     _cleanup_json_ json_t *json = bundle_config(s->spec, s->x->image, &facts);
@@ -228,6 +232,8 @@ json_t *container_evidence(struct supervisor *s)
     json_put_str(json, "git_commit", s->git_commit);
     if (s->launch->net.address[0])
         json_put_str(json, "address", s->launch->net.address);
+    if (devices_are_wanted(s->spec))
+        devices_evidence(s, json);
     if (s->relays)
         json_put(json, "ports", relays_json(s->relays));
     return json;

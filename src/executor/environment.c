@@ -42,8 +42,11 @@ static void put_gpus(struct variables *v, const struct allocation *a)
     for (char **gpu = a->gpus; gpu && *gpu; gpu++)
         text_addf(&list, n++ ? ",%s" : "%s", *gpu);
     put(v, xasprintf("BERTH_GPUS=%u", n));
-    if (n)
-        put(v, xasprintf("BERTH_GPU_UUIDS=%s", text_str(&list)));
+    if (!n)
+        return;
+    put(v, xasprintf("BERTH_GPU_UUIDS=%s", text_str(&list)));
+    /* Images of NVIDIA's say "all"; these are the ones that are there. */
+    put(v, xasprintf("NVIDIA_VISIBLE_DEVICES=%s", text_str(&list)));
 }
 
 static void put_identity(struct variables *v, const struct task_spec *spec)
@@ -91,13 +94,15 @@ static void put_own(struct variables *v, const struct workload_spec *spec, const
 }
 
 char **environment_make(const struct task_spec *spec, const struct image_config *image,
-                        const json_t *secrets)
+                        const struct cdi_edits *edits, const json_t *secrets)
 {
     struct variables v = { 0 };
 
     put_defaults(&v);
     for (char **env = image ? image->env : NULL; env && *env; env++)
         put(&v, xstrdup(*env));
+    for (size_t i = 0; edits && i < edits->env.len; i++)
+        put(&v, xstrdup(edits->env.items[i]));
     put_ranks(&v);
     put_gpus(&v, spec->allocation);
     put_own(&v, spec->workload_spec, secrets);

@@ -23,7 +23,8 @@ struct executor_settings {
     const char *pool;    /* for network_new() */
     const char *const *blocked;
     const char *const *dns;
-    bool image_opt; /* image `host` shows /opt too */
+    bool image_opt;         /* image `host` shows /opt too */
+    const char *const *cdi; /* directories of CDI specifications, later ones win */
 };
 
 /* Fork the launcher. To be called by root, with STATE and RUNTIME in place and before there are

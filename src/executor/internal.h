@@ -8,7 +8,8 @@
  * container.c crun                      pump.c       logs and charts
  * crun-program.c  crun itself
  * control.c   the socket                relay.c      named ports
- * finish.c    exit, artifacts           secrets.c, seccomp.c, userns.c
+ * finish.c    exit, artifacts           devices.c   GPUs and what they need
+ * secrets.c, seccomp.c, userns.c
  */
 #ifndef EXECUTOR_INTERNAL_H
 #define EXECUTOR_INTERNAL_H
@@ -16,6 +17,7 @@
 #include "base/vec.h"
 #include "blob/blob.h"
 #include "executor/executor.h"
+#include "gpu/gpu.h"
 #include "image/image.h"
 #include "network/network.h"
 #include "os/loop.h"
@@ -28,7 +30,14 @@
 
 /* ---- control groups --------------------------------------------------------------------------- */
 
-enum cgroup_controller { CGROUP_CPUSET, CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_N };
+enum cgroup_controller {
+    CGROUP_CPUSET,
+    CGROUP_MEMORY,
+    CGROUP_PIDS,
+    CGROUP_CPU,
+    CGROUP_DEVICES,
+    CGROUP_N
+};
 
 struct cgroups {
     bool unified;            /* version 2 alone */
@@ -86,6 +95,7 @@ struct executor {
     uid_t owner;       /* of STATE: what the server reads belongs to it */
     gid_t group;
     uint32_t uid_first;
+    const char *const *cdi; /* directories of CDI specifications */
     struct image_host_options image_options;
     struct image *image;
     struct network *network;
@@ -159,7 +169,8 @@ struct supervisor {
     int own_netns;
     int artifacts; /* directory of the job's results; -1 before it is made */
     char **env;
-    char *crun_root; /* crun's own state */
+    struct cdi_edits edits; /* what the job's devices need */
+    char *crun_root;        /* crun's own state */
     struct watch *term_timer, *kill_timer, *max_timer, *disk_timer, *drain_timer;
     struct process container; /* its first process */
     bool ended;
@@ -176,9 +187,18 @@ struct supervisor {
 int rootfs_make(struct supervisor *s, struct error *err);
 void rootfs_remove(struct supervisor *s);
 
-/* "NAME=value", NULL-terminated; SECRETS is {"NAME": value} or NULL. */
+/* Does the job have devices of its own? */
+bool devices_are_wanted(const struct task_spec *spec);
+/* Find out what they need and make their nodes; after rootfs_make(). */
+int devices_make(struct supervisor *s, struct error *err);
+/* Add it to config.json. Pure. */
+void devices_put(const struct cdi_edits *edits, json_t *config);
+/* "devices" and "device_rules": the nodes inside, and what the device cgroup allows. */
+void devices_evidence(struct supervisor *s, json_t *evidence);
+
+/* "NAME=value", NULL-terminated; SECRETS is {"NAME": value} or NULL. EDITS may be NULL. */
 char **environment_make(const struct task_spec *spec, const struct image_config *image,
-                        const json_t *secrets);
+                        const struct cdi_edits *edits, const json_t *secrets);
 void environment_free(char **env);
 int secrets_fetch(const struct task_spec *spec, int token, json_t **ret, struct error *err);
 
@@ -189,6 +209,8 @@ struct bundle_facts {
     char *const *command; /* instead of the spec's, NULL: that */
     const char *seccomp;  /* compiled; NULL: the plain profile is used */
     uint64_t nofile_hard;
+    const struct cdi_edits *edits; /* of the job's devices; NULL: none */
+    uint64_t memlock_hard;         /* for jobs with devices */
     bool unified;
 };
 json_t *bundle_config(const struct task_spec *spec, const struct image *image,

@@ -296,6 +296,7 @@ int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t 
                                                  .show_opt = settings->image_opt,
                                                  .state = settings->state },
                               .crun = { .fd = -1 },
+                              .cdi = settings->cdi,
                               .socket = pair[1] };
         safe_close(pair[0]);
         launcher_main(&x, &network);

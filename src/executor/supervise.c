@@ -205,12 +205,14 @@ static int prepare(struct supervisor *s, struct error *err)
     int r = blob_store_open(s->x->state, &s->blobs, err);
     if (r >= 0)
         r = rootfs_make(s, err);
+    if (r >= 0)
+        r = devices_make(s, err);
     if (r >= 0 && s->spec->has_secrets)
         r = secrets_fetch(s->spec, s->launch->token, &secrets, err);
     if (r < 0)
         return r;
     s->launch->token = safe_close(s->launch->token);
-    s->env = environment_make(s->spec, &s->x->image->config, secrets);
+    s->env = environment_make(s->spec, &s->x->image->config, &s->edits, secrets);
     return relays_new(s, &s->relays, err);
 }
 

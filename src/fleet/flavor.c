@@ -30,6 +30,7 @@ json_t *flavor_to_json(const struct flavor *flavor)
     json_put_int(json, "gpus", flavor->gpus);
     json_put_str(json, "gpu_model", flavor->gpu_model);
     json_put_int(json, "pids", flavor->pids);
+    json_put(json, "rdma", json_boolean(flavor->rdma));
     json_put(json, "shared", json_boolean(flavor->shared));
     return json;
 }
@@ -71,6 +72,7 @@ int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
     flavor->gpus = (unsigned) gpus;
     flavor->gpu_model = xstrdup(json_get_str(json, "gpu_model", NULL));
     flavor->pids = (unsigned) pids;
+    flavor->rdma = json_get_bool(json, "rdma", false);
     flavor->shared = json_get_bool(json, "shared", false);
     *ret = flavor;
     return 0;
@@ -123,6 +125,31 @@ static struct flavor *make(char *name, const struct capacity *c, unsigned cores)
     return flavor;
 }
 
+/* The next size up: doubled, but all of them where that would be too many. */
+static unsigned next_size(unsigned size, unsigned all)
+{
+    return size < all && size * 2 > all ? all : size * 2;
+}
+
+/* gpu.1, gpu.2, … with the cores and memory that are their share of the machine. */
+static size_t add_gpu_flavors(const struct node *node, const struct capacity *c,
+                              struct flavor *ret[], size_t max)
+{
+    unsigned all = 0;
+    size_t n = 0;
+
+    vec_foreach(&node->gpus, gpu)
+        all += !gpu->fault;
+    for (unsigned gpus = 1; gpus <= all && n < max; gpus = next_size(gpus, all)) {
+        unsigned cores = c->cores * gpus / all;
+        ret[n] = make(xasprintf("gpu.%u", gpus), c, cores > 0 ? cores : 1);
+        ret[n]->memory_bytes = share_of(c->memory_bytes, gpus, all);
+        ret[n]->disk_bytes = share_of(c->disk_bytes, gpus, all);
+        ret[n++]->gpus = gpus;
+    }
+    return n;
+}
+
 size_t flavor_defaults(const struct node *node, struct flavor *ret[], size_t max)
 {
     struct capacity c = usable(node);
@@ -142,5 +169,5 @@ size_t flavor_defaults(const struct node *node, struct flavor *ret[], size_t max
         ret[n]->disk_bytes = share_of(ret[n]->disk_bytes, 1, 4);
         ret[n++]->shared = true;
     }
-    return n;
+    return n + add_gpu_flavors(node, &c, ret + n, max - n);
 }

@@ -25,9 +25,12 @@ struct gpu {
     char *uuid; /* "GPU-…" of the driver, or the PCI address where there is no driver */
     char *vendor;
     char *model;
-    char *pci; /* "0000:17:00.0" */
+    char *pci;   /* "0000:17:00.0" */
+    char *cdi;   /* device that gives it to a container, "nvidia.com/gpu=0"; NULL: nothing does */
+    char *fault; /* why it cannot be given to anybody, in words; NULL: it can */
     unsigned index;
-    int numa; /* -1: unknown */
+    int minor; /* of its device node; -1: unknown */
+    int numa;  /* -1: unknown */
     int64_t memory_bytes;
 };
 
@@ -51,6 +54,11 @@ struct node {
     bool cordoned;
 };
 
+/* Is GPU what somebody means by MODEL: its name, or words of it ("h100", "A100 80GB")? NULL: any. */
+bool gpu_is_model(const struct gpu *gpu, const char *model);
+/* What GPUs there are, in words: "2 x NVIDIA H100 80GB HBM3", "none"; owned by the caller. */
+char *node_gpus_text(const struct node *node);
+
 void node_free(struct node *node);
 DEFINE_CLEANUP(struct node *, node_free);
 json_t *node_to_json(const struct node *node);
@@ -64,8 +72,9 @@ struct flavor {
     int64_t memory_bytes;
     int64_t disk_bytes; /* writable layer + workspace + artifacts + log */
     unsigned gpus;
-    char *gpu_model; /* NULL: any */
+    char *gpu_model; /* NULL: any; see gpu_is_model() */
     unsigned pids;
+    bool rdma;   /* /dev/infiniband and as much locked memory as it likes */
     bool shared; /* tasks of one org may share cores (marked "not isolated") */
 };
 
@@ -73,8 +82,8 @@ void flavor_free(struct flavor *flavor);
 DEFINE_CLEANUP(struct flavor *, flavor_free);
 json_t *flavor_to_json(const struct flavor *flavor);
 int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err);
-/* The flavors that fit NODE when the operator names none: cpu.1, cpu.2, cpu.4, … and cpu.shared;
- * memory and disk in proportion. Returns the count; each is owned by the caller. */
+/* The flavors that fit NODE when the operator names none: cpu.1, cpu.2, cpu.4, …, cpu.shared and,
+ * with GPUs, gpu.1, gpu.2, …; memory and disk in proportion. Returns the count; each is owned by the caller. */
 size_t flavor_defaults(const struct node *node, struct flavor *ret[], size_t max);
 
 #endif

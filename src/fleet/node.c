@@ -20,6 +20,8 @@ void node_free(struct node *node)
         free(gpu->vendor);
         free(gpu->model);
         free(gpu->pci);
+        free(gpu->cdi);
+        free(gpu->fault);
     }
     vec_done(&node->cores);
     vec_done(&node->numas);
@@ -66,7 +68,11 @@ static json_t *gpus_to_json(const struct node *node)
         json_put_str(json, "vendor", gpu->vendor);
         json_put_str(json, "model", gpu->model);
         json_put_str(json, "pci", gpu->pci);
+        json_put_str(json, "cdi", gpu->cdi);
+        json_put_str(json, "fault", gpu->fault);
         json_put_int(json, "index", gpu->index);
+        if (gpu->minor >= 0)
+            json_put_int(json, "minor", gpu->minor);
         json_put_int(json, "numa", gpu->numa);
         json_put_int(json, "memory", gpu->memory_bytes);
         (void) json_array_append_new(array, json);
@@ -154,7 +160,8 @@ static int read_numa(struct node *node, const json_t *json, struct error *err)
 
 static int read_gpu(struct node *node, const json_t *json, struct error *err)
 {
-    struct gpu gpu = { .numa = (int) json_get_int(json, "numa", -1) };
+    struct gpu gpu = { .numa = (int) json_get_int(json, "numa", -1),
+                       .minor = (int) json_get_int(json, "minor", -1) };
 
     if (!json_get_str(json, "uuid", NULL))
         return error_set(err, -EINVAL, "uuid is missing");
@@ -168,6 +175,8 @@ static int read_gpu(struct node *node, const json_t *json, struct error *err)
     gpu.vendor = xstrdup(json_get_str(json, "vendor", NULL));
     gpu.model = xstrdup(json_get_str(json, "model", NULL));
     gpu.pci = xstrdup(json_get_str(json, "pci", NULL));
+    gpu.cdi = xstrdup(json_get_str(json, "cdi", NULL));
+    gpu.fault = xstrdup(json_get_str(json, "fault", NULL));
     vec_push(&node->gpus, gpu);
     return 0;
 }

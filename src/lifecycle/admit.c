@@ -49,7 +49,9 @@ static void from_flavor(struct workload_spec *spec, const struct flavor *flavor)
     spec->cores = flavor->cores;
     spec->gpus = flavor->gpus;
     spec->shared = flavor->shared;
-    xstr_set(&spec->gpu_model, flavor->gpu_model);
+    spec->rdma = flavor->rdma;
+    if (flavor->gpu_model)
+        xstr_set(&spec->gpu_model, flavor->gpu_model);
     if (spec->memory_bytes == 0)
         spec->memory_bytes = flavor->memory_bytes;
     if (spec->disk_bytes == 0)
@@ -68,17 +70,76 @@ static void from_cores(struct workload_spec *spec, const struct flavor *unit)
         spec->pids = unit ? unit->pids : PIDS_DEFAULT;
 }
 
+/* The shape that GPUs bring their cores and memory with, when a job asks for GPUs by number: the one
+ * with as many, else the first. */
+static const struct flavor *gpu_flavor(const struct lifecycle *lc, const struct workload_spec *spec)
+{
+    const struct flavor *found = NULL;
+
+    vec_foreach(&lc->flavors, item) {
+        const struct flavor *flavor = *item;
+        if (flavor->shared || flavor->gpus == 0)
+            continue;
+        if (!found || (flavor->gpus == spec->gpus && found->gpus != spec->gpus))
+            found = flavor;
+    }
+    return found;
+}
+
+static void from_gpus(const struct lifecycle *lc, struct workload_spec *spec)
+{
+    const struct flavor *unit = gpu_flavor(lc, spec);
+
+    if (!unit)
+        unit = unit_flavor(lc);
+    if (!unit)
+        return;
+    unsigned of = unit->gpus ? unit->gpus : 1;
+    spec->cores = (unit->cores * spec->gpus + of - 1) / of;
+    if (spec->memory_bytes == 0)
+        spec->memory_bytes = unit->memory_bytes / of * spec->gpus;
+    if (spec->disk_bytes == 0)
+        spec->disk_bytes = unit->disk_bytes / of * spec->gpus;
+}
+
+static int check_gpus(const struct workload_spec *spec, struct error *err)
+{
+    if (spec->gpu_model && spec->gpus == 0)
+        return error_set(err, -EINVAL,
+                         "gpu_model: says which GPUs, but gpus is not there; ask for "
+                         "gpus: 1 or more");
+    return 0;
+}
+
+static int check_flavor_gpus(const struct workload_spec *spec, const struct flavor *flavor,
+                             struct error *err)
+{
+    if (spec->gpus && spec->gpus != flavor->gpus)
+        return error_set(err, -EINVAL,
+                         "gpus: flavor %s has %u and the job asks for %u; leave one of them out",
+                         flavor->name, flavor->gpus, spec->gpus);
+    if (spec->gpu_model && flavor->gpu_model && !str_equal(spec->gpu_model, flavor->gpu_model))
+        return error_set(err, -EINVAL, "gpu_model: flavor %s has %s; leave one of them out",
+                         flavor->name, flavor->gpu_model);
+    return 0;
+}
+
 static int resolve_hardware(const struct lifecycle *lc, struct workload_spec *spec,
                             struct error *err)
 {
+    if (!spec->flavor && spec->cores == 0 && spec->gpus > 0)
+        from_gpus(lc, spec);
     if (!spec->flavor && spec->cores == 0 && lc->flavors.len > 0)
         spec->flavor = xstrdup(lc->flavors.items[0]->name);
     if (spec->flavor) {
         const struct flavor *flavor = find_flavor(lc, spec->flavor);
         if (!flavor)
             return unknown_flavor(lc, spec->flavor, err);
+        int r = check_flavor_gpus(spec, flavor, err);
+        if (r < 0)
+            return r;
         from_flavor(spec, flavor);
-        return 0;
+        return check_gpus(spec, err);
     }
     if (spec->cores == 0)
         return error_set(err, -EINVAL,
@@ -87,7 +148,7 @@ static int resolve_hardware(const struct lifecycle *lc, struct workload_spec *sp
     if (spec->memory_bytes == 0)
         return error_set(err, -EINVAL,
                          "memory: there is no flavor to take it from; say how much the job needs");
-    return 0;
+    return check_gpus(spec, err);
 }
 
 static int resolve_rest(const struct lifecycle *lc, struct workload_spec *spec, struct error *err)

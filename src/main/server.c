@@ -171,6 +171,7 @@ static int start_launcher(struct server *s, struct error *err)
         .blocked = (const char *const *) set->blocked,
         .dns = (const char *const *) set->dns,
         .image_opt = set->image_opt,
+        .cdi = (const char *const *) set->cdi,
     };
     pid_t pid = 0;
     int r = launcher_start(&launcher, &s->launcher_fd, &pid, err);
@@ -202,7 +203,9 @@ static int add_flavors(struct server *s, const struct node *node, struct error *
 static int add_node(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
-    struct probe_options options = { .disk = set->state };
+    struct probe_options options = { .disk = set->state,
+                                     .nvml = set->nvml,
+                                     .cdi = (const char *const *) set->cdi };
     _cleanup_(node_freep) struct node *node = NULL;
     int r = probe_node(&options, &node, err);
     if (r < 0)

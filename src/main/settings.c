@@ -52,6 +52,9 @@ static const struct setting table[] = {
     SETTING(blocked, TYPE_LIST, "", "ranges that jobs may not reach"),
     SETTING(dns, TYPE_LIST, "", "resolvers of containers; default: the host's"),
     SETTING(publish_address, TYPE_STRING, "127.0.0.1", "address of published ports"),
+    SETTING(cdi, TYPE_LIST, "/etc/cdi,/run/cdi",
+            "directories of CDI specifications; later ones win"),
+    SETTING(nvml, TYPE_STRING, "libnvidia-ml.so.1", "NVIDIA's management library"),
     SETTING(image_opt, TYPE_BOOL, "false", "image `host` shows /opt"),
     /* Clear of /etc/subuid's habit (from 100000) and of systemd-nspawn's 524288 to 1879048191. */
     SETTING(uid_first, TYPE_INT, "1879048192", "first uid of the projects' ranges"),

@@ -25,10 +25,12 @@ struct settings {
     char **listen;  /* API's TCP addresses, HOST:PORT; NULL-terminated like every list here */
     char **hosts;   /* Host names that are answered besides the listen addresses and localhost */
     char **blocked; /* CIDR ranges that jobs may not reach */
+    char **cdi;     /* directories of CDI specifications, later ones win */
     char **dns;     /* resolvers for containers; empty: the host's */
     char *network;  /* default policy: egress or none */
     char *pool;     /* CIDR from which projects get their addresses */
     char *publish_address;
+    char *nvml; /* NVIDIA's management library */
     bool network_choice;
     bool insecure;
     bool image_opt; /* image `host` shows /opt too */

@@ -131,6 +131,16 @@ enum placement_rule explain_refusal(const struct node_state *states, size_t n,
     return rule;
 }
 
+static void explain_no_gpus(const struct node_state *state, const struct shape *shape, char *text,
+                            size_t len)
+{
+    _cleanup_free_ char *has = node_gpus_text(state->node);
+
+    (void) snprintf(text, len, "needs %u GPU%s%s%s; node %s has %s", shape->gpus,
+                    plural(shape->gpus), shape->gpu_model ? " of model " : "",
+                    shape->gpu_model ? shape->gpu_model : "", state->node->name, has);
+}
+
 /* One reason why the empty NODE cannot hold SHAPE; false if it can. */
 static bool cannot_hold(const struct node_state *state, const struct shape *shape, char *text,
                         size_t len)
@@ -139,9 +149,7 @@ static bool cannot_hold(const struct node_state *state, const struct shape *shap
     unsigned gpus = node_state_gpus(state, shape->gpu_model, true);
 
     if (gpus < shape->gpus)
-        (void) snprintf(text, len, "needs %u GPU%s%s%s; node %s has %u", shape->gpus,
-                        plural(shape->gpus), shape->gpu_model ? " of model " : "",
-                        shape->gpu_model ? shape->gpu_model : "", state->node->name, gpus);
+        explain_no_gpus(state, shape, text, len);
     else if (state->cores_usable < shape->cores)
         (void) snprintf(text, len, "needs %u core%s; node %s has %u", shape->cores,
                         plural(shape->cores), state->node->name, state->cores_usable);

@@ -82,7 +82,7 @@ static void init_gpus(struct node_state *state)
     state->gpu_free = xnew_n(bool, state->node->gpus.len + 1);
     for (size_t i = 0; i < state->node->gpus.len; i++) {
         const struct gpu *gpu = &state->node->gpus.items[i];
-        if (gpu_is_taken(state->taken, gpu->uuid))
+        if (gpu->fault || gpu_is_taken(state->taken, gpu->uuid))
             continue;
         state->gpu_free[i] = true;
         state->gpus_free++;
@@ -146,8 +146,8 @@ unsigned node_state_gpus(const struct node_state *state, const char *model, bool
     unsigned n = 0;
 
     for (size_t i = 0; i < state->node->gpus.len; i++)
-        n += (all || state->gpu_free[i]) &&
-             (!model || str_equal(model, state->node->gpus.items[i].model));
+        n += (all ? !state->node->gpus.items[i].fault : state->gpu_free[i]) &&
+             gpu_is_model(&state->node->gpus.items[i], model);
     return n;
 }
 
@@ -274,14 +274,14 @@ static unsigned take_gpus_near(struct node_state *state, const struct shape *sha
     for (size_t i = 0; i < state->node->gpus.len && n < shape->gpus; i++) {
         const struct gpu *gpu = &state->node->gpus.items[i];
         bool is_near = gpu->numa >= 0 && cpu_set_has(&a->mems, (unsigned) gpu->numa);
-        if (!state->gpu_free[i] || is_near != near ||
-            (shape->gpu_model && !str_equal(shape->gpu_model, gpu->model)))
+        if (!state->gpu_free[i] || is_near != near || !gpu_is_model(gpu, shape->gpu_model))
             continue;
         state->gpu_free[i] = false;
         state->gpus_free--;
         struct numa_state *numa = gpu->numa < 0 ? NULL : find_numa(state, (unsigned) gpu->numa);
         if (numa)
             numa->gpus_free--;
+        a->devices[n] = xstrdup(gpu->cdi ? gpu->cdi : "");
         a->gpus[n++] = xstrdup(gpu->uuid);
     }
     return n;
@@ -292,6 +292,7 @@ static void take_gpus(struct node_state *state, const struct shape *shape, struc
     if (shape->gpus == 0)
         return;
     a->gpus = xnew_n(char *, shape->gpus + 1);
+    a->devices = xnew_n(char *, shape->gpus + 1);
     unsigned n = take_gpus_near(state, shape, true, a, 0);
     n = take_gpus_near(state, shape, false, a, n);
     assert(n == shape->gpus);

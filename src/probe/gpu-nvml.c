@@ -35,6 +35,7 @@ struct nvml {
     int (*name)(nvml_device_t device, char *text, unsigned size);
     int (*pci)(nvml_device_t device, struct nvml_pci *ret);
     int (*memory)(nvml_device_t device, struct nvml_memory *ret);
+    int (*minor)(nvml_device_t device, unsigned *ret); /* NULL: the library is too old */
     bool is_started;
 };
 
@@ -69,6 +70,7 @@ static int start(const char *library, struct nvml *n)
         !find(n, "nvmlDeviceGetPciInfo_v3", &n->pci) ||
         !find(n, "nvmlDeviceGetMemoryInfo", &n->memory))
         return -ENOENT;
+    (void) find(n, "nvmlDeviceGetMinorNumber", &n->minor);
     if (n->init() != 0)
         return -ENOENT;
     n->is_started = true;
@@ -82,6 +84,7 @@ static void take_gpu(const struct nvml *n, const struct place *place, unsigned i
     nvml_device_t device;
     struct nvml_pci pci = { 0 };
     struct nvml_memory memory = { 0 };
+    unsigned number = index;
     char uuid[NVML_TEXT_MAX], name[NVML_TEXT_MAX], address[16];
 
     if (n->handle(index, &device) != 0 || n->uuid(device, uuid, sizeof uuid) != 0 ||
@@ -91,7 +94,10 @@ static void take_gpu(const struct nvml *n, const struct place *place, unsigned i
     pci.bus_id[sizeof pci.bus_id - 1] = '\0';
     if (pci_address_normalise(pci.bus_id, address) < 0)
         return;
+    if (n->minor && n->minor(device, &number) != 0)
+        number = index;
     const struct gpu gpu = {
+        .minor = (int) number,
         .uuid = xstrdup(uuid),
         .vendor = xstrdup("nvidia"),
         .model = xstrdup(name),

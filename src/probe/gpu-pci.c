@@ -57,6 +57,7 @@ static void take_gpu(const struct place *place, const char *name, struct node *n
                            (unsigned) hex_number(place->sys, name, "device")),
         .pci = xstrdup(address),
         .index = (unsigned) node->gpus.len,
+        .minor = -1,
         .numa = (int) numa,
     };
     vec_push(&node->gpus, gpu);

@@ -36,6 +36,9 @@ int topology_sysfs(const struct place *place, const struct cpu_set *allowed, str
                    struct error *err);
 /* GPUs and driver version. NVML: -ENOENT when there is no library or no driver. */
 int gpus_nvml(const struct place *place, struct node *node, struct error *err);
+/* Say of each GPU which CDI device gives it to a container (those without are at fault), and add
+ * the GPUs that only CDI knows. */
+void gpus_cdi(const struct place *place, const char *const *directories, struct node *node);
 int gpus_pci(const struct place *place, struct node *node, struct error *err);
 
 #endif

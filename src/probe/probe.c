@@ -135,6 +135,8 @@ int probe_node(const struct probe_options *options, struct node **ret, struct er
         r = gpus_pci(&place, node, err);
     if (r < 0)
         return r;
+    if (options->cdi)
+        gpus_cdi(&place, options->cdi, node);
     *ret = take_ptr(node);
     return 0;
 }

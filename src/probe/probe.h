@@ -12,12 +12,13 @@
 #include <stdbool.h>
 
 struct probe_options {
-    const char *sys;   /* "/sys" when NULL, like the others: tests give trees of their own */
-    const char *proc;  /* "/proc" */
-    const char *disk;  /* a path on the state's filesystem; NULL: disk_bytes stays 0 */
-    const char *hwloc; /* library, "libhwloc.so.15"; "": do not use hwloc */
-    const char *nvml;  /* library, "libnvidia-ml.so.1"; "": do not use NVML */
-    const char *xml;   /* hwloc topology file in place of the machine, for tests and import */
+    const char *sys;        /* "/sys" when NULL, like the others: tests give trees of their own */
+    const char *proc;       /* "/proc" */
+    const char *disk;       /* a path on the state's filesystem; NULL: disk_bytes stays 0 */
+    const char *hwloc;      /* library, "libhwloc.so.15"; "": do not use hwloc */
+    const char *const *cdi; /* directories of CDI specifications; NULL: none are read */
+    const char *nvml;       /* library, "libnvidia-ml.so.1"; "": do not use NVML */
+    const char *xml;        /* hwloc topology file in place of the machine, for tests and import */
 };
 
 /* OPTIONS may be NULL. The node has no id and its name is the host's. Memory is at least one

@@ -6,15 +6,30 @@
 #include <errno.h>
 #include <inttypes.h>
 
+static void free_list(char **list)
+{
+    for (char **p = list; p && *p; p++)
+        free(*p);
+    free(list);
+}
+
 void allocation_free(struct allocation *a)
 {
     if (!a)
         return;
     free(a->node);
-    for (char **gpu = a->gpus; gpu && *gpu; gpu++)
-        free(*gpu);
-    free(a->gpus);
+    free_list(a->gpus);
+    free_list(a->devices);
     free(a);
+}
+
+static json_t *list_to_json(char *const *list)
+{
+    json_t *array = json_array();
+
+    for (; *list; list++)
+        (void) json_array_append_new(array, json_string(*list));
+    return array;
 }
 
 json_t *allocation_to_json(const struct allocation *a)
@@ -28,12 +43,10 @@ json_t *allocation_to_json(const struct allocation *a)
     json_put_str(json, "mems", mems);
     json_put_int(json, "memory", a->memory_bytes);
     json_put_int(json, "disk", a->disk_bytes);
-    if (a->gpus) {
-        json_t *gpus = json_array();
-        for (char **gpu = a->gpus; *gpu; gpu++)
-            (void) json_array_append_new(gpus, json_string(*gpu));
-        json_put(json, "gpus", gpus);
-    }
+    if (a->gpus)
+        json_put(json, "gpus", list_to_json(a->gpus));
+    if (a->devices)
+        json_put(json, "devices", list_to_json(a->devices));
     json_put(json, "shared", json_boolean(a->shared));
     return json;
 }
@@ -47,19 +60,19 @@ static int read_set(const json_t *json, const char *key, struct cpu_set *ret, st
     return 0;
 }
 
-static int read_gpus(struct allocation *a, const json_t *json, struct error *err)
+static int read_list(const json_t *json, const char *key, char ***ret, struct error *err)
 {
-    const json_t *gpus = json_object_get(json, "gpus");
-    size_t n = json_array_size(gpus);
+    const json_t *list = json_object_get(json, key);
+    size_t n = json_array_size(list);
 
     if (n == 0)
         return 0;
-    a->gpus = xnew_n(char *, n + 1);
+    *ret = xnew_n(char *, n + 1);
     for (size_t i = 0; i < n; i++) {
-        const char *uuid = json_string_value(json_array_get(gpus, i));
-        if (!uuid)
-            return error_set(err, -EINVAL, "gpus[%zu]: must be text", i);
-        a->gpus[i] = xstrdup(uuid);
+        const char *text = json_string_value(json_array_get(list, i));
+        if (!text)
+            return error_set(err, -EINVAL, "%s[%zu]: must be text", key, i);
+        (*ret)[i] = xstrdup(text);
     }
     return 0;
 }
@@ -81,7 +94,9 @@ int allocation_from_json(const json_t *json, struct allocation **ret, struct err
     if (r >= 0)
         r = read_bytes(json, "disk", &a->disk_bytes, err);
     if (r >= 0)
-        r = read_gpus(a, json, err);
+        r = read_list(json, "gpus", &a->gpus, err);
+    if (r >= 0)
+        r = read_list(json, "devices", &a->devices, err);
     if (r < 0)
         return r;
 

@@ -202,6 +202,7 @@ static int read_hardware(struct workload_spec *spec, const json_t *json, struct 
     spec->flavor = xstrdup(json_get_str(json, "flavor", NULL));
     spec->gpu_model = xstrdup(json_get_str(json, "gpu_model", NULL));
     spec->shared = json_get_bool(json, "shared", false);
+    spec->rdma = json_get_bool(json, "rdma", false);
 
     int r = read_count(json, "cpus", 4096, &spec->cores, err);
     if (r >= 0)

@@ -78,6 +78,8 @@ static void put_hardware(json_t *json, const struct workload_spec *spec)
     put_positive(json, "gpus", spec->gpus);
     json_put_str(json, "gpu_model", spec->gpu_model);
     put_positive(json, "pids", spec->pids);
+    if (spec->rdma)
+        json_put(json, "rdma", json_true());
     if (spec->shared)
         json_put(json, "shared", json_true());
 }

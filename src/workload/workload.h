@@ -52,6 +52,7 @@ struct workload_spec {
     unsigned gpus;
     char *gpu_model;
     unsigned pids;
+    bool rdma; /* of the flavor */
     bool shared;
     struct env_var *env;
     size_t n_env;
@@ -67,7 +68,7 @@ struct workload_spec {
 };
 
 /* JSON of the form that src/api/job.json declares (job_request without name, tags and priority), plus
- * what admission resolved ("gpus", "gpu_model", "pids", "shared"). Checks what crosses fields; errors
+ * what admission resolved ("pids", "rdma", "shared"). Checks what crosses fields; errors
  * begin with the field's path. Sizes and durations may be numbers or text ("2Gi", "90m"). */
 int workload_spec_from_json(const json_t *json, struct workload_spec **ret, struct error *err);
 json_t *workload_spec_to_json(const struct workload_spec *spec);
@@ -100,7 +101,8 @@ struct allocation {
     struct cpu_set mems; /* NUMA nodes */
     int64_t memory_bytes;
     int64_t disk_bytes;
-    char **gpus; /* UUIDs, NULL-terminated; NULL when none */
+    char **gpus;    /* UUIDs, NULL-terminated; NULL when none */
+    char **devices; /* the CDI devices that give them to a container, one each */
     bool shared;
 };
 

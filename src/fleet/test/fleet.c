@@ -67,7 +67,9 @@ TEST(default_flavors_share_the_machine)
     struct flavor *flavors[16];
 
     size_t n = flavor_defaults(node, flavors, 16);
-    ok(n == 5);
+    ok(n == 6);
+    is_str(flavors[5]->name, "gpu.1");
+    ok(flavors[5]->gpus == 1 && flavors[5]->cores == 6 && flavors[5]->memory_bytes == 64 * GIB);
     is_str(flavors[0]->name, "cpu.1");
     is_str(flavors[2]->name, "cpu.4");
     is_str(flavors[3]->name, "cpu.6");
@@ -85,6 +87,37 @@ TEST(default_flavors_share_the_machine)
     }
 }
 
+TEST(gpus_bring_their_share_of_the_machine)
+{
+    _cleanup_(node_freep) struct node *node = machine(8);
+    struct flavor *flavors[16];
+
+    for (unsigned i = 0; i < 3; i++)
+        vec_push(&node->gpus, ((struct gpu){ .uuid = xstrdup("G"), .model = xstrdup("H200") }));
+    node->gpus.items[3].fault = xstrdup("it has fallen off the bus");
+    size_t n = flavor_defaults(node, flavors, 16);
+    is_str(flavors[n - 3]->name, "gpu.1");
+    is_str(flavors[n - 2]->name, "gpu.2");
+    is_str(flavors[n - 1]->name, "gpu.3");
+    ok(flavors[n - 3]->cores == 2 && flavors[n - 2]->cores == 5 && flavors[n - 1]->cores == 8);
+    ok(flavors[n - 3]->memory_bytes * 3 <= node->memory_bytes);
+    for (size_t i = 0; i < n; i++)
+        flavor_free(flavors[i]);
+    _cleanup_free_ char *text = node_gpus_text(node);
+    is_str(text, "3 x H200, 1 x H200 (not to be used: it has fallen off the bus)");
+}
+
+TEST(gpus_are_known_by_words_of_their_model)
+{
+    char model[] = "NVIDIA H100 80GB HBM3";
+    const struct gpu gpu = { .model = model };
+
+    ok(gpu_is_model(&gpu, NULL) && gpu_is_model(&gpu, "h100") && gpu_is_model(&gpu, model));
+    ok(gpu_is_model(&gpu, "H100 80GB") && gpu_is_model(&gpu, "hbm3"));
+    ok(!gpu_is_model(&gpu, "H1") && !gpu_is_model(&gpu, "100") && !gpu_is_model(&gpu, ""));
+    ok(!gpu_is_model(&gpu, "H200") && !gpu_is_model(&(struct gpu){ 0 }, "H100"));
+}
+
 TEST(reserved_capacity_is_not_sold)
 {
     _cleanup_(node_freep) struct node *node = machine(8);
@@ -93,8 +126,8 @@ TEST(reserved_capacity_is_not_sold)
     node->reserved_cores = 1;
     node->reserved_memory_bytes = 4 * GIB;
     size_t n = flavor_defaults(node, flavors, 16);
-    is_str(flavors[n - 2]->name, "cpu.6");
-    ok(flavors[n - 2]->memory_bytes == 60 * GIB);
+    is_str(flavors[n - 3]->name, "cpu.6");
+    ok(flavors[n - 3]->memory_bytes == 60 * GIB);
     for (size_t i = 0; i < n; i++)
         flavor_free(flavors[i]);
 }

@@ -118,7 +118,7 @@ TEST(who_waits_knows_why)
         "needs 2 cores; 1 of 4 is free on node n1, 3 held by 2 jobs",
         "needs 8 GiB of memory; 4 GiB of 64 GiB is free on node n1, the rest is held by 2 jobs",
         "no node can ever hold the job: it needs 9 cores; node n1 has 4",
-        "no node can ever hold the job: it needs 3 GPUs; node n1 has 2",
+        "no node can ever hold the job: it needs 3 GPUs; node n1 has 2 x H200",
         "needs 50 GiB of disk; 10 GiB of 100 GiB is free on node n1, the rest is held by 2 jobs",
         "starts on node n1",
         "1 job before it in the queue takes what is free",
@@ -161,7 +161,7 @@ TEST(gpus_are_given_near_the_cores)
     is_str(plan.decisions[0].allocation->gpus[0], "GPU-1");
     is_cpus(&plan.decisions[0].allocation->mems, "1");
     is_str(plan.decisions[1].text,
-           "no node can ever hold the job: it needs 1 GPU of model B200; node n1 has 0");
+           "no node can ever hold the job: it needs 1 GPU of model B200; node n1 has 2 x H200");
     placement_plan_done(&plan);
 }
 

@@ -1,0 +1,322 @@
+/* devices.c - GPUs and RDMA adapters in a container: what CDI says of them, made by root
+ *
+ * Device nodes are made anew on a tmpfs of the supervisor and bound to their places: they belong to
+ * the container's own root, whoever owns the machine's, and only those of the job's devices are
+ * there. The device cgroup is opened for exactly their numbers.
+ */
+#include "executor/internal.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define RDMA_DIRECTORY "/dev/infiniband"
+#define LISTED_MAX     1024
+
+/* ---- before the start -------------------------------------------------------------------------- */
+
+bool devices_are_wanted(const struct task_spec *spec)
+{
+    return spec->allocation->gpus || spec->workload_spec->rdma;
+}
+
+static int collect_gpus(struct supervisor *s, struct error *err)
+{
+    const struct allocation *a = s->spec->allocation;
+    struct cdi_registry registry = { 0 };
+
+    for (unsigned i = 0; a->gpus && a->gpus[i]; i++)
+        if (!a->devices || !a->devices[i] || !*a->devices[i])
+            return error_set(err, -ENODEV, "no CDI specification gives GPU %s to containers",
+                             a->gpus[i]);
+    cdi_load(s->x->cdi, &registry);
+    int r = cdi_collect(&registry, a->devices, &s->edits, err);
+    cdi_registry_done(&registry);
+    return r;
+}
+
+static int add_rdma(struct cdi_edits *edits, struct error *err)
+{
+    DIR *dir = opendir(RDMA_DIRECTORY);
+    size_t before = edits->nodes.len;
+
+    for (struct dirent *e; dir && (e = readdir(dir));) {
+        struct stat st;
+        if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISCHR(st.st_mode))
+            continue;
+        const struct cdi_node node = { .path = xasprintf(RDMA_DIRECTORY "/%s", e->d_name),
+                                       .host_path = xasprintf(RDMA_DIRECTORY "/%s", e->d_name),
+                                       .permissions = xstrdup("rw"),
+                                       .mode = 0666 };
+        vec_push(&edits->nodes, node);
+    }
+    if (dir)
+        closedir(dir);
+    if (edits->nodes.len == before)
+        return error_set(err, -ENODEV,
+                         "the flavor gives RDMA, but there is no adapter in " RDMA_DIRECTORY);
+    return 0;
+}
+
+static int make_node(struct supervisor *s, const char *directory, size_t i, struct error *err)
+{
+    struct cdi_node *node = &s->edits.nodes.items[i];
+    uid_t uid = s->spec->uid_base + node->uid;
+    gid_t gid = s->spec->uid_base + node->gid;
+    mode_t type = node->type == 'b' ? S_IFBLK : S_IFCHR;
+    char *path = xasprintf("%s/%zu", directory, i);
+
+    if (mknod(path, type | 0600, makedev(node->major, node->minor)) < 0 ||
+        chown(path, uid, gid) < 0 || chmod(path, (mode_t) node->mode) < 0) {
+        int r = error_set(err, -errno, "device node %s: %s", node->path, strerror(errno));
+        free(path);
+        return r;
+    }
+    free(node->host_path);
+    node->host_path = path;
+    return 0;
+}
+
+static int make_nodes(struct supervisor *s, struct error *err)
+{
+    _cleanup_free_ char *directory = xasprintf("%s/dev", s->x->bundle);
+
+    if (mkdir(directory, 0711) < 0 ||
+        mount("tmpfs", directory, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0711,size=1m") < 0)
+        return error_set(err, -errno, "%s: %s", directory, strerror(errno));
+    for (size_t i = 0; i < s->edits.nodes.len; i++) {
+        int r = make_node(s, directory, i, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* The image shows the machine's own directory there: the file is in its place. */
+static bool is_shown(const struct image *image, const struct cdi_mount *mount)
+{
+    vec_foreach(&image->binds, bind) {
+        size_t len = strlen(bind->target);
+        if (str_equal(bind->source, bind->target) && str_equal(mount->source, mount->target) &&
+            strncmp(mount->target, bind->target, len) == 0 &&
+            (mount->target[len] == '/' || !mount->target[len]))
+            return true;
+    }
+    return false;
+}
+
+static void drop_shown_mounts(struct supervisor *s)
+{
+    struct cdi_edits all = s->edits;
+
+    s->edits.mounts.items = NULL;
+    s->edits.mounts.len = s->edits.mounts.cap = 0;
+    struct cdi_edits dropped = { 0 };
+    vec_foreach(&all.mounts, mount) {
+        if (is_shown(s->x->image, mount))
+            vec_push(&dropped.mounts, *mount);
+        else
+            vec_push(&s->edits.mounts, *mount);
+    }
+    vec_done(&all.mounts);
+    cdi_edits_done(&dropped);
+}
+
+/* Pinned memory counts against RLIMIT_MEMLOCK. The supervisor's own limit is what crun may give. */
+static void raise_memlock(void)
+{
+    const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
+
+    (void) setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+int devices_make(struct supervisor *s, struct error *err)
+{
+    int r = 0;
+
+    if (!devices_are_wanted(s->spec))
+        return 0;
+    raise_memlock();
+    if (s->spec->allocation->gpus)
+        r = collect_gpus(s, err);
+    if (r >= 0 && s->spec->workload_spec->rdma)
+        r = add_rdma(&s->edits, err);
+    if (r >= 0)
+        r = cdi_edits_fill(&s->edits, err);
+    if (r >= 0)
+        r = make_nodes(s, err);
+    drop_shown_mounts(s);
+    return r;
+}
+
+/* ---- config.json (pure) ------------------------------------------------------------------------ */
+
+static json_t *bind_mount(const char *target, const char *source, const char *const *options)
+{
+    json_t *json = json_object(), *list = json_array();
+
+    json_put_str(json, "destination", target);
+    json_put_str(json, "type", "bind");
+    json_put_str(json, "source", source);
+    for (; *options; options++)
+        (void) json_array_append_new(list, json_string(*options));
+    json_put(json, "options", list);
+    return json;
+}
+
+static bool has_option(char *const *options, const char *option)
+{
+    for (; *options; options++)
+        if (str_equal(*options, option))
+            return true;
+    return false;
+}
+
+static json_t *mount_of(const struct cdi_mount *mount)
+{
+    static const char *const none[] = { NULL };
+    bool is_bind = !mount->type || !*mount->type || str_equal(mount->type, "bind") ||
+                   str_equal(mount->type, "none");
+    json_t *json = bind_mount(mount->target, mount->source, none);
+    json_t *options = json_object_get(json, "options");
+
+    if (is_bind && !has_option(mount->options, "bind") && !has_option(mount->options, "rbind"))
+        (void) json_array_append_new(options, json_string("bind"));
+    for (char **option = mount->options; *option; option++)
+        (void) json_array_append_new(options, json_string(*option));
+    (void) json_array_append_new(options, json_string("nosuid"));
+    (void) json_array_append_new(options, json_string("nodev"));
+    if (!is_bind)
+        json_put_str(json, "type", mount->type);
+    return json;
+}
+
+static json_t *rule_of(const struct cdi_node *node)
+{
+    const char type[2] = { node->type, '\0' };
+    json_t *json = json_object();
+
+    json_put(json, "allow", json_true());
+    json_put_str(json, "type", type);
+    json_put_int(json, "major", node->major);
+    json_put_int(json, "minor", node->minor);
+    json_put_str(json, "access", node->permissions);
+    return json;
+}
+
+static json_t *strings_of(char *const *list)
+{
+    json_t *array = json_array();
+
+    for (; *list; list++)
+        (void) json_array_append_new(array, json_string(*list));
+    return array;
+}
+
+static void add_hook(json_t *hooks, const struct cdi_hook *hook)
+{
+    json_t *list = json_object_get(hooks, hook->point), *json = json_object();
+
+    if (!list) {
+        list = json_array();
+        json_put(hooks, hook->point, list);
+    }
+    json_put_str(json, "path", hook->path);
+    if (hook->args)
+        json_put(json, "args", strings_of(hook->args));
+    if (hook->env)
+        json_put(json, "env", strings_of(hook->env));
+    if (hook->timeout_s)
+        json_put_int(json, "timeout", hook->timeout_s);
+    (void) json_array_append_new(list, json);
+}
+
+void devices_put(const struct cdi_edits *edits, json_t *config)
+{
+    static const char *const node_options[] = { "bind", "rw", "nosuid", "noexec", NULL };
+    json_t *mounts = json_object_get(config, "mounts"), *hooks = json_object();
+    json_t *resources = json_object_get(json_object_get(config, "linux"), "resources");
+    json_t *rules = json_object_get(resources, "devices");
+
+    vec_foreach(&edits->nodes, node) {
+        (void) json_array_append_new(mounts, bind_mount(node->path, node->host_path, node_options));
+        (void) json_array_append_new(rules, rule_of(node));
+    }
+    vec_foreach(&edits->mounts, mount)
+        (void) json_array_append_new(mounts, mount_of(mount));
+    vec_foreach(&edits->hooks, hook)
+        add_hook(hooks, hook);
+    if (json_object_size(hooks))
+        json_put(config, "hooks", hooks);
+    else
+        json_decref(hooks);
+}
+
+/* ---- what the kernel says ---------------------------------------------------------------------- */
+
+/* Those that every container has. */
+static bool is_usual(const char *path)
+{
+    static const char *const usual[] = { "/dev/null",    "/dev/zero", "/dev/full",    "/dev/random",
+                                         "/dev/urandom", "/dev/tty",  "/dev/console", "/dev/ptmx" };
+
+    for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+        if (str_equal(path, usual[i]))
+            return true;
+    return str_starts(path, "/dev/pts/");
+}
+
+/* The nodes below FD (closed here), which shows PATH inside. */
+static void list_nodes(int fd, const char *path, unsigned depth, json_t *list)
+{
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+    if (!dir) {
+        safe_close(fd);
+        return;
+    }
+    for (struct dirent *e; json_array_size(list) < LISTED_MAX && (e = readdir(dir));) {
+        _cleanup_free_ char *name = xasprintf("%s/%s", path, e->d_name);
+        struct stat st;
+        if (e->d_name[0] == '.' || fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        if (S_ISDIR(st.st_mode) && depth > 0)
+            list_nodes(openat(dirfd(dir), e->d_name,
+                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC),
+                       name, depth - 1, list);
+        if ((S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)) && !is_usual(name)) {
+            _cleanup_free_ char *text =
+                xasprintf("%s %c %u:%u", name, S_ISBLK(st.st_mode) ? 'b' : 'c', major(st.st_rdev),
+                          minor(st.st_rdev));
+            (void) json_array_append_new(list, json_string(text));
+        }
+    }
+    closedir(dir);
+}
+
+void devices_evidence(struct supervisor *s, json_t *evidence)
+{
+    _cleanup_free_ char *path = xasprintf("/proc/%d/root/dev", (int) s->container.pid);
+    _cleanup_free_ char *rules =
+        cgroup_read(&s->x->cgroups, CGROUP_DEVICES, s->name, "devices.list", NULL);
+    json_t *nodes = json_array();
+    char *save = NULL;
+
+    list_nodes(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "/dev", 3, nodes);
+    json_put(evidence, "devices", nodes);
+    if (!rules)
+        return;
+    json_t *list = json_array();
+    for (char *line = strtok_r(rules, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        (void) json_array_append_new(list, json_string(line));
+    json_put(evidence, "device_rules", list);
+}

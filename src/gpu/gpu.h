@@ -1,0 +1,109 @@
+/* gpu.h - what a GPU needs inside a container, and what its driver says about it
+ *
+ * CDI (Container Device Interface) specifications are files in which vendors say which device
+ * nodes, mounts, variables and hooks a container needs for a device, called VENDOR/CLASS=NAME. Only
+ * files that nobody but root can change count: what they name is done as root.
+ */
+#ifndef GPU_GPU_H
+#define GPU_GPU_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "base/vec.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ---- CDI: what a container gets ---------------------------------------------------------------- */
+
+/* A device node. What the specification leaves out is the host's: see cdi_edits_fill(). */
+struct cdi_node {
+    char *path;      /* inside */
+    char *host_path; /* on the machine */
+    char type;       /* 'c' or 'b'; 0: not known yet */
+    unsigned major, minor;
+    bool has_number;
+    char *permissions; /* of "rwm" */
+    int mode;          /* -1: not known yet */
+    uid_t uid;         /* inside; 0 unless given */
+    gid_t gid;
+};
+
+struct cdi_mount {
+    char *source, *target;
+    char *type;     /* NULL: a bind */
+    char **options; /* NULL-terminated, never NULL */
+};
+
+/* Of the OCI runtime specification. */
+struct cdi_hook {
+    char *point; /* "createContainer" */
+    char *path;
+    char **args, **env; /* NULL-terminated; NULL: none */
+    unsigned timeout_s; /* 0: none */
+};
+
+struct cdi_edits {
+    VEC(struct cdi_node) nodes;
+    VEC(struct cdi_mount) mounts;
+    VEC(struct cdi_hook) hooks;
+    VEC(char *) env; /* "NAME=value" */
+};
+
+void cdi_edits_done(struct cdi_edits *edits);
+
+struct cdi_device {
+    char *name;
+    struct cdi_edits edits;
+};
+
+struct cdi_spec {
+    char *kind; /* "nvidia.com/gpu" */
+    char *path; /* of its file; NULL when it came from none */
+    unsigned priority;
+    struct cdi_edits edits; /* of every device */
+    VEC(struct cdi_device) devices;
+};
+
+/* Pure: the text of a specification, JSON or YAML. What is not understood is refused with the
+ * field's path: half a device is worse than none. */
+int cdi_parse(const char *bytes, size_t len, struct cdi_spec **ret, struct error *err);
+void cdi_spec_free(struct cdi_spec *spec);
+DEFINE_CLEANUP(struct cdi_spec *, cdi_spec_free);
+json_t *cdi_spec_to_json(const struct cdi_spec *spec);
+/* Is NAME of the form VENDOR/CLASS=DEVICE? */
+bool cdi_name_is_valid(const char *name);
+
+/* ---- CDI: the machine's specifications --------------------------------------------------------- */
+
+struct cdi_problem {
+    char *path;
+    struct error why;
+};
+
+struct cdi_registry {
+    VEC(struct cdi_spec *) specs; /* by priority, then path */
+    VEC(struct cdi_problem) problems;
+};
+
+/* Read *.json and *.yaml of DIRECTORIES (NULL-terminated; absent ones are fine), the later the
+ * higher in priority. Files that do not count are problems. */
+void cdi_load(const char *const *directories, struct cdi_registry *ret);
+void cdi_registry_done(struct cdi_registry *registry);
+/* The device called NAME: of the highest priority that has it; -ENOENT, -ENOTUNIQ when two files of
+ * the same priority do. */
+int cdi_find(const struct cdi_registry *registry, const char *name,
+             const struct cdi_spec **ret_spec, const struct cdi_device **ret_device,
+             struct error *err);
+/* What a container needs for NAMES (NULL-terminated): the edits of each specification once, then
+ * those of its devices. Adds to RET. */
+int cdi_collect(const struct cdi_registry *registry, char *const *names, struct cdi_edits *ret,
+                struct error *err);
+/* Fill in what the specification leaves to the host: type and numbers, mode. */
+int cdi_edits_fill(struct cdi_edits *edits, struct error *err);
+/* Can only root change PATH, whichever part of it? 0; -EPERM with the part that others can. */
+int path_check_trusted(const char *path, struct error *err);
+
+#endif

@@ -1,0 +1,125 @@
+#!/bin/sh
+test_description='GPUs: what CDI specifications name, one owner each, nothing else inside'
+. "$(dirname "$0")/lib.sh"
+berth_needs_root
+
+# Nodes that do no harm: more of /dev/null and /dev/zero, under names of their own.
+mkdir -p "$BERTH_TEST/dev" "$BERTH_TEST/cdi" "$BERTH_TEST/lib" &&
+    mknod "$BERTH_TEST/dev/zero" c 1 5 2>/dev/null || {
+    skip_all='device nodes cannot be made here'
+    test_done
+}
+mknod "$BERTH_TEST/dev/null" c 1 3
+chmod 0600 "$BERTH_TEST/dev/zero" # of root's: the container's root may use its own all the same
+echo 'for GPUs only' >"$BERTH_TEST/lib/libfake.so.1"
+cat >"$BERTH_TEST/hook" <<END
+#!/bin/sh
+cat >"$BERTH_TEST/hook.state"
+echo "\$*" >"$BERTH_TEST/hook.args"
+END
+chmod 0755 "$BERTH_TEST/hook"
+
+cat >"$BERTH_TEST/cdi/fake.yaml" <<END
+cdiVersion: "0.6.0"
+kind: example.com/gpu
+containerEdits:
+  env: [FAKE_DRIVER=1.2]
+  deviceNodes:
+  - path: /dev/fakectl
+    hostPath: $BERTH_TEST/dev/null
+  mounts:
+  - hostPath: $BERTH_TEST/lib/libfake.so.1
+    containerPath: /opt/fake/libfake.so.1
+    options: [ro, bind]
+  hooks:
+  - hookName: createRuntime
+    path: $BERTH_TEST/hook
+    args: [hook, made]
+  - hookName: startContainer
+    path: /bin/sh
+    args: [sh, -c, "cat >/dev/null; echo started >/opt/fake/hook"]
+devices:
+- name: "0"
+  containerEdits:
+    deviceNodes:
+    - path: /dev/fake0
+      hostPath: $BERTH_TEST/dev/zero
+- name: "1"
+  containerEdits:
+    deviceNodes:
+    - path: /dev/fake1
+      hostPath: $BERTH_TEST/dev/zero
+- name: all
+  containerEdits:
+    deviceNodes:
+    - path: /dev/fake0
+      hostPath: $BERTH_TEST/dev/zero
+    - path: /dev/fake1
+      hostPath: $BERTH_TEST/dev/zero
+END
+
+berth_start --cdi "$BERTH_TEST/cdi" --nvml=
+
+state_of() { berth job show "$1" -o json | jq -r .state; }
+is_in_state() { [ "$(state_of "$1")" = "$2" ]; }
+
+test_expect_success 'the machine has two GPUs, each once' '
+    berth node list -o json >node.json &&
+    jq -e ".items[0].gpus | map(.cdi) == [\"example.com/gpu=0\", \"example.com/gpu=1\"]" node.json &&
+    berth flavor list -o json | jq -e "[.items[] | select(.gpus > 0) | .name] == [\"gpu.1\", \"gpu.2\"]"
+'
+
+test_expect_success 'a job with one GPU finds its node, what belongs to it, and no other' '
+    berth run --source none --name one --gpus 1 -- sh -c "
+        ls /dev; head -c 3 /dev/fake0 | od -An -tx1; echo x >/dev/fakectl && echo wrote
+        cat /opt/fake/libfake.so.1 /opt/fake/hook; echo gpus \$BERTH_GPUS \$BERTH_GPU_UUIDS driver \$FAKE_DRIVER
+        ulimit -l" >one.log 2>&1 &&
+    grep -x fake0 one.log && grep -x fakectl one.log && ! grep -x fake1 one.log &&
+    grep -x " 00 00 00" one.log && grep -x wrote one.log && grep -x "for GPUs only" one.log &&
+    grep -x started one.log &&
+    grep -x "gpus 1 example.com/gpu=0 driver 1.2" one.log
+'
+
+test_expect_success 'its hook ran on the machine, with the state of the container' '
+    grep -x "made" "$BERTH_TEST/hook.args" && jq -e .bundle "$BERTH_TEST/hook.state"
+'
+
+test_expect_success 'the nodes inside and the device cgroup are evidence' '
+    berth job record one -o json >record.json &&
+    jq -e ".evidence.devices | sort == [\"/dev/fake0 c 1:5\", \"/dev/fakectl c 1:3\"]" record.json &&
+    jq -e ".record.gpu_uuids == [\"example.com/gpu=0\"]" record.json
+'
+
+test_expect_success 'two jobs at once have a GPU each, a third one waits and says why' '
+    for job in a b; do
+        berth run --detach --source none --name $job --cpus 1 --memory 64Mi --gpus 1 -- \
+            sh -c "ls /dev | grep fake.\$; sleep 60" || return 1
+    done &&
+    await 20 is_in_state a running && await 20 is_in_state b running &&
+    berth run --detach --source none --name c --cpus 1 --memory 64Mi --gpus 1 -- true &&
+    berth why c >why.out && grep "needs 1 GPU; 0 of 2 are free on node" why.out &&
+    await 20 sh -c "berth logs a | grep -q fake" && await 20 sh -c "berth logs b | grep -q fake" &&
+    berth logs a >a.log && berth logs b >b.log && ! cmp -s a.log b.log &&
+    berth stop --grace 0 --wait a b && berth job wait c
+'
+
+test_expect_success 'a job without a GPU sees none' '
+    berth run --source none --cpus 1 -- sh -c "ls /dev; echo \$BERTH_GPUS" >none.log 2>&1 &&
+    ! grep fake none.log && grep -x 0 none.log
+'
+
+test_expect_success 'more or other GPUs than there are, are refused at once' '
+    test_expect_code 5 berth run --source none --gpus 3 -- true 2>err &&
+    grep "needs 3 GPUs; node .* has 2 x example.com/gpu" err &&
+    test_expect_code 5 berth run --source none --gpus 1 --gpu-model H200 -- true 2>err &&
+    grep "needs 1 GPU of model H200; node .* has 2 x example.com/gpu" err &&
+    test_must_fail berth run --source none --gpu-model H200 -- true 2>err && grep "gpu_model:" err
+'
+
+test_expect_success 'a specification that others can change does not count' '
+    chmod 0666 "$BERTH_TEST/cdi/fake.yaml" &&
+    test_expect_code 125 berth run --source none --name open --gpus 1 -- true 2>err &&
+    berth why open >why.out && grep "no CDI specification has a device example.com/gpu=0" why.out
+'
+
+test_done
