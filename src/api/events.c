@@ -102,11 +102,22 @@ static void stop(void *userdata, struct http_request *req)
         stream_free(s);
 }
 
+/* After which event the answer begins. */
+static long long first_seq(const struct call *call)
+{
+    struct store_health health;
+
+    if (!json_get_bool(call->query, "new", false))
+        return json_get_int(call->query, "cursor", 0);
+    store_health(call->api->options.store, &health);
+    return (long long) health.seq;
+}
+
 static void follow(struct call *call, const struct id *job)
 {
     struct event_stream *s = xnew(struct event_stream);
     const char *last = http_header_get(call->req, "Last-Event-ID");
-    long long seq = json_get_int(call->query, "cursor", 0);
+    long long seq = first_seq(call);
 
     if (last)
         (void) str_to_i64(last, 0, INT64_MAX, &seq);
@@ -119,6 +130,8 @@ static void follow(struct call *call, const struct id *job)
         .seq = (uint64_t) seq,
         .dirty = true,
     };
+    if (!last && json_get_bool(call->query, "new", false))
+        text_addf(&s->out, "id: %lld\n\n", seq); /* a lost connection goes on from here */
     follower_add(call->api, &s->follower);
 
     const struct http_generator generator = { .proceed = proceed, .stop = stop, .userdata = s };
@@ -153,8 +166,7 @@ static void list(struct call *call, const struct id *job)
     if (json_get_bool(call->query, "follow", false))
         follow(call, job);
     else
-        store_list_events(call->api->options.store, &call->project, job,
-                          (uint64_t) json_get_int(call->query, "cursor", 0),
+        store_list_events(call->api->options.store, &call->project, job, (uint64_t) first_seq(call),
                           (unsigned) json_get_int(call->query, "limit", 100), listed, call);
 }
 

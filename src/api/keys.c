@@ -95,9 +95,22 @@ static void key_delete(struct call *call)
         call_fail(call, r, &err);
 }
 
+static void key_whoami(struct call *call)
+{
+    json_t *answer = json_object();
+    char id[ID_TEXT_LEN + 1];
+
+    json_put_str(answer, "actor", call->actor);
+    json_put_str(answer, "role", key_role_name(call->role));
+    if (!id_is_none(&call->key_project))
+        json_put_str(answer, "project", id_format(&call->key_project, id));
+    call_answer(call, 200, answer);
+}
+
 const struct api_route key_routes[] = {
     { "key.list", key_list },
     { "key.create", key_create },
     { "key.delete", key_delete },
+    { "key.whoami", key_whoami },
     { NULL, NULL },
 };

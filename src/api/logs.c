@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char text_plain[] = "text/plain; charset=utf-8";
@@ -14,6 +15,7 @@ struct range {
     int64_t from, limit, tail; /* -1: not given */
     struct line_file file;
     int64_t start, end;
+    uint64_t first, after, count; /* lines of the range, and of the log */
 };
 
 static void find_range(void *item)
@@ -21,13 +23,27 @@ static void find_range(void *item)
     struct range *r = item;
 
     line_file_open(r->path, &r->file);
-    uint64_t first = r->from > 0 ? (uint64_t) r->from : 0;
-    if (r->tail >= 0) {
-        uint64_t count = line_file_count(&r->file);
-        first = count > (uint64_t) r->tail ? count - (uint64_t) r->tail : 0;
-    }
-    r->start = line_file_find(&r->file, first);
-    r->end = r->limit >= 0 ? line_file_find(&r->file, first + (uint64_t) r->limit) : r->file.size;
+    r->count = line_file_count(&r->file);
+    r->first = r->from > 0 ? (uint64_t) r->from : 0;
+    if (r->tail >= 0)
+        r->first = r->count > (uint64_t) r->tail ? r->count - (uint64_t) r->tail : 0;
+    r->after = r->limit >= 0 ? r->first + (uint64_t) r->limit : UINT64_MAX;
+    r->start = line_file_find(&r->file, r->first);
+    r->end = r->limit >= 0 ? line_file_find(&r->file, r->after) : r->file.size;
+}
+
+/* Which lines these are and how many there are: "100-199/5000", "none/5000". */
+static void add_lines_header(struct http_request *req, const struct range *r)
+{
+    char value[64];
+    unsigned long long count = r->count, last = r->after < count ? r->after : count;
+
+    if (r->first < last)
+        (void) snprintf(value, sizeof value, "%llu-%llu/%llu", (unsigned long long) r->first,
+                        last - 1, count);
+    else
+        (void) snprintf(value, sizeof value, "none/%llu", count);
+    http_add_header(req, "Berth-Lines", value);
 }
 
 static void range_found(void *item)
@@ -37,6 +53,7 @@ static void range_found(void *item)
     struct http_request *req = call_take_request(r->call);
 
     api->answers[2]++;
+    add_lines_header(req, r);
     if (r->file.fd < 0 || r->end <= r->start)
         http_respond(req, 200, text_plain, "", 0);
     else
@@ -58,6 +75,7 @@ static void log_of(struct call *call, const struct workload *w, const struct att
         struct api *api = call->api;
         struct http_request *req = call_take_request(call);
         api->answers[2]++;
+        http_add_header(req, "Berth-Lines", "none/0");
         http_respond(req, 200, text_plain, "", 0);
         return;
     }

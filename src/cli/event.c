@@ -64,37 +64,13 @@ static int on_bytes(void *userdata, const char *bytes, size_t n)
     return interrupt_count() ? -EINTR : sse_reader_feed(&s->reader, bytes, n, on_event, s);
 }
 
-/* Without --since the newest number is where to begin. */
-static int now(struct cli *cli, const char *path, char **ret, struct error *err)
-{
-    _cleanup_json_ json_t *page = NULL;
-    _cleanup_free_ char *cursor = xstrdup("0");
-
-    for (;;) {
-        _cleanup_free_ char *target = xasprintf("%s?limit=1000&cursor=%s", path, cursor);
-        json_decref(page);
-        page = NULL;
-        int r = remote_get(cli, target, &page, err);
-        if (r < 0)
-            return r;
-        const json_t *items = json_object_get(page, "items");
-        const json_t *last = json_array_get(items, json_array_size(items) - 1);
-        if (!last)
-            break;
-        free(cursor);
-        cursor = xasprintf("%lld", (long long) json_get_int(last, "seq", 0));
-        if (!json_object_get(page, "next"))
-            break;
-    }
-    *ret = take_ptr(cursor);
-    return 0;
-}
-
 static int follow(struct stream *s, const char *target, struct error *err)
 {
     int64_t since = 0;
 
     for (;;) {
+        if (s->reader.id.len)
+            xstr_set(&s->last_id, text_str(&s->reader.id));
         const struct remote_call call = {
             .method = "GET",
             .target = target,
@@ -122,7 +98,6 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     _cleanup_free_ char *path = project_path(cli, "events", NULL);
     _cleanup_text_ struct text target = { 0 };
     const char *since = args_get(args, "since");
-    int r = 0;
 
     text_addf(&target, "%s?follow=true", path);
     if (args_get(args, "job")) {
@@ -132,10 +107,9 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     if (since)
         s.last_id = xstrdup(since);
     else
-        r = now(cli, path, &s.last_id, err);
+        text_add(&target, "&new=true");
     interrupt_catch();
-    if (r == 0)
-        r = follow(&s, target.data, err);
+    int r = follow(&s, target.data, err);
     interrupt_release();
     sse_reader_done(&s.reader);
     free(s.last_id);

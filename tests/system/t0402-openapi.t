@@ -49,7 +49,7 @@ checked() {
 
 test_expect_success 'the server about itself' '
     checked 200 GET /healthz && checked 200 GET /readyz && checked 200 GET /v1/version &&
-    checked 200 GET /v1/flavors && checked 200 GET /v1/nodes &&
+    checked 200 GET /v1/whoami && checked 200 GET /v1/flavors && checked 200 GET /v1/nodes &&
     checked 200 GET "/v1/nodes/$(jq -r ".items[0].name" body)" &&
     checked 200 GET /metrics && checked 200 GET /openapi.json
 '
