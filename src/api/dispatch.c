@@ -171,6 +171,8 @@ void dispatch_request(void *userdata, struct http_request *req)
 
     if (r == -EOPNOTSUPP) {
         refuse_method(api, req, match.methods);
+    } else if (r == -ENOENT && page_respond(api, req)) {
+        return;
     } else if (r < 0) {
         problem_respond(api, req, r, "there is no such path; see /openapi.json");
     } else {

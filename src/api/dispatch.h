@@ -8,4 +8,7 @@
 void dispatch_init(struct api *api);
 void dispatch_request(void *userdata, struct http_request *req);
 
+/* page.c: answers with a file of the console if that is what was asked for. */
+bool page_respond(struct api *api, struct http_request *req);
+
 #endif

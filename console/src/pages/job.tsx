@@ -1,0 +1,205 @@
+// job.tsx - one job: where it stands and why, its log, its hardware
+import type { ComponentChildren } from 'preact';
+import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import type * as Api from '#declared/api';
+import { call, Problem } from '../client';
+import { command, curl, quote } from '../cli';
+import { bytes, duration, moment, plural, seconds } from '../format';
+import { apply, isFinal } from '../jobs';
+import { may, useEvents, useNow } from '../live';
+import { go, href, setQuery, useLocation } from '../route';
+import { Command, Dialog, Empty, Fact, Facts, note, Panel, State, Tabs, textOf, Time, Trouble } from '../ui/parts';
+import { LogView } from '../ui/log-view';
+
+type Spec = Partial<Api.JobRequest>;
+type Usage = { cpu_seconds?: number; memory_peak_bytes?: number; log_bytes?: number; log_lines?: number; chart_points?: number; duration_seconds?: number };
+
+export const commandText = (words: string[] | string | undefined): string =>
+  words === undefined ? '' : typeof words === 'string' ? words
+    : words.length === 3 && words[1] === '-c' ? words[2]! : words.map(quote).join(' ');
+
+/** What of an event concerns the reasons and attempts, not only the state. */
+const isTurn = (event: Api.Event): boolean => !['job.updated'].includes(event.type);
+
+function useJob(project: string, id: string) {
+  const [job, setJob] = useState<Api.Job | null>(null);
+  const [why, setWhy] = useState<Api.Why | null>(null);
+  const [problem, setProblem] = useState<unknown>(null);
+  const path = useMemo(() => ({ project, job: id }), [project, id]);
+  const load = useCallback(async () => {
+    try {
+      const [shown, reason] = await Promise.all([call('job.show', { path }), call('job.why', { path })]);
+      setJob(shown);
+      setWhy(reason);
+      setProblem(null);
+    } catch (trouble) {
+      setProblem(trouble);
+    }
+  }, [path]);
+  const listener = useMemo(() => ({
+    event: (event: Api.Event) => {
+      if (event.subject !== id) return;
+      if (event.type === 'job.deleted') return setProblem(new Problem(404, 'the job was deleted'));
+      setJob((old) => old && apply(old, event));
+      if (isTurn(event)) void load();
+    },
+    open: () => void load(),
+  }), [id, load]);
+  useEvents(project, listener);
+  useEffect(() => { setJob(null); setWhy(null); setProblem(null); }, [id]);
+  // What a job waits for changes without an event of its own.
+  const waits = job?.state === 'queued';
+  useEffect(() => {
+    if (!waits) return;
+    const timer = setInterval(() => { if (!document.hidden) void call('job.why', { path }).then(setWhy, () => {}); }, 5000);
+    return () => clearInterval(timer);
+  }, [waits, path]);
+  return { job, why, problem, load, path };
+}
+
+/** How long the job was in each state, as a line. */
+function Timeline({ job, now }: { job: Api.Job; now: number }) {
+  const attempt = job.attempt;
+  const end = job.ended && isFinal(job.state) ? Date.parse(job.ended) : now;
+  const marks: [string, string | undefined][] = [['queued', job.created], ['starting', attempt?.created], ['running', job.started]];
+  const spans = marks.filter(([, from]) => from).map(([name, from], i, all) =>
+    ({ name, seconds: Math.max(0, ((i + 1 < all.length ? Date.parse(all[i + 1]![1]!) : end) - Date.parse(from!)) / 1000) }));
+  return (
+    <ol class="timeline" aria-label="States so far">
+      {spans.map((span) => (
+        <li key={span.name} class={`span state-${span.name}`} style={{ flexGrow: Math.max(0.001, span.seconds) }}>
+          <span class="span-bar" /><span class="span-name">{span.name} <b>{duration(span.seconds)}</b></span>
+        </li>
+      ))}
+      <li class={`span span-end state-${job.state}`}><State state={job.state} /></li>
+    </ol>
+  );
+}
+
+function Why({ job, why }: { job: Api.Job; why: Api.Why | null }) {
+  if (!why || job.state === 'succeeded') return null;
+  return (
+    <p class={`why why-${job.state}`} role="status">
+      <strong>{job.state === 'queued' ? 'Why it waits' : 'Why'}</strong> {why.text}
+      {why.position !== undefined && <span class="faint"> · place {why.position + 1} in the queue</span>}
+      <span class="faint"> · rule <code>{why.rule}</code></span>
+    </p>
+  );
+}
+
+function Stop({ path, onDone }: { path: { project: string; job: string }; onDone: () => void }) {
+  const [open, setOpen] = useState(false);
+  const [grace, setGrace] = useState('');
+  const input = { path, body: grace === '' ? {} : { grace } };
+  const stop = async () => {
+    setOpen(false);
+    try {
+      await call('job.stop', input);
+      note('stopping');
+      onDone();
+    } catch (reason) {
+      note(textOf(reason), true);
+    }
+  };
+  return (
+    <>
+      <button class="danger" onClick={() => setOpen(true)}>Stop…</button>
+      {open && (
+        <Dialog title="Stop the job?" onClose={() => setOpen(false)}>
+          <p>It gets SIGTERM and, after the grace period, SIGKILL. What it left in <code>/artifacts</code> is kept.</p>
+          <label class="field">Grace period <input value={grace} placeholder="the job's own" onInput={(e) => setGrace(e.currentTarget.value.trim())} /></label>
+          <footer>
+            <Command behind={() => ({ cli: command('job.stop', path, grace ? ['--grace', grace] : []), curl: curl('job.stop', input) })} />
+            <span class="spring" />
+            <button onClick={() => setOpen(false)}>Keep it running</button>
+            <button class="danger" autofocus onClick={() => void stop()}>Stop it</button>
+          </footer>
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+function Hardware({ job }: { job: Api.Job }) {
+  const attempt = job.attempt;
+  const allocation = attempt?.allocation;
+  const evidence = (attempt?.evidence ?? {}) as { cpus?: string; mems?: string; address?: string; ports?: Record<string, unknown> };
+  const usage = (attempt?.usage ?? {}) as Usage;
+  const record = (attempt?.record ?? {}) as { cpu_model?: string; kernel?: string };
+  if (!allocation) return <Empty title="No hardware yet" />;
+  const ran = seconds(job.started, job.ended);
+  return (
+    <Facts>
+      <Fact name="Machine">{allocation.node}</Fact>
+      <Fact name="Processor">{record.cpu_model}</Fact>
+      <Fact name="CPUs"><code>{allocation.cpus}</code>{allocation.shared && ' (shared)'}{evidence.cpus === allocation.cpus && <span class="proof" title="Read back from the kernel after the start"> ✓ read back</span>}</Fact>
+      <Fact name="NUMA nodes"><code>{allocation.mems}</code></Fact>
+      <Fact name="Memory">{bytes(allocation.memory)}{usage.memory_peak_bytes !== undefined && <span class="faint"> · at most {bytes(usage.memory_peak_bytes)} used</span>}</Fact>
+      <Fact name="Disk">{allocation.disk ? bytes(allocation.disk) : undefined}</Fact>
+      <Fact name="GPUs">{allocation.gpus?.length ? allocation.gpus.map((gpu) => <code key={gpu}>{gpu} </code>) : undefined}</Fact>
+      <Fact name="CPU time">{usage.cpu_seconds !== undefined && <>{duration(usage.cpu_seconds)}{ran ? <span class="faint"> · {(usage.cpu_seconds / ran).toFixed(2)} cores on average</span> : null}</>}</Fact>
+      <Fact name="Address"><code>{evidence.address}</code></Fact>
+    </Facts>
+  );
+}
+
+function Specification({ job }: { job: Api.Job }) {
+  const spec = (job.spec ?? {}) as Spec;
+  const record = (job.attempt?.record ?? {}) as { image_digest?: string };
+  const git = spec.source?.git;
+  return (
+    <Facts>
+      <Fact name="Command"><code class="wrap">{commandText(spec.command)}</code></Fact>
+      <Fact name="Image"><code>{spec.image}</code>{record.image_digest && <span class="faint mono digest" title={record.image_digest}> {record.image_digest.slice(0, 12)}</span>}</Fact>
+      <Fact name="Source">{git ? <code>{git.url} {git.ref}</code> : spec.source?.workspace ? <code title={spec.source.workspace}>workspace {spec.source.workspace.slice(0, 12)}</code> : undefined}</Fact>
+      <Fact name="Flavor">{spec.flavor ?? (spec.cpus !== undefined && plural(spec.cpus, 'core'))}</Fact>
+      <Fact name="Environment">{spec.env && Object.entries(spec.env).map(([name, value]) => <div key={name}><code class="wrap">{name}={String(value)}</code></div>)}</Fact>
+      <Fact name="Ports">{spec.ports?.map((port) => <div key={port.name}><code>{port.name}: {port.port}</code></div>)}</Fact>
+      <Fact name="Priority">{job.priority || undefined}</Fact>
+      <Fact name="At most">{spec.max_time !== undefined && duration(Number(spec.max_time))}</Fact>
+      <Fact name="Retries">{spec.retries?.max}</Fact>
+      <Fact name="Network">{spec.network}</Fact>
+      <Fact name="Tags">{Object.keys(job.tags).length > 0 && Object.entries(job.tags).map(([key, value]) => <span key={key} class="tag">{key}{value && `=${value}`}</span>)}</Fact>
+      <Fact name="Submitted">{moment(job.created)}</Fact>
+      <Fact name="Started">{job.started && moment(job.started)}</Fact>
+      <Fact name="Ended">{isFinal(job.state) && job.ended && moment(job.ended)}</Fact>
+      <Fact name="Id"><code>{job.id}</code></Fact>
+    </Facts>
+  );
+}
+
+const Card = ({ title, children }: { title: string; children: ComponentChildren }) =>
+  <section class="card"><h2>{title}</h2>{children}</section>;
+
+export function JobPage({ project, id }: { project: string; id: string }) {
+  const { job, why, problem, load, path } = useJob(project, id);
+  const { query } = useLocation();
+  const live = !!job && !isFinal(job.state);
+  const now = useNow(live, 250);
+  if (problem && !job) return <div class="page"><Trouble reason={problem} again={() => void load()} /></div>;
+  if (!job) return <div class="page" aria-busy="true" />;
+  const tabs = [{ id: 'log', name: 'Log' }, { id: 'details', name: 'Details' }];
+  const at = tabs.some((tab) => tab.id === query.get('tab')) ? query.get('tab')! : 'log';
+  return (
+    <div class="page page-full">
+      <header class="page-head">
+        <h1><a class="crumb" href={href('p', project, 'jobs')}>Jobs</a><span class="faint"> / </span>{job.name}</h1>
+        <span class="faint">{job.ended && isFinal(job.state) ? <>ended <Time time={job.ended} /></> : <>submitted <Time time={job.created} /></>}
+          {(job.attempts ?? 0) > 1 && ` · attempt ${job.attempts}`}{job.exit_code !== undefined && isFinal(job.state) && ` · exit code ${job.exit_code}`}</span>
+        <span class="spring" />
+        <Command behind={() => ({ cli: command('job.show', path), curl: curl('job.show', { path }) })} />
+        {live && may('member') && <Stop path={path} onDone={() => void load()} />}
+      </header>
+      {problem ? <Trouble reason={problem} again={() => void load()} /> : null}
+      <Timeline job={job} now={now} />
+      <Why job={job} why={why} />
+      <Tabs tabs={tabs} at={at} label="Parts of the job" onChange={(tab) => setQuery({ tab: tab === 'log' ? '' : tab })} />
+      <Panel id={at}>
+        {at === 'log' && <LogView path={path} live={live} />}
+        {at === 'details' && <div class="cards"><Card title="What was asked for"><Specification job={job} /></Card><Card title="Hardware"><Hardware job={job} /></Card></div>}
+      </Panel>
+    </div>
+  );
+}
+
+export const openJob = (project: string, id: string): void => go(href('p', project, 'jobs', id));

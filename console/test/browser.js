@@ -1,0 +1,67 @@
+// browser.js - Chromium without a window, and what every session with it needs
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+export const base = process.env.BERTH_URL;
+export const key = process.env.BERTH_TEST_KEY;
+const shots = process.env.BERTH_SHOTS;
+
+/** A browser with an empty profile; what pages complain of is collected. */
+export async function open(options = {}) {
+  const profile = mkdtempSync(join(tmpdir(), 'berth-chromium-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.BERTH_CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync'],
+    viewport: { width: 1280, height: 800 },
+    ...options,
+  });
+  const complaints = [];
+  const foreign = [];
+  context.on('page', watch);
+  function watch(page) {
+    page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()); });
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    page.on('request', (request) => { if (!request.url().startsWith(base)) foreign.push(request.url()); });
+  }
+  const page = context.pages()[0] ?? await context.newPage();
+  watch(page);
+  page.setDefaultTimeout(10_000);
+  const close = async () => {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  };
+  return { context, page, complaints, foreign, close };
+}
+
+export async function signIn(page, path = '/console/') {
+  await page.goto(base + path);
+  await page.getByLabel('Key', { exact: true }).fill(key);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('navigation', { name: 'Main' }).waitFor();
+}
+
+/** Kept only where somebody asked for pictures. */
+export async function shot(page, name) {
+  if (shots) await page.screenshot({ path: join(shots, `${name}.png`) });
+}
+
+/** The API as the command line uses it. */
+export async function api(method, path, body) {
+  const answer = await fetch(base + path, {
+    method, headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/json' }, body: body && JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return answer.status === 204 ? undefined : answer.json();
+}
+
+export const submit = (body) => api('POST', '/v1/projects/lab/jobs', { cpus: 1, memory: '256Mi', ...body });
+
+export async function ended(id) {
+  const answer = await fetch(`${base}/v1/projects/lab/jobs/${id}/logs?follow=true`, { headers: { Authorization: `Bearer ${key}` } });
+  await answer.text();
+  return api('GET', `/v1/projects/lab/jobs/${id}`);
+}

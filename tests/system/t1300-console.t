@@ -1,0 +1,60 @@
+#!/bin/sh
+test_description='the console, in a browser'
+. "$(dirname "$0")/lib.sh"
+
+: "${BERTH_CHROMIUM:=/usr/bin/chromium}"
+[ -x "$BERTH_CHROMIUM" ] && [ -d "$BERTH_SOURCE/console/node_modules/playwright-core" ] || {
+    skip_all='chromium or playwright is not installed (tools/install-deps build test)'
+    test_done
+}
+export BERTH_CHROMIUM
+[ -f "$BERTH_BUILD/src/console/console-files.c.p/files/index.html" ] || {
+    skip_all='built without the console'
+    test_done
+}
+
+berth_start
+
+browser() {
+    BERTH_TEST_KEY=$(sed -n 's/^ *key: *//p' "$HOME/.config/berth/config.yaml" | tail -n 1 | tr -d '"') \
+        node "$BERTH_SOURCE/console/test/$1.js"
+}
+
+# head_of PATH [CURL OPTIONS...]
+head_of() {
+    local path=$1
+    shift
+    curl -sS -o body -D head.raw "$@" "$BERTH_URL$path" && tr -d '\r' <head.raw
+}
+
+test_expect_success 'the page comes with a strict policy' '
+    head_of /console/ >got &&
+    grep "^HTTP/1.1 200" got &&
+    grep "^Content-Security-Policy: default-src .none.; script-src .self.;.*frame-ancestors .none." got &&
+    ! grep -i unsafe got &&
+    grep "^X-Content-Type-Options: nosniff" got &&
+    grep "^Cache-Control: no-cache" got &&
+    ! grep -E "<script>|<style|javascript:|[ \"]on[a-z]+=" body &&
+    head_of / | grep "^Location: /console/"
+'
+
+test_expect_success 'what has a digest in its name is kept for ever, compressed' '
+    head_of /console/ >/dev/null &&
+    script=$(sed -n "s/.*src=\"\(\/console\/assets\/[^\"]*\.js\)\".*/\1/p" body) &&
+    head_of "$script" -H "Accept-Encoding: gzip, br" >got &&
+    grep "^Content-Encoding: br" got && grep "immutable" got && grep "^Vary: Accept-Encoding" got &&
+    tag=$(sed -n "s/^ETag: //p" got) &&
+    head_of "$script" -H "Accept-Encoding: br" -H "If-None-Match: $tag" | grep "^HTTP/1.1 304" &&
+    head_of "$script" -H "Accept-Encoding: gzip" | grep "^Content-Encoding: gzip" && gunzip -c <body >unpacked &&
+    head_of "$script" >got && ! grep "^Content-Encoding" got && cmp body unpacked
+'
+
+test_expect_success 'other paths are what they were' '
+    head_of /console/assets/none.js | grep "^HTTP/1.1 404" &&
+    head_of /v1/none | grep "^Content-Type: application/problem+json" &&
+    head_of /console/ -X POST | grep "^HTTP/1.1 404"
+'
+
+test_expect_success 'sign in, jobs, a log as it grows, stop' 'browser tour'
+
+test_done
