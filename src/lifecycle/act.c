@@ -180,6 +180,7 @@ static void on_started(void *userdata, const struct id *attempt, const struct ta
         json_put(data, "evidence", json_deep_copy(started->evidence));
     commit_fold(c, job, EVENT_RUNNING, "system", data);
     store_put_workload(c->batch, job->w);
+    c->later = true; /* a short job has its end in the same transaction */
     commit_send(c);
     act_arm_max_time(lc, job);
 }

@@ -132,7 +132,7 @@ void commit_send(struct commit *c)
     struct store_batch *batch = c->batch;
 
     c->batch = NULL;
-    store_commit(c->lc->store, batch, on_committed, c);
+    (c->later ? store_commit_later : store_commit)(c->lc->store, batch, on_committed, c);
 }
 
 void commits_orphan(struct lifecycle *lc)

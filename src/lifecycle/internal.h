@@ -145,6 +145,7 @@ struct commit {
     lifecycle_ok_f ok;
     void *userdata;
     bool last;                 /* the job is final now */
+    bool later;                /* nothing waits for it: it may go with the next */
     unsigned epoch;            /* of the attempt that the effect is for */
     int64_t grace_s;           /* of a stop */
     VEC(struct job *) started; /* of a pass, with references */

@@ -227,11 +227,19 @@ void loop_defer(struct loop *loop, loop_timer_f callback, void *userdata)
     vec_push(&loop->deferred, ((struct deferred){ callback, userdata }));
 }
 
+void loop_undefer(struct loop *loop, loop_timer_f callback, const void *userdata)
+{
+    vec_foreach(&loop->deferred, d)
+        if (d->callback == callback && d->userdata == userdata)
+            d->callback = NULL;
+}
+
 static void run_deferred(struct loop *loop)
 {
     for (size_t i = 0; i < loop->deferred.len; i++) {
         struct deferred d = loop->deferred.items[i];
-        d.callback(d.userdata);
+        if (d.callback)
+            d.callback(d.userdata);
     }
     loop->deferred.len = 0;
 }

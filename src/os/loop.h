@@ -45,6 +45,8 @@ void timer_clear(struct watch *w);
 struct watch *loop_signal(struct loop *loop, int signo, loop_signal_f callback, void *userdata);
 /* Call back once after the current round of events (deferred destruction and batching). */
 void loop_defer(struct loop *loop, loop_timer_f callback, void *userdata);
+/* Take that back; nothing when it is not pending. */
+void loop_undefer(struct loop *loop, loop_timer_f callback, const void *userdata);
 
 void watch_free(struct watch *w);
 DEFINE_CLEANUP(struct watch *, watch_free);

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { READERS_MAX = 4, RETRY_MS = 200, TRIES_AT_CLOSE = 10 };
+enum { READERS_MAX = 4, RETRY_MS = 200, TRIES_AT_CLOSE = 10, LATER_US = 5000 };
 
 struct reader {
     struct store *store;
@@ -31,7 +31,9 @@ struct store {
     struct queue *reads;
     struct queue *results;
     struct watch *watch;
-    struct watch *flush; /* a timer that ends the round */
+    struct loop *loop;
+    struct watch *later;   /* a timer: what nobody waits for has waited long enough */
+    bool flush_is_pending; /* at the end of this round */
     struct outbox to_write, to_read;
     pthread_t writer;
     bool writer_runs;
@@ -314,10 +316,8 @@ static void on_results(void *userdata, uint32_t events)
 
 /* ---- to the threads, once a round ---------------------------------------------------------------- */
 
-static void outbox_put(struct store *s, struct outbox *box, struct message *message)
+static void outbox_put(struct outbox *box, struct message *message)
 {
-    if (!s->to_write.first && !s->to_read.first)
-        timer_set(s->flush, 0);
     if (!box->first)
         box->last = &box->first;
     message->next = NULL;
@@ -325,15 +325,25 @@ static void outbox_put(struct store *s, struct outbox *box, struct message *mess
     box->last = &message->next;
 }
 
-/* Waking a thread for each message would begin a transaction with the first, and end it, before the
- * others of the same round of the loop have come. */
 static void flush(void *userdata)
 {
     struct store *s = userdata;
 
+    s->flush_is_pending = false;
+
     queue_push_all(s->writes, take_ptr(s->to_write.first));
     queue_push_all(s->reads, take_ptr(s->to_read.first));
-    timer_clear(s->flush);
+    timer_clear(s->later);
+}
+
+/* Waking a thread for each message would begin a transaction with the first, and end it, before the
+ * others of the same round of the loop have come. Its timers belong to the round: the end of a job and
+ * the start of the next, which the freed hardware allows, are one transaction. */
+static void flush_this_round(struct store *s)
+{
+    if (!s->flush_is_pending)
+        loop_defer(s->loop, flush, s);
+    s->flush_is_pending = true;
 }
 
 /* ---- opening and closing ----------------------------------------------------------------------- */
@@ -378,6 +388,7 @@ int store_open(const char *url, struct loop *loop, struct store **ret, struct er
 {
     _cleanup_(store_closep) struct store *s = xnew(struct store);
     const char *path = "";
+    s->loop = loop;
     int r = find_backend(url, &s->ops, &path, err);
     if (r >= 0)
         r = s->ops->open(path, &s->backend, err);
@@ -390,8 +401,8 @@ int store_open(const char *url, struct loop *loop, struct store **ret, struct er
     look_at_disk(s, &s->health);
     s->results = queue_new();
     s->watch = loop_watch(loop, queue_fd(s->results), EPOLLIN, on_results, s);
-    s->flush = loop_timer(loop, 0, flush, s);
-    timer_clear(s->flush);
+    s->later = loop_timer(loop, 0, flush, s);
+    timer_clear(s->later);
     *ret = take_ptr(s);
     return 0;
 }
@@ -425,13 +436,27 @@ int store_load(struct store *s, struct store_state *ret, struct error *err)
     return 0;
 }
 
-void store_commit(struct store *s, struct store_batch *batch, store_committed_f done,
-                  void *userdata)
+static void give(struct store *s, struct store_batch *batch, store_committed_f done, void *userdata)
 {
     batch->done = done;
     batch->userdata = userdata;
     s->backlog++;
-    outbox_put(s, &s->to_write, &batch->message);
+    outbox_put(&s->to_write, &batch->message);
+}
+
+void store_commit(struct store *s, struct store_batch *batch, store_committed_f done,
+                  void *userdata)
+{
+    give(s, batch, done, userdata);
+    flush_this_round(s);
+}
+
+void store_commit_later(struct store *s, struct store_batch *batch, store_committed_f done,
+                        void *userdata)
+{
+    if (!s->to_write.first)
+        timer_set(s->later, LATER_US);
+    give(s, batch, done, userdata);
 }
 
 /* Below the reserve there may be no commits that would notice when there is room again. */
@@ -460,7 +485,8 @@ void store_close(struct store *s)
     if (s->writes)
         stop_threads(s);
     watch_free(s->watch);
-    watch_free(s->flush);
+    loop_undefer(s->loop, flush, s);
+    watch_free(s->later);
     if (s->results) {
         finish(s, queue_drain(s->results));
         queue_free(s->results);
@@ -506,7 +532,8 @@ void query_free(struct query *q)
 
 static void ask(struct store *s, struct query *q)
 {
-    outbox_put(s, s->ops->n_readers ? &s->to_read : &s->to_write, &q->message);
+    outbox_put(s->ops->n_readers ? &s->to_read : &s->to_write, &q->message);
+    flush_this_round(s);
 }
 
 void store_list_workloads(struct store *s, const struct workload_filter *filter,

@@ -81,6 +81,9 @@ typedef void (*store_committed_f)(void *userdata, struct event *const *events, s
 /* Takes the batch. DONE may be NULL; never called before store_commit() has returned. */
 void store_commit(struct store *store, struct store_batch *batch, store_committed_f done,
                   void *userdata);
+/* The same for what nobody waits for: written with the next commit, or after a few milliseconds. */
+void store_commit_later(struct store *store, struct store_batch *batch, store_committed_f done,
+                        void *userdata);
 
 struct store_health {
     bool failing;   /* the writer is retrying */

@@ -32,6 +32,27 @@ TEST(timers_fire_in_order_of_due_time_then_of_setting)
     watch_free(never);
 }
 
+static struct loop *deferring;
+
+static char letter_b[] = "b";
+
+static void defer_b(void *userdata) { loop_defer(deferring, note_a, letter_b); }
+
+TEST(what_is_deferred_comes_after_the_timers_of_the_round_unless_taken_back)
+{
+    _cleanup_(loop_freep) struct loop *loop = deferring = loop_new();
+    static char x[] = "x";
+    text_clear(&trace);
+    struct watch *first = loop_timer(loop, 0, defer_b, NULL);
+    struct watch *second = loop_timer(loop, 0, note_a, (char[]){ "a" });
+    loop_defer(loop, note_a, x);
+    loop_undefer(loop, note_a, x);
+    loop_once(loop, 0);
+    is_str(text_str(&trace), "ab");
+    watch_free(first);
+    watch_free(second);
+}
+
 static struct watch *victim;
 static int calls;
 
