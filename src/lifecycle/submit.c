@@ -120,6 +120,8 @@ int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done
     commit_fold(c, job, EVENT_QUEUED, submit->actor, data);
     queue_insert(lc, job);
     store_put_workload(c->batch, job->w);
+    if (job->w->spec->source == SOURCE_WORKSPACE)
+        store_hold(c->batch, &job->w->project, &job->w->spec->workspace, &job->w->id);
     store_answer(c, submit);
     commit_send(c);
     submit_done(submit);
@@ -297,7 +299,7 @@ int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char 
     event->type = workload_event_name(EVENT_DELETED);
     commit_event(c, event, actor, json_object());
     store_add_event(c->batch, event);
-    store_delete_workload(c->batch, w);
+    store_delete_workload(c->batch, w, event->time_us);
     c->effect = delete_committed;
     c->done = done;
     c->userdata = userdata;

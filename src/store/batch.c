@@ -111,11 +111,35 @@ void store_put_workload(struct store_batch *batch, const struct workload *w)
     op->attempt = w->attempt ? w->attempt->id : id_none;
 }
 
-void store_delete_workload(struct store_batch *batch, const struct workload *w)
+void store_delete_workload(struct store_batch *batch, const struct workload *w, int64_t now_us)
 {
+    store_release(batch, &w->id, now_us);
     struct op *op = add(batch, OP_WORKLOAD_DELETE);
     op->id = w->id;
     op->project = w->project;
+}
+
+void store_hold(struct store_batch *batch, const struct id *project, const struct sha256 *manifest,
+                const struct id *holder)
+{
+    struct op *op = add(batch, OP_HOLD);
+    op->id = *holder;
+    op->project = *project;
+    op->sum = *manifest;
+}
+
+void store_release(struct store_batch *batch, const struct id *holder, int64_t now_us)
+{
+    struct op *op = add(batch, OP_RELEASE);
+    op->id = *holder;
+    op->time_us = now_us;
+}
+
+void store_touch_blob_refs(struct store_batch *batch, const struct id *project,
+                           const struct sha256 *sums, size_t n, int64_t now_us)
+{
+    store_put_blob_refs(batch, project, sums, n, now_us);
+    batch->ops.items[batch->ops.len - 1].kind = OP_BLOB_TOUCH;
 }
 
 void store_delete_leftover(struct store_batch *batch, const struct leftover *leftover)
@@ -131,6 +155,7 @@ void store_put_artifacts(struct store_batch *batch, const struct workload *w,
     struct op *op = add(batch, OP_ARTIFACTS);
     op->id = w->id;
     op->project = w->project;
+    op->time_us = w->updated_us;
     op->bytes = manifest_format(manifest, &op->len);
     op->sums = xnew_n(struct sha256, manifest->n);
     for (size_t i = 0; i < manifest->n; i++)

@@ -24,6 +24,9 @@ enum op_kind {
     OP_LEFTOVER_DELETE,
     OP_ARTIFACTS,
     OP_BLOB_REFS,
+    OP_BLOB_TOUCH,
+    OP_HOLD,
+    OP_RELEASE,
     OP_MANIFEST,
     OP_ANSWER,
     OP_ANSWERS_DELETE,
@@ -78,6 +81,7 @@ struct query {
     struct message message;
     bool is_query; /* true */
     enum query_kind kind;
+    struct store *store; /* while it is asked again */
     /* asked */
     struct workload_filter filter; /* its strings are owned */
     struct id project, subject;
@@ -87,7 +91,10 @@ struct query {
     char *text;
     struct sha256 sum;
     VEC(struct sha256) sums;
+    int64_t stale_us; /* references not used since are to be refreshed; 0: never mind */
     /* answered */
+    VEC(struct sha256) missing;
+    bool is_stale; /* at least one that is there */
     int r;
     struct error err;
     VEC(struct workload *) workloads;
@@ -134,6 +141,9 @@ struct backend_ops {
 extern const struct backend_ops backend_memory;
 extern const struct backend_ops backend_sqlite;
 
+/* Those that are referenced count as used at NOW_US. */
+void store_touch_blob_refs(struct store_batch *batch, const struct id *project,
+                           const struct sha256 *sums, size_t n, int64_t now_us);
 void op_done(struct op *op);
 void query_free(struct query *q);
 void answer_free(struct idempotent_answer *answer);

@@ -18,14 +18,31 @@ struct row {
     size_t artifacts_len;
 };
 
+struct ref {
+    struct id project;
+    struct sha256 sum;
+    int64_t used_us;
+};
+
+struct kept_manifest {
+    struct ref ref;
+    struct text text;
+};
+
+struct hold {
+    struct id holder, project;
+    struct sha256 manifest;
+};
+
 struct backend {
     struct map *orgs, *projects, *keys, *secrets; /* by id; values are the structs */
     struct map *rows;                             /* by id */
     VEC(struct event *) events;
     VEC(struct leftover) leftovers;
-    struct map *refs;      /* project id + digest */
-    struct map *manifests; /* project id + digest -> struct text */
-    struct map *answers;   /* scope */
+    struct map *refs;      /* project id + digest -> struct ref */
+    struct map *manifests; /* project id + digest -> struct kept_manifest */
+    VEC(struct hold) holds;
+    struct map *answers; /* scope */
 };
 
 static int memory_open(const char *path, struct backend **ret, struct error *err)
@@ -58,10 +75,13 @@ static void row_free(void *p)
     free(row);
 }
 
-static void free_text(void *p)
+static void free_manifest(void *p)
 {
-    text_done(p);
-    free(p);
+    struct kept_manifest *m = p;
+
+    if (m)
+        text_done(&m->text);
+    free(m);
 }
 
 static void free_org(void *p) { org_free(p); }
@@ -77,9 +97,10 @@ static void memory_close(struct backend *b)
     map_free_with(b->keys, free_key);
     map_free_with(b->secrets, free_secret);
     map_free_with(b->rows, row_free);
-    map_free_with(b->manifests, free_text);
+    map_free_with(b->manifests, free_manifest);
     map_free_with(b->answers, free_answer);
-    map_free(b->refs);
+    map_free_with(b->refs, free);
+    vec_done(&b->holds);
     vec_foreach(&b->events, e)
         event_free(*e);
     vec_done(&b->events);
@@ -170,14 +191,22 @@ static void pair_key(const struct id *project, const struct sha256 *sum, char ke
     memcpy(key + 16, sum->bytes, 32);
 }
 
-static void put_refs(struct backend *b, const struct op *op)
+static void put_refs(struct backend *b, const struct op *op, bool only_known)
 {
-    static char present;
     char key[48];
 
     for (size_t i = 0; i < op->n_sums; i++) {
         pair_key(&op->project, &op->sums[i], key);
-        (void) map_set(b->refs, key, sizeof key, &present);
+        struct ref *ref = map_get(b->refs, key, sizeof key);
+        if (!ref && only_known)
+            continue;
+        if (!ref) {
+            ref = xnew(struct ref);
+            *ref = (struct ref){ .project = op->project, .sum = op->sums[i] };
+            (void) map_set(b->refs, key, sizeof key, ref);
+        }
+        if (ref->used_us < op->time_us)
+            ref->used_us = op->time_us;
     }
 }
 
@@ -185,7 +214,7 @@ static void put_artifacts(struct backend *b, const struct op *op)
 {
     struct row *row = find_row(b, &op->id);
 
-    put_refs(b, op);
+    put_refs(b, op, false);
     if (!row)
         return;
     free(row->artifacts);
@@ -196,13 +225,43 @@ static void put_artifacts(struct backend *b, const struct op *op)
 static void put_manifest(struct backend *b, const struct op *op)
 {
     char key[48];
-    struct text *text = xnew(struct text);
 
     pair_key(&op->project, &op->sum, key);
-    text_add_bytes(text, op->bytes, op->len);
-    struct text *old = map_set(b->manifests, key, sizeof key, text);
-    if (old)
-        free_text(old);
+    struct kept_manifest *m = map_get(b->manifests, key, sizeof key);
+    if (!m) {
+        m = xnew(struct kept_manifest);
+        m->ref = (struct ref){ .project = op->project, .sum = op->sum };
+        text_add_bytes(&m->text, op->bytes, op->len);
+        (void) map_set(b->manifests, key, sizeof key, m);
+    }
+    if (m->ref.used_us < op->time_us)
+        m->ref.used_us = op->time_us;
+}
+
+static void hold(struct backend *b, const struct op *op)
+{
+    struct hold hold = { op->id, op->project, op->sum };
+
+    vec_foreach(&b->holds, known)
+        if (memcmp(known, &hold, sizeof hold) == 0)
+            return;
+    vec_push(&b->holds, hold);
+}
+
+static void release(struct backend *b, const struct op *op)
+{
+    char key[48];
+
+    for (size_t i = b->holds.len; i-- > 0;) {
+        const struct hold *hold = &b->holds.items[i];
+        if (!id_equal(&hold->holder, &op->id))
+            continue;
+        pair_key(&hold->project, &hold->manifest, key);
+        struct kept_manifest *m = map_get(b->manifests, key, sizeof key);
+        if (m && m->ref.used_us < op->time_us)
+            m->ref.used_us = op->time_us;
+        vec_remove(&b->holds, i);
+    }
 }
 
 static void delete_answers(struct backend *b, int64_t before_us)
@@ -263,7 +322,16 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
         put_artifacts(b, op);
         break;
     case OP_BLOB_REFS:
-        put_refs(b, op);
+        put_refs(b, op, false);
+        break;
+    case OP_BLOB_TOUCH:
+        put_refs(b, op, true);
+        break;
+    case OP_HOLD:
+        hold(b, op);
+        break;
+    case OP_RELEASE:
+        release(b, op);
         break;
     case OP_MANIFEST:
         put_manifest(b, op);
@@ -405,8 +473,8 @@ static int answer_manifest(struct backend *b, struct query *q)
 {
     char key[48];
     pair_key(&q->project, &q->sum, key);
-    const struct text *text = map_get(b->manifests, key, sizeof key);
-    return text ? manifest_parse(text->data, text->len, &q->manifest, &q->err) : 0;
+    const struct kept_manifest *m = map_get(b->manifests, key, sizeof key);
+    return m ? manifest_parse(m->text.data, m->text.len, &q->manifest, &q->err) : 0;
 }
 
 static int answer_artifacts(struct backend *b, struct query *q)
@@ -419,15 +487,16 @@ static int answer_artifacts(struct backend *b, struct query *q)
 
 static int answer_missing(struct backend *b, struct query *q)
 {
-    size_t kept = 0;
     char key[48];
 
-    for (size_t i = 0; i < q->sums.len; i++) {
-        pair_key(&q->project, &q->sums.items[i], key);
-        if (!map_get(b->refs, key, sizeof key))
-            q->sums.items[kept++] = q->sums.items[i];
+    vec_foreach(&q->sums, sum) {
+        pair_key(&q->project, sum, key);
+        const struct ref *ref = map_get(b->refs, key, sizeof key);
+        if (!ref)
+            vec_push(&q->missing, *sum);
+        else
+            q->is_stale |= ref->used_us < q->stale_us;
     }
-    q->sums.len = kept;
     return 0;
 }
 

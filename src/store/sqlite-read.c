@@ -497,18 +497,18 @@ static int answer_manifest(struct connection *c, struct query *q)
 
 static int answer_missing(struct connection *c, struct query *q)
 {
-    PREPARE(stmt, "SELECT 1 FROM blob_refs WHERE project = ? AND sum = ?");
-    size_t kept = 0;
+    PREPARE(stmt, "SELECT used FROM blob_refs WHERE project = ? AND sum = ?");
 
     bind_id(stmt, 1, &q->project);
     for (size_t i = 0; i < q->sums.len; i++) {
         struct sha256 sum = q->sums.items[i];
         bind_sum(stmt, 2, &sum);
         if (sqlite3_step(stmt) != SQLITE_ROW)
-            q->sums.items[kept++] = sum;
+            vec_push(&q->missing, sum);
+        else
+            q->is_stale |= sqlite3_column_int64(stmt, 0) < q->stale_us;
         sqlite3_reset(stmt);
     }
-    q->sums.len = kept;
     return 0;
 }
 

@@ -248,13 +248,49 @@ static int put_refs(struct backend *b, const struct op *op, struct error *err)
     int r = 0;
 
     for (size_t i = 0; i < op->n_sums && r >= 0; i++) {
-        PREPARE(stmt, "INSERT OR IGNORE INTO blob_refs (project, sum, created) VALUES (?, ?, ?)");
+        PREPARE(stmt, "INSERT INTO blob_refs (project, sum, used) VALUES (?, ?, ?) "
+                      "ON CONFLICT (project, sum) DO UPDATE SET used = excluded.used "
+                      "WHERE used < excluded.used");
         bind_id(stmt, 1, &op->project);
         bind_sum(stmt, 2, &op->sums[i]);
         sqlite3_bind_int64(stmt, 3, op->time_us);
         r = sqlite_run(&b->writer, stmt, err);
     }
     return r;
+}
+
+static int touch_refs(struct backend *b, const struct op *op, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < op->n_sums && r >= 0; i++) {
+        PREPARE(stmt, "UPDATE blob_refs SET used = ?3 WHERE project = ?1 AND sum = ?2 "
+                      "AND used < ?3");
+        bind_id(stmt, 1, &op->project);
+        bind_sum(stmt, 2, &op->sums[i]);
+        sqlite3_bind_int64(stmt, 3, op->time_us);
+        r = sqlite_run(&b->writer, stmt, err);
+    }
+    return r;
+}
+
+static int hold(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "INSERT OR REPLACE INTO holds (holder, project, manifest) VALUES (?, ?, ?)");
+    bind_id(stmt, 1, &op->id);
+    bind_id(stmt, 2, &op->project);
+    bind_sum(stmt, 3, &op->sum);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
+static int release(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "UPDATE manifests SET used = ?2 WHERE used < ?2 AND (project, sum) IN "
+                  "(SELECT project, manifest FROM holds WHERE holder = ?1)");
+    bind_id(stmt, 1, &op->id);
+    sqlite3_bind_int64(stmt, 2, op->time_us);
+    int r = sqlite_run(&b->writer, stmt, err);
+    return r < 0 ? r : delete_by_id(b, "DELETE FROM holds WHERE holder = ?", &op->id, err);
 }
 
 static int put_artifacts(struct backend *b, const struct op *op, struct error *err)
@@ -268,8 +304,9 @@ static int put_artifacts(struct backend *b, const struct op *op, struct error *e
 
 static int put_manifest(struct backend *b, const struct op *op, struct error *err)
 {
-    PREPARE(stmt, "INSERT OR IGNORE INTO manifests (project, sum, bytes, created) "
-                  "VALUES (?, ?, ?, ?)");
+    PREPARE(stmt, "INSERT INTO manifests (project, sum, bytes, used) VALUES (?, ?, ?, ?) "
+                  "ON CONFLICT (project, sum) DO UPDATE SET used = excluded.used "
+                  "WHERE used < excluded.used");
     bind_id(stmt, 1, &op->project);
     bind_sum(stmt, 2, &op->sum);
     sqlite3_bind_blob64(stmt, 3, op->bytes, op->len, SQLITE_STATIC);
@@ -337,6 +374,12 @@ int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
         return put_artifacts(b, op, err);
     case OP_BLOB_REFS:
         return put_refs(b, op, err);
+    case OP_BLOB_TOUCH:
+        return touch_refs(b, op, err);
+    case OP_HOLD:
+        return hold(b, op, err);
+    case OP_RELEASE:
+        return release(b, op, err);
     case OP_MANIFEST:
         return put_manifest(b, op, err);
     case OP_ANSWER:

@@ -45,6 +45,7 @@ struct store {
     struct store_health health;
     uint64_t counts[WORKLOAD_STATE_MAX];
     size_t backlog;
+    int64_t refresh_us;
 };
 
 /* What comes back to the loop. */
@@ -243,6 +244,30 @@ static void finish_batch(struct store_batch *batch)
     store_batch_free(batch);
 }
 
+static void ask(struct store *s, struct query *q);
+
+static void refreshed(void *userdata, struct event *const *events, size_t n)
+{
+    struct query *q = userdata;
+    ask(q->store, q);
+}
+
+/* What is said to be there is going to be relied on: it must not be collected right after. The writer
+ * refreshes it and the question is asked again, as it may have been collected just before. */
+static bool refresh(struct store *s, struct query *q)
+{
+    if (q->kind != QUERY_MISSING || q->r < 0 || !q->is_stale || !s->writes)
+        return false;
+    struct store_batch *batch = store_batch_new();
+    store_touch_blob_refs(batch, &q->project, q->sums.items, q->sums.len, clock_now_us());
+    q->store = s;
+    q->is_stale = false;
+    q->stale_us = 0;
+    q->missing.len = 0;
+    store_commit(s, batch, refreshed, q);
+    return true;
+}
+
 static void finish_query(struct query *q)
 {
     const struct error *err = q->r < 0 ? &q->err : NULL;
@@ -266,7 +291,7 @@ static void finish_query(struct query *q)
         q->on_manifest(q->userdata, q->r, q->manifest, err);
         break;
     case QUERY_MISSING:
-        q->on_missing(q->userdata, q->r, q->sums.items, q->sums.len, err);
+        q->on_missing(q->userdata, q->r, q->missing.items, q->missing.len, err);
         break;
     case QUERY_ANSWER:
         q->on_answer(q->userdata, q->r, q->answer, err);
@@ -302,7 +327,8 @@ static void finish(struct store *s, struct message *list)
             s->health.batches++;
             finish_batch(result->batch);
         } else if (result->kind == RESULT_QUERY) {
-            finish_query(result->query);
+            if (!refresh(s, result->query))
+                finish_query(result->query);
         }
         free(result);
     }
@@ -384,6 +410,10 @@ static void start_threads(struct store *s)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+#define KEEP_DEFAULT_US (24 * 3600 * INT64_C(1000000))
+
+void store_keep_for(struct store *s, int64_t keep_us) { s->refresh_us = keep_us / 4; }
+
 int store_open(const char *url, struct loop *loop, struct store **ret, struct error *err)
 {
     _cleanup_(store_closep) struct store *s = xnew(struct store);
@@ -399,6 +429,7 @@ int store_open(const char *url, struct loop *loop, struct store **ret, struct er
     if (*path)
         s->reserve = reserve_open(path);
     look_at_disk(s, &s->health);
+    store_keep_for(s, KEEP_DEFAULT_US);
     s->results = queue_new();
     s->watch = loop_watch(loop, queue_fd(s->results), EPOLLIN, on_results, s);
     s->later = loop_timer(loop, 0, flush, s);
@@ -525,6 +556,7 @@ void query_free(struct query *q)
     vec_done(&q->events);
     vec_done(&q->leftovers);
     vec_done(&q->sums);
+    vec_done(&q->missing);
     manifest_free(q->manifest);
     answer_free(q->answer);
     free(q);
@@ -616,6 +648,7 @@ void store_missing_blobs(struct store *s, const struct id *project, const struct
     q->project = *project;
     for (size_t i = 0; i < n; i++)
         vec_push(&q->sums, sums[i]);
+    q->stale_us = clock_now_us() - s->refresh_us;
     q->on_missing = done;
     ask(s, q);
 }

@@ -51,12 +51,22 @@ void store_delete_secret(struct store_batch *batch, const struct id *secret);
 /* The workload and its current attempt. */
 void store_put_workload(struct store_batch *batch, const struct workload *w);
 /* Its rows, attempts and artifacts; events stay. What is on the disk becomes leftovers. */
-void store_delete_workload(struct store_batch *batch, const struct workload *w);
+void store_delete_workload(struct store_batch *batch, const struct workload *w, int64_t now_us);
 /* It is not on the disk any more. */
 void store_delete_leftover(struct store_batch *batch, const struct leftover *leftover);
 /* What `/artifacts` held; replaces the list of the workload, and references the blobs. */
 void store_put_artifacts(struct store_batch *batch, const struct workload *w,
                          const struct manifest *manifest);
+/* ---- what is kept (docs/design/0005) ----
+ * A blob stays while it is named by a manifest that somebody holds or by a list of artifacts, or was sent or
+ * asked for of late. Whoever needs the files of a manifest holds it, in the batch that makes his own row,
+ * and lets go in the batch that deletes it. */
+/* How long what was sent or asked for is kept without a holder; 24 hours unless it is said otherwise. */
+void store_keep_for(struct store *store, int64_t keep_us);
+void store_hold(struct store_batch *batch, const struct id *project, const struct sha256 *manifest,
+                const struct id *holder);
+/* All that HOLDER holds; from NOW_US on it counts as asked for. Deleting a workload does it too. */
+void store_release(struct store_batch *batch, const struct id *holder, int64_t now_us);
 /* Bytes that arrived for a project: from now on present for it (dedupe is not observable, 5b). */
 void store_put_blob_refs(struct store_batch *batch, const struct id *project,
                          const struct sha256 *sums, size_t n, int64_t now_us);
@@ -158,7 +168,8 @@ void store_get_artifacts(struct store *store, const struct id *workload, store_m
 void store_get_manifest(struct store *store, const struct id *project, const struct sha256 *sum,
                         store_manifest_f done, void *userdata);
 
-/* MISSING: those of SUMS that the project does not reference, in order. */
+/* MISSING: those of SUMS that the project does not reference, in order. The others count as asked for
+ * and will be there for a while. */
 typedef void (*store_missing_f)(void *userdata, int r, const struct sha256 *missing, size_t n,
                                 const struct error *err);
 void store_missing_blobs(struct store *store, const struct id *project, const struct sha256 *sums,

@@ -266,7 +266,7 @@ static void deletion_leaves_a_list(const char *url)
         w[i]->attempt->epoch = 1;
         w[i]->attempt->state = WORKLOAD_STOPPED;
         store_put_workload(batch, w[i]);
-        store_delete_workload(batch, w[i]);
+        store_delete_workload(batch, w[i], 7);
         waiting++;
         store_commit(s, batch, committed, NULL);
     }
