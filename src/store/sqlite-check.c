@@ -316,9 +316,9 @@ static int check_queries(struct check *check)
         { "SELECT count(*) FROM artifacts a LEFT JOIN workloads w ON w.id = a.workload "
           "WHERE w.id IS NULL",
           "artifact lists without a job" },
-        { "SELECT count(*) FROM holds h LEFT JOIN manifests m ON m.project = h.project "
-          "AND m.sum = h.manifest WHERE m.sum IS NULL",
-          "holds of manifests that are not there" },
+        { "SELECT count(*) FROM holds h LEFT JOIN blob_refs r ON r.project = h.project "
+          "AND r.sum = h.manifest WHERE r.sum IS NULL",
+          "holds of manifests that their project does not reference" },
         { "SELECT count(*) FROM events a JOIN events b ON b.seq = a.seq + 1 WHERE b.time < a.time",
           "events earlier than the one before" },
     };
