@@ -117,6 +117,21 @@ typedef void (*attempt_found_f)(struct call *call, const struct workload *w,
  * there is none yet. */
 void attempt_find(struct call *call, attempt_found_f found);
 
+/* ---- datasets ------------------------------------------------------------------------------------- */
+
+/* What is shown of it; V NULL: the newest version. */
+json_t *dataset_json(const struct dataset *d, const struct dataset_version *v);
+/* What TEXT (NAME, NAME@VERSION, …) means in the call's project; *RET_VERSION is NULL when it names none. */
+int dataset_find(struct call *call, const char *text, const struct dataset **ret,
+                 const struct dataset_version **ret_version, struct error *err);
+void dataset_add(struct call *call);
+
+/* ---- uploads --------------------------------------------------------------------------------------- */
+
+/* Files wait until there is room again: what runs must still be recorded. */
+int upload_check_room(const struct call *call, struct error *err);
+void upload_files(struct call *call);
+
 /* ---- streams -------------------------------------------------------------------------------------- */
 
 /* Something that waits for events of a project or a job. */
@@ -168,8 +183,8 @@ char *attempt_path(const struct api *api, const struct id *attempt, const char *
 
 /* ---- handlers, one table a file ------------------------------------------------------------------- */
 
-extern const struct api_route artifact_routes[], chart_routes[], event_routes[], fleet_routes[],
-    job_routes[], key_routes[], log_routes[], project_routes[], queue_routes[], secret_routes[],
-    system_routes[], upload_routes[];
+extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
+    fleet_routes[], job_routes[], key_routes[], log_routes[], project_routes[], queue_routes[],
+    secret_routes[], system_routes[], upload_routes[];
 
 #endif

@@ -43,8 +43,7 @@ static void upload_missing(struct call *call)
     store_missing_blobs(call->api->options.store, &call->project, sums, n, answer_missing, call);
 }
 
-/* Files wait until there is room again: what runs must still be recorded. */
-static int check_room(const struct call *call, struct error *err)
+int upload_check_room(const struct call *call, struct error *err)
 {
     struct store_health health;
 
@@ -153,7 +152,7 @@ static void upload_blob(struct call *call)
     call->free_state = upload_free;
     int r = sha256_parse(call_param(call, "sum"), &u->expected);
     if (r == 0)
-        r = check_room(call, &err);
+        r = upload_check_room(call, &err);
     if (r == 0)
         r = blob_writer_new(call->api->options.blobs, &u->writer, &err);
     if (r < 0)
@@ -283,5 +282,6 @@ const struct api_route upload_routes[] = {
     { "upload.missing", upload_missing },
     { "upload.blob", upload_blob },
     { "upload.workspace", upload_workspace },
+    { "upload.files", upload_files },
     { NULL, NULL },
 };

@@ -36,6 +36,10 @@ DEFINE_CLEANUP(struct blob_writer *, blob_writer_free);
 /* A read-only descriptor, -ENOENT when absent. */
 int blob_open(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size);
 bool blob_has(struct blob_store *bs, const struct sha256 *sum);
+/* Is it there, with this size? */
+bool blob_matches(struct blob_store *bs, const struct sha256 *sum, int64_t size);
+/* What was written without SYNC is on disk when this returns. */
+int blob_sync(struct blob_store *bs, struct error *err);
 /* The whole of a small blob. */
 int blob_read(struct blob_store *bs, const struct sha256 *sum, size_t limit, struct text *ret,
               struct error *err);
@@ -44,6 +48,29 @@ int blob_read(struct blob_store *bs, const struct sha256 *sum, size_t limit, str
  * rename; two makers at once are fine). RET_FD is an O_PATH descriptor of it. */
 int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha256 *name,
               int *ret_fd, struct error *err);
+
+/* The same by the manifest in the blob store, read as a stream: trees of any size. */
+int tree_open_blob(struct blob_store *bs, const struct sha256 *name, int *ret_fd,
+                   struct error *err);
+
+/* A manifest on disk, read entry by entry and checked on the way (data.h). */
+struct manifest_file;
+/* Takes FD. */
+struct manifest_file *manifest_file_new(int fd);
+int manifest_file_open(struct blob_store *bs, const struct sha256 *sum, struct manifest_file **ret,
+                       struct error *err);
+void manifest_file_free(struct manifest_file *f);
+DEFINE_CLEANUP(struct manifest_file *, manifest_file_free);
+/* 1: an entry, valid until the next call; 0: the end. */
+int manifest_file_next(struct manifest_file *f, const struct manifest_entry **ret,
+                       struct error *err);
+/* Where the next line begins; and go to such a place, forgetting what came before. */
+int64_t manifest_file_offset(const struct manifest_file *f);
+void manifest_file_seek(struct manifest_file *f, int64_t offset);
+/* 1: the entry of PATH; 0: there is none. Moves. */
+int manifest_file_find(struct manifest_file *f, const char *path, const struct manifest_entry **ret,
+                       struct error *err);
+const struct manifest_reader *manifest_file_reader(const struct manifest_file *f);
 
 /* Hash and store the regular files below DIRFD (RESOLVE_BENEATH | NO_SYMLINKS; links, devices,
  * sockets and holes in permission are left out and counted), in bounded memory. */

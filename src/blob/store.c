@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Arrivals and half-made trees of processes that died are removed after this long. */
 #define STALE_S 3600
@@ -150,6 +151,18 @@ bool blob_has(struct blob_store *bs, const struct sha256 *sum)
     char name[BLOB_NAME_LEN + 3];
 
     return faccessat(bs->blobs, blob_name(sum, false, name), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+bool blob_matches(struct blob_store *bs, const struct sha256 *sum, int64_t size)
+{
+    char name[BLOB_NAME_LEN + 3];
+
+    return blob_is_whole(bs, blob_name(sum, false, name), size);
+}
+
+int blob_sync(struct blob_store *bs, struct error *err)
+{
+    return syncfs(bs->blobs) < 0 ? error_set(err, -errno, "syncing blobs: %s", strerror(errno)) : 0;
 }
 
 int blob_read(struct blob_store *bs, const struct sha256 *sum, size_t limit, struct text *ret,

@@ -172,22 +172,36 @@ static int add_file(struct builder *b, const struct manifest_entry *e, const cha
     return 0;
 }
 
-static int build(struct builder *b, const struct manifest *m, struct error *err)
+static int add_entry(struct builder *b, const struct manifest_entry *e, struct error *err)
 {
-    for (size_t i = 0; i < m->n; i++) {
-        const struct manifest_entry *e = &m->entries[i];
-        const char *name;
-        int r = builder_dir(b, e->path, &name);
-        if (r < 0)
-            return error_set(err, r, "making the directory of '%.120s': %s", e->path, strerror(-r));
-        if (!e->link)
-            r = add_file(b, e, name, err);
-        else if (symlinkat(e->link, b->dir, name) < 0)
-            r = error_set(err, -errno, "making link '%.120s': %s", e->path, strerror(errno));
-        if (r < 0)
-            return r;
-    }
+    const char *name;
+    int r = builder_dir(b, e->path, &name);
+
+    if (r < 0)
+        return error_set(err, r, "making the directory of '%.120s': %s", e->path, strerror(-r));
+    if (!e->link)
+        return add_file(b, e, name, err);
+    if (symlinkat(e->link, b->dir, name) < 0)
+        return error_set(err, -errno, "making link '%.120s': %s", e->path, strerror(errno));
     return 0;
+}
+
+/* M in memory, or NULL: the blob of that name. */
+static int build(struct builder *b, const struct manifest *m, const struct sha256 *name,
+                 struct error *err)
+{
+    _cleanup_(manifest_file_freep) struct manifest_file *file = NULL;
+    const struct manifest_entry *e = NULL;
+    int r = 0;
+
+    for (size_t i = 0; m && r == 0 && i < m->n; i++)
+        r = add_entry(b, &m->entries[i], err);
+    if (m)
+        return r;
+    r = manifest_file_open(b->bs, name, &file, err);
+    while (r >= 0 && (r = manifest_file_next(file, &e, err)) > 0)
+        r = add_entry(b, e, err);
+    return r;
 }
 
 static int begin(struct blob_store *bs, const char *tmp, int *ret, struct error *err)
@@ -216,22 +230,22 @@ static int finish(struct blob_store *bs, int root, const char *tmp, const char *
     return 0;
 }
 
-static int make_tree(struct blob_store *bs, const struct manifest *m, const char *name,
+static int make_tree(struct blob_store *bs, const struct manifest *m, const struct sha256 *sum,
                      struct error *err)
 {
-    char tmp[TMP_NAME_LEN];
+    char tmp[TMP_NAME_LEN], name[SHA256_HEX_LEN + 1];
     _cleanup_close_ int root = -1;
 
     tmp_name(tmp);
     int r = begin(bs, tmp, &root, err);
     if (r == 0) {
         struct builder b = { .bs = bs, .root = root, .dir = -1 };
-        r = build(&b, m, err);
+        r = build(&b, m, sum, err);
         safe_close(b.dir);
         free(b.dir_path);
     }
     if (r == 0)
-        r = finish(bs, root, tmp, name, err);
+        r = finish(bs, root, tmp, sha256_format(sum, name), err);
     (void) remove_tree(bs->trees, tmp, NULL); /* gone when it was renamed */
     return r;
 }
@@ -250,9 +264,14 @@ int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha2
         }
         if (errno != ENOENT || tries > 0)
             break;
-        int r = make_tree(bs, m, hex, err);
+        int r = make_tree(bs, m, name, err);
         if (r < 0)
             return r;
     }
     return error_set(err, -errno, "opening tree %s: %s", hex, strerror(errno));
+}
+
+int tree_open_blob(struct blob_store *bs, const struct sha256 *name, int *ret_fd, struct error *err)
+{
+    return tree_open(bs, NULL, name, ret_fd, err);
 }

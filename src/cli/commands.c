@@ -32,6 +32,7 @@ const struct command *const cli_commands[] = {
     &command_job_show,
     &command_job_wait,
     &command_secret_set,
+    &command_dataset_push,
     &command_workspace_push,
     &command_job_create,
     &command_job_update,

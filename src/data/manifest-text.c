@@ -23,25 +23,29 @@ static void add_encoded(struct text *t, const char *s)
             text_addf(t, "%%%02X", (unsigned char) *s);
 }
 
+void manifest_format_line(struct text *t, const struct manifest_entry *e)
+{
+    char hex[SHA256_HEX_LEN + 1];
+
+    if (e->link)
+        text_add(t, "l - 0 ");
+    else
+        text_addf(t, "%c %s %" PRId64 " ", e->executable ? 'x' : 'f', sha256_format(&e->sum, hex),
+                  e->size_bytes);
+    add_encoded(t, e->path);
+    if (e->link) {
+        text_add_char(t, ' ');
+        add_encoded(t, e->link);
+    }
+    text_add_char(t, '\n');
+}
+
 char *manifest_format(const struct manifest *m, size_t *ret_len)
 {
     _cleanup_text_ struct text t = { 0 };
-    char hex[SHA256_HEX_LEN + 1];
 
-    for (size_t i = 0; i < m->n; i++) {
-        const struct manifest_entry *e = &m->entries[i];
-        if (e->link)
-            text_add(&t, "l - 0 ");
-        else
-            text_addf(&t, "%c %s %" PRId64 " ", e->executable ? 'x' : 'f',
-                      sha256_format(&e->sum, hex), e->size_bytes);
-        add_encoded(&t, e->path);
-        if (e->link) {
-            text_add_char(&t, ' ');
-            add_encoded(&t, e->link);
-        }
-        text_add_char(&t, '\n');
-    }
+    for (size_t i = 0; i < m->n; i++)
+        manifest_format_line(&t, &m->entries[i]);
     if (ret_len)
         *ret_len = t.len;
     return text_take(&t);
@@ -126,21 +130,30 @@ static int line_split(const char *p, const char *end, struct line *l)
     return l->kind[0] == 'l' ? decode(l->link) : 0;
 }
 
-static int line_add(struct manifest *m, const struct line *l, struct error *err)
+/* The entry that a line stands for; its strings are the line's. */
+static int line_entry(struct line *l, struct manifest_entry *ret, struct error *err)
 {
-    struct sha256 sum = { { 0 } };
-    int64_t size = 0;
-
+    *ret = (struct manifest_entry){ .path = l->path };
     if (l->kind[0] == 'l') {
         if (strcmp(l->sum, "-") != 0 || strcmp(l->size, "0") != 0)
             return error_set(err, -EINVAL, "a link has '-' and 0 for digest and size");
-        return manifest_add(m, l->path, &sum, 0, false, l->link, err);
+        ret->link = l->link;
+        return 0;
     }
     if (l->kind[0] != 'f' && l->kind[0] != 'x')
         return error_set(err, -EINVAL, "a line begins with f, x or l, not '%s'", l->kind);
-    if (sha256_parse(l->sum, &sum) < 0 || size_parse(l->size, &size) < 0)
+    if (sha256_parse(l->sum, &ret->sum) < 0 || size_parse(l->size, &ret->size_bytes) < 0)
         return error_set(err, -EINVAL, "digest or size is malformed");
-    return manifest_add(m, l->path, &sum, size, l->kind[0] == 'x', NULL, err);
+    ret->executable = l->kind[0] == 'x';
+    return 0;
+}
+
+static int line_add(struct manifest *m, struct line *l, struct error *err)
+{
+    struct manifest_entry e;
+    int r = line_entry(l, &e, err);
+
+    return r < 0 ? r : manifest_add(m, e.path, &e.sum, e.size_bytes, e.executable, e.link, err);
 }
 
 int manifest_parse(const char *bytes, size_t len, struct manifest **ret, struct error *err)
@@ -171,7 +184,98 @@ int manifest_parse(const char *bytes, size_t len, struct manifest **ret, struct 
     return 0;
 }
 
-static json_t *entry_to_json(const struct manifest_entry *e)
+/* ---- one line at a time -------------------------------------------------------------------------- */
+
+/* Paths that begin alike stand together, so the files among the beginnings of the last path are all that
+ * the next one could lie below: ENDS marks where they end. */
+struct manifest_reader {
+    struct line line;
+    struct manifest_entry entry;
+    int64_t entries, size_bytes;
+    size_t last_len;
+    char last[MANIFEST_PATH_MAX + 1];
+    bool ends[MANIFEST_PATH_MAX + 1];
+};
+
+struct manifest_reader *manifest_reader_new(void) { return xnew(struct manifest_reader); }
+
+void manifest_reader_free(struct manifest_reader *reader) { free(reader); }
+
+int64_t manifest_reader_entries(const struct manifest_reader *reader) { return reader->entries; }
+
+int64_t manifest_reader_size(const struct manifest_reader *reader) { return reader->size_bytes; }
+
+static void remember(struct manifest_reader *reader, const char *path, size_t common)
+{
+    size_t len = strlen(path);
+
+    if (reader->last_len > common)
+        memset(reader->ends + common + 1, 0, reader->last_len - common);
+    memcpy(reader->last, path, len + 1);
+    reader->last_len = len;
+    reader->ends[len] = true;
+}
+
+void manifest_reader_resume(struct manifest_reader *reader, const char *last_path)
+{
+    if (strlen(last_path) <= MANIFEST_PATH_MAX)
+        remember(reader, last_path, 0);
+}
+
+static int check_place(struct manifest_reader *reader, const char *path, struct error *err)
+{
+    size_t common = 0;
+
+    while (common < reader->last_len && path[common] == reader->last[common])
+        common++;
+    if (reader->last_len && (unsigned char) path[common] <= (unsigned char) reader->last[common])
+        return error_set(err, -EINVAL, "path '%.150s' is not in order", path);
+    for (size_t i = 1; i <= common; i++)
+        if (path[i] == '/' && reader->ends[i])
+            return error_set(err, -ENOTDIR, "'%.100s' lies below '%.*s', which is not a directory",
+                             path, (int) (i < 100 ? i : 100), path);
+    remember(reader, path, common);
+    return 0;
+}
+
+static int check_entry(struct manifest_reader *reader, struct error *err)
+{
+    const struct manifest_entry *e = &reader->entry;
+    int r = manifest_path_check(e->path, err);
+
+    if (r >= 0 && e->link)
+        r = manifest_link_check(e->path, e->link, err);
+    if (r >= 0 && e->size_bytes > MANIFEST_BYTES_MAX - reader->size_bytes)
+        r = error_set(err, -EFBIG, "file '%.120s' makes the tree larger than can be", e->path);
+    return r < 0 ? r : check_place(reader, e->path, err);
+}
+
+ssize_t manifest_reader_next(struct manifest_reader *reader, const char *bytes, size_t len,
+                             const struct manifest_entry **ret, struct error *err)
+{
+    size_t within = len < MANIFEST_LINE_MAX ? len : MANIFEST_LINE_MAX;
+    const char *newline = memchr(bytes, '\n', within);
+
+    if (!newline && len < MANIFEST_LINE_MAX)
+        return 0;
+    int r = newline ? line_split(bytes, newline, &reader->line) : -EINVAL;
+    if (r < 0)
+        return error_set(err, r, "line %" PRId64 " of the manifest is malformed",
+                         reader->entries + 1);
+    r = line_entry(&reader->line, &reader->entry, err);
+    if (r >= 0)
+        r = check_entry(reader, err);
+    if (r < 0)
+        return error_context(err, r, "line %" PRId64 " of the manifest", reader->entries + 1);
+    reader->entries++;
+    reader->size_bytes += reader->entry.size_bytes;
+    *ret = &reader->entry;
+    return newline + 1 - bytes;
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------------- */
+
+json_t *manifest_entry_to_json(const struct manifest_entry *e)
 {
     char hex[SHA256_HEX_LEN + 1];
     json_t *json = json_object();
@@ -192,6 +296,6 @@ json_t *manifest_to_json(const struct manifest *m)
     json_t *items = json_array();
 
     for (size_t i = 0; i < m->n; i++)
-        json_array_append_new(items, entry_to_json(&m->entries[i]));
+        json_array_append_new(items, manifest_entry_to_json(&m->entries[i]));
     return items;
 }

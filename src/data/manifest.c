@@ -29,7 +29,7 @@ static bool is_dots(const char *p, size_t len, size_t n_dots)
     return len == n_dots && memcmp(p, "..", n_dots) == 0;
 }
 
-static int path_check(const char *path, struct error *err)
+int manifest_path_check(const char *path, struct error *err)
 {
     size_t len = strlen(path);
 
@@ -63,7 +63,7 @@ static size_t path_depth(const char *path)
 /* A target stays inside when its '..' all come first and are no more than the directories above the
  * link. Later '..' are refused because they may climb out of where another link led; as nothing
  * lies below a link, this makes every chain of links stay inside. */
-static int link_check(const char *path, const char *target, struct error *err)
+int manifest_link_check(const char *path, const char *target, struct error *err)
 {
     size_t up = 0;
     bool leading = true;
@@ -90,11 +90,11 @@ static int link_check(const char *path, const char *target, struct error *err)
 int manifest_add(struct manifest *m, const char *path, const struct sha256 *sum, int64_t size_bytes,
                  bool executable, const char *link, struct error *err)
 {
-    int r = path_check(path, err);
+    int r = manifest_path_check(path, err);
 
     if (r < 0)
         return r;
-    if (link && (r = link_check(path, link, err)) < 0)
+    if (link && (r = manifest_link_check(path, link, err)) < 0)
         return r;
     if (size_bytes < 0 || size_bytes > MANIFEST_BYTES_MAX - m->size_bytes)
         return error_set(err, -EFBIG, "file '%.120s' makes the tree larger than can be", path);
@@ -142,7 +142,7 @@ const struct manifest_entry *manifest_find(const struct manifest *m, const char 
 /* A directory on the way to PATH that is an entry itself, or NULL. The buffer is scratch. */
 static const char *file_above(const struct manifest *m, const char *path, char *buf)
 {
-    strcpy(buf, path); /* NOLINT: path_check() has bounded it */
+    strcpy(buf, path); /* NOLINT: manifest_path_check() has bounded it */
     for (char *slash = strrchr(buf, '/'); slash; slash = strrchr(buf, '/')) {
         *slash = '\0';
         const struct manifest_entry *above = manifest_find(m, buf);

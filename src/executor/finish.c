@@ -139,7 +139,7 @@ static void collect(struct supervisor *s, struct task_exit *ex)
     if (s->artifacts < 0)
         return;
     int r = blob_collect(s->blobs, s->artifacts, INT64_MAX, &manifest, &skipped, &err);
-    if (r >= 0 && manifest->n == 0 && !skipped)
+    if (r >= 0 && manifest->n == 0 && !skipped && !s->spec->workload_spec->n_outputs)
         return;
     if (r >= 0) {
         _cleanup_free_ char *text = manifest_format(manifest, &len);
@@ -159,6 +159,9 @@ static void collect(struct supervisor *s, struct task_exit *ex)
     json_put_str(ex->artifacts, "manifest", sha256_format(&sum, hex));
     if (skipped)
         json_put_int(ex->artifacts, "skipped", (int64_t) skipped);
+    if (ex->cause == END_EXITED && ex->exit_code == 0 &&
+        datasets_collect(s, manifest, ex->artifacts, &err) < 0 && !ex->reason)
+        ex->reason = xstrdup(err.text);
 }
 
 /* Never without an end: a container that the supervisor could not start as a whole goes too. */

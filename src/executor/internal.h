@@ -8,6 +8,7 @@
  * container.c crun                      pump.c       logs and charts
  * crun-program.c  crun itself
  * control.c   the socket                relay.c      named ports
+ * datasets.c  data in and out           source.c     git
  * finish.c    exit, artifacts           devices.c   GPUs and what they need
  * secrets.c, seccomp.c, userns.c
  */
@@ -186,6 +187,15 @@ struct supervisor {
 /* Mount everything below BUNDLE/rootfs. */
 int rootfs_make(struct supervisor *s, struct error *err);
 void rootfs_remove(struct supervisor *s);
+/* The datasets that the job reads, read-only below ROOTFS (datasets.c). */
+int datasets_mount(struct supervisor *s, const char *rootfs, struct error *err);
+/* Add to ARTIFACTS what of MANIFEST the job declared as output datasets. */
+int datasets_collect(struct supervisor *s, const struct manifest *manifest, json_t *artifacts,
+                     struct error *err);
+/* Attach a copy of what FD shows at TARGET (a path, or "" for the descriptor AT itself), with these
+ * attributes and, unless -1, this mapping. */
+int rootfs_attach(int fd, uint64_t attributes, int userns, int at, const char *target,
+                  struct error *err);
 
 /* Does the job have devices of its own? */
 bool devices_are_wanted(const struct task_spec *spec);

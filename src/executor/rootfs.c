@@ -58,8 +58,8 @@ static int own_directory(int dir, const char *path, uid_t owner, int *ret_fd, st
     return 0;
 }
 
-/* Attach a copy of what FD shows at TARGET, with these attributes and, unless -1, this mapping. */
-static int attach(int fd, uint64_t attributes, int userns, const char *target, struct error *err)
+int rootfs_attach(int fd, uint64_t attributes, int userns, int at, const char *target,
+                  struct error *err)
 {
     struct mount_attr attr = { .attr_set = attributes | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
 
@@ -70,9 +70,15 @@ static int attach(int fd, uint64_t attributes, int userns, const char *target, s
     _cleanup_close_ int tree =
         open_tree(fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0 ||
-        move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-        return fail(err, target);
+        move_mount(tree, "", at, target,
+                   MOVE_MOUNT_F_EMPTY_PATH | (*target ? 0 : MOVE_MOUNT_T_EMPTY_PATH)) < 0)
+        return fail(err, *target ? target : "mounting");
     return 0;
+}
+
+static int attach(int fd, uint64_t attributes, int userns, const char *target, struct error *err)
+{
+    return rootfs_attach(fd, attributes, userns, AT_FDCWD, target, err);
 }
 
 static int mount_bundle(struct supervisor *s, struct error *err)
@@ -278,6 +284,8 @@ int rootfs_make(struct supervisor *s, struct error *err)
         r = mount_workspace(s, workspace, err);
     if (r >= 0)
         r = mount_shared(s, rootfs, err);
+    if (r >= 0)
+        r = datasets_mount(s, rootfs, err);
     if (r >= 0)
         r = mount_sys(s, sys, err);
     return r;

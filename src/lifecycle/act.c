@@ -113,6 +113,7 @@ static void finish(struct lifecycle *lc, struct job *job, json_t *data,
     map_remove(lc->attempts, w->attempt->id.bytes, sizeof w->attempt->id.bytes);
     use_give_back(lc, job);
     job->launched = false;
+    datasets_add_outputs(c, job, data);
     commit_fold(c, job, EVENT_ENDED, "system", data);
     bool retry = w->cause != END_EXITED || w->exit_code != 0;
     if (retry && workload_may_retry(w, w->cause, &backoff_s))

@@ -249,6 +249,8 @@ int admit(struct lifecycle *lc, struct submit *submit, const struct project *pro
         r = resolve_rest(lc, submit->spec, err);
     if (r >= 0)
         r = check_secrets(lc, submit->spec, &project->id, err);
+    if (r >= 0)
+        r = datasets_admit(lc, submit->spec, &project->id, err);
     return r < 0 ? r : check_fits(lc, submit->spec, err);
 }
 

@@ -122,6 +122,8 @@ static void on_committed(void *userdata, struct event *const *events, size_t n)
         c->done(c->userdata, c->job ? c->job->w : NULL);
     if (lc && c->ok)
         c->ok(c->userdata);
+    if (lc && c->dataset_done)
+        datasets_answer(lc, c);
     if (lc && c->last)
         live_drop(lc, c->job);
     commit_free(c);

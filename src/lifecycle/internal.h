@@ -11,6 +11,7 @@
  * forget.c   what deleted jobs leave on the disk
  * recover.c  after a restart
  * why.c      reasons and plans
+ * datasets.c datasets and their versions, what jobs read and write
  * tenants.c, secrets.c   orgs, projects, keys; secrets
  */
 #ifndef LIFECYCLE_INTERNAL_H
@@ -83,6 +84,8 @@ struct lifecycle {
     struct map *keys_by_hash;
     VEC(struct secret *) secrets;
     VEC(const struct secret *) secret_list; /* of the project last asked for */
+    VEC(struct dataset *) datasets;         /* by project and name */
+    VEC(const struct dataset *) dataset_list;
     unsigned next_range;
 
     uint64_t changes;                /* of the queue and of what is free */
@@ -143,6 +146,9 @@ struct commit {
     void (*effect)(struct lifecycle *lc, struct commit *commit);
     lifecycle_done_f done;
     lifecycle_ok_f ok;
+    lifecycle_dataset_f dataset_done; /* of the dataset and version that DATASET names */
+    struct id dataset;
+    unsigned dataset_version;
     void *userdata;
     bool last;                 /* the job is final now */
     bool later;                /* nothing waits for it: it may go with the next */
@@ -199,6 +205,19 @@ void forget_orphan(struct lifecycle *lc);
 /* ---- place.c ---- */
 json_t *record_make(const struct lifecycle *lc, const struct workload *w,
                     const struct allocation *allocation);
+
+/* ---- datasets.c ---- */
+void datasets_take(struct lifecycle *lc, struct store_state *state);
+void datasets_done(struct lifecycle *lc);
+/* Pin the versions that SPEC names; refuse what is not there. */
+int datasets_admit(struct lifecycle *lc, struct workload_spec *spec, const struct id *project,
+                   struct error *err);
+/* A job was accepted: it reads these. */
+void datasets_note_reads(struct commit *c, const struct workload *w);
+/* The job succeeds: what the attempt collected becomes versions, in the same commit. DATA is that of
+ * job.ended, and learns their numbers. */
+void datasets_add_outputs(struct commit *c, const struct job *job, json_t *data);
+void datasets_answer(struct lifecycle *lc, const struct commit *c);
 
 /* ---- tenants.c, secrets.c ---- */
 const struct project *project_get(const struct lifecycle *lc, const struct id *id);

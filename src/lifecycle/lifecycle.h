@@ -174,6 +174,43 @@ int lifecycle_set_secret(struct lifecycle *lc, const struct new_secret *new, lif
 int lifecycle_delete_secret(struct lifecycle *lc, const struct id *project, const char *name,
                             const char *actor, lifecycle_ok_f done, void *userdata,
                             struct error *err);
+/* ---- datasets ------------------------------------------------------------------------------------- */
+
+/* NULL: the project has none of that name. Valid until the next change. */
+const struct dataset *lifecycle_dataset(struct lifecycle *lc, const struct id *project,
+                                        const char *name);
+/* Of a project, by name. Array inside lc, valid until the next change. */
+void lifecycle_datasets(struct lifecycle *lc, const struct id *project,
+                        const struct dataset *const **ret, size_t *ret_n);
+/* Called after the commit; D and V are valid during the call, V is NULL where a whole dataset is meant,
+ * D too when it is gone. */
+typedef void (*lifecycle_dataset_f)(void *userdata, const struct dataset *d,
+                                    const struct dataset_version *v);
+struct new_version {
+    struct id project;
+    const char *name; /* of the dataset, made if it is not there */
+    const char *actor;
+    struct sha256 manifest; /* checked by the caller, and in the blob store */
+    int64_t files, size_bytes;
+    const char *message; /* NULL: none */
+    const json_t *tags;  /* NULL: none */
+};
+/* The tree that the newest version has already is that version: nothing is made, and what is said about
+ * it is added to it. */
+int lifecycle_add_version(struct lifecycle *lc, const struct new_version *new,
+                          lifecycle_dataset_f done, void *userdata, struct error *err);
+struct dataset_change {
+    const struct dataset *dataset;
+    unsigned number;    /* of a version; 0: the dataset */
+    const json_t *tags; /* merge patch */
+    const char *actor;
+};
+int lifecycle_tag_dataset(struct lifecycle *lc, const struct dataset_change *change,
+                          lifecycle_dataset_f done, void *userdata, struct error *err);
+/* -EBUSY while a job that has not ended reads it. */
+int lifecycle_delete_dataset(struct lifecycle *lc, const struct dataset_change *change,
+                             lifecycle_dataset_f done, void *userdata, struct error *err);
+
 /* For a supervisor: the values of the secrets that the attempt's spec names, as {"NAME": value}, if
  * TOKEN is the attempt's. */
 int lifecycle_task_secrets(struct lifecycle *lc, const struct id *attempt, const char *token,

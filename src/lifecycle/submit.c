@@ -122,6 +122,7 @@ int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done
     store_put_workload(c->batch, job->w);
     if (job->w->spec->source == SOURCE_WORKSPACE)
         store_hold(c->batch, &job->w->project, &job->w->spec->workspace, &job->w->id);
+    datasets_note_reads(c, job->w);
     store_answer(c, submit);
     commit_send(c);
     submit_done(submit);

@@ -184,6 +184,49 @@ void store_put_manifest(struct store_batch *batch, const struct id *project,
     op->time_us = now_us;
 }
 
+void store_put_dataset(struct store_batch *batch, const struct dataset *d)
+{
+    struct op *op = add(batch, OP_DATASET);
+    op->id = d->id;
+    op->project = d->project;
+    op->name = xstrdup(d->name);
+    op->record = dataset_to_json(d);
+}
+
+void store_delete_dataset(struct store_batch *batch, const struct dataset *d)
+{
+    add(batch, OP_DATASET_DELETE)->id = d->id;
+}
+
+void store_put_dataset_version(struct store_batch *batch, const struct dataset *d,
+                               const struct dataset_version *v)
+{
+    struct op *op = add(batch, OP_DATASET_VERSION);
+    op->id = d->id;
+    op->number = v->number;
+    op->sum = v->manifest;
+    op->record = dataset_version_to_json(v);
+}
+
+void store_delete_dataset_version(struct store_batch *batch, const struct dataset *d,
+                                  unsigned number)
+{
+    struct op *op = add(batch, OP_DATASET_VERSION_DELETE);
+    op->id = d->id;
+    op->number = number;
+}
+
+void store_put_dataset_use(struct store_batch *batch, const struct id *dataset, unsigned number,
+                           const struct workload *w, enum dataset_role role)
+{
+    struct op *op = add(batch, OP_DATASET_USE);
+    op->id = *dataset;
+    op->number = number;
+    op->attempt = w->id;
+    op->role = role;
+    op->name = xstrdup(w->name);
+}
+
 void store_put_answer(struct store_batch *batch, const struct idempotent_answer *answer)
 {
     add(batch, OP_ANSWER)->answer = answer_copy(answer);

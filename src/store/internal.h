@@ -28,6 +28,11 @@ enum op_kind {
     OP_HOLD,
     OP_RELEASE,
     OP_MANIFEST,
+    OP_DATASET,
+    OP_DATASET_DELETE,
+    OP_DATASET_VERSION,
+    OP_DATASET_VERSION_DELETE,
+    OP_DATASET_USE,
     OP_ANSWER,
     OP_ANSWERS_DELETE,
     OP_EVENT,
@@ -43,10 +48,12 @@ struct op {
     struct project *project_row;
     struct key *key;
     struct secret *secret;
-    json_t *record; /* of a workload; the writer makes it text */
+    json_t *record;  /* of a workload, a dataset, a version; the writer makes it text */
+    unsigned number; /* of a version of dataset ID */
+    enum dataset_role role;
     enum workload_state state;
     char *name;
-    struct id attempt; /* current; id_none before the first */
+    struct id attempt; /* current; id_none before the first. Of a use: the workload */
     struct sha256 *sums;
     size_t n_sums;
     struct sha256 sum;
@@ -73,6 +80,7 @@ enum query_kind {
     QUERY_ARTIFACTS,
     QUERY_MANIFEST,
     QUERY_MISSING,
+    QUERY_USES,
     QUERY_ANSWER,
     QUERY_COUNT,
 };
@@ -101,6 +109,7 @@ struct query {
     VEC(struct attempt *) attempts;
     VEC(struct event *) events;
     VEC(struct leftover) leftovers;
+    VEC(struct dataset_use) uses;
     struct manifest *manifest;
     struct idempotent_answer *answer;
     /* whom */
@@ -112,6 +121,7 @@ struct query {
         store_manifest_f on_manifest;
         store_missing_f on_missing;
         store_answer_f on_answer;
+        store_uses_f on_uses;
     };
     void *userdata;
 };

@@ -34,6 +34,11 @@ struct hold {
     struct sha256 manifest;
 };
 
+struct use_row {
+    struct id dataset;
+    struct dataset_use use;
+};
+
 struct backend {
     struct map *orgs, *projects, *keys, *secrets; /* by id; values are the structs */
     struct map *rows;                             /* by id */
@@ -42,14 +47,16 @@ struct backend {
     struct map *refs;      /* project id + digest -> struct ref */
     struct map *manifests; /* project id + digest -> struct kept_manifest */
     VEC(struct hold) holds;
-    struct map *answers; /* scope */
+    struct map *answers;  /* scope */
+    struct map *datasets; /* by id */
+    VEC(struct use_row) uses;
 };
 
 static int memory_open(const char *path, struct backend **ret, struct error *err)
 {
     struct backend *b = xnew(struct backend);
-    struct map **maps[] = { &b->orgs, &b->projects,  &b->keys,    &b->secrets,
-                            &b->rows, &b->manifests, &b->answers, &b->refs };
+    struct map **maps[] = { &b->orgs,      &b->projects, &b->keys, &b->secrets, &b->rows,
+                            &b->manifests, &b->answers,  &b->refs, &b->datasets };
 
     if (*path) {
         free(b);
@@ -89,6 +96,7 @@ static void free_project(void *p) { project_free(p); }
 static void free_key(void *p) { key_free(p); }
 static void free_secret(void *p) { secret_free(p); }
 static void free_answer(void *p) { answer_free(p); }
+static void free_dataset(void *p) { dataset_free(p); }
 
 static void memory_close(struct backend *b)
 {
@@ -101,6 +109,10 @@ static void memory_close(struct backend *b)
     map_free_with(b->answers, free_answer);
     map_free_with(b->refs, free);
     vec_done(&b->holds);
+    map_free_with(b->datasets, free_dataset);
+    vec_foreach(&b->uses, u)
+        free(u->use.name);
+    vec_done(&b->uses);
     vec_foreach(&b->events, e)
         event_free(*e);
     vec_done(&b->events);
@@ -272,6 +284,98 @@ static void delete_answers(struct backend *b, int64_t before_us)
             answer_free(map_remove_str(b->answers, answer->scope));
 }
 
+/* ---- datasets --------------------------------------------------------------------------------- */
+
+static struct dataset *find_dataset(struct backend *b, const struct id *id)
+{
+    return map_get(b->datasets, id_key(id), sizeof id->bytes);
+}
+
+/* The row alone: its versions stay. */
+static int put_dataset(struct backend *b, const struct op *op, struct error *err)
+{
+    struct dataset *d = NULL, *old = find_dataset(b, &op->id);
+    int r = dataset_from_json(op->record, &d, err);
+
+    if (r < 0)
+        return r;
+    if (old) {
+        d->versions.items = take_ptr(old->versions.items);
+        d->versions.len = old->versions.len;
+        d->versions.cap = old->versions.cap;
+        old->versions.len = 0;
+    }
+    dataset_free(map_set(b->datasets, id_key(&op->id), sizeof op->id.bytes, d));
+    return 0;
+}
+
+/* By way of a copy, because a version that is put again replaces the one of its number. */
+static int put_version(struct backend *b, const struct op *op, bool keep, struct error *err)
+{
+    struct dataset *d = find_dataset(b, &op->id), *copy = NULL;
+    _cleanup_json_ json_t *head = d ? dataset_to_json(d) : NULL;
+    int r = d ? dataset_from_json(head, &copy, err) : 0;
+    bool put = !keep;
+
+    for (size_t i = 0; d && r >= 0 && i < d->versions.len; i++) {
+        const struct dataset_version *v = &d->versions.items[i];
+        _cleanup_json_ json_t *json = dataset_version_to_json(v);
+        if (!put && v->number >= op->number) {
+            r = dataset_add_version(copy, op->record, err);
+            put = true;
+        }
+        if (r >= 0 && v->number != op->number)
+            r = dataset_add_version(copy, json, err);
+    }
+    if (d && r >= 0 && !put)
+        r = dataset_add_version(copy, op->record, err);
+    if (!d || r < 0) {
+        dataset_free(copy);
+        return r;
+    }
+    copy->last = d->last;
+    dataset_free(map_set(b->datasets, id_key(&op->id), sizeof op->id.bytes, copy));
+    return 0;
+}
+
+static void delete_dataset(struct backend *b, const struct op *op)
+{
+    dataset_free(map_remove(b->datasets, id_key(&op->id), sizeof op->id.bytes));
+    for (size_t i = b->uses.len; i-- > 0;) {
+        if (!id_equal(&b->uses.items[i].dataset, &op->id))
+            continue;
+        free(b->uses.items[i].use.name);
+        vec_remove(&b->uses, i);
+    }
+}
+
+static void put_use(struct backend *b, const struct op *op)
+{
+    vec_foreach(&b->uses, row)
+        if (id_equal(&row->dataset, &op->id) && row->use.number == op->number &&
+            id_equal(&row->use.workload, &op->attempt) && row->use.role == op->role)
+            return;
+    struct use_row row = { .dataset = op->id,
+                           .use = { .number = op->number,
+                                    .role = op->role,
+                                    .workload = op->attempt,
+                                    .name = xstrdup(op->name) } };
+    vec_push(&b->uses, row);
+}
+
+static int apply_dataset(struct backend *b, const struct op *op, struct error *err)
+{
+    if (op->kind == OP_DATASET)
+        return put_dataset(b, op, err);
+    if (op->kind == OP_DATASET_VERSION || op->kind == OP_DATASET_VERSION_DELETE)
+        return put_version(b, op, op->kind == OP_DATASET_VERSION, err);
+    if (op->kind == OP_DATASET_DELETE)
+        delete_dataset(b, op);
+    else
+        put_use(b, op);
+    return 0;
+}
+
 static struct event *copy_event(const struct event *event)
 {
     struct event *copy = xmemdup(event, sizeof *event);
@@ -336,6 +440,12 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
     case OP_MANIFEST:
         put_manifest(b, op);
         break;
+    case OP_DATASET:
+    case OP_DATASET_DELETE:
+    case OP_DATASET_VERSION:
+    case OP_DATASET_VERSION_DELETE:
+    case OP_DATASET_USE:
+        return apply_dataset(b, op, err);
     case OP_ANSWER: {
         struct idempotent_answer *copy = answer_copy(op->answer);
         answer_free(map_set_str(b->answers, copy->scope, copy));
@@ -500,6 +610,35 @@ static int answer_missing(struct backend *b, struct query *q)
     return 0;
 }
 
+static int newest_use_first(const void *a, const void *b)
+{
+    const struct dataset_use *x = a, *y = b;
+    int order = id_compare(&y->workload, &x->workload);
+
+    if (order)
+        return order;
+    return x->number != y->number ? (x->number < y->number ? -1 : 1)
+                                  : (int) x->role - (int) y->role;
+}
+
+static int answer_uses(struct backend *b, struct query *q)
+{
+    vec_foreach(&b->uses, row) {
+        const struct row *job = find_row(b, &row->use.workload);
+        struct dataset_use use = row->use;
+        if (!id_equal(&row->dataset, &q->subject) || (q->after && use.number != q->after))
+            continue;
+        use.name = xstrdup(use.name);
+        use.state = job ? job->state : WORKLOAD_STATE_INVALID;
+        vec_push(&q->uses, use);
+    }
+    if (q->uses.len)
+        qsort(q->uses.items, q->uses.len, sizeof *q->uses.items, newest_use_first);
+    while (q->uses.len > q->limit)
+        free(q->uses.items[--q->uses.len].name);
+    return 0;
+}
+
 static int memory_answer(struct backend *b, unsigned reader, struct query *q)
 {
     switch (q->kind) {
@@ -524,6 +663,8 @@ static int memory_answer(struct backend *b, unsigned reader, struct query *q)
         q->answer = answer ? answer_copy(answer) : NULL;
         return 0;
     }
+    case QUERY_USES:
+        return answer_uses(b, q);
     case QUERY_COUNT:
         break;
     }
@@ -568,12 +709,37 @@ static void load_tenants(struct backend *b, struct store_state *ret)
     store_batch_free(copies);
 }
 
+static int load_datasets(struct backend *b, struct store_state *ret, struct error *err)
+{
+    const struct dataset *d;
+    int r = 0;
+
+    map_foreach(b->datasets, pos, d) {
+        _cleanup_json_ json_t *head = dataset_to_json(d);
+        struct dataset *copy = NULL;
+        r = dataset_from_json(head, &copy, err);
+        for (size_t i = 0; r >= 0 && i < d->versions.len; i++) {
+            _cleanup_json_ json_t *version = dataset_version_to_json(&d->versions.items[i]);
+            r = dataset_add_version(copy, version, err);
+        }
+        if (r < 0) {
+            dataset_free(copy);
+            return r;
+        }
+        vec_push(&ret->datasets, copy);
+    }
+    return 0;
+}
+
 static int memory_load(struct backend *b, struct store_state *ret, struct error *err)
 {
     struct row *row;
     int r = 0;
 
     load_tenants(b, ret);
+    r = load_datasets(b, ret, err);
+    if (r < 0)
+        return r;
     map_foreach(b->rows, pos, row) {
         struct workload *w = NULL;
         if (workload_state_is_final(row->state))

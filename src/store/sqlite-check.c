@@ -126,6 +126,8 @@ int sqlite_load(struct backend *b, struct store_state *ret, struct error *err)
     if (r >= 0)
         r = load_secrets(b, ret, err);
     if (r >= 0)
+        r = sqlite_load_datasets(b, ret, err);
+    if (r >= 0)
         r = load_workloads(b, ret, err);
     return r < 0 ? r : load_last(b, ret, err);
 }
@@ -364,5 +366,8 @@ int sqlite_check(struct backend *b, void (*report)(void *userdata, const char *t
         r = check_references(&check);
     if (r >= 0)
         r = check_queries(&check);
-    return r < 0 ? r : check.found;
+    if (r < 0)
+        return r;
+    r = sqlite_check_datasets(b, report, userdata, check.err);
+    return r < 0 ? r : check.found + r;
 }

@@ -552,6 +552,8 @@ int sqlite_answer(struct backend *b, unsigned reader, struct query *q)
         return answer_missing(c, q);
     case QUERY_ANSWER:
         return answer_answer(c, q);
+    case QUERY_USES:
+        return sqlite_answer_uses(c, q);
     case QUERY_COUNT:
         break;
     }

@@ -382,6 +382,12 @@ int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
         return release(b, op, err);
     case OP_MANIFEST:
         return put_manifest(b, op, err);
+    case OP_DATASET:
+    case OP_DATASET_DELETE:
+    case OP_DATASET_VERSION:
+    case OP_DATASET_VERSION_DELETE:
+    case OP_DATASET_USE:
+        return sqlite_apply_dataset(b, op, err);
     case OP_ANSWER:
         return put_answer(b, op->answer, err);
     case OP_ANSWERS_DELETE:

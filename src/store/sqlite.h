@@ -17,7 +17,7 @@ struct connection {
     struct prepared {
         const char *sql; /* a literal: compared by address */
         sqlite3_stmt *stmt;
-    } prepared[64];
+    } prepared[96];
     unsigned n_prepared;
 };
 
@@ -50,6 +50,13 @@ int sqlite_answer(struct backend *b, unsigned reader, struct query *q);
 int sqlite_load(struct backend *b, struct store_state *ret, struct error *err);
 int sqlite_check(struct backend *b, void (*report)(void *userdata, const char *text),
                  void *userdata, struct error *err);
+/* sqlite-dataset.c */
+int sqlite_apply_dataset(struct backend *b, const struct op *op, struct error *err);
+int sqlite_answer_uses(struct connection *c, struct query *q);
+int sqlite_load_datasets(struct backend *b, struct store_state *ret, struct error *err);
+/* The rows of every dataset against the fold of its events. */
+int sqlite_check_datasets(struct backend *b, void (*report)(void *userdata, const char *text),
+                          void *userdata, struct error *err);
 struct event *event_of_row(sqlite3_stmt *stmt, struct error *err);
 
 #define EVENT_COLUMNS "seq, id, time, project, kind, subject, actor, type, version, data"

@@ -296,6 +296,9 @@ static void finish_query(struct query *q)
     case QUERY_ANSWER:
         q->on_answer(q->userdata, q->r, q->answer, err);
         break;
+    case QUERY_USES:
+        q->on_uses(q->userdata, q->r, q->uses.items, q->uses.len, err);
+        break;
     case QUERY_COUNT:
         break;
     }
@@ -551,6 +554,9 @@ void query_free(struct query *q)
         attempt_free(*a);
     vec_foreach(&q->events, e)
         event_free(*e);
+    vec_foreach(&q->uses, u)
+        free(u->name);
+    vec_done(&q->uses);
     vec_done(&q->workloads);
     vec_done(&q->attempts);
     vec_done(&q->events);
@@ -650,6 +656,17 @@ void store_missing_blobs(struct store *s, const struct id *project, const struct
         vec_push(&q->sums, sums[i]);
     q->stale_us = clock_now_us() - s->refresh_us;
     q->on_missing = done;
+    ask(s, q);
+}
+
+void store_list_dataset_uses(struct store *s, const struct id *dataset, unsigned number,
+                             unsigned limit, store_uses_f done, void *userdata)
+{
+    struct query *q = query_new(QUERY_USES, userdata);
+    q->subject = *dataset;
+    q->after = number;
+    q->limit = limit;
+    q->on_uses = done;
     ask(s, q);
 }
 

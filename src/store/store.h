@@ -73,6 +73,17 @@ void store_put_blob_refs(struct store_batch *batch, const struct id *project,
 /* A workspace: its manifest's digest and canonical bytes. */
 void store_put_manifest(struct store_batch *batch, const struct id *project,
                         const struct sha256 *sum, const char *bytes, size_t len, int64_t now_us);
+void store_put_dataset(struct store_batch *batch, const struct dataset *d);
+void store_put_dataset_version(struct store_batch *batch, const struct dataset *d,
+                               const struct dataset_version *v);
+void store_delete_dataset_version(struct store_batch *batch, const struct dataset *d,
+                                  unsigned number);
+/* With its versions and what is known of their uses. */
+void store_delete_dataset(struct store_batch *batch, const struct dataset *d);
+/* W reads or wrote a version; kept when W is deleted. */
+enum dataset_role { DATASET_READ, DATASET_WROTE };
+void store_put_dataset_use(struct store_batch *batch, const struct id *dataset, unsigned number,
+                           const struct workload *w, enum dataset_role role);
 /* The answer given to a POST with an Idempotency-Key; SCOPE names project, path and key. */
 struct idempotent_answer {
     char *scope;
@@ -115,6 +126,7 @@ struct store_state {
     VEC(struct project *) projects;
     VEC(struct key *) keys;
     VEC(struct secret *) secrets;
+    VEC(struct dataset *) datasets;   /* with their versions */
     VEC(struct workload *) workloads; /* those that are not final, with their current attempt */
     uint64_t seq;
     int64_t last_time_us;
@@ -167,6 +179,20 @@ void store_get_artifacts(struct store *store, const struct id *workload, store_m
                          void *userdata);
 void store_get_manifest(struct store *store, const struct id *project, const struct sha256 *sum,
                         store_manifest_f done, void *userdata);
+
+/* Which jobs read or wrote versions of a dataset, newest job first. */
+struct dataset_use {
+    unsigned number; /* of the version */
+    enum dataset_role role;
+    struct id workload;
+    char *name;                /* the job's */
+    enum workload_state state; /* WORKLOAD_STATE_INVALID: the job was deleted */
+};
+typedef void (*store_uses_f)(void *userdata, int r, const struct dataset_use *items, size_t n,
+                             const struct error *err);
+/* NUMBER 0: of all versions. At most LIMIT. */
+void store_list_dataset_uses(struct store *store, const struct id *dataset, unsigned number,
+                             unsigned limit, store_uses_f done, void *userdata);
 
 /* MISSING: those of SUMS that the project does not reference, in order. The others count as asked for
  * and will be there for a while. */

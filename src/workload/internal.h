@@ -8,6 +8,14 @@
 const char *signal_name(int signo);
 int signal_parse(const char *name);
 
+/* The fields `datasets` and `outputs` (spec-data.c). */
+int read_datasets(struct workload_spec *spec, const json_t *json, struct error *err);
+int read_outputs(struct workload_spec *spec, const json_t *json, struct error *err);
+void put_data(json_t *json, const struct workload_spec *spec);
+/* {"dataset", "version", "manifest"} */
+json_t *dataset_input_json(const struct dataset_mount *d);
+void free_data(struct workload_spec *spec);
+
 void put_id(json_t *json, const char *key, const struct id *id);
 /* 0 is left out. */
 void put_time(json_t *json, const char *key, int64_t us);

@@ -55,6 +55,7 @@ void workload_spec_free(struct workload_spec *spec)
     for (size_t i = 0; i < spec->n_ports; i++)
         free(spec->ports[i].name);
     free(spec->ports);
+    free_data(spec);
     free(spec->network);
     free(spec);
 }

@@ -46,6 +46,32 @@ static const char *cause_text(enum end_cause cause)
     return cause >= 0 && cause < END_CAUSE_MAX ? texts[cause] : "unknown cause";
 }
 
+/* What it reads, and what it made when it succeeded. */
+static void put_lineage(json_t *json, const struct workload *w)
+{
+    json_t *inputs = json_array(), *outputs = json_array(), *made;
+    size_t i;
+
+    for (size_t k = 0; k < w->spec->n_datasets; k++)
+        (void) json_array_append_new(inputs, dataset_input_json(&w->spec->datasets[k]));
+    json_array_foreach(json_object_get(w->attempt ? w->attempt->artifacts : NULL, "outputs"), i,
+                       made) {
+        if (!json_object_get(made, "version"))
+            continue;
+        json_t *item = json_object();
+        json_put_str(item, "dataset", json_get_str(made, "name", ""));
+        json_put_int(item, "version", json_get_int(made, "version", 0));
+        json_put_str(item, "manifest", json_get_str(made, "manifest", ""));
+        (void) json_array_append_new(outputs, item);
+    }
+    if (json_array_size(inputs))
+        json_put(json, "inputs", json_incref(inputs));
+    if (json_array_size(outputs))
+        json_put(json, "outputs", json_incref(outputs));
+    json_decref(inputs);
+    json_decref(outputs);
+}
+
 json_t *workload_to_json(const struct workload *w, bool with_spec)
 {
     json_t *json = json_object();
@@ -71,6 +97,7 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
     if (w->attempt && w->attempt->allocation)
         json_put_str(json, "node", w->attempt->allocation->node);
     if (with_spec) {
+        put_lineage(json, w);
         json_put(json, "spec", workload_spec_to_json(w->spec));
         if (w->attempt)
             json_put(json, "attempt", attempt_to_json(w->attempt));

@@ -37,6 +37,21 @@ struct env_var {
     bool secret; /* VALUE is the name of a secret of the project */
 };
 
+/* A dataset that a job reads. Admission pins the version. */
+struct dataset_mount {
+    char *name;
+    char *which;            /* "3", "sha256:…"; NULL: the newest */
+    char *path;             /* where it is mounted, absolute */
+    unsigned version;       /* 0 before admission */
+    struct sha256 manifest; /* of that version */
+};
+
+/* A directory of /artifacts that becomes a version of a dataset when the job succeeds. */
+struct dataset_output {
+    char *name;
+    char *path; /* below /artifacts; "" is all of it */
+};
+
 struct workload_spec {
     enum workload_kind kind;
     char *image;    /* "host" */
@@ -58,6 +73,10 @@ struct workload_spec {
     size_t n_env;
     struct port_spec *ports;
     size_t n_ports;
+    struct dataset_mount *datasets;
+    size_t n_datasets;
+    struct dataset_output *outputs;
+    size_t n_outputs;
     char *network;      /* "egress", "none", or NULL: the operator's default */
     int64_t max_time_s; /* 0: none */
     unsigned retries_max;
