@@ -84,6 +84,15 @@ struct range_cache {
     int owner_userns; /* maps the state's owner to the range's first uid */
 };
 
+/* A namespace to look at once its supervisor has ended. */
+struct lent {
+    pid_t supervisor;
+    enum network_policy policy;
+    unsigned range;
+    int netns;
+    struct network_facts facts;
+};
+
 /* The launcher's, and by clone every supervisor's. */
 struct executor {
     char *state, *runtime,
@@ -103,6 +112,7 @@ struct executor {
     struct cgroups cgroups;
     char *seccomp; /* the filter, compiled and in base64 */
     struct crun_program crun;
+    VEC(struct lent) lent; /* the networks of running attempts */
     VEC(struct range_cache) ranges;
     int socket;
 };
@@ -120,6 +130,8 @@ struct launch {
 
 int launch_start(struct executor *x, const struct launcher_request *request, int peer, int token,
                  struct error *err);
+/* The process PID, perhaps a supervisor, has ended. */
+void launch_ended(struct executor *x, pid_t pid);
 _Noreturn void supervise(struct executor *x, struct launch *launch);
 
 /* A user namespace in which UID and GID are OUTSIDE, and nothing else is anybody; as a descriptor. */

@@ -95,6 +95,32 @@ static pid_t clone_supervisor(void)
     return pid < 0 ? -errno : (pid_t) pid;
 }
 
+/* Copies of descriptors would keep other attempts' namespaces. */
+static _Noreturn void leave_launcher(struct executor *x, struct launch *launch)
+{
+    sigset_t none;
+
+    safe_close(x->socket);
+    vec_foreach(&x->lent, lent)
+        safe_close(lent->netns);
+    network_drop_spares(x->network);
+    sigemptyset(&none);
+    (void) sigprocmask(SIG_SETMASK, &none, NULL);
+    supervise(x, launch);
+}
+
+void launch_ended(struct executor *x, pid_t pid)
+{
+    for (size_t i = 0; i < x->lent.len; i++) {
+        const struct lent lent = x->lent.items[i];
+        if (lent.supervisor != pid)
+            continue;
+        vec_remove(&x->lent, i);
+        network_attempt_end(x->network, lent.policy, lent.range, lent.netns, &lent.facts);
+        return;
+    }
+}
+
 int launch_start(struct executor *x, const struct launcher_request *request, int peer, int token,
                  struct error *err)
 {
@@ -106,21 +132,24 @@ int launch_start(struct executor *x, const struct launcher_request *request, int
         r = find_range(x, request, &launch.range, err);
     if (r < 0)
         return r;
-    if (network_attempt_create(x->network, read_policy(x, request), request->range, &launch.netns,
-                               &launch.net, &launch.net_error) < 0 &&
+    enum network_policy policy = read_policy(x, request);
+    if (network_attempt_create(x->network, policy, request->range, &launch.netns, &launch.net,
+                               &launch.net_error) < 0 &&
         !launch.net_error.code)
         launch.net_error.code = -EIO;
 
     pid_t pid = clone_supervisor();
-    if (pid == 0) {
-        safe_close(x->socket);
-        sigset_t none;
-        sigemptyset(&none);
-        (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        supervise(x, &launch);
-    }
-    safe_close(launch.netns);
-    if (pid < 0)
+    if (pid == 0)
+        leave_launcher(x, &launch);
+    if (pid < 0) {
+        safe_close(launch.netns);
         return error_set(err, pid, "starting a supervisor: %s", strerror(-pid));
+    }
+    if (launch.netns >= 0)
+        vec_push(&x->lent, ((struct lent){ .supervisor = pid,
+                                           .policy = policy,
+                                           .range = request->range,
+                                           .netns = launch.netns,
+                                           .facts = launch.net }));
     return 0;
 }

@@ -24,6 +24,7 @@
 
 #define IDS_MAX     1000000
 #define SOCKET_SIZE (4 << 20) /* starts that wait */
+#define SPARES_MS   10000     /* without a start or an end, unused networks are let go */
 
 struct received {
     struct launcher_request request;
@@ -137,6 +138,8 @@ static void reap(struct executor *x)
     for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
         if (pid == x->remover)
             trash_removed(x);
+        else
+            launch_ended(x, pid);
 }
 
 static void serve(struct executor *x, int signals)
@@ -149,8 +152,11 @@ static void serve(struct executor *x, int signals)
         struct signalfd_siginfo info;
         struct error err = { 0 };
 
-        if (poll(polled, 2, -1) < 0 && errno != EINTR)
+        int n = poll(polled, 2, network_has_spares(x->network) ? SPARES_MS : -1);
+        if (n < 0 && errno != EINTR)
             return;
+        if (n == 0)
+            network_drop_spares(x->network);
         if (polled[1].revents && read(signals, &info, sizeof info) > 0)
             reap(x);
         if (!polled[0].revents)

@@ -120,6 +120,15 @@ struct router {
     struct rtnl rtnl;
 };
 
+/* spare.c */
+struct spare {
+    enum network_policy policy;
+    unsigned project;
+    int netns;
+    unsigned mtu; /* of its leg */
+    struct network_facts facts;
+};
+
 struct network {
     char *runtime; /* RUNTIME/network */
     struct cidr pool;
@@ -130,7 +139,16 @@ struct network {
     VEC(struct router) routers;
     struct ways_out ways;
     unsigned mtu; /* smallest of the ways out; 0: unknown */
+    VEC(struct spare) spares;
 };
+
+/* One for such an attempt; false: there is none. */
+bool spare_take(struct network *network, enum network_policy policy, unsigned project,
+                struct spare *ret);
+/* Those of PROJECT: its router goes. */
+void spares_drop(struct network *network, unsigned project);
+/* What /proc/net shows of a namespace in which nothing was sent, failed or is open; pure. */
+bool network_is_unused(const char *dev, const char *sockstat, const char *snmp);
 
 int router_find_or_make(struct network *network, unsigned project, struct router **ret,
                         struct error *err);

@@ -87,6 +87,8 @@ void network_free(struct network *network)
     vec_foreach(&network->routers, it)
         router_close(it);
     vec_done(&network->routers);
+    network_drop_spares(network);
+    vec_done(&network->spares);
     vec_done(&network->blocked);
     rtnl_close(&network->rtnl);
     (void) safe_close(network->own);
@@ -190,16 +192,12 @@ static int raise_leg(const struct network *network, int netns, unsigned slot, st
     return r < 0 ? error_set(err, r, "address of the container: %s", strerror(-r)) : 0;
 }
 
-static int add_leg(struct network *network, unsigned project, int netns, struct network_facts *ret,
-                   struct error *err)
+static int add_leg(struct network *network, struct router *router, int netns,
+                   struct network_facts *ret, struct error *err)
 {
-    struct router *router;
     struct network_facts facts = { 0 };
 
-    int r = router_find_or_make(network, project, &router, err);
-    if (r < 0)
-        return r;
-    r = claim_slot(network, router, netns, &facts.slot);
+    int r = claim_slot(network, router, netns, &facts.slot);
     if (r < 0)
         return error_set(err, r, "a container's leg into its project's network: %s", strerror(-r));
     r = raise_leg(network, netns, facts.slot, err);
@@ -208,26 +206,45 @@ static int add_leg(struct network *network, unsigned project, int netns, struct 
     address_format(pool_slot(&network->pool, facts.slot), facts.address);
     address_format(pool_slot(&network->pool, 1), facts.gateway);
     address_format(pool_uplink(&network->pool, router->pair) + 1, facts.host_address);
-    facts.has_way_out = network->ways.n > 0;
     *ret = facts;
     return 0;
+}
+
+/* Without ROUTER there is loopback alone. */
+static int make_network(struct network *network, struct router *router, int *ret_netns_fd,
+                        struct network_facts *ret, struct error *err)
+{
+    _cleanup_close_ int netns = -1;
+
+    *ret = (struct network_facts){ 0 };
+    int r = namespace_make(network->own, &netns, err);
+    if (r >= 0 && router)
+        r = add_leg(network, router, netns, ret, err);
+    if (r >= 0)
+        *ret_netns_fd = take_fd(&netns);
+    return r;
 }
 
 int network_attempt_create(struct network *network, enum network_policy policy, unsigned project,
                            int *ret_netns_fd, struct network_facts *ret, struct error *err)
 {
-    _cleanup_close_ int netns = -1;
+    struct router *router = NULL;
+    struct spare spare;
+    int r = 0;
 
-    int r = namespace_make(network->own, &netns, err);
-    if (r < 0)
-        return r;
-    *ret = (struct network_facts){ 0 };
+    /* Also for a spare: it sees to it that rules and ways out are those of now. */
     if (policy == NETWORK_EGRESS)
-        r = add_leg(network, project, netns, ret, err);
+        r = router_find_or_make(network, project, &router, err);
     if (r < 0)
         return r;
-    *ret_netns_fd = take_fd(&netns);
-    return 0;
+    if (spare_take(network, policy, project, &spare)) {
+        *ret = spare.facts;
+        *ret_netns_fd = spare.netns;
+    } else {
+        r = make_network(network, router, ret_netns_fd, ret, err);
+    }
+    ret->has_way_out = router && network->ways.n > 0;
+    return r;
 }
 
 static bool is_live(unsigned project, const unsigned *live, size_t n_live)

@@ -271,6 +271,7 @@ int router_remove(struct network *network, unsigned project, struct error *err)
 {
     _cleanup_free_ char *path = router_path(network, project);
 
+    spares_drop(network, project);
     for (size_t i = 0; i < network->routers.len; i++)
         if (network->routers.items[i].project == project) {
             router_close(&network->routers.items[i]);

@@ -24,5 +24,6 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     if (cidr_parse(text, &range) == 0)
         assert(range.prefix <= 32);
     (void) network_parse_failures((const char *) data, size, &failures);
+    (void) network_is_unused(text, text, text);
     return 0;
 }

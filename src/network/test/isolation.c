@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define INTERNET    "203.0.113.7"
@@ -195,6 +196,13 @@ static struct attempt attempt(struct network *network, unsigned project)
         printf("# %s\n", err.text);
     ok(r == 0);
     return a;
+}
+
+static ino_t inode(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 ? st.st_ino : 0;
 }
 
 static void end(struct network *network)
@@ -395,6 +403,63 @@ TEST(without_a_network_ports_still_work_and_failures_are_counted)
     ok(network_failures_of(getpid(), &f) == 0);
     namespace_return(machine);
     ok(f.no_route > 0);
+    end(network);
+}
+
+static struct attempt attempt_again(struct network *network, struct attempt *a, unsigned project)
+{
+    /* The kernel counts a closed socket for a moment longer. */
+    ok(sh(a->netns, "until grep -q 'sockets: used 0' /proc/net/sockstat; do sleep 0.01; done") ==
+       0);
+    network_attempt_end(network, NETWORK_EGRESS, 7, a->netns, &a->facts);
+    return attempt(network, project);
+}
+
+TEST(a_namespace_that_nobody_used_is_the_next_attempts)
+{
+    struct network *network = start();
+    struct attempt a = attempt(network, 7);
+    ino_t first = inode(a.netns);
+
+    a = attempt_again(network, &a, 7);
+    ok(inode(a.netns) == first);
+    is_str(a.facts.address, "10.113.0.2");
+    _cleanup_close_ int server = listener(internet, INTERNET, 80, SOCK_STREAM);
+    ok(try_tcp(a.netns, INTERNET, 80) == 0);
+    a = attempt_again(network, &a, 7); /* it has sent something */
+    ok(inode(a.netns) != first);
+    is_str(a.facts.address, "10.113.0.3");
+    (void) close(a.netns);
+    end(network);
+}
+
+TEST(an_unused_namespace_is_not_another_projects)
+{
+    struct network *network = start();
+    struct attempt a = attempt(network, 7);
+    ino_t first = inode(a.netns);
+
+    struct attempt b = attempt_again(network, &a, 8);
+    ok(inode(b.netns) != first);
+    ok(network_has_spares(network));
+    network_drop_spares(network);
+    ok(!network_has_spares(network));
+    (void) close(b.netns);
+    end(network);
+}
+
+TEST(a_socket_or_a_failure_is_use)
+{
+    struct network *network = start();
+    struct attempt a = attempt(network, 7);
+    _cleanup_close_ int bound = socket_in(a.netns, AF_INET, SOCK_DGRAM, 0);
+
+    network_attempt_end(network, NETWORK_EGRESS, 7, a.netns, &a.facts);
+    ok(!network_has_spares(network));
+    ok(network_attempt_create(network, NETWORK_NONE, 7, &a.netns, &a.facts, &err) == 0);
+    ok(try_tcp(a.netns, INTERNET, 80) == -ENETUNREACH);
+    network_attempt_end(network, NETWORK_NONE, 7, a.netns, &a.facts);
+    ok(!network_has_spares(network));
     end(network);
 }
 

@@ -99,6 +99,28 @@ TEST(failures_are_found_by_the_name_of_their_column)
     ok(network_parse_failures("", 0, &f) < 0);
 }
 
+#define DEV(lo_sent, eth0_sent)                                                                    \
+    "Inter-|   Receive   |  Transmit\n face |bytes packets\n"                                      \
+    "    lo: 0 0 0 0 0 0 0 0 " lo_sent " 0 0 0 0 0 0\n"                                            \
+    "  eth0: 90 2 0 0 0 0 0 0 " eth0_sent " 0 0 0 0 0 0\n"
+#define SOCKETS(used, waiting)                                                                     \
+    "sockets: used " used "\nTCP: inuse 0 orphan 9 tw " waiting " alloc 9\n"
+#define SNMP(no_route) "Ip: OutNoRoutes\nIp: " no_route "\nIcmp: InDestUnreachs\nIcmp: 0\n"
+
+TEST(a_namespace_is_unused_when_nothing_was_sent_failed_or_is_open)
+{
+    ok(network_is_unused(DEV("0 0", "0 0"), SOCKETS("0", "0"), SNMP("0")));
+    ok(!network_is_unused(DEV("60 1", "0 0"), SOCKETS("0", "0"), SNMP("0")));
+    ok(!network_is_unused(DEV("0 0", "42 1"), SOCKETS("0", "0"), SNMP("0")));
+    ok(!network_is_unused(DEV("0 0", "0 0"), SOCKETS("1", "0"), SNMP("0")));
+    ok(!network_is_unused(DEV("0 0", "0 0"), SOCKETS("0", "1"), SNMP("0")));
+    ok(!network_is_unused(DEV("0 0", "0 0"), SOCKETS("0", "0"), SNMP("1")));
+    ok(!network_is_unused("", SOCKETS("0", "0"), SNMP("0")));
+    ok(!network_is_unused(DEV("0 0", "0 0"), "", SNMP("0")));
+    ok(!network_is_unused(DEV("0 0", "0 0"), SOCKETS("0", "0"), ""));
+    ok(!network_is_unused("eth0: 1 2 3", SOCKETS("0", "0"), SNMP("0")));
+}
+
 TEST(rules_name_every_range_once_and_every_leg)
 {
     _cleanup_text_ struct text out = { 0 };
