@@ -8,8 +8,10 @@
  * handed over compiled it costs nothing, and its few instructions are cheaper for every call.
  */
 #include "executor/internal.h"
+#include "executor/privileges.h"
 
 #include "base/alloc.h"
+#include "base/base64.h"
 
 #include <errno.h>
 #include <linux/audit.h>
@@ -19,6 +21,7 @@
 #include <seccomp.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #if defined(__x86_64__)
@@ -143,29 +146,25 @@ static void assemble(struct program *p)
     end(p, SECCOMP_RET_ALLOW);
 }
 
-static char *base64(const uint8_t *bytes, size_t n)
+char *seccomp_compile(void)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *out = xcalloc((n + 2) / 3 * 4 + 1, 1), *p = out;
+    struct program program = { .n = 0 };
+    struct text coded = { 0 };
 
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t group = (uint32_t) bytes[i] << 16;
-        group |= i + 1 < n ? (uint32_t) bytes[i + 1] << 8 : 0;
-        group |= i + 2 < n ? bytes[i + 2] : 0;
-        *p++ = digits[group >> 18];
-        *p++ = digits[group >> 12 & 63];
-        *p++ = i + 1 < n ? digits[group >> 6 & 63] : '=';
-        *p++ = i + 2 < n ? digits[group & 63] : '=';
-    }
-    return out;
+    assemble(&program);
+    text_add_base64(&coded, program.code, program.n * sizeof *program.code);
+    return text_take(&coded);
 }
 
-char *seccomp_compile(void)
+int seccomp_install(struct error *err)
 {
     struct program program = { .n = 0 };
 
     assemble(&program);
-    return base64((const uint8_t *) program.code, program.n * sizeof *program.code);
+    struct sock_fprog filter = { .len = (unsigned short) program.n, .filter = program.code };
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) < 0)
+        return error_set(err, -errno, "the system call filter: %s", strerror(errno));
+    return 0;
 }
 
 json_t *seccomp_profile(void)
