@@ -18,8 +18,9 @@
 
 struct http_client {
     struct url url;
-    int fd;     /* -1: not connected */
-    bool fresh; /* nothing was answered on this connection yet */
+    int fd;           /* -1: not connected */
+    bool fresh;       /* nothing was answered on this connection yet */
+    struct text rest; /* came behind the head of a 101 */
 };
 
 int http_client_new(const char *url, struct http_client **ret, struct error *err)
@@ -38,6 +39,7 @@ void http_client_free(struct http_client *client)
     if (!client)
         return;
     safe_close(client->fd);
+    text_done(&client->rest);
     url_done(&client->url);
     free(client);
 }
@@ -259,7 +261,8 @@ static int receive_head(struct exchange *x, struct error *err)
         ssize_t n = http_parse_response(text_str(&x->in), x->in.len, &x->head, &reason);
         if (n < 0)
             return error_set(err, (int) n, "the server's answer is malformed: %s", reason);
-        if (n > 0 && x->head.status >= 200) {
+        bool final = x->head.status >= 200 || (x->head.status == 101 && x->call->upgrade);
+        if (n > 0 && final) {
             text_clear(&x->response->head);
             text_add_bytes(&x->response->head, x->in.data, (size_t) n);
             x->response->status = x->head.status;
@@ -346,6 +349,12 @@ static int exchange(struct exchange *x, struct error *err)
     /* A server may answer (and close) before it has read all: look for that answer first. */
     if (r == -EPIPE || r == -ECONNRESET || r >= 0)
         r = receive_head(x, err);
+    if (r >= 0 && x->head.status == 101) {
+        text_done(&x->client->rest);
+        x->client->rest = x->in;
+        x->in = (struct text){ 0 };
+        return 0;
+    }
     if (r >= 0)
         r = receive_body(x, err);
     bool until_close = x->left < 0 && !x->head.chunked;
@@ -389,6 +398,13 @@ int http_client_call(struct http_client *client, const struct http_call *call,
         if (!again)
             return explain(&client->url, r, &why, err);
     }
+}
+
+int http_client_take(struct http_client *client, struct text *ret_rest)
+{
+    *ret_rest = client->rest;
+    client->rest = (struct text){ 0 };
+    return take_fd(&client->fd);
 }
 
 char *http_response_header(const struct http_response *response, const char *name)

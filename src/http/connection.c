@@ -381,4 +381,20 @@ static void on_ready(void *userdata, uint32_t events)
     connection_work(c);
 }
 
+int connection_take(struct connection *c, struct text *ret_in, struct text *ret_out)
+{
+    int fd = c->fd;
+
+    *ret_in = c->in;
+    *ret_out = c->out;
+    text_consume(ret_out, c->out_at);
+    c->in = c->out = (struct text){ 0 };
+    watch_free(c->watch);
+    c->watch = NULL;
+    c->fd = -1;
+    c->req = NULL;
+    connection_close(c);
+    return fd;
+}
+
 void connection_gone(struct connection *c) { connection_close(c); }

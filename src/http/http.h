@@ -55,6 +55,7 @@ struct http_head {
     bool chunked;
     bool keep_alive;
     bool expect_continue;
+    bool upgrade; /* the connection may change its protocol (RFC 9110, 7.8) */
 };
 
 /* Bytes consumed, 0 when more are needed, -EBADMSG with REASON (static) when malformed, -E2BIG when
@@ -209,6 +210,7 @@ struct http_call {
     void *userdata;
     unsigned timeout_ms; /* without progress; 0: 30 s; UINT_MAX: none */
     size_t limit;        /* of a collected body; 0: 64 MiB */
+    bool upgrade;        /* 101 is an answer too: take the connection then */
 };
 
 struct http_response {
@@ -221,6 +223,9 @@ struct http_response {
  * that was kept open and turns out closed before the first byte is opened anew, once. */
 int http_client_call(struct http_client *client, const struct http_call *call,
                      struct http_response *ret, struct error *err);
+/* After an answer of 101: the connection, blocking, and what came behind the head (both the caller's);
+ * CLIENT connects anew when it is used again. */
+int http_client_take(struct http_client *client, struct text *ret_rest);
 /* Owned by the caller; NULL when absent. */
 char *http_response_header(const struct http_response *response, const char *name);
 void http_response_done(struct http_response *response);
@@ -236,5 +241,9 @@ typedef int (*sse_event_f)(void *userdata, const char *id, const char *event, co
 int sse_reader_feed(struct sse_reader *reader, const char *bytes, size_t len, sse_event_f event,
                     void *userdata);
 void sse_reader_done(struct sse_reader *reader);
+
+/* Parts of this header. */
+#include "http/channel.h"
+#include "http/websocket.h"
 
 #endif

@@ -28,6 +28,7 @@ struct http_server {
     struct connection *first; /* all of them */
     unsigned n_connections;
     struct http_request *spare; /* for the next head */
+    struct websocket *sockets;  /* connections that were upgraded; n_connections counts them */
     struct watch *pause;        /* after the process ran out of descriptors */
     bool draining;
     char date[64]; /* "Date: …\r\n" of second date_s */
@@ -103,6 +104,12 @@ void connection_close(struct connection *c);
 void connection_work(struct connection *c);
 void connection_deadline(struct connection *c, int64_t after_us);
 void connection_gone(struct connection *c); /* close on behalf of a request */
+
+/* Give the socket away; what has come in and is to go out too. */
+int connection_take(struct connection *c, struct text *ret_in, struct text *ret_out);
+
+/* websocket.c */
+void websockets_end(struct http_server *server);
 
 /* request.c */
 struct http_request *request_new(struct http_server *server);

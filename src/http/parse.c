@@ -168,7 +168,7 @@ static ssize_t header_line(const char *line, size_t len, struct http_header *ret
 /* What was seen so far: a header that decides about framing may occur once only. */
 struct framing {
     bool host, length, coding;
-    bool close, keep_alive;
+    bool close, keep_alive, upgrade;
 };
 
 static ssize_t take_length(struct http_slice value, struct http_head *ret, struct framing *f,
@@ -221,6 +221,7 @@ static void take_connection(struct http_slice value, struct framing *f)
         struct http_slice word = { p, token_len(p, end) };
         f->close |= slice_is(word, "close");
         f->keep_alive |= slice_is(word, "keep-alive");
+        f->upgrade |= slice_is(word, "upgrade");
         p += word.len ? word.len : 1;
     }
 }
@@ -289,6 +290,7 @@ static ssize_t parse_head(const char *bytes, size_t len, first_line_f first_line
     if (r < 0)
         return r;
     ret->keep_alive = !f->close && (ret->minor_version == 1 || f->keep_alive);
+    ret->upgrade = f->upgrade && ret->minor_version == 1;
     return end;
 }
 

@@ -50,6 +50,7 @@ void http_server_free(struct http_server *s)
     if (!s)
         return;
     stop_listening(s);
+    websockets_end(s);
     while (s->first)
         connection_close(s->first);
     watch_free(s->pause);
@@ -61,6 +62,7 @@ void http_server_drain(struct http_server *s)
 {
     s->draining = true;
     stop_listening(s);
+    websockets_end(s);
     for (struct connection *c = s->first, *next; c; c = next) {
         next = c->next;
         if (!c->req && !c->in.len && c->out_at == c->out.len)

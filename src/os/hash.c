@@ -71,3 +71,9 @@ struct sha256 sha256_of(const void *bytes, size_t n)
     hasher_add(h, bytes, n);
     return hasher_end(h);
 }
+
+void sha1_of(const void *bytes, size_t n, unsigned char ret[static SHA1_LEN])
+{
+    if (EVP_Q_digest(NULL, "SHA1", NULL, bytes, n, ret, NULL) != 1)
+        abort();
+}
