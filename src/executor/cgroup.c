@@ -176,6 +176,19 @@ int cgroups_join_supervisors(const struct cgroups *cg, struct error *err)
     return 0;
 }
 
+int cgroup_join(const struct cgroups *cg, const char *attempt, struct error *err)
+{
+    vec_foreach(&cg->hierarchies, root) {
+        _cleanup_free_ char *procs = xasprintf("%s/" GROUP "/%s/cgroup.procs", *root, attempt);
+        _cleanup_close_ int fd = open(procs, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 && errno == ENOENT)
+            continue; /* crun made none here */
+        if (fd < 0 || write(fd, "0", 1) < 0)
+            return error_set(err, -errno, "joining the job's control group: %s", strerror(errno));
+    }
+    return 0;
+}
+
 char *cgroup_read(const struct cgroups *cg, enum cgroup_controller controller, const char *attempt,
                   const char *v1, const char *v2)
 {

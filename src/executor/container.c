@@ -40,6 +40,8 @@ static int write_config(struct supervisor *s, char *const *command, bool compile
         .unified = s->x->cgroups.unified,
     };
     _cleanup_json_ json_t *json = bundle_config(s->spec, s->x->image, &facts);
+    json_decref(s->process);
+    s->process = json_incref(json_object_get(json, "process"));
     _cleanup_free_ char *text = json_text(json);
     _cleanup_close_ int fd = open(config, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     int r = fd < 0 ? -errno : write_full(fd, text, strlen(text));

@@ -3,11 +3,13 @@
  *     in    {"op":"stop","cause":"stopped","grace":30}   {"op":"signal","signal":10}   {"op":"state"}
  *     out   {"event":"started"}   {"event":"exit"}
  *
+ * The orders "exec", "copy" and "forward" turn a connection into a session (session.h).
  * News only say that a file is there now: the files are the truth. The engine that asked for the
  * start holds one end of a pair; a later one connects to `sock`. Peers are root and the state's
  * owner.
  */
 #include "executor/internal.h"
+#include "executor/session.h"
 
 #include "base/alloc.h"
 #include "os/fd.h"
@@ -17,8 +19,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define PEERS_MAX  8
-#define PACKET_MAX 4096
+#define PEERS_MAX  64
+#define PACKET_MAX 65536
 
 struct peer {
     struct control *control;
@@ -57,11 +59,29 @@ static void tell_state(struct peer *peer)
         tell(peer, "exit");
 }
 
+static bool is_session(const char *op)
+{
+    return str_equal(op, "exec") || str_equal(op, "copy") || str_equal(op, "forward");
+}
+
+/* From now on the connection is the session's. */
+static void give_away(struct peer *peer, const json_t *order)
+{
+    int fd = take_fd(&peer->fd);
+
+    drop(peer);
+    sessions_begin(peer->control->s->sessions, fd, order);
+}
+
 static void obey(struct peer *peer, const json_t *order)
 {
     struct supervisor *s = peer->control->s;
     const char *op = json_get_str(order, "op", "");
 
+    if (is_session(op)) {
+        give_away(peer, order);
+        return;
+    }
     if (str_equal(op, "stop")) {
         enum end_cause cause = end_cause_parse(json_get_str(order, "cause", "stopped"));
         supervisor_stop(s, cause <= END_NONE ? END_STOPPED : cause,
@@ -77,7 +97,7 @@ static void on_packet(void *userdata, uint32_t events)
 {
     struct peer *peer = userdata;
     _cleanup_json_ json_t *order = NULL;
-    char packet[PACKET_MAX];
+    static char packet[PACKET_MAX]; /* one thread; used up before it returns */
 
     (void) events;
     ssize_t n = recv(peer->fd, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
@@ -134,7 +154,7 @@ static int listen_in(struct supervisor *s)
     (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/sock", s->dir);
     if (bind(fd, (const struct sockaddr *) &address, sizeof address) < 0 ||
         fchmodat(s->dir, "sock", 0600, 0) < 0 ||
-        fchownat(s->dir, "sock", s->x->owner, s->x->group, 0) < 0 || listen(fd, PEERS_MAX) < 0)
+        fchownat(s->dir, "sock", s->x->owner, s->x->group, 0) < 0 || listen(fd, SOMAXCONN) < 0)
         return -errno;
     return take_fd(&fd);
 }

@@ -1,5 +1,6 @@
 /* finish.c - the end of an attempt: what it left is collected or removed, then exit.json says how */
 #include "executor/internal.h"
+#include "executor/session.h"
 
 #include "base/alloc.h"
 #include "os/clock.h"
@@ -170,7 +171,12 @@ static void end_container(struct supervisor *s)
     if (s->container.pid <= 0 || s->ended)
         return;
     (void) pidfd_signal(s->container.pidfd, SIGKILL);
-    s->ended = waitpid(s->container.pid, &s->status, 0) == s->container.pid;
+    /* The kernel keeps the first process until those of sessions are reaped. */
+    pid_t pid;
+    do
+        pid = waitpid(-1, &s->status, 0);
+    while ((pid > 0 && pid != s->container.pid) || (pid < 0 && errno == EINTR));
+    s->ended = pid == s->container.pid;
 }
 
 static void write_exit(struct supervisor *s, struct task_exit *ex)
@@ -205,6 +211,7 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
     struct task_exit ex = { .epoch = s->launch->request.epoch };
 
     end_container(s);
+    sessions_free(s->sessions);
     if (s->pump)
         pump_finish(s->pump);
     relays_free(s->relays);

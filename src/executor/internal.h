@@ -11,6 +11,7 @@
  * datasets.c  data in and out           source.c     git
  * finish.c    exit, artifacts           devices.c   GPUs and what they need
  * secrets.c, seccomp.c, userns.c
+ * session.c   see session.h             enter.c, privileges.c   into a running container
  */
 #ifndef EXECUTOR_INTERNAL_H
 #define EXECUTOR_INTERNAL_H
@@ -52,6 +53,8 @@ int cgroups_probe(struct cgroups *ret, char **ret_mounted, struct error *err);
 void cgroups_done(struct cgroups *cg);
 /* Put the calling process into /berth/supervisors, out of the server's group. */
 int cgroups_join_supervisors(const struct cgroups *cg, struct error *err);
+/* Put the calling process into the attempt's. */
+int cgroup_join(const struct cgroups *cg, const char *attempt, struct error *err);
 /* The content of a file of the attempt's group without the last newline; owned by the caller, NULL
  * when it is not there. V1 and V2 are the file's names, NULL: there is none. */
 char *cgroup_read(const struct cgroups *cg, enum cgroup_controller controller, const char *attempt,
@@ -166,6 +169,7 @@ json_t *seccomp_profile(void);
 struct pump;
 struct control;
 struct relays;
+struct sessions;
 
 struct supervisor {
     struct executor *x;
@@ -179,11 +183,13 @@ struct supervisor {
     struct pump *pump;
     struct control *control;
     struct relays *relays;
+    struct sessions *sessions;
     int own_netns;
     int artifacts; /* directory of the job's results; -1 before it is made */
     char **env;
     struct cdi_edits edits; /* what the job's devices need */
-    char *crun_root;        /* crun's own state */
+    json_t *process; /* of config.json as it was written: what sessions start is made the same */
+    char *crun_root; /* crun's own state */
     struct watch *term_timer, *kill_timer, *max_timer, *disk_timer, *drain_timer;
     struct process container; /* its first process */
     bool ended;

@@ -1,5 +1,6 @@
 /* supervise.c - one attempt, from its lock to its end: PID 1 of its own PID and mount namespace */
 #include "executor/internal.h"
+#include "executor/session.h"
 
 #include "base/alloc.h"
 #include "os/clock.h"
@@ -114,8 +115,10 @@ static void on_child(void *userdata, const struct signalfd_siginfo *info)
 
     (void) info;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid != s->container.pid)
+        if (pid != s->container.pid) {
+            (void) sessions_reap(s->sessions, pid, status);
             continue;
+        }
         s->ended = true;
         s->status = status;
         if (pump_is_done(s->pump))
@@ -246,6 +249,7 @@ static int begin(struct supervisor *s, struct error *err)
     s->loop = loop_new();
     (void) loop_signal(s->loop, SIGCHLD, on_child, s);
     make_timers(s);
+    s->sessions = sessions_new(s);
     r = control_new(s, s->launch->peer, &s->control, err);
     if (r >= 0)
         r = pump_new(s, &s->pump, err);
