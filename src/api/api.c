@@ -1,5 +1,6 @@
 /* api.c - starts and ends the API */
 #include "api/dispatch.h"
+#include "api/session.h"
 
 #include "base/alloc.h"
 #include "base/time.h"
@@ -110,6 +111,7 @@ void api_free(struct api *api)
     http_server_free(api->server); /* stops every stream */
     watch_free(api->beat);
     file_watches_free(api->watches);
+    tickets_free(api->tickets);
     map_free(api->under_way);
     for (char **address = api->addresses; address && *address; address++)
         free(*address);

@@ -4,7 +4,7 @@
  * cache, and a deleted key is gone with the commit. Nothing is compared byte by byte, so nothing leaks
  * by time.
  */
-#include "api/internal.h"
+#include "api/session.h"
 
 #include "os/clock.h"
 
@@ -36,12 +36,28 @@ static int check_key(struct call *call, const char *header, struct error *err)
     return 0;
 }
 
+/* Of a page that opens a WebSocket. */
+static bool check_ticket(struct call *call)
+{
+    struct ticket ticket;
+
+    if (!tickets_take(call->api, call->req, &ticket))
+        return false;
+    call->role = ticket.role;
+    call->key_project = ticket.key_project;
+    call->ticket_job = ticket.job;
+    memcpy(call->actor, ticket.actor, sizeof call->actor);
+    return true;
+}
+
 static int identify(struct call *call, struct error *err)
 {
     const char *header = http_header_get(call->req, "Authorization");
 
     if (header)
         return check_key(call, header, err);
+    if (call->endpoint->status == 101 && check_ticket(call))
+        return 0;
     if (!is_local_admin(call))
         return error_set(err, -EKEYREJECTED, "send a key as Authorization: Bearer KEY");
     call->role = KEY_ROLE_ADMIN;

@@ -17,6 +17,7 @@
 struct call;
 struct follower;
 struct file_watches;
+struct tickets;
 
 typedef void (*handler_f)(struct call *call);
 
@@ -34,6 +35,7 @@ struct api {
     struct file_watches *watches;
     struct follower *followers; /* streams that wait for events */
     struct watch *beat;         /* keeps streams alive */
+    struct tickets *tickets;    /* of sessions; NULL before the first */
     uint64_t answers[6];        /* by hundreds of the status */
     uint64_t n_beats;
 };
@@ -50,6 +52,7 @@ struct call {
     char actor[80]; /* "key:NAME", "user:UID" */
     enum key_role role;
     struct id key_project; /* id_none: the whole cloud */
+    struct id ticket_job;  /* the one that a ticket is for; id_none: a key was shown */
     /* a POST with an Idempotency-Key */
     char *scope;
     struct sha256 request_sum;
@@ -185,6 +188,6 @@ char *attempt_path(const struct api *api, const struct id *attempt, const char *
 
 extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
     fleet_routes[], job_routes[], key_routes[], log_routes[], project_routes[], queue_routes[],
-    secret_routes[], system_routes[], upload_routes[];
+    secret_routes[], session_routes[], system_routes[], ticket_routes[], upload_routes[];
 
 #endif

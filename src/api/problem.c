@@ -21,6 +21,7 @@ static const struct problem problems[] = {
     { EEXIST, 409, "exists", "It is there already" },
     { EBUSY, 409, "wrong-state", "Not in this state" },
     { ENOTUNIQ, 409, "ambiguous", "More than one is meant" },
+    { EPROTO, 426, "upgrade", "WebSocket is spoken here" },
     { EINPROGRESS, 409, "under-way", "The same request is under way" },
     { ESTALE, 412, "changed", "It has changed meanwhile" },
     { E2BIG, 413, "too-large", "Too large" },

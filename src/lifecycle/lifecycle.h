@@ -81,6 +81,7 @@ void lifecycle_on_event(struct lifecycle *lc,
 
 /* W is valid during the call. */
 typedef void (*lifecycle_done_f)(void *userdata, const struct workload *w);
+typedef void (*lifecycle_ok_f)(void *userdata);
 
 struct submit {
     struct id project;
@@ -116,6 +117,17 @@ int lifecycle_update(struct lifecycle *lc, const struct workload *w,
 int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char *actor,
                      lifecycle_done_f done, void *userdata, struct error *err);
 
+/* What somebody does inside of a running job, beside the changes of the job itself. */
+struct session_record {
+    struct id project, job;
+    const char *actor;
+    bool ended;   /* session.ended; else session.started */
+    json_t *data; /* taken */
+};
+/* DONE (may be NULL) is called after the commit. */
+void lifecycle_record_session(struct lifecycle *lc, const struct session_record *record,
+                              lifecycle_ok_f done, void *userdata);
+
 /* Live (not final) workload, or NULL: then ask the store. Borrowed. */
 struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
                                 const char *name_or_id);
@@ -127,8 +139,6 @@ struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project
 json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w);
 
 /* ---- tenants ----------------------------------------------------------------------------------- */
-
-typedef void (*lifecycle_ok_f)(void *userdata);
 
 const struct project *lifecycle_project(struct lifecycle *lc, const char *name_or_id);
 const struct key *lifecycle_key(struct lifecycle *lc, const struct sha256 *hash);

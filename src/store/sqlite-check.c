@@ -179,7 +179,8 @@ static int fold(struct check *check, const struct id *subject, struct workload *
     struct backend *b = check->b;
     struct error *err = check->err;
     char name[ID_TEXT_LEN + 1];
-    PREPARE(stmt, "SELECT " EVENT_COLUMNS " FROM events WHERE subject = ? ORDER BY seq");
+    PREPARE(stmt, "SELECT " EVENT_COLUMNS " FROM events WHERE subject = ? AND type LIKE 'job.%' "
+                  "ORDER BY seq");
     bind_id(stmt, 1, subject);
     int r = 0;
     while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {

@@ -1,0 +1,362 @@
+/* session-relay.c - messages between a WebSocket and a supervisor's socket
+ *
+ *     first message -> checked -> session.started is committed -> connect -> messages both ways
+ *
+ * A message is a packet, so nothing is cut or joined, and what one side does not take is not read from
+ * the other: memory is bounded by WEBSOCKET_PENDING and one message. What was typed is not looked at.
+ */
+#include "api/session.h"
+
+#include "base/alloc.h"
+#include "os/fd.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define FIRST_MESSAGE_US 15000000
+
+struct session {
+    struct api *api;
+    struct websocket *ws; /* NULL: the client has left */
+    const struct declare_type *wants;
+    json_t *order; /* for the supervisor */
+    struct id id, project, job, attempt;
+    char actor[80];
+    struct watch *timer; /* for the first message */
+    int fd;              /* the supervisor's; -1: not connected */
+    struct watch *watch;
+    struct text held; /* a message that the supervisor did not take yet */
+    bool committing, started;
+    int64_t began_us;
+    int exit_code; /* -1: none came */
+    char *reason;
+};
+
+static void session_free(struct session *s)
+{
+    watch_free(s->timer);
+    watch_free(s->watch);
+    safe_close(s->fd);
+    text_done(&s->held);
+    json_decref(s->order);
+    free(s->reason);
+    free(s);
+}
+
+/* ---- on record ----------------------------------------------------------------------------------- */
+
+static struct session_record record_of(struct session *s, bool ended)
+{
+    char text[ID_TEXT_LEN + 1];
+    struct session_record record = { .project = s->project,
+                                     .job = s->job,
+                                     .actor = s->actor,
+                                     .ended = ended,
+                                     .data = json_object() };
+
+    json_put_str(record.data, "session", id_format(&s->id, text));
+    if (!ended) {
+        json_put_str(record.data, "attempt", id_format(&s->attempt, text));
+        json_put_str(record.data, "kind", json_get_str(s->order, "op", ""));
+        static const char *const shown[] = { "command", "tty", "path", "direction", "port" };
+        for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+            if (json_object_get(s->order, shown[i]))
+                json_put(record.data, shown[i], json_incref(json_object_get(s->order, shown[i])));
+    } else {
+        if (s->exit_code >= 0)
+            json_put_int(record.data, "exit_code", s->exit_code);
+        if (s->reason)
+            json_put_str(record.data, "reason", s->reason);
+        json_put(record.data, "seconds", json_real((double) (clock_boot_us() - s->began_us) / 1e6));
+    }
+    return record;
+}
+
+static void record_end(struct session *s)
+{
+    if (!s->started)
+        return;
+    struct session_record record = record_of(s, true);
+    lifecycle_record_session(s->api->options.lifecycle, &record, NULL, NULL);
+}
+
+/* ---- the end ------------------------------------------------------------------------------------- */
+
+/* A word of ours on the control channel. */
+static void say(struct session *s, json_t *json)
+{
+    _cleanup_text_ struct text t = { 0 };
+
+    text_add_char(&t, CHANNEL_CONTROL);
+    text_add_json(&t, json);
+    json_decref(json);
+    if (s->ws)
+        websocket_send(s->ws, t.data, t.len, true);
+}
+
+static void end(struct session *s, unsigned code, const char *reason)
+{
+    record_end(s);
+    if (s->ws)
+        websocket_close(s->ws, code, reason);
+    s->ws = NULL;
+    if (!s->committing)
+        session_free(s);
+}
+
+static void refuse(struct session *s, int code, const char *detail)
+{
+    int status = 0;
+    _cleanup_free_ char *text = problem_text(code, detail, &status);
+    json_t *problem = NULL, *json = json_object();
+
+    if (json_parse(text, strlen(text), &problem, NULL) >= 0)
+        json_put(json, "error", problem);
+    say(s, json);
+    xstr_set(&s->reason, detail);
+    end(s, status < 500 ? WS_POLICY : WS_INTERNAL, "refused");
+}
+
+static void on_closed(void *userdata, unsigned code, const char *reason)
+{
+    struct session *s = userdata;
+
+    s->ws = NULL;
+    if (!s->reason)
+        s->reason = xasprintf("the client left (%u%s%.80s)", code, *reason ? ": " : "", reason);
+    end(s, code, reason);
+}
+
+/* ---- from the supervisor ------------------------------------------------------------------------- */
+
+static void set_events(struct session *s)
+{
+    bool room = !s->ws || websocket_pending(s->ws) <= WEBSOCKET_PENDING;
+
+    if (s->watch)
+        watch_set_events(s->watch,
+                         (room ? (uint32_t) EPOLLIN : 0) | (s->held.len ? (uint32_t) EPOLLOUT : 0));
+}
+
+/* True when it was the last word. */
+static bool note_exit(struct session *s, const char *bytes, size_t len)
+{
+    _cleanup_json_ json_t *json = NULL;
+
+    if (json_parse(bytes, len, &json, NULL) < 0)
+        return false;
+    const json_t *exit = json_object_get(json, "exit");
+    if (!exit)
+        return false;
+    s->exit_code = (int) json_get_int(exit, "code", -1);
+    xstr_set(&s->reason, json_get_str(exit, "reason", NULL));
+    return true;
+}
+
+/* Returns false when the session has ended. */
+static bool take_packet(struct session *s, const char *bytes, size_t len)
+{
+    if ((unsigned char) bytes[0] > CHANNEL_CONTROL)
+        return true; /* the supervisor's news for the engine */
+    bool last = bytes[0] == CHANNEL_CONTROL && note_exit(s, bytes + 1, len - 1);
+    websocket_send(s->ws, bytes, len, true);
+    if (last)
+        end(s, WS_NORMAL, "");
+    return !last;
+}
+
+static void supervisor_gone(struct session *s) { refuse(s, -EBUSY, "the job has ended"); }
+
+static void receive(struct session *s)
+{
+    static char packet[1 + CHANNEL_PAYLOAD_MAX]; /* the loop's thread; used up before it returns */
+
+    for (int i = 0; i < 64 && websocket_pending(s->ws) <= WEBSOCKET_PENDING; i++) {
+        ssize_t n = recv(s->fd, packet, sizeof packet, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            break;
+        if (n < 0 && errno == ECONNRESET)
+            continue; /* it closed without reading all; what it said before is still there */
+        if (n <= 0) {
+            supervisor_gone(s);
+            return;
+        }
+        if (!take_packet(s, packet, (size_t) n))
+            return;
+    }
+    set_events(s);
+}
+
+static void send_held(struct session *s)
+{
+    if (s->held.len && send(s->fd, s->held.data, s->held.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+        errno == EAGAIN)
+        return;
+    text_clear(&s->held);
+    websocket_resume(s->ws);
+}
+
+static void on_supervisor(void *userdata, uint32_t events)
+{
+    struct session *s = userdata;
+
+    if (events & EPOLLOUT)
+        send_held(s);
+    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        receive(s);
+    else
+        set_events(s);
+}
+
+/* ---- to the supervisor --------------------------------------------------------------------------- */
+
+/* The directory's path may be longer than a socket's: go by its descriptor. */
+static int connect_supervisor(const struct session *s)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    _cleanup_free_ char *path = attempt_path(s->api, &s->attempt, ".");
+    _cleanup_close_ int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (dir < 0 || fd < 0)
+        return -errno;
+    (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/sock", dir);
+    if (connect(fd, (const struct sockaddr *) &address, sizeof address) < 0)
+        return -errno;
+    return take_fd(&fd);
+}
+
+static void on_committed(void *userdata)
+{
+    struct session *s = userdata;
+
+    s->committing = false;
+    s->started = true;
+    if (!s->ws) { /* it left meanwhile */
+        record_end(s);
+        session_free(s);
+        return;
+    }
+    _cleanup_free_ char *text = json_text(s->order);
+    s->fd = connect_supervisor(s);
+    if (s->fd < 0 || send(s->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        s->fd = s->fd < 0 ? -1 : s->fd;
+        refuse(s, -EBUSY, "the job does not answer: it may be ending");
+        return;
+    }
+    s->watch = loop_watch(s->api->options.loop, s->fd, EPOLLIN, on_supervisor, s);
+    websocket_resume(s->ws);
+}
+
+static void commit_start(struct session *s)
+{
+    struct session_record record = record_of(s, false);
+
+    timer_clear(s->timer);
+    websocket_pause(s->ws);
+    s->committing = true;
+    lifecycle_record_session(s->api->options.lifecycle, &record, on_committed, s);
+}
+
+/* Channel and, for control, content; a refusal ends the session. */
+static bool check_message(struct session *s, const char *bytes, size_t len,
+                          const struct declare_type *type, json_t **ret)
+{
+    struct error err = { 0 };
+    int r = 0;
+
+    if (len == 0 || (bytes[0] != CHANNEL_IN && bytes[0] != CHANNEL_CONTROL))
+        r = error_set(&err, -EINVAL, "a message begins with channel 0 or 3");
+    else if (bytes[0] == CHANNEL_CONTROL && (r = json_parse(bytes + 1, len - 1, ret, &err)) >= 0)
+        r = declare_check(type, *ret, &err);
+    if (r < 0)
+        refuse(s, r, err.text);
+    return r >= 0;
+}
+
+static void first_message(struct session *s, const char *bytes, size_t len)
+{
+    json_t *order = NULL;
+
+    if (!check_message(s, bytes, len, s->wants, &order)) {
+        json_decref(order);
+        return;
+    }
+    if (!order) {
+        refuse(s, -EINVAL, "the first message says on channel 3 what to do");
+        return;
+    }
+    const json_t *size = json_object_get(order, "size");
+    if (size) {
+        json_put_int(order, "rows", json_get_int(size, "rows", 24));
+        json_put_int(order, "columns", json_get_int(size, "columns", 80));
+    }
+    json_put_str(order, "op", "exec");
+    s->order = order;
+    commit_start(s);
+}
+
+static void later_message(struct session *s, const char *bytes, size_t len)
+{
+    _cleanup_json_ json_t *order = NULL;
+
+    if (!check_message(s, bytes, len, declare_type("session_order"), &order))
+        return;
+    if (send(s->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EAGAIN) {
+        text_add_bytes(&s->held, bytes, len);
+        websocket_pause(s->ws);
+        set_events(s);
+    }
+}
+
+static void on_message(void *userdata, const char *bytes, size_t len, bool binary)
+{
+    struct session *s = userdata;
+
+    if (!binary)
+        refuse(s, -EINVAL, "messages are binary");
+    else if (!s->order)
+        first_message(s, bytes, len);
+    else
+        later_message(s, bytes, len);
+}
+
+static void on_drained(void *userdata) { set_events(userdata); }
+
+static void on_late(void *userdata) { refuse(userdata, -EINVAL, "no first message came"); }
+
+/* ---- the beginning ------------------------------------------------------------------------------- */
+
+void session_relay(struct call *call, const struct workload *w, const struct declare_type *wants,
+                   json_t *order)
+{
+    struct api *api = call->api;
+    struct session *s = xnew(struct session);
+    struct websocket_events events = {
+        .message = on_message, .drained = on_drained, .closed = on_closed, .userdata = s
+    };
+
+    *s = (struct session){ .api = api,
+                           .wants = wants,
+                           .order = order,
+                           .id = id_new(),
+                           .project = w->project,
+                           .job = w->id,
+                           .attempt = w->attempt->id,
+                           .fd = -1,
+                           .began_us = clock_boot_us(),
+                           .exit_code = -1 };
+    memcpy(s->actor, call->actor, sizeof s->actor);
+    api->answers[1]++;
+    s->ws = websocket_accept(call_take_request(call), CHANNEL_PROTOCOL, NULL, &events);
+    if (!s->ws) {
+        session_free(s);
+        return;
+    }
+    s->timer = loop_timer(api->options.loop, FIRST_MESSAGE_US, on_late, s);
+    if (s->order)
+        commit_start(s);
+}

@@ -1,0 +1,38 @@
+/* session.h - sessions inside of running jobs: a WebSocket on one side, a supervisor on the other
+ *
+ * sessions.c       the endpoints: who may, which job, what was asked
+ * session-relay.c  messages between the two
+ * tickets.c        for pages, which cannot send a key
+ */
+#ifndef API_SESSION_H
+#define API_SESSION_H
+
+#include "api/internal.h"
+#include "os/clock.h"
+
+/* ---- tickets ------------------------------------------------------------------------------------- */
+
+/* Who has shown it is who asked for it. */
+struct ticket {
+    struct sha256 sum; /* of its text: the text itself is not kept */
+    struct id job;
+    char actor[80];
+    enum key_role role;
+    struct id key_project;
+    int64_t expires_us; /* boot clock */
+};
+
+/* The ticket that REQ offers, taken: it opens nothing more. False: it offers none that is valid. */
+bool tickets_take(struct api *api, const struct http_request *req, struct ticket *ret);
+void tickets_free(struct tickets *tickets);
+
+/* ---- relay --------------------------------------------------------------------------------------- */
+
+struct session;
+
+/* Give the call's request away to a session with the running attempt of W. WANTS is the type of the first
+ * message; NULL: ORDER (taken) goes to the supervisor at once. */
+void session_relay(struct call *call, const struct workload *w, const struct declare_type *wants,
+                   json_t *order);
+
+#endif
