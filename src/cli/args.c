@@ -273,7 +273,8 @@ static int parse_all(struct parser *p, struct error *err)
                 return r;
         } else {
             vec_push(&args->operands, xstrdup(arg));
-            flags = flags && !args->command->takes_command;
+            flags = flags && (!args->command->takes_command ||
+                              args->operands.len < args->command->takes_command);
         }
     }
     return 0;

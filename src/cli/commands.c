@@ -12,6 +12,7 @@
 /* clang-format off */
 const struct command *const cli_commands[] = {
     &command_run,
+    &command_exec,
     &command_logs,
     &command_charts,
     &command_artifacts,
@@ -44,7 +45,8 @@ const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 /* Endpoints that are steps of a command, not commands. */
 static bool is_hidden(const struct declare_endpoint *e)
 {
-    static const char *const nouns[] = { "upload", "task", "system", "log", "chart", "queue" };
+    static const char *const nouns[] = { "upload", "task",  "system", "log",
+                                         "chart",  "queue", "session" };
     size_t len = strcspn(e->name, ".");
 
     bool answers = e->response || e->status == 204;

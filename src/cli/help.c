@@ -215,9 +215,9 @@ void help_command(const struct cli *cli, const struct command *c, struct text *o
     text_addf(out, "%s\n\n", c->summary);
     title(cli, "Usage", out);
     text_addf(out, "  berth %s%s%s%s%s [--flag]%s\n\n", c->noun ? c->noun : "", c->noun ? " " : "",
-              c->verb, c->operands && !c->takes_command ? " " : "",
-              c->operands && !c->takes_command ? c->operands : "",
-              c->takes_command ? " -- COMMAND [ARG]..." : "");
+              c->verb, c->operands && c->takes_command != 1 ? " " : "",
+              c->operands && c->takes_command != 1 ? c->operands : "",
+              c->takes_command == 1 ? " -- COMMAND [ARG]..." : "");
     title(cli, "Flags", out);
     add_plain_flags(cli, c->flags, out);
     if (e) {

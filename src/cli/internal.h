@@ -59,8 +59,9 @@ struct command {
     const char
         *endpoint; /* the declaration whose query and body fields are flags too; NULL: none */
     unsigned operands_min, operands_max; /* UINT_MAX: any number */
-    bool takes_command; /* the first operand begins a command: nothing after it is a flag of ours */
-    bool offline;       /* needs no server */
+    /* The operand of this number, from 1, begins a command: no flag of ours comes after it. 0: none. */
+    unsigned takes_command;
+    bool offline; /* needs no server */
     /* Returns an exit code, or a negative errno with ERR set. */
     int (*run)(struct cli *cli, const struct args *args, struct error *err);
 };
@@ -127,6 +128,9 @@ int remote_post(struct cli *cli, const char *target, const json_t *body, json_t 
                 struct error *err);
 /* "/v1/projects/PROJECT" and "/SEGMENT" for each argument, escaped, up to NULL. Owned by the caller. */
 __attribute__((sentinel)) char *project_path(const struct cli *cli, ...);
+/* Open a WebSocket at TARGET; as remote_call() otherwise. */
+int remote_upgrade(struct cli *cli, const char *target, const char *subprotocol,
+                   struct websocket_link *ret, struct error *err);
 /* The target of an endpoint: {project} from the context, other parameters from OPERANDS in order, then
  * the query. -EINVAL when operands are missing. */
 int endpoint_target(const struct cli *cli, const struct declare_endpoint *e,

@@ -287,6 +287,27 @@ int remote_call(struct cli *cli, const struct remote_call *call, json_t **ret, s
     return r < 0 ? r : 0;
 }
 
+int remote_upgrade(struct cli *cli, const char *target, const char *subprotocol,
+                   struct websocket_link *ret, struct error *err)
+{
+    struct http_response response = { 0 };
+    struct headers headers = { 0 };
+    int r = connect_client(cli, err);
+
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *key = cli->key ? xasprintf("Bearer %s", cli->key) : NULL;
+    add_header(&headers, "Authorization", key);
+    const struct websocket_call call = { target, headers.list, subprotocol };
+    r = websocket_connect(cli->client, &call, ret, &response, err);
+    if (r < 0 && response.status && response.status != 101)
+        r = problem(&response, err);
+    else if (r < 0)
+        r = no_server(cli, r, err);
+    http_response_done(&response);
+    return r;
+}
+
 int remote_get(struct cli *cli, const char *target, json_t **ret, struct error *err)
 {
     const struct remote_call call = { .method = "GET", .target = target };

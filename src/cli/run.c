@@ -177,7 +177,7 @@ const struct command command_run = {
     .flags = run_flags,
     .endpoint = "job.create",
     .operands_max = UINT_MAX,
-    .takes_command = true,
+    .takes_command = 1,
     .run = run_run,
 };
 
@@ -191,6 +191,6 @@ const struct command command_job_create = {
     .flags = run_flags,
     .endpoint = "job.create",
     .operands_max = UINT_MAX,
-    .takes_command = true,
+    .takes_command = 1,
     .run = run_run,
 };
