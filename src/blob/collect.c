@@ -22,7 +22,7 @@ struct collector {
     struct blob_store *bs;
     struct manifest *manifest;
     struct text path; /* of the current directory, with a '/' at the end unless it is the root */
-    char *buf;
+    char *buf;        /* made for the first file */
     int64_t limit_bytes;
     size_t skipped;
 };
@@ -37,6 +37,8 @@ static int copy_file(struct collector *c, int fd, struct sha256 *ret, int64_t *r
     int64_t room = c->limit_bytes - c->manifest->size_bytes;
     int r = blob_writer_new(c->bs, &w, err);
 
+    if (!c->buf)
+        c->buf = xcalloc(1, CHUNK_BYTES);
     while (r == 0) {
         ssize_t n = read(fd, c->buf, CHUNK_BYTES);
         if (n < 0 && errno == EINTR)
@@ -125,8 +127,7 @@ int blob_collect(struct blob_store *bs, int dirfd, int64_t limit_bytes, struct m
                  size_t *ret_skipped, struct error *err)
 {
     _cleanup_(manifest_freep) struct manifest *m = manifest_new();
-    _cleanup_free_ char *buf = xcalloc(1, CHUNK_BYTES);
-    struct collector c = { .bs = bs, .manifest = m, .buf = buf, .limit_bytes = limit_bytes };
+    struct collector c = { .bs = bs, .manifest = m, .limit_bytes = limit_bytes };
 
     text_add(&c.path, "");
     int top = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -134,6 +135,7 @@ int blob_collect(struct blob_store *bs, int dirfd, int64_t limit_bytes, struct m
                 ? error_set(err, -errno, "opening the directory to collect: %s", strerror(errno))
                 : collect_dir(&c, top, 0, err);
     text_done(&c.path);
+    free(c.buf);
     if (r == 0)
         r = manifest_seal(m, err);
     if (r < 0)

@@ -179,20 +179,20 @@ static void end_container(struct supervisor *s)
     s->ended = pid == s->container.pid;
 }
 
-static void write_exit(struct supervisor *s, struct task_exit *ex)
+/* Whole or not there for everybody while the machine is up; returns the file, -1 on failure. */
+static int write_exit(struct supervisor *s, struct task_exit *ex)
 {
     _cleanup_json_ json_t *json = task_exit_to_json(ex);
     _cleanup_free_ char *text = json_text(json);
-    size_t len = strlen(text);
     static const char temporary[] = "exit.json.tmp";
     (void) unlinkat(s->dir, temporary, 0);
     _cleanup_close_ int fd =
         openat(s->dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
-    /* Whole or not there. Its name need not survive a power loss: the attempt is lost by that anyway,
-     * unless the server has read and committed its end before. Without exit.json it reads as lost. */
-    if (fd >= 0 && write_full(fd, text, len) >= 0 && fdatasync(fd) >= 0)
-        (void) renameat(s->dir, temporary, s->dir, "exit.json");
+    if (fd < 0 || write_full(fd, text, strlen(text)) < 0 ||
+        renameat(s->dir, temporary, s->dir, "exit.json") < 0)
+        return -1;
+    return take_fd(&fd);
 }
 
 static void measure(struct supervisor *s, struct task_exit *ex)
@@ -224,11 +224,14 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
         hint(s, &ex);
     collect(s, &ex);
 
-    cgroup_kill(&s->x->cgroups, s->name);
     (void) cgroup_remove(&s->x->cgroups, s->name);
-    write_exit(s, &ex);
+    _cleanup_close_ int file = write_exit(s, &ex);
     if (s->control)
         control_send(s->control, "exit");
+    /* Nobody waits for the disk: the server commits the end that it was told. For an end that no server
+     * hears of, before a power loss. What is not whole after one reads as lost, which it may be. */
+    if (file >= 0)
+        (void) fdatasync(file);
     /* The hardware is free; its files may take a while. What a kill leaves here is swept. */
     rootfs_remove(s);
 }

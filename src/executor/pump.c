@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 
 #define PIECE        (256 * 1024)
@@ -77,9 +78,20 @@ static int open_stream(struct pump *p, enum log_stream kind)
     return set_nonblock(stream->fd, true);
 }
 
+/* Fresh pages: a job that prints little touches few of them. */
+static struct pump *pump_alloc(void)
+{
+    void *p =
+        mmap(NULL, sizeof(struct pump), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        abort();
+    return p;
+}
+
 int pump_new(struct supervisor *s, struct pump **ret, struct error *err)
 {
-    _cleanup_(pump_freep) struct pump *p = xnew(struct pump);
+    _cleanup_(pump_freep) struct pump *p = pump_alloc();
 
     p->s = s;
     p->log = p->index = p->charts = -1;
@@ -111,7 +123,7 @@ void pump_free(struct pump *p)
     safe_close(p->index);
     safe_close(p->charts);
     chart_counters_free(p->counters);
-    free(p);
+    (void) munmap(p, sizeof *p);
 }
 
 void pump_ends(const struct pump *p, int ret[static 2])
