@@ -112,6 +112,7 @@ void api_free(struct api *api)
     watch_free(api->beat);
     file_watches_free(api->watches);
     tickets_free(api->tickets);
+    vec_done(&api->port_uses);
     map_free(api->under_way);
     for (char **address = api->addresses; address && *address; address++)
         free(*address);

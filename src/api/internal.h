@@ -9,6 +9,7 @@
 
 #include "api/api.h"
 #include "base/map.h"
+#include "base/vec.h"
 #include "declare/declare.h"
 #include "http/http.h"
 
@@ -26,6 +27,12 @@ struct api_route {
     handler_f handle;
 };
 
+/* Somebody who uses a port of an attempt, and has been put on record for it. */
+struct port_use {
+    struct sha256 what; /* attempt, port, actor */
+    int64_t until_us;
+};
+
 struct api {
     struct api_options options;
     struct http_server *server;
@@ -33,10 +40,11 @@ struct api {
     handler_f *handlers;   /* in the order of declare_endpoints */
     struct map *under_way; /* scopes of POSTs with an Idempotency-Key that are not answered yet */
     struct file_watches *watches;
-    struct follower *followers; /* streams that wait for events */
-    struct watch *beat;         /* keeps streams alive */
-    struct tickets *tickets;    /* of sessions; NULL before the first */
-    uint64_t answers[6];        /* by hundreds of the status */
+    struct follower *followers;     /* streams that wait for events */
+    struct watch *beat;             /* keeps streams alive */
+    struct tickets *tickets;        /* of sessions; NULL before the first */
+    VEC(struct port_use) port_uses; /* oldest first */
+    uint64_t answers[6];            /* by hundreds of the status */
     uint64_t n_beats;
 };
 

@@ -21,8 +21,8 @@
 struct session {
     struct api *api;
     struct websocket *ws; /* NULL: the client has left */
-    const struct declare_type *wants;
-    json_t *order; /* for the supervisor */
+    struct session_purpose purpose;
+    json_t *order; /* for the supervisor; NULL before the first message */
     struct id id, project, job, attempt;
     char actor[80];
     struct watch *timer; /* for the first message */
@@ -229,21 +229,11 @@ static int connect_supervisor(const struct session *s)
     return take_fd(&fd);
 }
 
-static void on_committed(void *userdata)
+static void connect_both(struct session *s)
 {
-    struct session *s = userdata;
-
-    s->committing = false;
-    s->started = true;
-    if (!s->ws) { /* it left meanwhile */
-        record_end(s);
-        session_free(s);
-        return;
-    }
     _cleanup_free_ char *text = json_text(s->order);
     s->fd = connect_supervisor(s);
     if (s->fd < 0 || send(s->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        s->fd = s->fd < 0 ? -1 : s->fd;
         refuse(s, -EBUSY, "the job does not answer: it may be ending");
         return;
     }
@@ -251,12 +241,30 @@ static void on_committed(void *userdata)
     websocket_resume(s->ws);
 }
 
-static void commit_start(struct session *s)
+static void on_committed(void *userdata)
 {
-    struct session_record record = record_of(s, false);
+    struct session *s = userdata;
 
+    s->committing = false;
+    s->started = !s->purpose.connection;
+    if (s->ws) {
+        connect_both(s);
+    } else { /* it left meanwhile */
+        record_end(s);
+        session_free(s);
+    }
+}
+
+static void begin(struct session *s)
+{
+    json_put_str(s->order, "op", s->purpose.op);
     timer_clear(s->timer);
     websocket_pause(s->ws);
+    if (s->purpose.recorded) {
+        connect_both(s);
+        return;
+    }
+    struct session_record record = record_of(s, false);
     s->committing = true;
     lifecycle_record_session(s->api->options.lifecycle, &record, on_committed, s);
 }
@@ -281,7 +289,7 @@ static void first_message(struct session *s, const char *bytes, size_t len)
 {
     json_t *order = NULL;
 
-    if (!check_message(s, bytes, len, s->wants, &order)) {
+    if (!check_message(s, bytes, len, s->purpose.first, &order)) {
         json_decref(order);
         return;
     }
@@ -294,9 +302,8 @@ static void first_message(struct session *s, const char *bytes, size_t len)
         json_put_int(order, "rows", json_get_int(size, "rows", 24));
         json_put_int(order, "columns", json_get_int(size, "columns", 80));
     }
-    json_put_str(order, "op", "exec");
     s->order = order;
-    commit_start(s);
+    begin(s);
 }
 
 static void later_message(struct session *s, const char *bytes, size_t len)
@@ -330,8 +337,8 @@ static void on_late(void *userdata) { refuse(userdata, -EINVAL, "no first messag
 
 /* ---- the beginning ------------------------------------------------------------------------------- */
 
-void session_relay(struct call *call, const struct workload *w, const struct declare_type *wants,
-                   json_t *order)
+void session_relay(struct call *call, const struct workload *w,
+                   const struct session_purpose *purpose)
 {
     struct api *api = call->api;
     struct session *s = xnew(struct session);
@@ -340,8 +347,8 @@ void session_relay(struct call *call, const struct workload *w, const struct dec
     };
 
     *s = (struct session){ .api = api,
-                           .wants = wants,
-                           .order = order,
+                           .purpose = *purpose,
+                           .order = purpose->order,
                            .id = id_new(),
                            .project = w->project,
                            .job = w->id,
@@ -358,5 +365,5 @@ void session_relay(struct call *call, const struct workload *w, const struct dec
     }
     s->timer = loop_timer(api->options.loop, FIRST_MESSAGE_US, on_late, s);
     if (s->order)
-        commit_start(s);
+        begin(s);
 }

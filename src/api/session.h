@@ -28,11 +28,17 @@ void tickets_free(struct tickets *tickets);
 
 /* ---- relay --------------------------------------------------------------------------------------- */
 
-struct session;
+/* What for. */
+struct session_purpose {
+    const char *op;                   /* the supervisor's word for it */
+    const struct declare_type *first; /* type of the first message; NULL: ORDER goes at once */
+    json_t *order;                    /* for the supervisor; taken */
+    bool connection;                  /* one of many: only its beginning goes on record, */
+    bool recorded;                    /* if it does */
+};
 
-/* Give the call's request away to a session with the running attempt of W. WANTS is the type of the first
- * message; NULL: ORDER (taken) goes to the supervisor at once. */
-void session_relay(struct call *call, const struct workload *w, const struct declare_type *wants,
-                   json_t *order);
+/* Give the call's request away to a session with the running attempt of W. */
+void session_relay(struct call *call, const struct workload *w,
+                   const struct session_purpose *purpose);
 
 #endif

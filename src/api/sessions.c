@@ -1,7 +1,13 @@
 /* sessions.c - the endpoints that lead into a running job */
 #include "api/session.h"
 
+#include "base/alloc.h"
+#include "base/time.h"
+#include "os/hash.h"
+
 #include <string.h>
+
+enum { PORT_USE_S = 3600, PORT_USES_MAX = 1000 };
 
 /* An upgrade of ours? Answers itself if not. */
 static bool check_upgrade(struct call *call)
@@ -37,8 +43,10 @@ static bool check_running(struct call *call, const struct workload *w)
 
 static void exec_in(struct call *call, const struct workload *w)
 {
+    struct session_purpose purpose = { .op = "exec", .first = declare_type("exec_request") };
+
     if (check_running(call, w))
-        session_relay(call, w, declare_type("exec_request"), NULL);
+        session_relay(call, w, &purpose);
 }
 
 static void session_exec(struct call *call)
@@ -47,7 +55,67 @@ static void session_exec(struct call *call)
         job_find(call, exec_in);
 }
 
+/* ---- ports --------------------------------------------------------------------------------------- */
+
+/* The number, or the one behind the name; 0: there is none. */
+static unsigned port_of(const struct workload_spec *spec, const char *text)
+{
+    long long number = 0;
+
+    for (size_t i = 0; spec && i < spec->n_ports; i++)
+        if (str_equal(spec->ports[i].name, text))
+            return spec->ports[i].port;
+    return str_to_i64(text, 1, 65535, &number) < 0 ? 0 : (unsigned) number;
+}
+
+/* A page alone makes dozens of connections: who uses which port goes on record once an hour. */
+static bool port_is_recorded(struct api *api, const struct workload *w, unsigned port,
+                             const char *actor)
+{
+    char id[ID_TEXT_LEN + 1];
+    _cleanup_free_ char *text = xasprintf("%s %u %s", id_format(&w->attempt->id, id), port, actor);
+    struct port_use use = { .what = sha256_of(text, strlen(text)),
+                            .until_us = clock_boot_us() + PORT_USE_S * US_PER_S };
+
+    while (api->port_uses.len && (api->port_uses.len >= PORT_USES_MAX ||
+                                  api->port_uses.items[0].until_us <= clock_boot_us()))
+        vec_remove(&api->port_uses, 0);
+    vec_foreach(&api->port_uses, known)
+        if (sha256_equal(&known->what, &use.what))
+            return true;
+    vec_push(&api->port_uses, use);
+    return false;
+}
+
+static void forward_to(struct call *call, const struct workload *w)
+{
+    const char *text = call_param(call, "port");
+    unsigned port = port_of(w->spec, text);
+
+    if (!port) {
+        call_refuse(call, -ENOENT, "the job %s has no port '%s': give a number or one of its names",
+                    w->name, text);
+        return;
+    }
+    if (!check_running(call, w))
+        return;
+    struct session_purpose purpose = { .op = "forward",
+                                       .order = json_object(),
+                                       .connection = true,
+                                       .recorded =
+                                           port_is_recorded(call->api, w, port, call->actor) };
+    json_put_int(purpose.order, "port", port);
+    session_relay(call, w, &purpose);
+}
+
+static void session_forward(struct call *call)
+{
+    if (check_upgrade(call))
+        job_find(call, forward_to);
+}
+
 const struct api_route session_routes[] = {
     { "session.exec", session_exec },
+    { "session.forward", session_forward },
     { NULL, NULL },
 };

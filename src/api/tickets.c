@@ -24,18 +24,11 @@ void tickets_free(struct tickets *tickets)
     free(tickets);
 }
 
-static void remove_at(struct tickets *tickets, size_t i)
-{
-    tickets->list.len--;
-    memmove(&tickets->list.items[i], &tickets->list.items[i + 1],
-            (tickets->list.len - i) * sizeof *tickets->list.items);
-}
-
 static void forget_old(struct tickets *tickets)
 {
     while (tickets->list.len && (tickets->list.len >= TICKETS_MAX ||
                                  tickets->list.items[0].expires_us <= clock_boot_us()))
-        remove_at(tickets, 0);
+        vec_remove(&tickets->list, 0);
 }
 
 bool tickets_take(struct api *api, const struct http_request *req, struct ticket *ret)
@@ -49,7 +42,7 @@ bool tickets_take(struct api *api, const struct http_request *req, struct ticket
         if (memcmp(&t->sum, &sum, sizeof sum) != 0)
             continue;
         *ret = *t;
-        remove_at(api->tickets, (size_t) (t - api->tickets->list.items));
+        vec_remove(&api->tickets->list, (size_t) (t - api->tickets->list.items));
         return ret->expires_us > clock_boot_us();
     }
     return false;

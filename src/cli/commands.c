@@ -13,6 +13,7 @@
 const struct command *const cli_commands[] = {
     &command_run,
     &command_exec,
+    &command_port_forward,
     &command_logs,
     &command_charts,
     &command_artifacts,

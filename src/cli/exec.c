@@ -49,6 +49,7 @@ struct exec {
     struct session *session;
     struct loop *loop;
     bool tty, stdin;
+    struct watch *signals[5];
     unsigned interrupts;
     int signo; /* ended us */
 };
@@ -77,6 +78,13 @@ static void started(void *userdata)
         make_raw();
     if (x->stdin)
         session_feed(x->session, 0);
+}
+
+static void ended(void *userdata)
+{
+    struct exec *x = userdata;
+
+    loop_stop(x->loop, 0);
 }
 
 static void on_resize(void *userdata, const struct signalfd_siginfo *info)
@@ -132,14 +140,16 @@ static void watch_signals(struct exec *x)
 
     (void) signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        (void) loop_signal(x->loop, ours[i], on_signal, x);
+        x->signals[i] = loop_signal(x->loop, ours[i], on_signal, x);
     if (x->tty)
-        (void) loop_signal(x->loop, SIGWINCH, on_resize, x);
+        x->signals[4] = loop_signal(x->loop, SIGWINCH, on_resize, x);
 }
 
 static int follow(struct exec *x, const char *target, const json_t *request, struct error *err)
 {
-    const struct session_io io = { .output = output, .started = started, .userdata = x };
+    const struct session_io io = {
+        .output = output, .started = started, .ended = ended, .userdata = x
+    };
     int code = 0;
 
     x->loop = loop_new();
@@ -164,6 +174,16 @@ static int follow(struct exec *x, const char *target, const json_t *request, str
     return code;
 }
 
+static void exec_done(struct exec *x)
+{
+    session_free(x->session);
+    for (size_t i = 0; i < sizeof x->signals / sizeof *x->signals; i++)
+        watch_free(x->signals[i]);
+    if (x->loop)
+        loop_once(x->loop, 0); /* what was deferred */
+    loop_free(x->loop);
+}
+
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
     const char *job = args_operand(args, 0);
@@ -183,7 +203,7 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
         return CLI_OK;
     }
     int r = follow(&x, target, request, err);
-    session_free(x.session);
+    exec_done(&x);
     return r;
 }
 

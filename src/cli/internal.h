@@ -128,7 +128,7 @@ int remote_post(struct cli *cli, const char *target, const json_t *body, json_t 
                 struct error *err);
 /* "/v1/projects/PROJECT" and "/SEGMENT" for each argument, escaped, up to NULL. Owned by the caller. */
 __attribute__((sentinel)) char *project_path(const struct cli *cli, ...);
-/* Open a WebSocket at TARGET; as remote_call() otherwise. */
+/* Open a WebSocket at TARGET; as remote_call() otherwise. CLI is resolved and only read: any thread may. */
 int remote_upgrade(struct cli *cli, const char *target, const char *subprotocol,
                    struct websocket_link *ret, struct error *err);
 /* The target of an endpoint: {project} from the context, other parameters from OPERANDS in order, then

@@ -292,14 +292,16 @@ int remote_upgrade(struct cli *cli, const char *target, const char *subprotocol,
 {
     struct http_response response = { 0 };
     struct headers headers = { 0 };
-    int r = connect_client(cli, err);
+    /* One of its own: the connection is given away, and this runs on other threads too. */
+    _cleanup_(http_client_freep) struct http_client *client = NULL;
+    int r = http_client_new(cli->url, &client, err);
 
     if (r < 0)
         return r;
     _cleanup_free_ char *key = cli->key ? xasprintf("Bearer %s", cli->key) : NULL;
     add_header(&headers, "Authorization", key);
     const struct websocket_call call = { target, headers.list, subprotocol };
-    r = websocket_connect(cli->client, &call, ret, &response, err);
+    r = websocket_connect(client, &call, ret, &response, err);
     if (r < 0 && response.status && response.status != 101)
         r = problem(&response, err);
     else if (r < 0)

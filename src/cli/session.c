@@ -39,7 +39,8 @@ static void end(struct session *s, int code)
     if (s->ws)
         websocket_close(s->ws, WS_NORMAL, "");
     s->ws = NULL;
-    loop_stop(s->loop, 0);
+    if (s->io.ended)
+        s->io.ended(s->io.userdata);
 }
 
 /* ---- from the server ----------------------------------------------------------------------------- */
@@ -199,6 +200,35 @@ static void on_drained(void *userdata) { set_reading(userdata); }
 
 /* ---- life ---------------------------------------------------------------------------------------- */
 
+struct session *session_new(struct loop *loop, struct websocket_link *link, const json_t *first,
+                            const struct session_io *io)
+{
+    struct session *s = xnew(struct session);
+
+    *s = (struct session){ .loop = loop, .io = *io, .input = -1 };
+    struct websocket_events events = {
+        .message = on_message, .drained = on_drained, .closed = on_closed, .userdata = s
+    };
+    s->timer = loop_timer(loop, 0, on_pace, s);
+    timer_clear(s->timer);
+    s->ws = websocket_new(loop, link, NULL, &events);
+    if (first)
+        session_order(s, json_incref(json_mutable(first)));
+    return s;
+}
+
+void session_pause(struct session *s)
+{
+    if (s->ws)
+        websocket_pause(s->ws);
+}
+
+void session_resume(struct session *s)
+{
+    if (s->ws)
+        websocket_resume(s->ws);
+}
+
 int session_open(struct cli *cli, struct loop *loop, const char *target, const json_t *first,
                  const struct session_io *io, struct session **ret, struct error *err)
 {
@@ -207,17 +237,7 @@ int session_open(struct cli *cli, struct loop *loop, const char *target, const j
 
     if (r < 0)
         return r;
-    struct session *s = xnew(struct session);
-    *s = (struct session){ .loop = loop, .io = *io, .input = -1 };
-    struct websocket_events events = {
-        .message = on_message, .drained = on_drained, .closed = on_closed, .userdata = s
-    };
-    s->timer = loop_timer(loop, 0, on_pace, s);
-    timer_clear(s->timer);
-    s->ws = websocket_new(loop, &link, NULL, &events);
-    if (first)
-        session_order(s, json_incref(json_mutable(first)));
-    *ret = s;
+    *ret = session_new(loop, &link, first, io);
     return 0;
 }
 
@@ -225,8 +245,7 @@ void session_free(struct session *s)
 {
     if (!s)
         return;
-    if (s->ws)
-        websocket_close(s->ws, WS_GOING_AWAY, "");
+    websocket_free(s->ws);
     watch_free(s->watch);
     watch_free(s->timer);
     free(s);

@@ -208,6 +208,15 @@ void websocket_begin(struct websocket *ws, const struct websocket_options *optio
     push(ws); /* the head of the answer */
 }
 
+void websocket_free(struct websocket *ws)
+{
+    if (!ws || ws->dead)
+        return;
+    ws->released = true;
+    send_close(ws, WS_GOING_AWAY, "");
+    destroy(ws);
+}
+
 /* ---- in ------------------------------------------------------------------------------------------ */
 
 void websocket_pause(struct websocket *ws)

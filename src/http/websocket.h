@@ -151,5 +151,7 @@ void websocket_pause(struct websocket *ws);
 void websocket_resume(struct websocket *ws);
 /* Say goodbye once everything is sent; WS is not the caller's any more. REASON: up to 123 bytes. */
 void websocket_close(struct websocket *ws, unsigned code, const char *reason);
+/* The same, and do not wait: for the end of a program. */
+void websocket_free(struct websocket *ws);
 
 #endif
