@@ -6,6 +6,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "data/image.h"
 
 #include <sys/types.h>
 
