@@ -18,6 +18,10 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/vec.h"
+#include "image/fetch.h"
+#include "image/oci.h"
+#include "image/unpack.h"
+#include "image/user.h"
 
 #include <stdbool.h>
 #include <stdint.h>

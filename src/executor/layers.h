@@ -1,0 +1,11 @@
+/* layers.h - start the keeper of unpacked layers (task/layers.h says what it is asked) */
+#ifndef EXECUTOR_LAYERS_H
+#define EXECUTOR_LAYERS_H
+
+#include "base/error.h"
+
+/* Fork it. To be called by root, with STATE in place and before there are threads and sockets. *RET_FD
+ * (owned by the caller, non-blocking) takes struct layers_request; the keeper ends when it is closed. */
+int layers_start(const char *state, int *ret_fd, struct error *err);
+
+#endif
