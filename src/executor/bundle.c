@@ -49,12 +49,13 @@ static json_t *lossy_strings(char *const *list)
     return array;
 }
 
-static json_t *capability_sets(void)
+/* Who is not root inside has none at hand; a program that becomes root gets them. */
+static json_t *capability_sets(bool root)
 {
     static const char *const sets[] = { "bounding", "effective", "permitted", NULL };
     json_t *json = json_object();
 
-    for (const char *const *set = sets; *set; set++)
+    for (const char *const *set = sets; *set && (root || set == sets); set++)
         json_put(json, *set, strings(capabilities));
     return json;
 }
@@ -66,20 +67,50 @@ static json_t *rlimit(const char *name, uint64_t value)
     return json_pack("{s:s,s:I,s:I}", "type", name, "hard", number, "soft", number);
 }
 
+static json_t *user(const struct image_user *user)
+{
+    json_t *json = json_pack("{s:I,s:I}", "uid", (json_int_t) (user ? user->uid : 0), "gid",
+                             (json_int_t) (user ? user->gid : 0));
+    json_t *groups = json_array();
+
+    for (size_t i = 0; user && i < user->n_groups; i++)
+        (void) json_array_append_new(groups, json_integer(user->groups[i]));
+    if (user && user->n_groups)
+        json_put(json, "additionalGids", groups);
+    else
+        json_decref(groups);
+    return json;
+}
+
+/* The image's entrypoint, then the command of the job or else of the image. What Berth itself runs in the
+ * container (PLAIN) has no entrypoint before it. */
+static json_t *arguments(const struct image *image, char *const *command, bool plain)
+{
+    bool own = command && command[0];
+    json_t *list = plain ? json_array() : lossy_strings(image->config.entrypoint);
+    json_t *rest = lossy_strings(own ? command : image->config.command);
+
+    (void) json_array_extend(list, rest);
+    json_decref(rest);
+    return list;
+}
+
 static json_t *process(const struct task_spec *spec, const struct image *image,
                        const struct bundle_facts *facts)
 {
     json_t *json = json_object(), *limits = json_array();
     char *const *command = facts->command ? facts->command : spec->workload_spec->command;
     uint64_t nofile = facts->nofile_hard < NOFILE_WANTED ? facts->nofile_hard : NOFILE_WANTED;
-    const char *workdir = image->config.workdir;
+    /* Who sent files wants to be where they are. */
+    bool own_files = spec->workload_spec->source != SOURCE_NONE;
+    const char *workdir = own_files ? NULL : image->config.workdir;
 
     json_put(json, "terminal", json_false());
-    json_put(json, "user", json_pack("{s:i,s:i}", "uid", 0, "gid", 0));
-    json_put(json, "args", lossy_strings(command));
+    json_put(json, "user", user(facts->user));
+    json_put(json, "args", arguments(image, command, facts->command != NULL));
     json_put(json, "env", lossy_strings(facts->env));
     json_put_str(json, "cwd", workdir ? workdir : "/workspace");
-    json_put(json, "capabilities", capability_sets());
+    json_put(json, "capabilities", capability_sets(!facts->user || facts->user->uid == 0));
     (void) json_array_append_new(limits, rlimit("RLIMIT_NOFILE", nofile));
     (void) json_array_append_new(limits, rlimit("RLIMIT_CORE", 0));
     if (facts->edits)

@@ -33,13 +33,14 @@ static int write_config(struct supervisor *s, char *const *command, bool compile
         .netns = netns,
         .env = s->env,
         .command = command,
+        .user = &s->user,
         .seccomp = compiled ? s->x->seccomp : NULL,
         .nofile_hard = files.rlim_max,
         .edits = command || !devices_are_wanted(s->spec) ? NULL : &s->edits,
         .memlock_hard = memlock.rlim_max,
         .unified = s->x->cgroups.unified,
     };
-    _cleanup_json_ json_t *json = bundle_config(s->spec, s->x->image, &facts);
+    _cleanup_json_ json_t *json = bundle_config(s->spec, s->image, &facts);
     json_decref(s->process);
     s->process = json_incref(json_object_get(json, "process"));
     _cleanup_free_ char *text = json_text(json);
@@ -230,7 +231,7 @@ json_t *container_evidence(struct supervisor *s)
     json_put_int(json, "init_pid", s->container.pid);
     put_number(json, "seccomp", status_field(status, "Seccomp"));
     put_number(json, "no_new_privileges", status_field(status, "NoNewPrivs"));
-    json_put_str(json, "image_digest", sha256_format(&s->x->image->digest, digest));
+    json_put_str(json, "image_digest", sha256_format(&s->image->digest, digest));
     json_put_str(json, "git_commit", s->git_commit);
     if (s->launch->net.address[0])
         json_put_str(json, "address", s->launch->net.address);

@@ -122,7 +122,7 @@ static void drop_shown_mounts(struct supervisor *s)
     s->edits.mounts.len = s->edits.mounts.cap = 0;
     struct cdi_edits dropped = { 0 };
     vec_foreach(&all.mounts, mount) {
-        if (is_shown(s->x->image, mount))
+        if (is_shown(s->image, mount))
             vec_push(&dropped.mounts, *mount);
         else
             vec_push(&s->edits.mounts, *mount);

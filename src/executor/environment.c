@@ -94,11 +94,13 @@ static void put_own(struct variables *v, const struct workload_spec *spec, const
 }
 
 char **environment_make(const struct task_spec *spec, const struct image_config *image,
-                        const struct cdi_edits *edits, const json_t *secrets)
+                        const struct cdi_edits *edits, const char *home, const json_t *secrets)
 {
     struct variables v = { 0 };
 
     put_defaults(&v);
+    if (home)
+        put(&v, xasprintf("HOME=%s", home));
     for (char **env = image ? image->env : NULL; env && *env; env++)
         put(&v, xstrdup(*env));
     for (size_t i = 0; edits && i < edits->env.len; i++)

@@ -10,6 +10,7 @@
 #define EXECUTOR_EXECUTOR_H
 
 #include "base/error.h"
+#include "executor/layers.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -83,8 +83,15 @@ void crun_refresh(struct crun_program *p);
 
 struct range_cache {
     unsigned range;
-    char *skeleton;   /* of the present image, owned by the range */
-    int owner_userns; /* maps the state's owner to the range's first uid */
+    char *skeleton;    /* of the present image, owned by the range */
+    int owner_userns;  /* maps the state's owner to the range's first uid */
+    int layers_userns; /* maps the uids of unpacked layers to the range */
+};
+
+struct userns_map {
+    uid_t uid;
+    gid_t gid;
+    uint32_t outside, count;
 };
 
 /* A namespace to look at once its supervisor has ended. */
@@ -137,8 +144,9 @@ int launch_start(struct executor *x, const struct launcher_request *request, int
 void launch_ended(struct executor *x, pid_t pid);
 _Noreturn void supervise(struct executor *x, struct launch *launch);
 
-/* A user namespace in which UID and GID are OUTSIDE, and nothing else is anybody; as a descriptor. */
-int userns_make(uid_t uid, gid_t gid, uint32_t outside, int *ret_fd, struct error *err);
+/* A user namespace in which UID and GID and the COUNT - 1 after them are OUTSIDE and so on, and nothing
+ * else is anybody; as a descriptor. */
+int userns_make(const struct userns_map *map, int *ret_fd, struct error *err);
 
 /* Remove what ATTEMPT left in cgroups and STATE/running; its supervisor is gone. */
 int sweep_attempt(struct executor *x, const struct id *attempt, struct error *err);
@@ -189,7 +197,10 @@ struct supervisor {
     char **env;
     struct cdi_edits edits; /* what the job's devices need */
     json_t *process; /* of config.json as it was written: what sessions start is made the same */
-    char *crun_root; /* crun's own state */
+    char *crun_root;           /* crun's own state */
+    const struct image *image; /* `host`, or the one below */
+    struct image *own_image;
+    struct image_user user; /* whom the command runs as */
     struct watch *term_timer, *kill_timer, *max_timer, *disk_timer, *drain_timer;
     struct process container; /* its first process */
     bool ended;
@@ -201,6 +212,12 @@ struct supervisor {
     char *git_commit;
     bool reported_start;
 };
+
+/* layers-mount.c: the image of the task's layers, their directories mounted for the project and open, top
+ * first, in FDS (as many as RET has layers; owned by the caller). Held until the supervisor ends. */
+int layers_mount(struct supervisor *s, int fds[static OCI_LAYERS_MAX], struct error *err);
+/* Whom the image's config means, by the files below ROOTFS. */
+int image_user_of(struct supervisor *s, const char *rootfs, struct error *err);
 
 /* Mount everything below BUNDLE/rootfs. */
 int rootfs_make(struct supervisor *s, struct error *err);
@@ -224,9 +241,9 @@ void devices_put(const struct cdi_edits *edits, json_t *config);
 /* "devices" and "device_rules": the nodes inside, and what the device cgroup allows. */
 void devices_evidence(struct supervisor *s, json_t *evidence);
 
-/* "NAME=value", NULL-terminated; SECRETS is {"NAME": value} or NULL. EDITS may be NULL. */
+/* "NAME=value", NULL-terminated; SECRETS is {"NAME": value} or NULL. EDITS may be NULL; HOME NULL: root's. */
 char **environment_make(const struct task_spec *spec, const struct image_config *image,
-                        const struct cdi_edits *edits, const json_t *secrets);
+                        const struct cdi_edits *edits, const char *home, const json_t *secrets);
 void environment_free(char **env);
 int secrets_fetch(const struct task_spec *spec, int token, json_t **ret, struct error *err);
 
@@ -235,7 +252,8 @@ struct bundle_facts {
     const char *rootfs, *cgroup, *hostname, *netns;
     char *const *env;
     char *const *command; /* instead of the spec's, NULL: that */
-    const char *seccomp;  /* compiled; NULL: the plain profile is used */
+    const struct image_user *user;
+    const char *seccomp; /* compiled; NULL: the plain profile is used */
     uint64_t nofile_hard;
     const struct cdi_edits *edits; /* of the job's devices; NULL: none */
     uint64_t memlock_hard;         /* for jobs with devices */

@@ -17,6 +17,7 @@ static void forget_ranges(struct executor *x)
     vec_foreach(&x->ranges, range) {
         free(range->skeleton);
         safe_close(range->owner_userns);
+        safe_close(range->layers_userns);
     }
     vec_done(&x->ranges);
 }
@@ -56,7 +57,10 @@ static int make_skeleton(struct executor *x, unsigned range, uid_t base, char **
 static int find_range(struct executor *x, const struct launcher_request *request,
                       const struct range_cache **ret, struct error *err)
 {
-    struct range_cache cache = { .range = request->range, .owner_userns = -1 };
+    struct range_cache cache = { .range = request->range, .owner_userns = -1, .layers_userns = -1 };
+    const struct userns_map owner = { x->owner, x->group, request->uid_base, 1 },
+                            layers = { LAYERS_UID, LAYERS_UID, request->uid_base,
+                                       UIDS_PER_PROJECT };
 
     vec_foreach(&x->ranges, known) {
         if (known->range == request->range) {
@@ -66,8 +70,11 @@ static int find_range(struct executor *x, const struct launcher_request *request
     }
     int r = make_skeleton(x, request->range, request->uid_base, &cache.skeleton, err);
     if (r >= 0)
-        r = userns_make(x->owner, x->group, request->uid_base, &cache.owner_userns, err);
+        r = userns_make(&owner, &cache.owner_userns, err);
+    if (r >= 0)
+        r = userns_make(&layers, &cache.layers_userns, err);
     if (r < 0) {
+        safe_close(cache.owner_userns);
         free(cache.skeleton);
         return r;
     }

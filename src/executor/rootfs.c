@@ -30,8 +30,21 @@ static int fail(struct error *err, const char *what)
     return error_set(err, r, "%s: %s", what, strerror(-r));
 }
 
+struct owner {
+    uid_t uid;
+    gid_t gid;
+    mode_t mode;
+};
+
+/* Whom the command runs as, outside. */
+static struct owner user_of(const struct supervisor *s, mode_t mode)
+{
+    return (struct owner){ s->spec->uid_base + s->user.uid, s->spec->uid_base + s->user.gid, mode };
+}
+
 /* A directory below DIR, made if it is not there, owned by the project. */
-static int own_directory(int dir, const char *path, uid_t owner, int *ret_fd, struct error *err)
+static int own_directory(int dir, const char *path, const struct owner *owner, int *ret_fd,
+                         struct error *err)
 {
     _cleanup_free_ char *parent = xstrdup(path);
     bool made = false;
@@ -49,7 +62,7 @@ static int own_directory(int dir, const char *path, uid_t owner, int *ret_fd, st
     int fd = open_beneath_nosymlink(dir, path, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return error_set(err, fd, "%s: %s", path, strerror(-fd));
-    if (made && (fchown(fd, owner, owner) < 0 || fchmod(fd, 0755) < 0)) {
+    if (made && (fchown(fd, owner->uid, owner->gid) < 0 || fchmod(fd, owner->mode) < 0)) {
         int r = fail(err, path);
         safe_close(fd);
         return r;
@@ -99,37 +112,38 @@ static int mount_bundle(struct supervisor *s, struct error *err)
 }
 
 /* NAME and NAME.work below STATE/running/ATTEMPT. */
-static int make_layer(struct supervisor *s, const char *name, mode_t mode, struct error *err)
+static int make_layer(struct supervisor *s, const char *name, const struct owner *owner,
+                      struct error *err)
 {
-    uid_t base = s->spec->uid_base;
     _cleanup_free_ char *upper = xasprintf("%s/%s", s->name, name);
     _cleanup_free_ char *work = xasprintf("%s/%s.work", s->name, name);
 
     (void) mkdirat(s->x->running_fd, s->name, 0711);
-    if (mkdirat(s->x->running_fd, upper, mode) < 0 || mkdirat(s->x->running_fd, work, 0700) < 0 ||
-        fchownat(s->x->running_fd, upper, base, base, 0) < 0 ||
-        fchownat(s->x->running_fd, work, base, base, 0) < 0 ||
-        fchmodat(s->x->running_fd, upper, mode, 0) < 0)
+    if (mkdirat(s->x->running_fd, upper, owner->mode) < 0 ||
+        mkdirat(s->x->running_fd, work, 0700) < 0 ||
+        fchownat(s->x->running_fd, upper, owner->uid, owner->gid, 0) < 0 ||
+        fchownat(s->x->running_fd, work, owner->uid, owner->gid, 0) < 0 ||
+        fchmodat(s->x->running_fd, upper, owner->mode, 0) < 0)
         return fail(err, "making the writable layer");
     return 0;
 }
 
-/* Paths go by descriptors: ':' and ',' in them would be taken as syntax. */
-static int mount_overlay(struct supervisor *s, const int lower[static 2], const char *layer,
+/* Paths go by descriptors: ':' and ',' in them would be taken as syntax. LOWER: top first. */
+static int mount_overlay(struct supervisor *s, const int *lower, size_t n, const char *layer,
                          const char *target, struct error *err)
 {
+    _cleanup_text_ struct text below = { 0 };
     _cleanup_free_ char *upper = xasprintf("%s/%s", s->name, layer);
     _cleanup_free_ char *work = xasprintf("%s/%s.work", s->name, layer);
     _cleanup_close_ int upper_fd =
         open_beneath_nosymlink(s->x->running_fd, upper, O_PATH | O_DIRECTORY, 0);
     _cleanup_close_ int work_fd =
         open_beneath_nosymlink(s->x->running_fd, work, O_PATH | O_DIRECTORY, 0);
-    _cleanup_free_ char *below =
-        lower[1] < 0 ? xstrdup("") : xasprintf(":/proc/self/fd/%d", lower[1]);
+    for (size_t i = 0; i < n; i++)
+        text_addf(&below, "%s/proc/self/fd/%d", i ? ":" : "", lower[i]);
     _cleanup_free_ char *options =
-        xasprintf("lowerdir=/proc/self/fd/%d%s,upperdir=/proc/self/fd/%d,"
-                  "workdir=/proc/self/fd/%d,volatile",
-                  lower[0], below, upper_fd, work_fd);
+        xasprintf("lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,volatile",
+                  text_str(&below), upper_fd, work_fd);
 
     if (mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
         return fail(err, "mounting the overlay");
@@ -151,6 +165,7 @@ static int write_own_files(struct supervisor *s, const char *hostname, int *ret_
                            struct error *err)
 {
     uid_t base = s->spec->uid_base;
+    const struct owner owner = { base, base, 0755 };
     _cleanup_free_ char *layer = xasprintf("%s/task", s->x->bundle);
     enum network_policy policy = NETWORK_NONE;
     (void) network_policy_parse(s->spec->network, &policy);
@@ -164,7 +179,7 @@ static int write_own_files(struct supervisor *s, const char *hostname, int *ret_
         r = fail(err, layer);
     top = open(layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r >= 0)
-        r = own_directory(top, "etc", base, &dir, err);
+        r = own_directory(top, "etc", &owner, &dir, err);
     if (r >= 0)
         r = write_file(dir, "hosts", base, hosts, err);
     if (r >= 0)
@@ -176,21 +191,16 @@ static int write_own_files(struct supervisor *s, const char *hostname, int *ret_
     return r;
 }
 
-static int mount_root(struct supervisor *s, const char *rootfs, struct error *err)
+/* The machine's own programs: the skeleton, and read-only binds. */
+static int mount_host(struct supervisor *s, int own, const char *rootfs, struct error *err)
 {
-    _cleanup_close_ int own = -1;
     _cleanup_close_ int skeleton =
         open(s->launch->range->skeleton, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (skeleton < 0)
         return fail(err, s->launch->range->skeleton);
 
-    int r = make_layer(s, "root", 0755, err);
-    if (r >= 0)
-        r = write_own_files(s, s->spec->workload_name ? s->spec->workload_name : "berth", &own,
-                            err);
-    if (r >= 0)
-        r = mount_overlay(s, (const int[2]){ own, skeleton }, "root", rootfs, err);
-    vec_foreach(&s->x->image->binds, bind) {
+    int r = mount_overlay(s, (const int[2]){ own, skeleton }, 2, "root", rootfs, err);
+    vec_foreach(&s->image->binds, bind) {
         if (r < 0)
             break;
         _cleanup_free_ char *target = xasprintf("%s%s", rootfs, bind->target);
@@ -199,6 +209,59 @@ static int mount_root(struct supervisor *s, const char *rootfs, struct error *er
                        : attach(source, MOUNT_ATTR_RDONLY, -1, target, err);
     }
     return r;
+}
+
+/* Layers of an image. Above them lie the mount points, so that no link of the image can stand there; below
+ * them what every program expects and an image may lack. */
+static int mount_image(struct supervisor *s, int own, const char *rootfs, struct error *err)
+{
+    int lower[OCI_LAYERS_MAX + 2] = { own };
+    _cleanup_free_ char *base = xasprintf("%s/base", s->x->bundle);
+    _cleanup_free_ char *tmp = xasprintf("%s/tmp", base);
+    uid_t uid = s->spec->uid_base;
+
+    if (mkdir(base, 0755) < 0 || chown(base, uid, uid) < 0 || mkdir(tmp, 01777) < 0 ||
+        chown(tmp, uid, uid) < 0 || chmod(tmp, 01777) < 0)
+        return fail(err, base);
+    int r = layers_mount(s, lower + 1, err);
+    if (r < 0)
+        return r;
+    size_t n = s->own_image->layers.len;
+    lower[n + 1] = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    r = lower[n + 1] < 0 ? fail(err, base) : mount_overlay(s, lower, n + 2, "root", rootfs, err);
+    for (size_t i = 1; i < n + 2; i++)
+        safe_close(lower[i]);
+    return r < 0 ? r : image_user_of(s, rootfs, err);
+}
+
+static int make_mount_points(int own, uid_t owner, struct error *err)
+{
+    static const char *const names[] = {
+        "proc", "sys", "dev", "workspace", "storage", "artifacts"
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (mkdirat(own, names[i], 0755) < 0 || fchownat(own, names[i], owner, owner, 0) < 0)
+            return fail(err, names[i]);
+    return 0;
+}
+
+static int mount_root(struct supervisor *s, const char *rootfs, struct error *err)
+{
+    const struct owner base = { s->spec->uid_base, s->spec->uid_base, 0755 };
+    _cleanup_close_ int own = -1;
+
+    int r = make_layer(s, "root", &base, err);
+    if (r >= 0)
+        r = write_own_files(s, s->spec->workload_name ? s->spec->workload_name : "berth", &own,
+                            err);
+    if (r < 0)
+        return r;
+    s->image = s->x->image;
+    if (!s->spec->image)
+        return mount_host(s, own, rootfs, err);
+    r = make_mount_points(own, s->spec->uid_base, err);
+    return r < 0 ? r : mount_image(s, own, rootfs, err);
 }
 
 static int open_manifest(struct supervisor *s, struct sha256 *ret_name, struct manifest **ret,
@@ -216,25 +279,32 @@ static int open_manifest(struct supervisor *s, struct sha256 *ret_name, struct m
 
 static int mount_workspace(struct supervisor *s, const char *target, struct error *err)
 {
+    const struct owner owner = user_of(s, 0755);
+    const struct userns_map map = { s->x->owner, s->x->group, owner.uid, 1 };
     _cleanup_(manifest_freep) struct manifest *manifest = NULL;
-    _cleanup_close_ int tree = -1, lower = -1;
+    _cleanup_close_ int tree = -1, lower = -1, own_userns = -1;
+    int userns = s->launch->range->owner_userns;
     _cleanup_free_ char *at = xasprintf("%s/tree", s->x->bundle);
     struct sha256 name;
 
     if (!s->spec->workspace_tree)
-        return 0;
+        return s->user.uid && chown(target, owner.uid, owner.gid) < 0 ? fail(err, target) : 0;
     int r = open_manifest(s, &name, &manifest, err);
+    /* What was sent belongs to whom the command runs as. */
+    if (r >= 0 && s->user.uid != 0) {
+        r = userns_make(&map, &own_userns, err);
+        userns = own_userns;
+    }
     if (r >= 0)
         r = tree_open(s->blobs, manifest, &name, &tree, err);
     if (r >= 0)
-        r = make_layer(s, "workspace", 0755, err);
+        r = make_layer(s, "workspace", &owner, err);
     if (r >= 0)
-        r = attach(tree, MOUNT_ATTR_RDONLY, s->launch->range->owner_userns, at, err);
+        r = attach(tree, MOUNT_ATTR_RDONLY, userns, at, err);
     if (r < 0)
         return error_context(err, r, "workspace");
     lower = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return lower < 0 ? fail(err, at)
-                     : mount_overlay(s, (const int[2]){ lower, -1 }, "workspace", target, err);
+    return lower < 0 ? fail(err, at) : mount_overlay(s, &lower, 1, "workspace", target, err);
 }
 
 static int mount_shared(struct supervisor *s, const char *rootfs, struct error *err)
@@ -246,13 +316,18 @@ static int mount_shared(struct supervisor *s, const char *rootfs, struct error *
     _cleanup_free_ char *artifacts = xasprintf("projects/%s/artifacts/%s", project, workload);
     _cleanup_free_ char *at_storage = xasprintf("%s/storage", rootfs);
     _cleanup_free_ char *at_artifacts = xasprintf("%s/artifacts", rootfs);
+    const struct owner owner = user_of(s, 0755),
+                       all = { s->spec->uid_base, s->spec->uid_base, 0755 };
     _cleanup_close_ int fd = -1;
 
-    int r = own_directory(s->x->state_fd, storage, s->spec->uid_base, &fd, err);
+    int r = own_directory(s->x->state_fd, storage, &all, &fd, err);
+    /* Jobs of one project may run as different users. */
+    if (r >= 0 && s->user.uid != 0 && fchmod(fd, 0777) < 0)
+        r = fail(err, storage);
     if (r >= 0)
         r = attach(fd, 0, -1, at_storage, err);
     if (r >= 0)
-        r = own_directory(s->x->state_fd, artifacts, s->spec->uid_base, &s->artifacts, err);
+        r = own_directory(s->x->state_fd, artifacts, &owner, &s->artifacts, err);
     if (r >= 0)
         r = attach(s->artifacts, 0, -1, at_artifacts, err);
     return r;

@@ -54,7 +54,7 @@ static int check_spec(const struct supervisor *s, struct error *err)
         !id_equal(&spec->workload, &want->workload) || spec->epoch != want->epoch ||
         spec->uid_base != want->uid_base || spec->range != want->range)
         return error_set(err, -EPERM, "spec.json is not what was asked for");
-    if (!spec->workload_spec->command || !spec->workload_spec->command[0])
+    if (!spec->image && (!spec->workload_spec->command || !spec->workload_spec->command[0]))
         return error_set(err, -EINVAL, "the job has no command");
     return 0;
 }
@@ -215,7 +215,7 @@ static int prepare(struct supervisor *s, struct error *err)
     if (r < 0)
         return r;
     s->launch->token = safe_close(s->launch->token);
-    s->env = environment_make(s->spec, &s->x->image->config, &s->edits, secrets);
+    s->env = environment_make(s->spec, &s->image->config, &s->edits, s->user.home, secrets);
     return relays_new(s, &s->relays, err);
 }
 

@@ -37,7 +37,7 @@ static int fill(pid_t pid, const char *uids, const char *gids, int *ret_fd)
     return 0;
 }
 
-int userns_make(uid_t uid, gid_t gid, uint32_t outside, int *ret_fd, struct error *err)
+int userns_make(const struct userns_map *map, int *ret_fd, struct error *err)
 {
     struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
     long pid = syscall(SYS_clone3, &args, sizeof args);
@@ -49,13 +49,15 @@ int userns_make(uid_t uid, gid_t gid, uint32_t outside, int *ret_fd, struct erro
     }
     if (pid < 0)
         return error_set(err, -errno, "making a user namespace: %s", strerror(errno));
-    _cleanup_free_ char *uids = xasprintf("%" PRIu32 " %" PRIu32 " 1", uid, outside);
-    _cleanup_free_ char *gids = xasprintf("%" PRIu32 " %" PRIu32 " 1", gid, outside);
+    _cleanup_free_ char *uids =
+        xasprintf("%" PRIu32 " %" PRIu32 " %" PRIu32, map->uid, map->outside, map->count);
+    _cleanup_free_ char *gids =
+        xasprintf("%" PRIu32 " %" PRIu32 " %" PRIu32, map->gid, map->outside, map->count);
     int r = fill((pid_t) pid, uids, gids, ret_fd);
     (void) kill((pid_t) pid, SIGKILL);
     (void) waitpid((pid_t) pid, NULL, 0);
     if (r < 0)
-        return error_set(err, r, "mapping a user namespace to uid %" PRIu32 ": %s", outside,
+        return error_set(err, r, "mapping a user namespace to uid %" PRIu32 ": %s", map->outside,
                          strerror(-r));
     return 0;
 }

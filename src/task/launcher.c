@@ -12,6 +12,8 @@ static int check_start(const struct launcher_request *request, uint32_t uid_firs
         return error_set(err, -EINVAL, "start: project or workload is missing");
     if (request->epoch == 0)
         return error_set(err, -EINVAL, "start: epoch is missing");
+    if (request->uid_base == LAYERS_UID)
+        return error_set(err, -EPERM, "start: the uids from %u are those of layers", LAYERS_UID);
     if (request->range >= (UINT32_MAX - uid_first) / UIDS_PER_PROJECT ||
         request->uid_base != uid_first + request->range * UIDS_PER_PROJECT)
         return error_set(err, -EPERM, "start: uid %u is not the first of range %u",

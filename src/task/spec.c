@@ -29,6 +29,8 @@ json_t *task_spec_to_json(const struct task_spec *spec)
     json_put_str(json, "api_socket", spec->api_socket);
     json_put_int(json, "log_limit", spec->log_limit_bytes);
     json_put(json, "resume", json_boolean(spec->resume));
+    if (spec->image)
+        json_put(json, "image", task_image_to_json(spec->image));
     return json;
 }
 
@@ -44,6 +46,7 @@ void task_spec_free(struct task_spec *spec)
     free(spec->publish_address);
     free(spec->workspace_tree);
     free(spec->api_socket);
+    task_image_free(spec->image);
     free(spec);
 }
 
@@ -96,6 +99,8 @@ int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error
         r = workload_spec_from_json(json_object_get(json, "spec"), &spec->workload_spec, err);
     if (r >= 0)
         r = allocation_from_json(json_object_get(json, "allocation"), &spec->allocation, err);
+    if (r >= 0 && json_object_get(json, "image"))
+        r = task_image_from_json(json_object_get(json, "image"), &spec->image, err);
     if (r < 0)
         return error_context(err, r, "task");
 

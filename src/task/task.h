@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "task/layers.h"
 #include "workload/workload.h"
 
 #ifndef TASK_FORMAT_VERSION /* tests build the next one as well */
@@ -31,6 +32,15 @@
 /* Is a record of format VERSION readable here: of this format or the one before? Fields that are not
  * known are no obstacle; -EPROTONOSUPPORT otherwise. */
 int task_version_check(int64_t version, struct error *err);
+
+/* An image whose layers are unpacked (task/layers.h). */
+struct task_image {
+    char *name;
+    struct sha256 digest;
+    struct sha256 *layers; /* lowest first */
+    size_t n_layers;
+    json_t *config; /* of data/image.h's record */
+};
 
 /* Everything a supervisor needs to run one attempt. No secret values: names only. */
 struct task_spec {
@@ -47,13 +57,19 @@ struct task_spec {
         *workspace_tree; /* manifest digest in hex; NULL: none. Made by the supervisor from blobs */
     bool has_secrets;    /* fetch them over API_SOCKET with the token passed by descriptor */
     char *api_socket;
-    int64_t log_limit_bytes; /* the log's own cap; a marker line says that it was reached */
-    bool resume;             /* attempt > 1 */
+    int64_t log_limit_bytes;  /* the log's own cap; a marker line says that it was reached */
+    bool resume;              /* attempt > 1 */
+    struct task_image *image; /* NULL: `host` */
 };
 
 int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error *err);
 json_t *task_spec_to_json(const struct task_spec *spec);
 void task_spec_free(struct task_spec *spec);
+/* image.c: for spec.json. */
+json_t *task_image_to_json(const struct task_image *image);
+int task_image_from_json(const json_t *json, struct task_image **ret, struct error *err);
+void task_image_free(struct task_image *image);
+DEFINE_CLEANUP(struct task_image *, task_image_free);
 DEFINE_CLEANUP(struct task_spec *, task_spec_free);
 
 /* The evidence read back from the kernel. */
