@@ -7,6 +7,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "engine/puller.h"
 #include "os/loop.h"
 #include "task/task.h"
 

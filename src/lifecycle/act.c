@@ -36,6 +36,18 @@ static void hand_over(struct lifecycle *lc, struct job *job, bool attach)
         .log_limit_bytes = lc->settings.log_limit_bytes,
         .resume = w->attempt->number > 1,
     };
+    const struct image_record *image = images_of(lc, w);
+    struct task_image task_image;
+    if (image) {
+        task_image = (struct task_image){
+            .name = image->name,
+            .digest = image->digest,
+            .layers = image->layers,
+            .n_layers = image->n_layers,
+            .config = image->config,
+        };
+        spec.image = &task_image;
+    }
     if (w->spec->source == SOURCE_WORKSPACE) {
         sha256_format(&w->spec->workspace, tree);
         spec.workspace_tree = tree;

@@ -175,7 +175,7 @@ static int check_secrets(const struct lifecycle *lc, const struct workload_spec 
 {
     for (size_t i = 0; i < spec->n_env; i++) {
         const struct env_var *var = &spec->env[i];
-        if (var->secret && !secret_find(lc, project, var->value))
+        if (var->secret && (*var->value == '@' || !secret_find(lc, project, var->value)))
             return error_set(
                 err, -EINVAL,
                 "env.%s: the project has no secret '%s'; make it with: berth secret set %s",
@@ -251,6 +251,8 @@ int admit(struct lifecycle *lc, struct submit *submit, const struct project *pro
         r = check_secrets(lc, submit->spec, &project->id, err);
     if (r >= 0)
         r = datasets_admit(lc, submit->spec, &project->id, err);
+    if (r >= 0)
+        r = images_admit(lc, &project->id, submit->spec, err);
     return r < 0 ? r : check_fits(lc, submit->spec, err);
 }
 

@@ -12,6 +12,7 @@
  * recover.c  after a restart
  * why.c      reasons and plans
  * datasets.c datasets and their versions, what jobs read and write
+ * images.c   images of projects: pulled once, pinned, kept while used
  * tenants.c, secrets.c   orgs, projects, keys; secrets
  */
 #ifndef LIFECYCLE_INTERNAL_H
@@ -48,12 +49,12 @@ struct node_use {
     int64_t memory_bytes, disk_bytes;
 };
 
-enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE };
+enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE };
 
 struct timer {
     int64_t due_us; /* of sources.boot_us */
     enum timer_kind kind;
-    struct id workload;
+    struct id workload;  /* or the image */
     unsigned epoch;      /* of the attempt, for max_time */
     int64_t eligible_us; /* wall clock, for back-off */
 };
@@ -86,6 +87,10 @@ struct lifecycle {
     VEC(const struct secret *) secret_list; /* of the project last asked for */
     VEC(struct dataset *) datasets;         /* by project and name */
     VEC(const struct dataset *) dataset_list;
+    struct puller *puller; /* NULL: only `host` */
+    VEC(struct image_record *) images;
+    bool collect_wanted;                         /* layers may have lost their last record */
+    VEC(const struct image_record *) image_list; /* of the project last asked for */
     unsigned next_range;
 
     uint64_t changes;                /* of the queue and of what is free */
@@ -219,10 +224,32 @@ void datasets_note_reads(struct commit *c, const struct workload *w);
 void datasets_add_outputs(struct commit *c, const struct job *job, json_t *data);
 void datasets_answer(struct lifecycle *lc, const struct commit *c);
 
+/* ---- images.c ---- */
+/* What W waits for before it can be placed, in words; NULL: its image is there. */
+const char *images_hold(const struct lifecycle *lc, const struct workload *w);
+/* The same with numbers; owned by the caller. */
+char *images_why(const struct lifecycle *lc, const struct workload *w);
+/* Resolve the image of a spec that is being admitted. */
+int images_admit(struct lifecycle *lc, const struct id *project, struct workload_spec *spec,
+                 struct error *err);
+/* A job was queued: see that its image comes. */
+void images_want(struct lifecycle *lc, const struct workload *w, const char *actor);
+/* The image that W is pinned to; NULL: `host`, or it is gone. */
+const struct image_record *images_of(const struct lifecycle *lc, const struct workload *w);
+void images_retry(struct lifecycle *lc, const struct id *image);
+void images_take(struct lifecycle *lc, struct store_state *state);
+/* After a restart: go on with what was on its way. */
+void images_recover(struct lifecycle *lc);
+void images_done(struct lifecycle *lc);
+
 /* ---- tenants.c, secrets.c ---- */
 const struct project *project_get(const struct lifecycle *lc, const struct id *id);
 void tenants_take(struct lifecycle *lc, struct store_state *state);
 void tenants_done(struct lifecycle *lc);
+/* Keep a value under any name; those that begin with '@' are Berth's own and no job can name them:
+ * "@registry/HOST" is a login. */
+int secret_keep(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok_f done,
+                void *userdata, struct error *err);
 struct secret *secret_find(const struct lifecycle *lc, const struct id *project, const char *name);
 bool spec_has_secrets(const struct workload_spec *spec);
 

@@ -45,6 +45,7 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     lc->last_time_us = state->last_time_us;
     tenants_take(lc, state);
     datasets_take(lc, state);
+    images_take(lc, state);
     int r = take_workloads(lc, state, err);
     if (r < 0)
         return r;
@@ -65,6 +66,7 @@ void lifecycle_free(struct lifecycle *lc)
     placement_plan_done(&lc->explained);
     live_done(lc);
     use_done(lc);
+    images_done(lc);
     tenants_done(lc);
     datasets_done(lc);
     vec_foreach(&lc->flavors, flavor)

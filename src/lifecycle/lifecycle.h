@@ -28,8 +28,11 @@ struct lifecycle_settings {
     const char *api_socket;
     int64_t log_limit_bytes;
     int64_t grace_default_s;
-    int64_t max_time_default_s; /* 0: none */
-    const char *version;        /* for records */
+    int64_t max_time_default_s;     /* 0: none */
+    const char *version;            /* for records */
+    const char *const *image_paths; /* directories from which layouts and archives may be taken;
+                                       NULL-terminated; NULL: none */
+    const char *const *image_registries; /* the only ones that may be asked; NULL or empty: any */
 };
 
 /* Everything the folder cannot get itself: time, ids and sealing come from the role. */
@@ -220,6 +223,38 @@ int lifecycle_tag_dataset(struct lifecycle *lc, const struct dataset_change *cha
 /* -EBUSY while a job that has not ended reads it. */
 int lifecycle_delete_dataset(struct lifecycle *lc, const struct dataset_change *change,
                              lifecycle_dataset_f done, void *userdata, struct error *err);
+
+/* ---- images -------------------------------------------------------------------------------------- */
+
+/* Borrows it and becomes its listener; before lifecycle_recover(). */
+void lifecycle_set_puller(struct lifecycle *lc, struct puller *puller);
+/* Array of borrowed pointers, valid until the next change. */
+void lifecycle_images(struct lifecycle *lc, const struct id *project,
+                      const struct image_record *const **ret, size_t *ret_n);
+/* By id, reference or digest; NULL: the project has none. */
+const struct image_record *lifecycle_image(struct lifecycle *lc, const struct id *project,
+                                           const char *name);
+struct new_image {
+    struct id project;
+    const char *reference;
+    const char *source; /* an archive that was uploaded: oci-archive:PATH; NULL: REFERENCE says */
+    const char *actor;
+};
+/* Look a reference up (again) and bring what it means. RET: the record to watch. */
+int lifecycle_pull_image(struct lifecycle *lc, const struct new_image *new, lifecycle_ok_f done,
+                         void *userdata, struct id *ret, struct error *err);
+/* -EBUSY while jobs use it. */
+int lifecycle_delete_image(struct lifecycle *lc, const struct id *project, const char *name,
+                           const char *actor, lifecycle_ok_f done, void *userdata,
+                           struct error *err);
+/* The login for REGISTRY, kept sealed; PASSWORD NULL: forget it (-ENOENT when there is none). */
+struct registry_login {
+    struct id project;
+    const char *registry, *username, *password;
+    const char *actor;
+};
+int lifecycle_registry_login(struct lifecycle *lc, const struct registry_login *login,
+                             lifecycle_ok_f done, void *userdata, struct error *err);
 
 /* For a supervisor: the values of the secrets that the attempt's spec names, as {"NAME": value}, if
  * TOKEN is the attempt's. */

@@ -114,7 +114,9 @@ static void queue_grow(struct queue_order *q)
 void queue_insert(struct lifecycle *lc, struct job *job)
 {
     struct queue_order *q = &lc->queue;
-    struct placement_request request = { .workload = job->w, .owner = job->project->org };
+    struct placement_request request = { .workload = job->w,
+                                         .owner = job->project->org,
+                                         .held = images_hold(lc, job->w) };
 
     lc->changes++;
     if (q->head == 0 || q->head + q->len == q->cap)

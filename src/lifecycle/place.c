@@ -153,8 +153,9 @@ static void pass_arrived(struct lifecycle *lc)
     vec_foreach(&lc->arrived, id) {
         const struct job *job = live_get(lc, id);
         if (job && job->w->state == WORKLOAD_QUEUED)
-            queue[snapshot.n_queue++] =
-                (struct placement_request){ .workload = job->w, .owner = job->project->org };
+            queue[snapshot.n_queue++] = (struct placement_request){
+                .workload = job->w, .owner = job->project->org, .held = images_hold(lc, job->w)
+            };
     }
     lc->arrived.len = 0;
     pass_over(lc, &snapshot);
@@ -169,6 +170,8 @@ static void fire(struct lifecycle *lc, const struct timer *timer)
         if (timer->eligible_us > lc->eligible_floor_us)
             lc->eligible_floor_us = timer->eligible_us;
         lc_want_pass(lc);
+    } else if (timer->kind == TIMER_IMAGE) {
+        images_retry(lc, &timer->workload);
     } else if (job && !job->final && workload_has_live_attempt(job->w) &&
                job->w->attempt->epoch == timer->epoch && !job->w->stop_requested) {
         act_stop(lc, job, END_MAX_TIME, "system", job->w->spec->grace_s, commit_new(lc, job));

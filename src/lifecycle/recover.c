@@ -30,6 +30,7 @@ static void recover_queued(struct lifecycle *lc, struct job *job)
     int64_t wait_us = w->eligible_us - lc_now(lc);
 
     queue_insert(lc, job);
+    images_want(lc, w, "system");
     if (wait_us <= 0)
         return;
     /* No back-off is longer than an hour, whatever the clock says now. */
@@ -62,6 +63,7 @@ void lifecycle_recover(struct lifecycle *lc)
     VEC(struct id) ids = { 0 };
     struct job *job;
 
+    images_recover(lc);
     map_foreach(lc->jobs, pos, job) {
         if (workload_has_live_attempt(job->w))
             recover_attempt(lc, job);

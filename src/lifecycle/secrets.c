@@ -60,16 +60,13 @@ static struct commit *begin(struct lifecycle *lc, const struct secret *secret, c
     return c;
 }
 
-int lifecycle_set_secret(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok_f done,
-                         void *userdata, struct error *err)
+int secret_keep(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok_f done,
+                void *userdata, struct error *err)
 {
     uint8_t *sealed = NULL;
     size_t sealed_len = 0;
 
-    int r = check_secret(lc, new, err);
-    if (r < 0)
-        return r;
-    r = lc->sources.seal(lc->sources.userdata, new->value, &sealed, &sealed_len);
+    int r = lc->sources.seal(lc->sources.userdata, new->value, &sealed, &sealed_len);
     if (r < 0)
         return error_set(err, r, "the secret could not be sealed: %s", strerror(-r));
 
@@ -90,6 +87,14 @@ int lifecycle_set_secret(struct lifecycle *lc, const struct new_secret *new, lif
     store_put_secret(c->batch, secret);
     commit_send(c);
     return 0;
+}
+
+int lifecycle_set_secret(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok_f done,
+                         void *userdata, struct error *err)
+{
+    int r = check_secret(lc, new, err);
+
+    return r < 0 ? r : secret_keep(lc, new, done, userdata, err);
 }
 
 int lifecycle_delete_secret(struct lifecycle *lc, const struct id *project, const char *name,
@@ -117,7 +122,7 @@ void lifecycle_secrets(struct lifecycle *lc, const struct id *project,
 {
     lc->secret_list.len = 0;
     vec_foreach(&lc->secrets, secret)
-        if (id_equal(&(*secret)->project, project))
+        if (id_equal(&(*secret)->project, project) && (*secret)->name[0] != '@')
             vec_push(&lc->secret_list, *secret);
     *ret = lc->secret_list.items;
     *ret_n = lc->secret_list.len;
@@ -138,7 +143,7 @@ static bool tokens_equal(const char *a, const char *b)
 static int add_secret(struct lifecycle *lc, const struct job *job, const char *name, json_t *values,
                       struct error *err)
 {
-    const struct secret *secret = secret_find(lc, &job->w->project, name);
+    const struct secret *secret = *name == '@' ? NULL : secret_find(lc, &job->w->project, name);
     char *value = NULL;
 
     if (!secret)

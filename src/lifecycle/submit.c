@@ -47,10 +47,11 @@ static void make_stem(const char *program, char stem[static STEM_MAX + 1])
 /* "python3-3fa2c1": the program and the end of the id. Owned by the caller. */
 static char *make_name(const struct workload_spec *spec, const struct id *id)
 {
-    const char *slash = strrchr(spec->command[0], '/');
+    const char *program = spec->command[0] ? spec->command[0] : "image";
+    const char *slash = strrchr(program, '/');
     char stem[STEM_MAX + 1], text[ID_TEXT_LEN + 1];
 
-    make_stem(slash ? slash + 1 : spec->command[0], stem);
+    make_stem(slash ? slash + 1 : program, stem);
     return xasprintf("%s-%s", *stem ? stem : "job", id_format(id, text) + ID_TEXT_LEN - 6);
 }
 
@@ -125,6 +126,7 @@ int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done
     datasets_note_reads(c, job->w);
     store_answer(c, submit);
     commit_send(c);
+    images_want(lc, job->w, submit->actor);
     submit_done(submit);
     lc_want_pass_for(lc, job);
     return 0;

@@ -78,8 +78,9 @@ static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *j
         return;
     const struct placement_decision *d = &plan->decisions[position];
     bool placed = d->rule == PLACEMENT_PLACED;
+    _cleanup_free_ char *image = d->rule == PLACEMENT_HELD ? images_why(lc, w) : NULL;
     json_put_str(json, "rule", placement_rule_name(d->rule));
-    json_put_str(json, "text", placed ? "it starts with the next pass" : d->text);
+    json_put_str(json, "text", placed ? "it starts with the next pass" : image ? image : d->text);
     json_put_int(json, "position", (int64_t) position);
 }
 

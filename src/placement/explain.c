@@ -9,11 +9,11 @@
 #include <string.h>
 
 static const char *const rule_names[PLACEMENT_RULE_MAX] = {
-    [PLACEMENT_PLACED] = "placed",     [PLACEMENT_BACKOFF] = "backoff",
-    [PLACEMENT_NO_CORES] = "no_cores", [PLACEMENT_NO_MEMORY] = "no_memory",
-    [PLACEMENT_NO_DISK] = "no_disk",   [PLACEMENT_NO_GPU] = "no_gpu",
-    [PLACEMENT_CORDONED] = "cordoned", [PLACEMENT_BEHIND] = "behind",
-    [PLACEMENT_NEVER] = "never",
+    [PLACEMENT_PLACED] = "placed",       [PLACEMENT_BACKOFF] = "backoff",
+    [PLACEMENT_HELD] = "image",          [PLACEMENT_NO_CORES] = "no_cores",
+    [PLACEMENT_NO_MEMORY] = "no_memory", [PLACEMENT_NO_DISK] = "no_disk",
+    [PLACEMENT_NO_GPU] = "no_gpu",       [PLACEMENT_CORDONED] = "cordoned",
+    [PLACEMENT_BEHIND] = "behind",       [PLACEMENT_NEVER] = "never",
 };
 
 const char *placement_rule_name(enum placement_rule rule)

@@ -173,6 +173,12 @@ static void consider(struct pass *pass, size_t index, size_t position)
         }
         return;
     }
+    if (request->held) {
+        (void) snprintf(decision.text, sizeof decision.text, "%s", request->held);
+        if (pass->snapshot->explain)
+            decide(pass, &decision, PLACEMENT_HELD);
+        return;
+    }
     struct shape shape = shape_of(w->spec, &request->owner);
     const struct refusal *refusal = find_refusal(pass, &shape);
     if (refusal)

@@ -35,6 +35,7 @@ struct placement_node {
 struct placement_request {
     const struct workload *workload; /* spec, priority, eligible_us, id */
     struct id owner;                 /* the org: whose pool a shared task may join */
+    const char *held; /* what it waits for that is no hardware, in words; NULL: nothing */
 };
 
 struct placement_snapshot {
@@ -52,6 +53,7 @@ struct placement_snapshot {
 enum placement_rule {
     PLACEMENT_PLACED,
     PLACEMENT_BACKOFF, /* not before its time */
+    PLACEMENT_HELD,    /* waits for something that is no hardware: its image */
     PLACEMENT_NO_CORES,
     PLACEMENT_NO_MEMORY,
     PLACEMENT_NO_DISK,

@@ -91,6 +91,20 @@ void store_put_secret(struct store_batch *batch, const struct secret *secret)
     op->secret->sealed = xmemdup(secret->sealed, secret->sealed_len);
 }
 
+void store_put_image(struct store_batch *batch, const struct image_record *image)
+{
+    struct op *op = add(batch, OP_IMAGE);
+
+    op->id = image->id;
+    op->project = image->project;
+    op->record = image_record_to_json(image);
+}
+
+void store_delete_image(struct store_batch *batch, const struct id *image)
+{
+    add(batch, OP_IMAGE_DELETE)->id = *image;
+}
+
 void store_delete_secret(struct store_batch *batch, const struct id *secret)
 {
     add(batch, OP_SECRET_DELETE)->id = *secret;

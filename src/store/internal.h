@@ -19,6 +19,8 @@ enum op_kind {
     OP_KEY_DELETE,
     OP_SECRET,
     OP_SECRET_DELETE,
+    OP_IMAGE,
+    OP_IMAGE_DELETE,
     OP_WORKLOAD,
     OP_WORKLOAD_DELETE,
     OP_LEFTOVER_DELETE,
@@ -48,7 +50,7 @@ struct op {
     struct project *project_row;
     struct key *key;
     struct secret *secret;
-    json_t *record;  /* of a workload, a dataset, a version; the writer makes it text */
+    json_t *record;  /* of a workload, an image, a dataset, a version; the writer makes it text */
     unsigned number; /* of a version of dataset ID */
     enum dataset_role role;
     enum workload_state state;

@@ -41,6 +41,7 @@ struct use_row {
 
 struct backend {
     struct map *orgs, *projects, *keys, *secrets; /* by id; values are the structs */
+    struct map *images;                           /* by id; values are records */
     struct map *rows;                             /* by id */
     VEC(struct event *) events;
     VEC(struct leftover) leftovers;
@@ -55,8 +56,8 @@ struct backend {
 static int memory_open(const char *path, struct backend **ret, struct error *err)
 {
     struct backend *b = xnew(struct backend);
-    struct map **maps[] = { &b->orgs,      &b->projects, &b->keys, &b->secrets, &b->rows,
-                            &b->manifests, &b->answers,  &b->refs, &b->datasets };
+    struct map **maps[] = { &b->orgs,      &b->projects, &b->keys, &b->secrets,  &b->rows,
+                            &b->manifests, &b->answers,  &b->refs, &b->datasets, &b->images };
 
     if (*path) {
         free(b);
@@ -95,6 +96,7 @@ static void free_org(void *p) { org_free(p); }
 static void free_project(void *p) { project_free(p); }
 static void free_key(void *p) { key_free(p); }
 static void free_secret(void *p) { secret_free(p); }
+static void free_record(void *p) { json_decref(p); }
 static void free_answer(void *p) { answer_free(p); }
 static void free_dataset(void *p) { dataset_free(p); }
 
@@ -104,6 +106,7 @@ static void memory_close(struct backend *b)
     map_free_with(b->projects, free_project);
     map_free_with(b->keys, free_key);
     map_free_with(b->secrets, free_secret);
+    map_free_with(b->images, free_record);
     map_free_with(b->rows, row_free);
     map_free_with(b->manifests, free_manifest);
     map_free_with(b->answers, free_answer);
@@ -412,6 +415,13 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
         break;
     case OP_SECRET_DELETE:
         free_secret(map_remove(b->secrets, id_key(&op->id), sizeof op->id.bytes));
+        break;
+    case OP_IMAGE:
+        json_decref(
+            map_set(b->images, id_key(&op->id), sizeof op->id.bytes, json_incref(op->record)));
+        break;
+    case OP_IMAGE_DELETE:
+        json_decref(map_remove(b->images, id_key(&op->id), sizeof op->id.bytes));
         break;
     case OP_WORKLOAD:
         put_workload(b, op);
@@ -731,13 +741,28 @@ static int load_datasets(struct backend *b, struct store_state *ret, struct erro
     return 0;
 }
 
+static int load_images(struct backend *b, struct store_state *ret, struct error *err)
+{
+    json_t *record;
+
+    map_foreach(b->images, pos, record) {
+        struct image_record *image = NULL;
+        int r = image_record_from_json(record, &image, err);
+        if (r < 0)
+            return r;
+        vec_push(&ret->images, image);
+    }
+    return 0;
+}
+
 static int memory_load(struct backend *b, struct store_state *ret, struct error *err)
 {
     struct row *row;
-    int r = 0;
 
     load_tenants(b, ret);
-    r = load_datasets(b, ret, err);
+    int r = load_images(b, ret, err);
+    if (r >= 0)
+        r = load_datasets(b, ret, err);
     if (r < 0)
         return r;
     map_foreach(b->rows, pos, row) {

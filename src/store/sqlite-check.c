@@ -84,6 +84,23 @@ static int load_secrets(struct backend *b, struct store_state *ret, struct error
     return 0;
 }
 
+static int load_images(struct backend *b, struct store_state *ret, struct error *err)
+{
+    PREPARE(stmt, "SELECT record FROM images ORDER BY id");
+    int r = 0;
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+        _cleanup_json_ json_t *record = NULL;
+        struct image_record *image = NULL;
+        r = column_json(stmt, 0, &record, err);
+        if (r >= 0)
+            r = image_record_from_json(record, &image, err);
+        if (r >= 0)
+            vec_push(&ret->images, image);
+    }
+    sqlite3_reset(stmt);
+    return r < 0 ? error_context(err, r, "loading an image") : 0;
+}
+
 static int load_workloads(struct backend *b, struct store_state *ret, struct error *err)
 {
     /* The states that are not final; the condition is that of the partial index. */
@@ -127,6 +144,8 @@ int sqlite_load(struct backend *b, struct store_state *ret, struct error *err)
         r = load_secrets(b, ret, err);
     if (r >= 0)
         r = sqlite_load_datasets(b, ret, err);
+    if (r >= 0)
+        r = load_images(b, ret, err);
     if (r >= 0)
         r = load_workloads(b, ret, err);
     return r < 0 ? r : load_last(b, ret, err);

@@ -61,6 +61,16 @@ static int put_secret(struct backend *b, const struct secret *s, struct error *e
     return sqlite_run(&b->writer, stmt, err);
 }
 
+static int put_image(struct backend *b, const struct op *op, struct error *err)
+{
+    _cleanup_free_ char *record = json_text(op->record);
+    PREPARE(stmt, "INSERT OR REPLACE INTO images (id, project, record) VALUES (?, ?, ?)");
+    bind_id(stmt, 1, &op->id);
+    bind_id(stmt, 2, &op->project);
+    bind_str(stmt, 3, record);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
 static int delete_by_id(struct backend *b, const char *sql, const struct id *id, struct error *err)
 {
     PREPARE(stmt, sql);
@@ -364,6 +374,10 @@ int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
         return put_secret(b, op->secret, err);
     case OP_SECRET_DELETE:
         return delete_by_id(b, "DELETE FROM secrets WHERE id = ?", &op->id, err);
+    case OP_IMAGE:
+        return put_image(b, op, err);
+    case OP_IMAGE_DELETE:
+        return delete_by_id(b, "DELETE FROM images WHERE id = ?", &op->id, err);
     case OP_WORKLOAD:
         return put_workload(b, op, err);
     case OP_WORKLOAD_DELETE:

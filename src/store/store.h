@@ -48,6 +48,8 @@ void store_put_key(struct store_batch *batch, const struct key *key);
 void store_delete_key(struct store_batch *batch, const struct id *key);
 void store_put_secret(struct store_batch *batch, const struct secret *secret);
 void store_delete_secret(struct store_batch *batch, const struct id *secret);
+void store_put_image(struct store_batch *batch, const struct image_record *image);
+void store_delete_image(struct store_batch *batch, const struct id *image);
 /* The workload and its current attempt. */
 void store_put_workload(struct store_batch *batch, const struct workload *w);
 /* Its rows, attempts and artifacts; events stay. What is on the disk becomes leftovers. */
@@ -126,7 +128,8 @@ struct store_state {
     VEC(struct project *) projects;
     VEC(struct key *) keys;
     VEC(struct secret *) secrets;
-    VEC(struct dataset *) datasets;   /* with their versions */
+    VEC(struct dataset *) datasets; /* with their versions */
+    VEC(struct image_record *) images;
     VEC(struct workload *) workloads; /* those that are not final, with their current attempt */
     uint64_t seq;
     int64_t last_time_us;

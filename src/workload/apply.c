@@ -215,6 +215,13 @@ static int fold_final(struct workload **w, const struct event *event, struct err
 {
     struct workload *job = *w;
 
+    if (job->state == WORKLOAD_QUEUED && workload_event_parse(event->type) == EVENT_FAILED) {
+        job->cause = END_START_FAILED;
+        job->exit_code = -1;
+        job->ended_us = event->time_us;
+        xstr_set(&job->reason, json_get_str(event->data, "reason", NULL));
+        return 0;
+    }
     if (job->state == WORKLOAD_QUEUED) {
         job->stop_requested = true;
         job->stop_cause = END_STOPPED;
@@ -225,6 +232,17 @@ static int fold_final(struct workload **w, const struct event *event, struct err
         return 0;
     }
     job->ended_us = job->attempt->ended_us;
+    return 0;
+}
+
+static int fold_pinned(struct workload **w, const struct event *event, struct error *err)
+{
+    struct sha256 digest;
+
+    if (sha256_parse(json_get_str(event->data, "image_digest", ""), &digest) < 0)
+        return error_set(err, -EPROTO, "image_digest is no digest");
+    (*w)->spec->image_digest = digest;
+    (*w)->spec->image_pinned = true;
     return 0;
 }
 
@@ -254,6 +272,7 @@ int workload_apply(struct workload **w, const struct event *event, struct error 
         [EVENT_SUCCEEDED] = fold_final,
         [EVENT_FAILED] = fold_final,
         [EVENT_STOPPED] = fold_final,
+        [EVENT_PINNED] = fold_pinned,
         [EVENT_UPDATED] = fold_updated,
         [EVENT_DELETED] = fold_deleted,
     };

@@ -24,6 +24,7 @@ static int read_command(struct workload_spec *spec, const json_t *json, struct e
 {
     const json_t *command = json_object_get(json, "command");
     size_t n = json_array_size(command);
+    bool is_host = str_equal(json_get_str(json, "image", "host"), "host");
 
     if (json_is_string(command)) {
         spec->command = xnew_n(char *, 4);
@@ -32,7 +33,7 @@ static int read_command(struct workload_spec *spec, const json_t *json, struct e
         spec->command[2] = xstrdup(json_string_value(command));
         return 0;
     }
-    if (n == 0 || n > ARGS_MAX)
+    if ((n == 0 && is_host) || n > ARGS_MAX)
         return error_set(err, -EINVAL, "command: must have 1 to %d words, a program first",
                          ARGS_MAX);
 
@@ -43,7 +44,7 @@ static int read_command(struct workload_spec *spec, const json_t *json, struct e
             return error_set(err, -EINVAL, "command[%zu]: must be text", i);
         spec->command[i] = xstrdup(arg);
     }
-    if (!*spec->command[0])
+    if (n && !*spec->command[0])
         return error_set(err, -EINVAL, "command[0]: is empty; it must name a program");
     return 0;
 }
@@ -234,13 +235,23 @@ static int read_times(struct workload_spec *spec, const json_t *json, struct err
     return r < 0 ? error_context(err, r, "retries") : 0;
 }
 
+static int read_image(struct workload_spec *spec, const json_t *json, struct error *err)
+{
+    const char *digest = json_get_str(json, "image_digest", NULL);
+
+    spec->image = xstrdup(json_get_str(json, "image", "host"));
+    if (digest && sha256_parse(digest, &spec->image_digest) < 0)
+        return error_set(err, -EINVAL, "image_digest: '%.80s' is no digest", digest);
+    spec->image_pinned = digest != NULL;
+    return 0;
+}
+
 static int read_rest(struct workload_spec *spec, const json_t *json, struct error *err)
 {
     const char *signal = json_get_str(json_object_get(json, "checkpoint"), "signal", NULL);
     const char *network = json_get_str(json, "network", NULL);
 
     spec->kind = WORKLOAD_JOB;
-    spec->image = xstrdup(json_get_str(json, "image", "host"));
     spec->preemptible = json_get_bool(json, "preemptible", false);
     if (signal && !(spec->checkpoint_signal = signal_parse(signal)))
         return error_set(err, -EINVAL,
@@ -255,8 +266,8 @@ static int read_rest(struct workload_spec *spec, const json_t *json, struct erro
 int workload_spec_from_json(const json_t *json, struct workload_spec **ret, struct error *err)
 {
     static int (*const readers[])(struct workload_spec *, const json_t *, struct error *) = {
-        read_command,  read_source,  read_hardware, read_env,  read_ports,
-        read_datasets, read_outputs, read_times,    read_rest,
+        read_command, read_image,    read_source,  read_hardware, read_env,
+        read_ports,   read_datasets, read_outputs, read_times,    read_rest,
     };
     _cleanup_(workload_spec_freep) struct workload_spec *spec = xnew(struct workload_spec);
 

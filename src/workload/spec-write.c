@@ -88,9 +88,14 @@ json_t *workload_spec_to_json(const struct workload_spec *spec)
 {
     json_t *json = json_object();
 
+    char digest[SHA256_HEX_LEN + 1];
+
     json_put_str(json, "image", spec->image);
+    if (spec->image_pinned)
+        json_put_str(json, "image_digest", sha256_format(&spec->image_digest, digest));
     json_put(json, "source", source_to_json(spec));
-    json_put(json, "command", command_to_json(spec->command));
+    if (spec->command[0])
+        json_put(json, "command", command_to_json(spec->command));
     put_hardware(json, spec);
     if (spec->n_env)
         json_put(json, "env", env_to_json(spec));

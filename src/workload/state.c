@@ -22,6 +22,7 @@ static const char *const event_names[WORKLOAD_EVENT_MAX] = {
     [EVENT_SUCCEEDED] = "job.succeeded",
     [EVENT_FAILED] = "job.failed",
     [EVENT_STOPPED] = "job.stopped",
+    [EVENT_PINNED] = "job.pinned",
     [EVENT_UPDATED] = "job.updated",
     [EVENT_DELETED] = "job.deleted",
 };
@@ -45,6 +46,9 @@ const struct workload_transition workload_transitions[] = {
 
     { WORKLOAD_QUEUED, EVENT_STARTING, WORKLOAD_STARTING, ATTEMPT_ANY },
     { WORKLOAD_QUEUED, EVENT_STOPPED, WORKLOAD_STOPPED, ATTEMPT_ANY },
+    /* Its image came, or cannot be had. */
+    { WORKLOAD_QUEUED, EVENT_PINNED, WORKLOAD_QUEUED, ATTEMPT_ANY },
+    { WORKLOAD_QUEUED, EVENT_FAILED, WORKLOAD_FAILED, ATTEMPT_ANY },
     { WORKLOAD_QUEUED, EVENT_UPDATED, WORKLOAD_QUEUED, ATTEMPT_ANY },
 
     { WORKLOAD_STARTING, EVENT_RUNNING, WORKLOAD_RUNNING, ATTEMPT_LIVE },

@@ -54,8 +54,10 @@ struct dataset_output {
 
 struct workload_spec {
     enum workload_kind kind;
-    char *image;    /* "host" */
-    char **command; /* NULL-terminated argv */
+    char *image; /* "host", or a reference (data/image.h) */
+    bool image_pinned;
+    struct sha256 image_digest; /* what IMAGE meant when it was looked up */
+    char **command;             /* NULL-terminated argv; without words: the image's own */
     enum source_kind source;
     struct sha256 workspace; /* manifest, for SOURCE_WORKSPACE */
     char *git_url, *git_ref; /* for SOURCE_GIT */
@@ -228,6 +230,7 @@ enum workload_event {
     EVENT_SUCCEEDED,
     EVENT_FAILED,
     EVENT_STOPPED,
+    EVENT_PINNED,  /* data: image_digest */
     EVENT_UPDATED, /* data: tags, priority (those that changed) */
     EVENT_DELETED, /* final states only: rows go, the event stays */
     WORKLOAD_EVENT_MAX,

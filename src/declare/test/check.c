@@ -64,7 +64,7 @@ TEST(refusals_name_path_value_and_cure)
     job_is("{command: [a], flavour: x}", "flavour: there is no such field; did you mean 'flavor'?");
     job_is("{command: [a], retries: {often: 1}}",
            "retries.often: there is no such field; known are max, backoff");
-    job_is("name: x", "command: is missing. Program and arguments; one string is run by sh -c.");
+    job_is("checkpoint: {}", "checkpoint.signal: is missing. Signal that asks for a checkpoint.");
     job_is("{command: [a], env: {SEED: 1}}", "env.SEED: 1 must be a string: write \"1\"");
     job_is("{command: [a], env: {\"A-B\": x}}",
            "env.A-B: \"A-B\" must have the form [A-Za-z_][A-Za-z0-9_]{0,254}");

@@ -55,6 +55,9 @@ static json_t *data_for(const struct workload *w, enum workload_event type, int6
         return json_pack("{s:s, s:i, s:s, s:I, s:{s:i}}", "cause", end_cause_name(cause),
                          "exit_code", random_below(3), "reason", "because", "ended_us",
                          (json_int_t) now, "usage", "log_lines", 1);
+    case EVENT_PINNED:
+        return json_pack("{s:s}", "image_digest",
+                         "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae");
     case EVENT_UPDATED:
         return json_pack("{s:{s:i}, s:i}", "tags", "n", (int) now, "priority", random_below(9));
     default:

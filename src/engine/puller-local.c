@@ -1,0 +1,568 @@
+/* puller-local.c - images for this machine: a process that fetches, the keeper that unpacks
+ *
+ *     pull → `berth fetch-image` → "layer" lines → the keeper unpacks each → all there: ready
+ *
+ * Packed bytes lie in STATE/images/PROJECT/ while they are needed; what one project has fetched is never
+ * looked for by another.
+ */
+#include "engine/engine.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "base/vec.h"
+#include "data/data.h"
+#include "os/fd.h"
+#include "os/process.h"
+#include "task/task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+
+enum { PULLS_MAX = 4, UNPACKS_MAX = 2, LINE_MAX_BYTES = 8 << 20 };
+
+struct local;
+
+/* A layer on its way through the keeper. */
+struct unpacking {
+    uint64_t serial; /* 0: not asked yet */
+    struct id image; /* id_none: cancelled, or a collection */
+    struct sha256 layer;
+    int fd;
+};
+
+struct pull {
+    struct local *local;
+    struct id image, project;
+    char *request; /* until it is started */
+    char *upload;  /* an archive that is ours to remove; NULL */
+    struct process process;
+    int out;
+    struct watch *watch;
+    struct text lines;
+    struct sha256 digest;
+    int64_t total;
+    VEC(struct sha256) blobs; /* packed layers, to be removed */
+    struct sha256 *layers;
+    size_t n_layers;
+    json_t *config;
+    unsigned unpacking;
+    bool fetched, whole;
+};
+
+struct local {
+    struct puller puller;
+    struct puller_local_options options;
+    struct watch *watch;
+    uint64_t serial;
+    unsigned n_running, n_asked;
+    VEC(struct pull *) pulls; /* oldest first */
+    VEC(struct unpacking) unpackings;
+};
+
+static void start_next(struct local *local);
+static void ask_next(struct local *local);
+
+/* ---- packed bytes that are of no use any more ---- */
+
+struct removal {
+    char *directory, *upload;
+    VEC(struct sha256) blobs;
+};
+
+static void removal_work(void *item)
+{
+    struct removal *removal = item;
+    char hex[SHA256_HEX_LEN + 1];
+
+    if (removal->upload)
+        (void) unlink(removal->upload);
+    vec_foreach(&removal->blobs, blob) {
+        _cleanup_free_ char *path =
+            xasprintf("%s/%s", removal->directory, sha256_format(blob, hex));
+        (void) unlink(path);
+    }
+}
+
+static void removal_done(void *item)
+{
+    struct removal *removal = item;
+
+    vec_done(&removal->blobs);
+    free(removal->directory);
+    free(removal->upload);
+    free(removal);
+}
+
+static char *directory_of(const struct local *local, const struct id *project)
+{
+    char id[ID_TEXT_LEN + 1];
+
+    return xasprintf("%s/images/%s", local->options.state, id_format(project, id));
+}
+
+/* An archive that was sent has served; layers stay until all are unpacked, so that another try need not
+ * fetch them again. */
+static void remove_packed(struct pull *pull)
+{
+    struct removal *removal = xnew(struct removal);
+
+    removal->directory = directory_of(pull->local, &pull->project);
+    removal->upload = take_ptr(pull->upload);
+    if (pull->whole)
+        vec_foreach(&pull->blobs, blob)
+            vec_push(&removal->blobs, *blob);
+    pool_submit(pull->local->options.pool, removal_work, removal_done, removal);
+}
+
+/* ---- ends ---- */
+
+static void pull_free(struct pull *pull)
+{
+    watch_free(pull->watch);
+    safe_close(pull->out);
+    process_kill(&pull->process);
+    if (pull->request)
+        explicit_bzero(pull->request, strlen(pull->request));
+    free(pull->request);
+    free(pull->upload);
+    text_done(&pull->lines);
+    vec_done(&pull->blobs);
+    free(pull->layers);
+    json_decref(pull->config);
+    free(pull);
+}
+
+static struct pull *find_pull(const struct local *local, const struct id *image)
+{
+    vec_foreach(&local->pulls, pull)
+        if (id_equal(&(*pull)->image, image))
+            return *pull;
+    return NULL;
+}
+
+/* Forget it; what the keeper does for it goes on without a listener. */
+static void drop(struct pull *pull)
+{
+    struct local *local = pull->local;
+
+    remove_packed(pull);
+    for (size_t i = local->unpackings.len; i-- > 0;) {
+        struct unpacking *u = &local->unpackings.items[i];
+        if (!id_equal(&u->image, &pull->image))
+            continue;
+        u->image = (struct id){ 0 };
+        if (u->serial)
+            continue;
+        safe_close(u->fd);
+        vec_remove(&local->unpackings, i);
+    }
+    for (size_t i = 0; i < local->pulls.len; i++)
+        if (local->pulls.items[i] == pull) {
+            vec_remove(&local->pulls, i);
+            break;
+        }
+    local->n_running -= pull->request == NULL;
+    pull_free(pull);
+    start_next(local);
+}
+
+static void fail(struct pull *pull, int code, const char *text)
+{
+    struct puller_listener listener = pull->local->puller.listener;
+    struct id image = pull->image;
+
+    drop(pull);
+    if (listener.failed)
+        listener.failed(listener.userdata, &image, code, text);
+}
+
+static void finish_if_whole(struct pull *pull)
+{
+    struct puller_listener listener = pull->local->puller.listener;
+
+    if (!pull->fetched || pull->unpacking > 0)
+        return;
+    struct id image = pull->image;
+    _cleanup_free_ struct sha256 *layers = take_ptr(pull->layers);
+    _cleanup_json_ json_t *config = take_ptr(pull->config);
+    struct image_found found = {
+        .digest = pull->digest,
+        .size_bytes = pull->total,
+        .layers = layers,
+        .n_layers = pull->n_layers,
+        .config = config,
+    };
+    pull->whole = true;
+    drop(pull);
+    if (listener.ready)
+        listener.ready(listener.userdata, &image, &found);
+}
+
+/* ---- the keeper ---- */
+
+static int send_request(struct local *local, const struct layers_request *request, int fd)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = { 0 };
+    struct iovec iov = { .iov_base = (void *) (uintptr_t) request, .iov_len = sizeof *request };
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    return sendmsg(local->options.layers_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* Few at a time: so the socket is never full. */
+static void ask_next(struct local *local)
+{
+    for (size_t i = 0; i < local->unpackings.len && local->n_asked < UNPACKS_MAX; i++) {
+        struct unpacking *u = &local->unpackings.items[i];
+        if (u->serial)
+            continue;
+        u->serial = ++local->serial;
+        struct layers_request request = {
+            .op = LAYERS_UNPACK,
+            .serial = u->serial,
+            .layer = u->layer,
+            .entries_max = local->options.entries_max,
+            .bytes_max = local->options.max_bytes,
+            .ratio_max = local->options.ratio_max,
+        };
+        (void) send_request(local, &request, u->fd);
+        u->fd = safe_close(u->fd);
+        local->n_asked++;
+    }
+}
+
+static void on_answer(struct local *local, struct layers_answer *answer)
+{
+    size_t i = 0;
+
+    while (i < local->unpackings.len && local->unpackings.items[i].serial != answer->serial)
+        i++;
+    if (i == local->unpackings.len)
+        return; /* of a collection */
+    struct unpacking u = local->unpackings.items[i];
+    vec_remove(&local->unpackings, i);
+    local->n_asked--;
+    struct pull *pull = id_is_none(&u.image) ? NULL : find_pull(local, &u.image);
+    answer->text[sizeof answer->text - 1] = '\0';
+    if (pull && answer->code < 0) {
+        char hex[SHA256_HEX_LEN + 1];
+        _cleanup_free_ char *text =
+            xasprintf("layer %.12s: %s", sha256_format(&u.layer, hex), answer->text);
+        fail(pull, answer->code, text);
+    } else if (pull) {
+        pull->unpacking--;
+        finish_if_whole(pull);
+    }
+    ask_next(local);
+}
+
+static void on_keeper(void *userdata, uint32_t events)
+{
+    struct local *local = userdata;
+    struct layers_answer answer;
+
+    (void) events;
+    for (;;) {
+        ssize_t n = recv(local->options.layers_fd, &answer, sizeof answer, MSG_DONTWAIT);
+        if (n == sizeof answer) {
+            on_answer(local, &answer);
+            continue;
+        }
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        break;
+    }
+    watch_free(local->watch);
+    local->watch = NULL;
+    while (local->pulls.len > 0)
+        fail(local->pulls.items[0], -EIO, "what unpacks layers has ended; restart the server");
+}
+
+/* ---- what the fetching process says ---- */
+
+static void on_layer(struct pull *pull, const json_t *line)
+{
+    struct unpacking u = { .image = pull->image };
+    struct sha256 blob;
+    const char *hex = json_get_str(line, "blob", "");
+
+    if (sha256_parse(hex, &blob) < 0 || sha256_parse(json_get_str(line, "layer", ""), &u.layer) < 0)
+        return;
+    _cleanup_free_ char *directory = directory_of(pull->local, &pull->project);
+    _cleanup_free_ char *path = xasprintf("%s/%s", directory, hex);
+    u.fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (u.fd < 0) {
+        fail(pull, -errno, "a layer that was fetched cannot be opened");
+        return;
+    }
+    vec_push(&pull->blobs, blob);
+    vec_push(&pull->local->unpackings, u);
+    pull->unpacking++;
+    ask_next(pull->local);
+}
+
+static void on_done(struct pull *pull, const json_t *line)
+{
+    struct error err = { 0 };
+
+    if (sha256_list_from_json(json_object_get(line, "layers"), &pull->layers, &pull->n_layers,
+                              &err) < 0) {
+        fail(pull, err.code, err.text);
+        return;
+    }
+    pull->config = json_deep_copy(json_object_get(line, "config"));
+    pull->fetched = true;
+    const struct puller_listener *listener = &pull->local->puller.listener;
+    if (listener->progress)
+        listener->progress(listener->userdata, &pull->image, "unpacking", pull->total, pull->total);
+    finish_if_whole(pull);
+}
+
+/* false: the pull is gone. */
+static bool on_line(struct pull *pull, const char *text, size_t len)
+{
+    _cleanup_json_ json_t *line = NULL;
+    struct local *local = pull->local;
+    const struct puller_listener *listener = &local->puller.listener;
+    struct id image = pull->image;
+
+    if (json_parse(text, len, &line, NULL) < 0)
+        return true;
+    const char *event = json_get_str(line, "event", "");
+    if (str_equal(event, "failed")) {
+        fail(pull, (int) json_get_int(line, "code", -EIO), json_get_str(line, "text", ""));
+    } else if (str_equal(event, "resolved")) {
+        (void) sha256_parse(json_get_str(line, "digest", ""), &pull->digest);
+        pull->total = json_get_int(line, "bytes", 0);
+    } else if (str_equal(event, "progress") && listener->progress) {
+        listener->progress(listener->userdata, &image, "fetching", json_get_int(line, "bytes", 0),
+                           pull->total);
+    } else if (str_equal(event, "layer")) {
+        on_layer(pull, line);
+    } else if (str_equal(event, "done")) {
+        on_done(pull, line);
+    }
+    return find_pull(local, &image) == pull;
+}
+
+static void on_output(void *userdata, uint32_t events)
+{
+    struct pull *pull = userdata;
+    ssize_t n = read(pull->out, text_reserve(&pull->lines, 65536), 65536);
+
+    (void) events;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    pull->lines.len += n > 0 ? (size_t) n : 0;
+    for (;;) {
+        char *end = pull->lines.len ? memchr(pull->lines.data, '\n', pull->lines.len) : NULL;
+        if (!end)
+            break;
+        size_t len = (size_t) (end - pull->lines.data);
+        _cleanup_free_ char *line = xstrndup(pull->lines.data, len);
+        text_consume(&pull->lines, len + 1);
+        if (!on_line(pull, line, len))
+            return;
+    }
+    if (n > 0 && pull->lines.len < LINE_MAX_BYTES)
+        return;
+    if (!pull->fetched) {
+        fail(pull, -EAGAIN, "the process that fetches it ended");
+        return;
+    }
+    watch_free(pull->watch);
+    pull->watch = NULL;
+}
+
+/* ---- starting ---- */
+
+static bool is_plain(const struct local *local, const char *registry)
+{
+    for (const char *const *p = local->options.plain_http; p && *p; p++)
+        if (str_equal(*p, registry))
+            return true;
+    return false;
+}
+
+static char *request_text(const struct local *local, const struct image_pull *pull)
+{
+    _cleanup_free_ char *directory = directory_of(local, &pull->project);
+    _cleanup_json_ json_t *json = json_object();
+    struct image_reference ref = { 0 };
+    struct utsname machine;
+
+    (void) image_reference_parse(pull->source ? pull->source : pull->reference, &ref, NULL);
+    json_put_str(json, "reference", pull->reference);
+    json_put_str(json, "source", pull->source);
+    json_put_str(json, "directory", directory);
+    if (uname(&machine) == 0)
+        json_put_str(json, "machine", machine.machine);
+    json_put_str(json, "username", pull->username);
+    json_put_str(json, "password", pull->password);
+    json_put(json, "plain_http", json_boolean(ref.registry && is_plain(local, ref.registry)));
+    json_put_str(json, "proxy", local->options.proxy);
+    json_put_str(json, "ca_file", local->options.ca_file);
+    json_put_int(json, "stall", local->options.stall_s);
+    json_put_int(json, "max_bytes", local->options.max_bytes);
+    json_put(json, "have", sha256_list_to_json(pull->have, pull->n_have));
+    image_reference_done(&ref);
+    return json_text(json);
+}
+
+/* The file behind a source that the API wrote; NULL: the source is somebody else's. */
+static char *upload_of(const struct local *local, const struct image_pull *pull)
+{
+    _cleanup_free_ char *directory = directory_of(local, &pull->project);
+    const char *path = pull->source ? strchr(pull->source, ':') : NULL;
+
+    return path && str_starts(path + 1, directory) ? xstrdup(path + 1) : NULL;
+}
+
+/* The request goes by memory: it may hold a password. */
+static int request_fd(const struct pull *pull)
+{
+    int fd = memfd_create("request", MFD_CLOEXEC);
+
+    return fd >= 0 && write_full(fd, pull->request, strlen(pull->request)) == 0 ? fd : -EIO;
+}
+
+static int start_process(struct pull *pull, struct error *err)
+{
+    const char *argv[] = { "/proc/self/exe", "fetch-image", NULL };
+    _cleanup_free_ char *directory = directory_of(pull->local, &pull->project);
+    _cleanup_close_ int request = -1;
+    int ends[2];
+
+    int r = mkdir_all(AT_FDCWD, directory, 0700, err);
+    if (r < 0)
+        return r;
+    request = request_fd(pull);
+    if (request < 0 || pipe2(ends, O_CLOEXEC) < 0)
+        return error_set(err, -errno, "starting the process that fetches: %s", strerror(errno));
+    const struct process_options options = {
+        .argv = argv, .stdin_fd = request, .stdout_fd = ends[1], .stderr_fd = -1
+    };
+    r = process_start(&options, &pull->process, err);
+    safe_close(ends[1]);
+    if (r < 0) {
+        safe_close(ends[0]);
+        return r;
+    }
+    pull->out = ends[0];
+    (void) set_nonblock(pull->out, true);
+    pull->watch = loop_watch(pull->local->options.loop, pull->out, EPOLLIN, on_output, pull);
+    return 0;
+}
+
+static void start_next(struct local *local)
+{
+    for (size_t i = 0; i < local->pulls.len && local->n_running < PULLS_MAX; i++) {
+        struct pull *pull = local->pulls.items[i];
+        struct error err = { 0 };
+        if (!pull->request)
+            continue;
+        int r = start_process(pull, &err);
+        explicit_bzero(pull->request, strlen(pull->request));
+        free(take_ptr(pull->request));
+        local->n_running++;
+        if (r < 0) {
+            fail(pull, r, err.text);
+            return; /* it has looked for the next itself */
+        }
+        const struct puller_listener *listener = &local->puller.listener;
+        if (listener->progress)
+            listener->progress(listener->userdata, &pull->image, "looking it up", 0, 0);
+    }
+}
+
+static void local_pull(struct puller *puller, const struct image_pull *what)
+{
+    struct local *local = (struct local *) puller;
+    struct pull *pull = xnew(struct pull);
+
+    pull->local = local;
+    pull->image = what->image;
+    pull->project = what->project;
+    pull->request = request_text(local, what);
+    pull->upload = upload_of(local, what);
+    pull->process.pidfd = -1;
+    pull->out = -1;
+    vec_push(&local->pulls, pull);
+    start_next(local);
+}
+
+static void local_cancel(struct puller *puller, const struct id *image)
+{
+    struct pull *pull = find_pull((struct local *) puller, image);
+
+    if (pull)
+        drop(pull);
+}
+
+static void local_collect(struct puller *puller, const struct sha256 *keep, size_t n)
+{
+    struct local *local = (struct local *) puller;
+    _cleanup_close_ int list = memfd_create("layers", MFD_CLOEXEC);
+    struct layers_request request = { .op = LAYERS_COLLECT, .count = (uint32_t) n };
+
+    request.serial = ++local->serial;
+    if (list >= 0 && write_full(list, keep, n * sizeof *keep) == 0)
+        (void) send_request(local, &request, list);
+}
+
+static void local_free(struct puller *puller)
+{
+    struct local *local = (struct local *) puller;
+
+    local->puller.listener = (struct puller_listener){ 0 };
+    local->n_running = PULLS_MAX; /* nothing more is started */
+    vec_foreach(&local->pulls, pull)
+        pull_free(*pull);
+    vec_foreach(&local->unpackings, u)
+        safe_close(u->fd);
+    vec_done(&local->pulls);
+    vec_done(&local->unpackings);
+    watch_free(local->watch);
+    safe_close(local->options.layers_fd);
+    free(local);
+}
+
+void puller_free(struct puller *puller)
+{
+    if (puller)
+        puller->ops->free(puller);
+}
+
+struct puller *puller_local_new(const struct puller_local_options *options)
+{
+    static const struct puller_ops ops = {
+        .name = "local",
+        .pull = local_pull,
+        .cancel = local_cancel,
+        .collect = local_collect,
+        .free = local_free,
+    };
+    struct local *local = xnew(struct local);
+
+    local->puller.ops = &ops;
+    local->options = *options;
+    local->watch = loop_watch(options->loop, options->layers_fd, EPOLLIN, on_keeper, local);
+    return &local->puller;
+}

@@ -1,0 +1,76 @@
+/* puller.h - what brings images to where tasks run; local: this machine's layers. See engine.h
+ *
+ * All calls return at once; what happens is reported on the loop through the listener. An image is known
+ * by the id of its record.
+ */
+#ifndef ENGINE_PULLER_H
+#define ENGINE_PULLER_H
+
+#include "base/digest.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "os/loop.h"
+#include "os/pool.h"
+
+struct puller;
+
+/* Strings and lists are borrowed for the call. */
+struct image_pull {
+    struct id image, project;
+    const char *reference;           /* canonical */
+    const char *source;              /* NULL: REFERENCE */
+    const char *username, *password; /* NULL: none */
+    const struct sha256 *have;       /* unpacked layers that the project has */
+    size_t n_have;
+};
+
+/* What came. Valid during the call. */
+struct image_found {
+    struct sha256 digest; /* of the manifest */
+    int64_t size_bytes;
+    const struct sha256 *layers; /* of the unpacked tars, lowest first */
+    size_t n_layers;
+    const json_t *config;
+};
+
+struct puller_listener {
+    /* PHASE is static; DONE of TOTAL bytes (0 before they are known). */
+    void (*progress)(void *userdata, const struct id *image, const char *phase, int64_t done,
+                     int64_t total);
+    void (*ready)(void *userdata, const struct id *image, const struct image_found *found);
+    /* CODE -EAGAIN: another try may help. */
+    void (*failed)(void *userdata, const struct id *image, int code, const char *text);
+    void *userdata;
+};
+
+struct puller_ops {
+    const char *name;
+    void (*pull)(struct puller *puller, const struct image_pull *pull);
+    /* Nothing is reported of it any more. */
+    void (*cancel)(struct puller *puller, const struct id *image);
+    /* Layers that are not in KEEP and that no task uses may go. */
+    void (*collect)(struct puller *puller, const struct sha256 *keep, size_t n);
+    void (*free)(struct puller *puller);
+};
+
+/* First member of every puller. */
+struct puller {
+    const struct puller_ops *ops;
+    struct puller_listener listener;
+};
+
+struct puller_local_options {
+    struct loop *loop;
+    struct pool *pool;
+    const char *state;
+    int layers_fd;                 /* the keeper's socket; the puller owns it */
+    const char *const *plain_http; /* registries without TLS; NULL-terminated */
+    const char *proxy, *ca_file;   /* NULL: none */
+    int64_t stall_s, max_bytes, entries_max, ratio_max;
+};
+/* Options' strings are borrowed for the puller's life. */
+struct puller *puller_local_new(const struct puller_local_options *options);
+void puller_free(struct puller *puller);
+DEFINE_CLEANUP(struct puller *, puller_free);
+
+#endif
