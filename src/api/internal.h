@@ -195,7 +195,8 @@ char *attempt_path(const struct api *api, const struct id *attempt, const char *
 /* ---- handlers, one table a file ------------------------------------------------------------------- */
 
 extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
-    fleet_routes[], job_routes[], key_routes[], log_routes[], project_routes[], queue_routes[],
-    secret_routes[], session_routes[], system_routes[], ticket_routes[], upload_routes[];
+    fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[], project_routes[],
+    queue_routes[], secret_routes[], session_routes[], system_routes[], ticket_routes[],
+    upload_routes[];
 
 #endif

@@ -11,6 +11,7 @@ extern const struct command command_run, command_logs, command_charts, command_a
     command_job_record, command_job_show, command_job_wait, command_job_create, command_job_update,
     command_secret_set, command_workspace_push;
 extern const struct command command_dataset_push;
+extern const struct command command_image_import, command_image_login, command_image_pull;
 
 /* Ask the endpoint of the command, print its answer. */
 int generic_run(struct cli *cli, const struct args *args, struct error *err);

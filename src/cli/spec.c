@@ -121,7 +121,9 @@ static int check(const json_t *request, struct error *err)
     _cleanup_json_ json_t *copy = json_deep_copy(request);
     int r;
 
-    if (!json_object_get(request, "command"))
+    bool host = str_equal(json_get_str(request, "image", "host"), "host");
+
+    if (!json_object_get(request, "command") && host)
         return error_set(err, -EINVAL, "what shall run? berth run [flags] -- COMMAND [ARG]...");
     r = declare_check(declare_type("job_request"), copy, err);
     return r;

@@ -2,9 +2,13 @@
 #include "admin/admin.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "image/image.h"
 #include "main/roles.h"
 
 #include <stdio.h>
+
+/* Started by the server alone (image/fetch.h). */
+static int role_fetch_image(int argc, char **argv) { return image_fetch_main(); }
 
 static int role_version(int argc, char **argv) { return puts("berth " BERTH_VERSION) < 0; }
 
@@ -13,8 +17,8 @@ static const struct role {
     const char *name;
     int (*run)(int argc, char **argv);
 } roles[] = {
-    { "server", role_server },   { "doctor", admin_doctor },    { "store", admin_store },
-    { "version", role_version }, { "--version", role_version },
+    { "server", role_server },           { "doctor", admin_doctor },  { "store", admin_store },
+    { "fetch-image", role_fetch_image }, { "version", role_version }, { "--version", role_version },
 };
 
 int main(int argc, char **argv)

@@ -39,6 +39,7 @@ struct server {
     struct settings settings;
     struct account account;
     int launcher_fd;
+    int layers_fd;
     int launcher_pidfd;
     struct seal *seal;
     struct loop *loop;
@@ -47,6 +48,7 @@ struct server {
     struct store *store;
     struct blob_store *blobs;
     struct engine *engine;
+    struct puller *puller;
     struct lifecycle *lifecycle;
     struct api *api;
 };
@@ -149,7 +151,7 @@ static int prepare_directory(const char *path, const struct account *owner, stru
 
 static int prepare_directories(struct server *s, struct error *err)
 {
-    static const char *const below[] = { "attempts", "blobs", "trees" };
+    static const char *const below[] = { "attempts", "blobs", "trees", "images" };
     int r = prepare_directory(s->settings.state, &s->account, err);
     if (r >= 0)
         r = prepare_directory(s->settings.runtime, &s->account, err);
@@ -239,6 +241,27 @@ static int check_attempts(const struct server *s, const struct store_state *stat
     return r;
 }
 
+static void open_puller(struct server *s)
+{
+    const struct settings *set = &s->settings;
+    const struct puller_local_options options = {
+        .loop = s->loop,
+        .pool = s->pool,
+        .state = set->state,
+        .layers_fd = take_fd(&s->layers_fd),
+        .plain_http = (const char *const *) set->image_plain_http,
+        .proxy = set->image_proxy,
+        .ca_file = set->image_ca,
+        .stall_s = set->image_stall,
+        .max_bytes = set->image_max_size,
+        .entries_max = set->image_max_entries,
+        .ratio_max = set->image_max_ratio,
+    };
+
+    s->puller = puller_local_new(&options);
+    lifecycle_set_puller(s->lifecycle, s->puller);
+}
+
 static int open_lifecycle(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
@@ -252,6 +275,8 @@ static int open_lifecycle(struct server *s, struct error *err)
         .grace_default_s = set->grace,
         .max_time_default_s = set->max_time,
         .version = BERTH_VERSION,
+        .image_paths = (const char *const *) set->image_paths,
+        .image_registries = (const char *const *) set->image_registries,
     };
     struct lifecycle_sources sources = {
         .now_us = source_now,
@@ -271,6 +296,8 @@ static int open_lifecycle(struct server *s, struct error *err)
         r = check_attempts(s, &state, err);
     if (r >= 0)
         r = lifecycle_new(&settings, &sources, s->store, s->engine, &state, &s->lifecycle, err);
+    if (r >= 0)
+        open_puller(s);
     return r < 0 ? r : add_node(s, err);
 }
 
@@ -345,6 +372,7 @@ static void server_done(struct server *s)
 {
     api_free(s->api);
     lifecycle_free(s->lifecycle);
+    puller_free(s->puller);
     engine_free(s->engine);
     store_close(s->store);
     blob_store_close(s->blobs);
@@ -356,6 +384,7 @@ static void server_done(struct server *s)
     loop_free(s->loop);
     seal_free(s->seal);
     safe_close(s->launcher_fd);
+    safe_close(s->layers_fd);
     await_launcher(s);
     safe_close(s->launcher_pidfd);
     settings_done(&s->settings);
@@ -399,6 +428,8 @@ static int begin_as_root(struct server *s, struct error *err)
         r = prepare_directories(s, err);
     if (r >= 0)
         r = start_launcher(s, err);
+    if (r >= 0)
+        r = layers_start(s->settings.state, &s->layers_fd, err);
     return r < 0 ? r : privilege_drop(&s->account, err);
 }
 
@@ -429,7 +460,7 @@ static void report_start(const struct server *s, int64_t began_us)
 int role_server(int argc, char **argv)
 {
     int64_t began_us = clock_boot_us();
-    struct server s = { .launcher_fd = -1, .launcher_pidfd = -1 };
+    struct server s = { .launcher_fd = -1, .layers_fd = -1, .launcher_pidfd = -1 };
     struct error err = { 0 };
     int r = settings_load(argc - 1, argv + 1, (const char *(*) (const char *) ) getenv, &s.settings,
                           &err);
