@@ -197,7 +197,7 @@ struct supervisor {
     char **env;
     struct cdi_edits edits; /* what the job's devices need */
     json_t *process; /* of config.json as it was written: what sessions start is made the same */
-    char *crun_root;           /* crun's own state */
+    char *crun_root; /* crun's own state */
     const struct image *image; /* `host`, or the one below */
     struct image *own_image;
     struct image_user user; /* whom the command runs as */
