@@ -11,7 +11,8 @@ static size_t parse(const char *bytes, size_t size, size_t step, bool from_clien
         ssize_t n = ws_parse(&parser, bytes + at, size - at < step ? size - at : step, &m);
         if (n < 0 || m.len > 4096 || parser.message.len > 4096)
             break;
-        sum = sum * 31 + (m.opcode ? m.len + m.code + m.opcode : 0);
+        if (m.opcode)
+            sum = sum * 31 + m.len + m.code + m.opcode;
         at += (size_t) n;
     }
     ws_parser_done(&parser);
