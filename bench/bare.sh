@@ -31,6 +31,16 @@ bare_prepare() {
         | .linux.cgroupsPath = $group | .linux.resources.cpu.cpus = $cpus' --args -- "$@" <"$config" >"$directory/config.json"
 }
 
+# bare_own_network NAME: each run of that bundle makes a network namespace instead of joining the held job's
+bare_own_network() {
+    local file=/proc/$supervisor/root$bundle/bench-$1/config.json
+    jq '.linux.namespaces |= map(if .type == "network" then del(.path) else . end)' "$file" >own-network.json
+    cat own-network.json >"$file"
+}
+
+# bare_close: let the held job go
+bare_close() { berth job stop --grace 0s --wait "$holder" >/dev/null; }
+
 # bare_enter SCRIPT [ARGUMENT...]: a shell where the bundles are; $0 is the directory that holds them
 bare_enter() {
     local script=$1

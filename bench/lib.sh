@@ -3,7 +3,7 @@
 set -euo pipefail
 BERTH_BUILD=${BERTH_BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../build" && pwd)}
 BERTH_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PATH=$BERTH_BUILD:$PATH
+PATH=$BERTH_BUILD:$BERTH_BUILD/bench:$PATH
 export PATH BERTH_BUILD BERTH_SOURCE
 . "$(dirname "${BASH_SOURCE[0]}")/../tests/server.sh"
 export HOME=$BERTH_TEST
