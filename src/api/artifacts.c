@@ -104,7 +104,7 @@ static int read_range(const char *text, int64_t size, int64_t *ret_start, int64_
     return 1;
 }
 
-static void answer_file(struct call *call, const struct manifest_entry *entry, int fd, int64_t size)
+void answer_file(struct call *call, const struct sha256 *digest, int fd, int64_t size)
 {
     char sum[SHA256_HEX_LEN + 1], tag[SHA256_HEX_LEN + 3], range[96];
     const char *known = http_header_get(call->req, "If-None-Match");
@@ -112,7 +112,7 @@ static void answer_file(struct call *call, const struct manifest_entry *entry, i
     const char *wanted = http_header_get(call->req, "Range");
     int64_t start, length;
 
-    (void) snprintf(tag, sizeof tag, "\"%s\"", sha256_format(&entry->sum, sum));
+    (void) snprintf(tag, sizeof tag, "\"%s\"", sha256_format(digest, sum));
     if (condition && strcmp(condition, tag) != 0)
         wanted = NULL;
     int r = read_range(wanted, size, &start, &length);
@@ -161,7 +161,7 @@ static void file_found(void *userdata, int r, struct manifest *manifest, const s
     if (fd < 0)
         call_refuse(call, -EIO, "the content of '%.120s' cannot be read: %s", path, strerror(-fd));
     else
-        answer_file(call, entry, fd, size);
+        answer_file(call, &entry->sum, fd, size);
 }
 
 static void fetch(struct call *call, const struct workload *w)

@@ -41,8 +41,7 @@ int dataset_find(struct call *call, const char *text, const struct dataset **ret
     return dataset_resolve(d, &ref, ret_version, err);
 }
 
-/* The dataset of the path; answers 404 or 409 itself. */
-static const struct dataset *find(struct call *call, const struct dataset_version **ret_version)
+const struct dataset *dataset_of_path(struct call *call, const struct dataset_version **ret_version)
 {
     const struct dataset *d = NULL;
     struct error err = { 0 };
@@ -108,7 +107,7 @@ static void dataset_versions(struct call *call)
     long long before = 0;
     size_t limit = (size_t) json_get_int(call->query, "limit", 100);
     const struct dataset_version *one = NULL;
-    const struct dataset *d = find(call, &one);
+    const struct dataset *d = dataset_of_path(call, &one);
 
     if (!d)
         return;
@@ -165,7 +164,7 @@ static void uses_listed(void *userdata, int r, const struct dataset_use *items, 
         call_fail(call, r, err);
         return;
     }
-    const struct dataset *d = find(call, &v); /* as it is now */
+    const struct dataset *d = dataset_of_path(call, &v); /* as it is now */
     if (!d)
         return;
     json_t *json = dataset_json(d, v), *jobs = json_array();
@@ -180,7 +179,7 @@ static void dataset_show(struct call *call)
 {
     enum { USES_MAX = 1000 };
     const struct dataset_version *v = NULL;
-    const struct dataset *d = find(call, &v);
+    const struct dataset *d = dataset_of_path(call, &v);
 
     if (d)
         store_list_dataset_uses(call->api->options.store, &d->id, v ? v->number : 0, USES_MAX,
@@ -205,7 +204,7 @@ static void dataset_update(struct call *call)
 {
     const char *match = http_header_get(call->req, "If-Match");
     const struct dataset_version *v = NULL;
-    const struct dataset *d = find(call, &v);
+    const struct dataset *d = dataset_of_path(call, &v);
     struct error err = { 0 };
     char tag[32];
 
@@ -239,7 +238,7 @@ static void deleted(void *userdata, const struct dataset *d, const struct datase
 static void dataset_delete(struct call *call)
 {
     const struct dataset_version *v = NULL;
-    const struct dataset *d = find(call, &v);
+    const struct dataset *d = dataset_of_path(call, &v);
     struct error err = { 0 };
 
     if (!d)
@@ -253,11 +252,8 @@ static void dataset_delete(struct call *call)
 }
 
 const struct api_route dataset_routes[] = {
-    { "dataset.list", dataset_list },
-    { "dataset.show", dataset_show },
-    { "dataset.versions", dataset_versions },
-    { "dataset.update", dataset_update },
-    { "dataset.delete", dataset_delete },
-    { "upload.dataset", dataset_add },
-    { NULL, NULL },
+    { "dataset.list", dataset_list },         { "dataset.show", dataset_show },
+    { "dataset.versions", dataset_versions }, { "dataset.update", dataset_update },
+    { "dataset.delete", dataset_delete },     { "upload.dataset", dataset_add },
+    { "dataset.verify", dataset_verify },     { NULL, NULL },
 };

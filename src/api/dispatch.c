@@ -10,11 +10,28 @@
 
 enum { BODY_MAX = 1 << 20 }; /* of declared bodies; raw ones have limits of their own */
 
+/* One a line, for the sake of merges. */
+/* clang-format off */
 static const struct api_route *const tables[] = {
-    artifact_routes, chart_routes,  dataset_routes, event_routes,   fleet_routes, image_routes,
-    job_routes,      key_routes,    log_routes,     project_routes, queue_routes, secret_routes,
-    session_routes,  system_routes, ticket_routes,  upload_routes,
+    artifact_routes,
+    chart_routes,
+    dataset_file_routes,
+    dataset_routes,
+    event_routes,
+    fleet_routes,
+    image_routes,
+    job_routes,
+    key_routes,
+    log_routes,
+    project_routes,
+    queue_routes,
+    secret_routes,
+    session_routes,
+    system_routes,
+    ticket_routes,
+    upload_routes,
 };
+/* clang-format on */
 
 void dispatch_init(struct api *api)
 {

@@ -135,7 +135,15 @@ json_t *dataset_json(const struct dataset *d, const struct dataset_version *v);
 /* What TEXT (NAME, NAME@VERSION, …) means in the call's project; *RET_VERSION is NULL when it names none. */
 int dataset_find(struct call *call, const char *text, const struct dataset **ret,
                  const struct dataset_version **ret_version, struct error *err);
+/* The one of the path; answers 404 or 409 itself, and gives NULL then. */
+const struct dataset *dataset_of_path(struct call *call,
+                                      const struct dataset_version **ret_version);
 void dataset_add(struct call *call);
+void dataset_verify(struct call *call);
+extern const struct api_route dataset_file_routes[];
+
+/* The bytes of a blob, or the range of them that was asked for. Takes FD. */
+void answer_file(struct call *call, const struct sha256 *digest, int fd, int64_t size);
 
 /* ---- uploads --------------------------------------------------------------------------------------- */
 

@@ -35,6 +35,8 @@ DEFINE_CLEANUP(struct blob_writer *, blob_writer_free);
 
 /* A read-only descriptor, -ENOENT when absent. */
 int blob_open(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size);
+/* Its executable form, a file of its own beside it; -ENOENT while nobody needed it. */
+int blob_open_executable(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size);
 bool blob_has(struct blob_store *bs, const struct sha256 *sum);
 /* Is it there, with this size? */
 bool blob_matches(struct blob_store *bs, const struct sha256 *sum, int64_t size);

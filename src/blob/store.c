@@ -130,12 +130,13 @@ bool blob_is_whole(struct blob_store *bs, const char *name, int64_t size)
            st.st_size == size;
 }
 
-int blob_open(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size)
+static int open_form(struct blob_store *bs, const struct sha256 *sum, bool executable,
+                     int64_t *ret_size)
 {
     char name[BLOB_NAME_LEN + 3];
     struct stat st;
     _cleanup_close_ int fd =
-        openat(bs->blobs, blob_name(sum, false, name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        openat(bs->blobs, blob_name(sum, executable, name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0)
         return -errno;
@@ -144,6 +145,16 @@ int blob_open(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size
     if (ret_size)
         *ret_size = st.st_size;
     return take_fd(&fd);
+}
+
+int blob_open(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size)
+{
+    return open_form(bs, sum, false, ret_size);
+}
+
+int blob_open_executable(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size)
+{
+    return open_form(bs, sum, true, ret_size);
 }
 
 bool blob_has(struct blob_store *bs, const struct sha256 *sum)

@@ -10,7 +10,8 @@ extern const struct command command_run, command_logs, command_charts, command_a
     command_context_list, command_context_use, command_context_delete, command_event_follow,
     command_job_record, command_job_show, command_job_wait, command_job_create, command_job_update,
     command_secret_set, command_workspace_push;
-extern const struct command command_dataset_push;
+extern const struct command command_dataset_push, command_dataset_pull, command_dataset_diff,
+    command_dataset_update, command_dataset_verify;
 extern const struct command command_image_import, command_image_login, command_image_pull;
 
 /* Ask the endpoint of the command, print its answer. */

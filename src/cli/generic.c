@@ -16,7 +16,7 @@ static const struct cli_flag list_flags[] = {
 
 const struct cli_flag *generic_flags(const struct declare_endpoint *e)
 {
-    return str_ends(e->name, ".list") ? list_flags : NULL;
+    return e->query && declare_field(e->query, "cursor") ? list_flags : NULL;
 }
 
 bool generic_is_operand(const struct declare_field *field)

@@ -185,6 +185,7 @@ static const struct view views[] = {
         { "size", "SIZE", true, 0 },
         { "updated", "UPDATED", true, 0 },
         { "tags", "TAGS", false, 12 } } },
+    { "dataset_change", { { "change", "CHANGE", false, 0 }, { "path", "PATH", false, 24 } } },
     { "artifact",
       { { "path", "PATH", false, 16 },
         { "size", "SIZE", true, 0 },
