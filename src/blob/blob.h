@@ -46,6 +46,19 @@ int blob_sync(struct blob_store *bs, struct error *err);
 int blob_read(struct blob_store *bs, const struct sha256 *sum, size_t limit, struct text *ret,
               struct error *err);
 
+/* What nobody needs any more. A blob or tree that is asked for is touched, under a lock that its removal
+ * takes as well: so what was not touched since BEFORE_US, long before KEEP was made, is not on its way to
+ * be kept. Returns the number removed and adds to *RET_BYTES. May be called from any thread. */
+struct blob_sweep {
+    int64_t before_us;
+    bool (*keep)(const void *userdata, const struct sha256 *sum);
+    const void *userdata;
+};
+enum { BLOB_SHARDS = 256 };
+int blob_sweep(struct blob_store *bs, unsigned shard, const struct blob_sweep *sweep,
+               int64_t *ret_bytes, struct error *err);
+int tree_sweep(struct blob_store *bs, const struct blob_sweep *sweep, struct error *err);
+
 /* The directory of the tree named by the manifest, made if it is not there yet (atomically by
  * rename; two makers at once are fine). RET_FD is an O_PATH descriptor of it. */
 int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha256 *name,

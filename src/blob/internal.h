@@ -31,6 +31,9 @@ int tmp_open(struct blob_store *bs, char name[static TMP_NAME_LEN], int *ret_fd,
  * dropped when the blob is there already. */
 int tmp_commit(struct blob_store *bs, const char *tmp, const char *name, int64_t size,
                struct error *err);
+/* Lock DIR, below DIRFD, against or for removal (LOCK_SH, LOCK_EX); unlocked when the descriptor is closed.
+ * Failure leaves errno, too. */
+int blob_lock(int dirfd, const char *dir, int how);
 /* The file of a blob is there and has this size (a power loss may leave a name without its bytes
  * when they were not synced). */
 bool blob_is_whole(struct blob_store *bs, const char *name, int64_t size);

@@ -250,6 +250,18 @@ static int make_tree(struct blob_store *bs, const struct manifest *m, const stru
     return r;
 }
 
+/* Touched, so that it is not removed as one that nobody needs. */
+static int use_tree(struct blob_store *bs, const char *name, int *ret_fd)
+{
+    _cleanup_close_ int lock = blob_lock(bs->trees, ".", LOCK_SH);
+    _cleanup_close_ int fd = openat(bs->trees, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (lock < 0 || fd < 0 || utimensat(bs->trees, name, NULL, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    *ret_fd = take_fd(&fd);
+    return 0;
+}
+
 int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha256 *name,
               int *ret_fd, struct error *err)
 {
@@ -257,11 +269,8 @@ int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha2
 
     sha256_format(name, hex);
     for (int tries = 0; tries < 2; tries++) {
-        int fd = openat(bs->trees, hex, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd >= 0) {
-            *ret_fd = fd;
+        if (use_tree(bs, hex, ret_fd) == 0)
             return 0;
-        }
         if (errno != ENOENT || tries > 0)
             break;
         int r = make_tree(bs, m, name, err);

@@ -151,9 +151,21 @@ static int finish_file(struct blob_writer *w, bool sync)
     return sync && fsync(w->fd) < 0 ? -errno : 0;
 }
 
-/* The writer of a blob that is there already may not have synced it. */
-static int sync_existing(struct blob_store *bs, const char *name, bool sync)
+/* -ENOENT when it is not there. It is touched, so that it is not removed as one that nobody needs; who
+ * wrote it may not have synced it. */
+static int use_existing(struct blob_store *bs, const char *name, int64_t size, bool sync)
 {
+    char shard[3] = { name[0], name[1], '\0' };
+
+    if (!blob_is_whole(bs, name, size))
+        return -ENOENT;
+    _cleanup_close_ int lock = blob_lock(bs->blobs, shard, LOCK_SH);
+    if (lock < 0)
+        return -errno;
+    if (!blob_is_whole(bs, name, size))
+        return -ENOENT;
+    if (utimensat(bs->blobs, name, NULL, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
     if (!sync)
         return 0;
     _cleanup_close_ int fd = openat(bs->blobs, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -174,7 +186,7 @@ int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool s
                          sha256_format(&sum, got), sha256_format(expected, want));
     }
     blob_name(&sum, false, name);
-    int r = blob_is_whole(w->bs, name, w->size) ? sync_existing(w->bs, name, sync) : -ENOENT;
+    int r = use_existing(w->bs, name, w->size, sync);
     if (r < 0) {
         r = finish_file(w, sync);
         if (r < 0)

@@ -62,6 +62,8 @@ struct engine_local_options {
 /* Are the records of these attempts readable here? -EPROTONOSUPPORT names one that is not: it was begun
  * by a newer Berth, whose word on how it ended would be lost. */
 int engine_local_check(const char *state, const struct id *attempts, size_t n, struct error *err);
+/* Since when the first of these attempts writes blobs that only its end will name; INT64_MAX: none does. */
+int64_t engine_local_writing_since(const char *state, const struct id *attempts, size_t n);
 int engine_local_new(const struct engine_local_options *options, struct engine **ret,
                      struct error *err);
 

@@ -2,6 +2,7 @@
 #include "engine/local.h"
 
 #include "base/alloc.h"
+#include "base/time.h"
 #include "os/fd.h"
 
 #include <errno.h>
@@ -97,6 +98,24 @@ int engine_local_check(const char *state, const struct id *attempts, size_t n, s
     for (size_t i = 0; r >= 0 && i < n; i++)
         r = directory_check(fd, id_format(&attempts[i], name), err);
     return r;
+}
+
+int64_t engine_local_writing_since(const char *state, const struct id *attempts, size_t n)
+{
+    _cleanup_free_ char *top = xasprintf("%s/attempts", state);
+    _cleanup_close_ int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int64_t since_us = INT64_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        char name[ID_TEXT_LEN + 1];
+        _cleanup_free_ char *path = xasprintf("%s/collecting", id_format(&attempts[i], name));
+        struct stat st;
+        if (fstatat(fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            continue;
+        int64_t us = st.st_mtim.tv_sec * US_PER_S + st.st_mtim.tv_nsec / 1000;
+        since_us = us < since_us ? us : since_us;
+    }
+    return since_us;
 }
 
 int directory_connect(int attempts, const char *id)

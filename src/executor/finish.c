@@ -128,28 +128,60 @@ static void hint(struct supervisor *s, struct task_exit *ex)
         ex->hint = xstrdup("the job could not reach the network: this machine has no way out");
 }
 
+static bool is_empty(int dirfd)
+{
+    int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    unsigned n = 0;
+
+    if (!dir) {
+        safe_close(fd);
+        return false;
+    }
+    while (n < 3 && readdir(dir))
+        n++;
+    closedir(dir);
+    return n < 3;
+}
+
+/* Before the first blob is written: so that it is not removed as one that nobody knows. */
+static int announce(struct supervisor *s, struct error *err)
+{
+    _cleanup_close_ int fd = openat(s->dir, "collecting", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+
+    return fd < 0 ? error_set(err, -errno, "collecting: %s", strerror(errno)) : 0;
+}
+
+static int store_manifest(struct supervisor *s, const struct manifest *manifest, struct sha256 *ret,
+                          struct error *err)
+{
+    _cleanup_(blob_writer_freep) struct blob_writer *writer = NULL;
+    size_t len = 0;
+    _cleanup_free_ char *text = manifest_format(manifest, &len);
+
+    int r = blob_writer_new(s->blobs, &writer, err);
+    if (r >= 0)
+        r = blob_writer_add(writer, text, len, err);
+    return r < 0 ? r : blob_writer_end(writer, NULL, true, ret, NULL, err);
+}
+
 static void collect(struct supervisor *s, struct task_exit *ex)
 {
     _cleanup_(manifest_freep) struct manifest *manifest = NULL;
-    _cleanup_(blob_writer_freep) struct blob_writer *writer = NULL;
     struct error err = { 0 };
     struct sha256 sum;
-    size_t skipped = 0, len = 0;
+    size_t skipped = 0;
     char hex[SHA256_HEX_LEN + 1];
 
     if (s->artifacts < 0)
         return;
-    int r = blob_collect(s->blobs, s->artifacts, INT64_MAX, &manifest, &skipped, &err);
+    int r = is_empty(s->artifacts) ? 0 : announce(s, &err);
+    if (r >= 0)
+        r = blob_collect(s->blobs, s->artifacts, INT64_MAX, &manifest, &skipped, &err);
     if (r >= 0 && manifest->n == 0 && !skipped && !s->spec->workload_spec->n_outputs)
         return;
-    if (r >= 0) {
-        _cleanup_free_ char *text = manifest_format(manifest, &len);
-        r = blob_writer_new(s->blobs, &writer, &err);
-        if (r >= 0)
-            r = blob_writer_add(writer, text, len, &err);
-        if (r >= 0)
-            r = blob_writer_end(writer, NULL, true, &sum, NULL, &err);
-    }
+    if (r >= 0)
+        r = store_manifest(s, manifest, &sum, &err);
     ex->artifacts = json_object();
     if (r < 0) {
         json_put_str(ex->artifacts, "error", err.text);

@@ -267,6 +267,21 @@ void act_listen(struct lifecycle *lc)
     };
 }
 
+struct id *lifecycle_live_attempts(struct lifecycle *lc, size_t *ret_n, int64_t *ret_since_us)
+{
+    VEC(struct id) ids = { 0 };
+    const struct job *job;
+
+    *ret_since_us = INT64_MAX;
+    map_foreach(lc->attempts, pos, job) {
+        vec_push(&ids, job->w->attempt->id);
+        if (job->w->attempt->created_us < *ret_since_us)
+            *ret_since_us = job->w->attempt->created_us;
+    }
+    *ret_n = ids.len;
+    return ids.items;
+}
+
 /* ---- stopping ---------------------------------------------------------------------------------- */
 
 static void stop_committed(struct lifecycle *lc, struct commit *c)

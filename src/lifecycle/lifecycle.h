@@ -131,6 +131,8 @@ struct session_record {
 void lifecycle_record_session(struct lifecycle *lc, const struct session_record *record,
                               lifecycle_ok_f done, void *userdata);
 
+/* The attempts that live (owned by the caller), and since when the oldest does; INT64_MAX: none lives. */
+struct id *lifecycle_live_attempts(struct lifecycle *lc, size_t *ret_n, int64_t *ret_since_us);
 /* Live (not final) workload, or NULL: then ask the store. Borrowed. */
 struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
                                 const char *name_or_id);

@@ -8,10 +8,12 @@
 
 #include "api/api.h"
 #include "base/alloc.h"
+#include "base/time.h"
 #include "blob/blob.h"
 #include "engine/engine.h"
 #include "executor/executor.h"
 #include "lifecycle/lifecycle.h"
+#include "main/collect.h"
 #include "main/privilege.h"
 #include "main/seal.h"
 #include "main/settings.h"
@@ -50,6 +52,7 @@ struct server {
     struct engine *engine;
     struct puller *puller;
     struct lifecycle *lifecycle;
+    struct collector *collector;
     struct api *api;
 };
 
@@ -322,6 +325,47 @@ static int open_parts(struct server *s, struct error *err)
     return r;
 }
 
+static void tasks_now(void *userdata, struct collect_tasks *ret)
+{
+    struct server *s = userdata;
+    size_t n = 0;
+    _cleanup_free_ struct id *live = lifecycle_live_attempts(s->lifecycle, &n, &ret->live_since_us);
+
+    ret->writing_since_us = engine_local_writing_since(s->settings.state, live, n);
+}
+
+static void on_collected(void *userdata, const struct collected *collected, const struct error *err)
+{
+    char blobs[24], bytes[24], references[24], trees[24];
+
+    (void) snprintf(blobs, sizeof blobs, "%zu", collected->blobs);
+    (void) snprintf(bytes, sizeof bytes, "%lld", (long long) collected->bytes);
+    (void) snprintf(references, sizeof references, "%zu", collected->references);
+    (void) snprintf(trees, sizeof trees, "%zu", collected->trees);
+    if (err)
+        log_warn("files that nobody needs were not removed", "reason", err->text);
+    else if (collected->blobs || collected->references || collected->trees)
+        log_info("removed what nobody needs", "references", references, "files", blobs, "bytes",
+                 bytes, "trees", trees);
+}
+
+static void open_collector(struct server *s)
+{
+    struct collect_options options = {
+        .loop = s->loop,
+        .pool = s->pool,
+        .store = s->store,
+        .blobs = s->blobs,
+        .every_us = s->settings.collect_interval * US_PER_S,
+        .grace_us = s->settings.collect_grace * US_PER_S,
+        .tasks = tasks_now,
+        .done = on_collected,
+        .userdata = s,
+    };
+    store_keep_for(s->store, options.grace_us);
+    s->collector = collector_new(&options);
+}
+
 static int open_api(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
@@ -371,12 +415,13 @@ static void await_launcher(const struct server *s)
 static void server_done(struct server *s)
 {
     api_free(s->api);
+    collector_free(s->collector);
     lifecycle_free(s->lifecycle);
     puller_free(s->puller);
     engine_free(s->engine);
+    pool_free(s->pool);
     store_close(s->store);
     blob_store_close(s->blobs);
-    pool_free(s->pool);
     watch_free(s->sigint);
     watch_free(s->sigterm);
     watch_free(s->timer);
@@ -446,6 +491,7 @@ static int begin(struct server *s, struct error *err)
     s->timer = loop_timer(s->loop, 0, on_tick, s);
     lifecycle_on_wake(s->lifecycle, on_wake, s);
     lifecycle_recover(s->lifecycle);
+    open_collector(s);
     return open_api(s, err);
 }
 

@@ -76,6 +76,9 @@ static const struct setting table[] = {
     SETTING(log_limit, TYPE_BYTES, "4Gi", "largest log of an attempt"),
     SETTING(grace, TYPE_SECONDS, "30s", "SIGTERM to SIGKILL where the job names none"),
     SETTING(max_time, TYPE_SECONDS, "0", "time limit where the job names none; 0: none"),
+    SETTING(collect_interval, TYPE_SECONDS, "1h",
+            "how often files that nobody needs are removed; 0: never"),
+    SETTING(collect_grace, TYPE_SECONDS, "24h", "how long files stay that nobody uses yet"),
     SETTING(idempotency_keep, TYPE_SECONDS, "24h", "how long Idempotency-Keys are remembered"),
 };
 

@@ -46,6 +46,8 @@ struct settings {
     int64_t log_limit;
     int64_t grace;
     int64_t max_time;
+    int64_t collect_interval;
+    int64_t collect_grace;
     int64_t idempotency_keep;
     json_t *flavors; /* array of flavors; NULL: made from the machine */
 

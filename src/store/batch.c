@@ -149,6 +149,18 @@ void store_release(struct store_batch *batch, const struct id *holder, int64_t n
     op->time_us = now_us;
 }
 
+void store_collect_manifests(struct store_batch *batch, int64_t before_us)
+{
+    add(batch, OP_MANIFESTS_COLLECT)->time_us = before_us;
+}
+
+void store_collect_refs(struct store_batch *batch, const struct id *project,
+                        const struct sha256 *sums, size_t n, int64_t before_us)
+{
+    store_put_blob_refs(batch, project, sums, n, before_us);
+    batch->ops.items[batch->ops.len - 1].kind = OP_REFS_COLLECT;
+}
+
 void store_touch_blob_refs(struct store_batch *batch, const struct id *project,
                            const struct sha256 *sums, size_t n, int64_t now_us)
 {

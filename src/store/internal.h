@@ -29,12 +29,14 @@ enum op_kind {
     OP_BLOB_TOUCH,
     OP_HOLD,
     OP_RELEASE,
+    OP_REFS_COLLECT,
     OP_MANIFEST,
     OP_DATASET,
     OP_DATASET_DELETE,
     OP_DATASET_VERSION,
     OP_DATASET_VERSION_DELETE,
     OP_DATASET_USE,
+    OP_MANIFESTS_COLLECT,
     OP_ANSWER,
     OP_ANSWERS_DELETE,
     OP_EVENT,
@@ -83,6 +85,7 @@ enum query_kind {
     QUERY_MANIFEST,
     QUERY_MISSING,
     QUERY_USES,
+    QUERY_KEPT,
     QUERY_ANSWER,
     QUERY_COUNT,
 };
@@ -101,8 +104,11 @@ struct query {
     char *text;
     struct sha256 sum;
     VEC(struct sha256) sums;
-    int64_t stale_us; /* references not used since are to be refreshed; 0: never mind */
+    enum kept_kind kept_kind;
+    struct kept_cursor cursor; /* becomes that of the next page */
+    int64_t stale_us;          /* references not used since are to be refreshed; 0: never mind */
     /* answered */
+    VEC(struct kept) kept;
     VEC(struct sha256) missing;
     bool is_stale; /* at least one that is there */
     int r;
@@ -122,6 +128,7 @@ struct query {
         store_events_f on_events;
         store_manifest_f on_manifest;
         store_missing_f on_missing;
+        store_kept_f on_kept;
         store_answer_f on_answer;
         store_uses_f on_uses;
     };

@@ -279,6 +279,39 @@ static void release(struct backend *b, const struct op *op)
     }
 }
 
+static void collect_refs(struct backend *b, const struct op *op)
+{
+    char key[48];
+
+    for (size_t i = 0; i < op->n_sums; i++) {
+        pair_key(&op->project, &op->sums[i], key);
+        const struct ref *ref = map_get(b->refs, key, sizeof key);
+        if (ref && ref->used_us < op->time_us)
+            free(map_remove(b->refs, key, sizeof key));
+    }
+}
+
+static bool is_held(const struct backend *b, const struct ref *ref)
+{
+    for (size_t i = 0; i < b->holds.len; i++)
+        if (id_equal(&b->holds.items[i].project, &ref->project) &&
+            sha256_equal(&b->holds.items[i].manifest, &ref->sum))
+            return true;
+    return false;
+}
+
+static void collect_manifests(struct backend *b, const struct op *op)
+{
+    struct kept_manifest *m;
+    char key[48];
+
+    map_foreach(b->manifests, pos, m)
+        if (m->ref.used_us < op->time_us && !is_held(b, &m->ref)) {
+            pair_key(&m->ref.project, &m->ref.sum, key);
+            free_manifest(map_remove(b->manifests, key, sizeof key));
+        }
+}
+
 static void delete_answers(struct backend *b, int64_t before_us)
 {
     struct idempotent_answer *answer;
@@ -436,16 +469,18 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
         put_artifacts(b, op);
         break;
     case OP_BLOB_REFS:
-        put_refs(b, op, false);
-        break;
     case OP_BLOB_TOUCH:
-        put_refs(b, op, true);
+        put_refs(b, op, op->kind == OP_BLOB_TOUCH);
         break;
     case OP_HOLD:
         hold(b, op);
         break;
     case OP_RELEASE:
         release(b, op);
+        break;
+    case OP_REFS_COLLECT:
+    case OP_MANIFESTS_COLLECT:
+        (op->kind == OP_REFS_COLLECT ? collect_refs : collect_manifests)(b, op);
         break;
     case OP_MANIFEST:
         put_manifest(b, op);
@@ -649,6 +684,45 @@ static int answer_uses(struct backend *b, struct query *q)
     return 0;
 }
 
+static int take_list(const struct row *row, struct query *q)
+{
+    _cleanup_(manifest_freep) struct manifest *m = NULL;
+    struct kept kept = { .project = row->project };
+
+    int r = row->artifacts ? manifest_parse(row->artifacts, row->artifacts_len, &m, &q->err) : 0;
+    for (size_t i = 0; r >= 0 && m && i < m->n; i++) {
+        kept.sum = m->entries[i].sum;
+        if (!m->entries[i].link)
+            vec_push(&q->kept, kept);
+    }
+    return r;
+}
+
+/* All in one page. */
+static int answer_kept(struct backend *b, struct query *q)
+{
+    const struct kept_manifest *m;
+    const struct ref *ref;
+    const struct row *row;
+    int r = 0;
+
+    q->cursor.end = true;
+    if (q->kept_kind == KEPT_HELD)
+        vec_foreach(&b->holds, hold)
+            vec_push(&q->kept, ((struct kept){ .project = hold->project, .sum = hold->manifest }));
+    if (q->kept_kind == KEPT_MANIFESTS)
+        map_foreach(b->manifests, pos, m)
+            vec_push(&q->kept, ((struct kept){ .project = m->ref.project, .sum = m->ref.sum }));
+    if (q->kept_kind == KEPT_ARTIFACTS)
+        map_foreach(b->rows, pos, row)
+            if (r >= 0)
+                r = take_list(row, q);
+    if (q->kept_kind == KEPT_REFS)
+        map_foreach(b->refs, pos, ref)
+            vec_push(&q->kept, ((struct kept){ ref->project, ref->sum, ref->used_us }));
+    return r;
+}
+
 static int memory_answer(struct backend *b, unsigned reader, struct query *q)
 {
     switch (q->kind) {
@@ -668,6 +742,8 @@ static int memory_answer(struct backend *b, unsigned reader, struct query *q)
         return answer_manifest(b, q);
     case QUERY_MISSING:
         return answer_missing(b, q);
+    case QUERY_KEPT:
+        return answer_kept(b, q);
     case QUERY_ANSWER: {
         const struct idempotent_answer *answer = map_get_str(b->answers, q->text);
         q->answer = answer ? answer_copy(answer) : NULL;

@@ -550,6 +550,8 @@ int sqlite_answer(struct backend *b, unsigned reader, struct query *q)
         return answer_manifest(c, q);
     case QUERY_MISSING:
         return answer_missing(c, q);
+    case QUERY_KEPT:
+        return sqlite_answer_kept(c, q);
     case QUERY_ANSWER:
         return answer_answer(c, q);
     case QUERY_USES:

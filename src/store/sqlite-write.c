@@ -394,6 +394,10 @@ int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
         return hold(b, op, err);
     case OP_RELEASE:
         return release(b, op, err);
+    case OP_REFS_COLLECT:
+        return sqlite_collect_refs(b, op, err);
+    case OP_MANIFESTS_COLLECT:
+        return sqlite_collect_manifests(b, op, err);
     case OP_MANIFEST:
         return put_manifest(b, op, err);
     case OP_DATASET:

@@ -57,6 +57,10 @@ int sqlite_load_datasets(struct backend *b, struct store_state *ret, struct erro
 /* The rows of every dataset against the fold of its events. */
 int sqlite_check_datasets(struct backend *b, void (*report)(void *userdata, const char *text),
                           void *userdata, struct error *err);
+/* sqlite-kept.c */
+int sqlite_collect_refs(struct backend *b, const struct op *op, struct error *err);
+int sqlite_collect_manifests(struct backend *b, const struct op *op, struct error *err);
+int sqlite_answer_kept(struct connection *c, struct query *q);
 struct event *event_of_row(sqlite3_stmt *stmt, struct error *err);
 
 #define EVENT_COLUMNS "seq, id, time, project, kind, subject, actor, type, version, data"

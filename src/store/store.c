@@ -293,6 +293,9 @@ static void finish_query(struct query *q)
     case QUERY_MISSING:
         q->on_missing(q->userdata, q->r, q->missing.items, q->missing.len, err);
         break;
+    case QUERY_KEPT:
+        q->on_kept(q->userdata, q->r, q->kept.items, q->kept.len, &q->cursor, err);
+        break;
     case QUERY_ANSWER:
         q->on_answer(q->userdata, q->r, q->answer, err);
         break;
@@ -563,6 +566,7 @@ void query_free(struct query *q)
     vec_done(&q->leftovers);
     vec_done(&q->sums);
     vec_done(&q->missing);
+    vec_done(&q->kept);
     manifest_free(q->manifest);
     answer_free(q->answer);
     free(q);
@@ -667,6 +671,16 @@ void store_list_dataset_uses(struct store *s, const struct id *dataset, unsigned
     q->after = number;
     q->limit = limit;
     q->on_uses = done;
+    ask(s, q);
+}
+
+void store_list_kept(struct store *s, enum kept_kind kind, const struct kept_cursor *cursor,
+                     store_kept_f done, void *userdata)
+{
+    struct query *q = query_new(QUERY_KEPT, userdata);
+    q->kept_kind = kind;
+    q->cursor = *cursor;
+    q->on_kept = done;
     ask(s, q);
 }
 

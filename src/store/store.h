@@ -69,6 +69,11 @@ void store_hold(struct store_batch *batch, const struct id *project, const struc
                 const struct id *holder);
 /* All that HOLDER holds; from NOW_US on it counts as asked for. Deleting a workload does it too. */
 void store_release(struct store_batch *batch, const struct id *holder, int64_t now_us);
+/* Forget manifests, and references of PROJECT to SUMS, that were not asked for since BEFORE_US. Of the
+ * manifests those that nobody holds; the references must be those that nothing names. */
+void store_collect_manifests(struct store_batch *batch, int64_t before_us);
+void store_collect_refs(struct store_batch *batch, const struct id *project,
+                        const struct sha256 *sums, size_t n, int64_t before_us);
 /* Bytes that arrived for a project: from now on present for it (dedupe is not observable, 5b). */
 void store_put_blob_refs(struct store_batch *batch, const struct id *project,
                          const struct sha256 *sums, size_t n, int64_t now_us);
@@ -203,6 +208,28 @@ typedef void (*store_missing_f)(void *userdata, int r, const struct sha256 *miss
                                 const struct error *err);
 void store_missing_blobs(struct store *store, const struct id *project, const struct sha256 *sums,
                          size_t n, store_missing_f done, void *userdata);
+
+/* What is kept, in pages: KEPT_HELD: the manifests that somebody holds; KEPT_MANIFESTS: those of table
+ * manifests; KEPT_ARTIFACTS: the files that lists of artifacts name; KEPT_REFS: references. */
+enum kept_kind { KEPT_HELD, KEPT_MANIFESTS, KEPT_ARTIFACTS, KEPT_REFS };
+
+struct kept {
+    struct id project;
+    struct sha256 sum;
+    int64_t used_us; /* of a reference */
+};
+
+struct kept_cursor {
+    struct id id;
+    struct sha256 sum;
+    bool end; /* that was the last page */
+};
+
+typedef void (*store_kept_f)(void *userdata, int r, const struct kept *items, size_t n,
+                             const struct kept_cursor *next, const struct error *err);
+/* From CURSOR on, all zero at first. */
+void store_list_kept(struct store *store, enum kept_kind kind, const struct kept_cursor *cursor,
+                     store_kept_f done, void *userdata);
 
 /* ANSWER is NULL when the scope is new. */
 typedef void (*store_answer_f)(void *userdata, int r, const struct idempotent_answer *answer,
