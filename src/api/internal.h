@@ -197,6 +197,8 @@ int64_t line_file_find(const struct line_file *f, uint64_t line);
 /* Lines, the last counts also without its line feed. */
 uint64_t line_file_count(const struct line_file *f);
 
+void log_search(struct call *call); /* log-search.c */
+
 /* Path of a file in an attempt's directory; owned by the caller. */
 char *attempt_path(const struct api *api, const struct id *attempt, const char *file);
 

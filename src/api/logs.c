@@ -92,5 +92,6 @@ static void log_show(struct call *call) { attempt_find(call, log_of); }
 
 const struct api_route log_routes[] = {
     { "log.show", log_show },
+    { "log.search", log_search },
     { NULL, NULL },
 };

@@ -23,6 +23,10 @@ struct log_request {
  * and restarts of the server, each line once. -EINTR after Ctrl-C. */
 int log_print(struct cli *cli, struct log_request *q, struct error *err);
 
+/* Print the lines that have WANTED; 1 when none has (log-search.c). */
+int log_print_matches(struct cli *cli, const struct log_request *q, const char *wanted,
+                      struct error *err);
+
 /* What `berth run` does after the submit: until the job has ended. Returns its exit code (125 when it
  * has none), 130 after Ctrl-C. */
 int follow_job(struct cli *cli, const char *id, const char *name, struct error *err);

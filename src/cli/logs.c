@@ -11,6 +11,8 @@ static const struct cli_flag flags[] = {
     { "since-line", NULL, "N", "from line N on, the first is 0" },
     { "lines", NULL, "N", "at most N lines" },
     { "attempt", NULL, "N", "of attempt N; the last when left out" },
+    { "search", NULL, "TEXT",
+      "only the lines that have TEXT, each with its number; exits with 1 when none has" },
     { NULL },
 };
 
@@ -48,6 +50,11 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     if (r < 0)
         return r;
     q.attempt = (int) attempt;
+    if (args_has(args, "search") && (q.follow || q.tail >= 0))
+        return error_set(err, -EINVAL,
+                         "--search looks at what is there; not with --follow or --tail");
+    if (args_has(args, "search"))
+        return log_print_matches(cli, &q, args_get(args, "search"), err);
     interrupt_catch();
     r = log_print(cli, &q, err);
     interrupt_release();
@@ -62,7 +69,8 @@ const struct command command_logs = {
     .examples = "berth logs tiny-gpt\n"
                 "berth logs -f tiny-gpt          follow it, over lost connections\n"
                 "berth logs --tail 20 tiny-gpt\n"
-                "berth logs --attempt 1 tiny-gpt",
+                "berth logs --attempt 1 tiny-gpt\n"
+                "berth logs --search Traceback tiny-gpt",
     .flags = flags,
     .operands_min = 1,
     .operands_max = 1,

@@ -83,7 +83,7 @@ test_expect_success 'a job from its submit to its end' '
     curl -sN -m 30 -H "Authorization: Bearer $key" "$server_url$job/logs?follow=true" >/dev/null &&
     checked 200 GET $job && test "$(jq -r .state body)" = succeeded &&
     checked 200 GET $job/attempts && checked 200 GET $job/record &&
-    checked 200 GET "$job/logs?tail=1" && checked 200 GET $job/charts && checked 200 GET $job/charts/loss &&
+    checked 200 GET "$job/logs?tail=1" && checked 200 GET "$job/logs/search?text=ch" && checked 200 GET $job/charts && checked 200 GET $job/charts/loss &&
     checked 200 GET $job/artifacts && checked 200 GET $job/artifacts/a.txt && test "$(cat body)" = hello &&
     checked 206 GET $job/artifacts/a.txt -H "Range: bytes=1-2" &&
     checked 200 PATCH $job -H "If-Match: *" -d "{\"tags\":{\"c\":\"d\"}}" &&

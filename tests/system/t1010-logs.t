@@ -53,4 +53,21 @@ test_expect_success 'the log of each attempt' '
     test_cmp expected out
 '
 
+test_expect_success 'search names the lines that have a text, over pages' '
+    berth run --source none --name found -- sh -c "seq 1 30000; echo Needle; printf \"no line feed: NEEDLE\"" >/dev/null &&
+    berth logs --search Needle found >got && echo "30000: Needle" >want && test_cmp want got &&
+    berth logs --search 00 --lines 2 found >got && printf "99: 100\n199: 200\n" >want && test_cmp want got &&
+    berth logs --search 9 found | wc -l >got && seq 1 30000 | grep -c 9 >want && test_cmp want got &&
+    berth logs --search needle found >got; test $? -eq 1 && test ! -s got &&
+    api GET "/v1/projects/lab/jobs/found/logs/search?text=needle&any_case=true" >got &&
+    jq -c "[.items[].line], .next" got >lines && printf "[30000,30001]\nnull\n" >want && test_cmp want lines &&
+    test_expect_code 2 berth logs --search x --follow found
+'
+
+test_expect_success 'a range says which lines it has' '
+    api GET "/v1/projects/lab/jobs/found/logs?from=10&limit=5" -D head -o body && grep "^Berth-Lines: 10-14/30002" head &&
+    api GET "/v1/projects/lab/jobs/found/logs?tail=1" -D head -o body && grep "^Berth-Lines: 30001-30001/30002" head &&
+    api GET "/v1/projects/lab/jobs/found/logs?from=40000" -D head -o body && grep "^Berth-Lines: none/30002" head
+'
+
 test_done
