@@ -5,7 +5,7 @@ import { target, type Input, type Name } from './client';
 /** Endpoints whose everyday command is not called like them; the others are `berth NOUN VERB`. */
 const SHORT: Partial<Record<Name, string>> = {
   'job.create': 'run', 'job.stop': 'stop', 'job.why': 'why', 'queue.show': 'queue',
-  'log.show': 'logs', 'chart.list': 'charts', 'chart.points': 'charts', 'artifact.list': 'artifacts',
+  'log.show': 'logs', 'log.search': 'logs', 'chart.list': 'charts', 'chart.points': 'charts', 'artifact.list': 'artifacts',
   'artifact.fetch': 'artifact get', 'event.list': 'event follow',
 };
 
@@ -35,3 +35,8 @@ export function curl<E extends Name>(name: E, input: Input<E>): string {
   if (input.body !== undefined) text += ` -H 'Content-Type: application/json' -d ${quote(JSON.stringify(input.body))}`;
   return `${text} ${quote(location.origin + target(name, input))}`;
 }
+
+/** A command as it would be typed: what `sh -c` runs, or the quoted words. */
+export const commandText = (words: string[] | string | undefined): string =>
+  words === undefined ? '' : typeof words === 'string' ? words
+    : words.length === 3 && /^(\/bin\/)?sh$/.test(words[0]!) && words[1] === '-c' ? words[2]! : words.map(quote).join(' ');

@@ -1,9 +1,9 @@
 // main.tsx - the frame around the pages
-import { render } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { render, type ComponentType } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import './style.css';
 import { hasKey, Problem, setKey, whenRefused } from './client';
-import { link, session, useStore, type Session } from './live';
+import { link, may, session, useEvents, useStore, type Session } from './live';
 import { JobPage } from './pages/job';
 import { JobsPage } from './pages/jobs';
 import { Mark, openSession, SignIn } from './pages/sign-in';
@@ -31,14 +31,46 @@ function signOut(): void {
   session.set(null);
 }
 
+/** The frame keeps the stream of the project's events open on every page. */
+const NOBODY = { event: () => {}, open: () => {} };
 const LINK = { connecting: 'connecting', live: 'live', lost: 'connection lost, trying again' };
+
+type Page = ComponentType<{ project: string }>;
+type Chunk = () => Promise<Page>;
+
+/** Pages that come when they are first opened. */
+const QueuePage: Chunk = () => import('./pages/queue').then((m) => m.QueuePage);
+const MachinesPage: Chunk = () => import('./pages/machines').then((m) => m.MachinesPage);
+const SecretsPage: Chunk = () => import('./pages/secrets').then((m) => m.SecretsPage);
+const NewJobPage: Chunk = () => import('./pages/new-job').then((m) => m.NewJobPage);
+const ComparePage: Chunk = () => import('./pages/compare').then((m) => m.ComparePage);
+const KeysPage: Chunk = () => import('./pages/keys').then((m) => m.KeysPage);
+
+function Later({ page, project }: { page: Chunk; project: string }) {
+  const [Found, set] = useState<Page | null>(null);
+  const [trouble, setTrouble] = useState<unknown>(null);
+  useEffect(() => {
+    page().then((found) => set(() => found), setTrouble);
+  }, [page]);
+  if (trouble) return <div class="page"><Trouble reason="This part of the console is not there any more: the server has been replaced." again={() => window.location.reload()} /></div>;
+  return Found && <Found project={project} />;
+}
 
 function Frame({ here, parts }: { here: Session; parts: string[] }) {
   const [theme, toggle] = useTheme();
   const state = useStore(link);
-  const project = parts[0] === 'p' ? parts[1] ?? '' : here.projects[0]?.name ?? '';
+  const last = useRef(here.projects[0]?.name ?? '');
+  const project = parts[0] === 'p' ? parts[1] ?? '' : last.current;
+  last.current = project;
+  useEvents(project, NOBODY);
   const at = parts[0] === 'p' ? parts[2] ?? 'jobs' : parts[0] ?? '';
-  const places: [string, string, string[]][] = [['Jobs', href('p', project, 'jobs'), ['jobs']]];
+  const places: [string, string, string[]][] = [
+    ['Jobs', href('p', project, 'jobs'), ['jobs', 'new-job', 'compare']],
+    ['Queue', href('p', project, 'queue'), ['queue']],
+    ['Machines', href('machines'), ['machines']],
+    ['Secrets', href('p', project, 'secrets'), ['secrets']],
+    ...(may('admin', true) ? [['Keys', href('keys'), ['keys']] as [string, string, string[]]] : []),
+  ];
   useEffect(() => { document.title = `${at === 'jobs' && parts[3] ? 'Job' : places.find(([, , ids]) => ids.includes(at))?.[0] ?? 'Berth'} · ${project} · Berth`; }, [at, project, parts[3]]);
   return (
     <div class="frame">
@@ -62,17 +94,19 @@ function Frame({ here, parts }: { here: Session; parts: string[] }) {
           <span class="faint version">{here.version}</span>
         </div>
       </nav>
-      <main id="main" tabIndex={-1}><Page parts={parts} project={project} at={at} /></main>
+      <main id="main" tabIndex={-1}><Content parts={parts} project={project} at={at} /></main>
     </div>
   );
 }
 
-function Page({ parts, project, at }: { parts: string[]; project: string; at: string }) {
+function Content({ parts, project, at }: { parts: string[]; project: string; at: string }) {
   useEffect(() => { if (parts.length === 0) go(href('p', project, 'jobs'), true); }, [parts.length, project]);
   if (!project) return <div class="page"><Trouble reason={new Problem(0, 'this key sees no project')} /></div>;
   if (parts.length === 0) return null;
   if (at === 'jobs' && parts[3]) return <JobPage key={parts[3]} project={project} id={parts[3]} />;
   if (at === 'jobs') return <JobsPage key={project} project={project} />;
+  const page = { queue: QueuePage, machines: MachinesPage, secrets: SecretsPage, 'new-job': NewJobPage, compare: ComparePage, keys: KeysPage }[at];
+  if (page) return <Later key={`${at} ${project}`} page={page} project={project} />;
   return <div class="page"><Trouble reason={new Problem(404, 'there is no such page')} /></div>;
 }
 

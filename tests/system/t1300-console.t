@@ -57,4 +57,17 @@ test_expect_success 'other paths are what they were' '
 
 test_expect_success 'sign in, jobs, a log as it grows, stop' 'browser tour'
 
+test_expect_success 'every page, by keyboard and screen reader; the commands do what they say' 'browser pages'
+
+test_expect_success 'what tries to be script is text' 'browser hostile'
+
+test_expect_success 'the first load is small' '
+    head_of /console/ >/dev/null &&
+    total=0 &&
+    for file in $(grep -oE "/console/[^\"]+" body) /console/; do
+        curl -sS -H "Accept-Encoding: gzip" -o loaded "$BERTH_URL$file" && total=$((total + $(wc -c <loaded))) || return 1
+    done &&
+    echo "$total bytes" && test "$total" -gt 10000 && test "$total" -lt 150000
+'
+
 test_done

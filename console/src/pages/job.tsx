@@ -3,20 +3,19 @@ import type { ComponentChildren } from 'preact';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type * as Api from '#declared/api';
 import { call, Problem } from '../client';
-import { command, curl, quote } from '../cli';
+import { command, commandText, curl } from '../cli';
 import { bytes, duration, moment, plural, seconds } from '../format';
 import { apply, isFinal } from '../jobs';
 import { may, useEvents, useNow } from '../live';
 import { go, href, setQuery, useLocation } from '../route';
 import { Command, Dialog, Empty, Fact, Facts, note, Panel, State, Tabs, textOf, Time, Trouble } from '../ui/parts';
+import { Artifacts } from '../ui/artifacts';
+import { Attempts } from '../ui/attempts';
+import { ChartBoard } from '../ui/chart-board';
 import { LogView } from '../ui/log-view';
 
 type Spec = Partial<Api.JobRequest>;
 type Usage = { cpu_seconds?: number; memory_peak_bytes?: number; log_bytes?: number; log_lines?: number; chart_points?: number; duration_seconds?: number };
-
-export const commandText = (words: string[] | string | undefined): string =>
-  words === undefined ? '' : typeof words === 'string' ? words
-    : words.length === 3 && words[1] === '-c' ? words[2]! : words.map(quote).join(' ');
 
 /** What of an event concerns the reasons and attempts, not only the state. */
 const isTurn = (event: Api.Event): boolean => !['job.updated'].includes(event.type);
@@ -120,6 +119,35 @@ function Stop({ path, onDone }: { path: { project: string; job: string }; onDone
   );
 }
 
+function Delete({ path, project }: { path: { project: string; job: string }; project: string }) {
+  const [open, setOpen] = useState(false);
+  const remove = async () => {
+    try {
+      await call('job.delete', { path });
+      note('deleted');
+      go(href('p', project, 'jobs'));
+    } catch (reason) {
+      note(textOf(reason), true);
+      setOpen(false);
+    }
+  };
+  return (
+    <>
+      <button onClick={() => setOpen(true)}>Delete…</button>
+      {open && (
+        <Dialog title="Delete the job?" onClose={() => setOpen(false)}>
+          <p>Its log, charts, artifacts and record are gone then.</p>
+          <footer>
+            <Command behind={() => ({ cli: command('job.delete', path), curl: curl('job.delete', { path }) })} />
+            <span class="spring" /><button onClick={() => setOpen(false)}>Keep it</button>
+            <button class="danger" autofocus onClick={() => void remove()}>Delete it</button>
+          </footer>
+        </Dialog>
+      )}
+    </>
+  );
+}
+
 function Hardware({ job }: { job: Api.Job }) {
   const attempt = job.attempt;
   const allocation = attempt?.allocation;
@@ -138,7 +166,7 @@ function Hardware({ job }: { job: Api.Job }) {
       <Fact name="Disk">{allocation.disk ? bytes(allocation.disk) : undefined}</Fact>
       <Fact name="GPUs">{allocation.gpus?.length ? allocation.gpus.map((gpu) => <code key={gpu}>{gpu} </code>) : undefined}</Fact>
       <Fact name="CPU time">{usage.cpu_seconds !== undefined && <>{duration(usage.cpu_seconds)}{ran ? <span class="faint"> · {(usage.cpu_seconds / ran).toFixed(2)} cores on average</span> : null}</>}</Fact>
-      <Fact name="Address"><code>{evidence.address}</code></Fact>
+      <Fact name="Address">{evidence.address && <code>{evidence.address}</code>}</Fact>
     </Facts>
   );
 }
@@ -178,7 +206,9 @@ export function JobPage({ project, id }: { project: string; id: string }) {
   const now = useNow(live, 250);
   if (problem && !job) return <div class="page"><Trouble reason={problem} again={() => void load()} /></div>;
   if (!job) return <div class="page" aria-busy="true" />;
-  const tabs = [{ id: 'log', name: 'Log' }, { id: 'details', name: 'Details' }];
+  const left = (job.attempt?.artifacts ?? {}) as { count?: number };
+  const tabs = [{ id: 'log', name: 'Log' }, { id: 'charts', name: 'Charts' }, { id: 'artifacts', name: 'Artifacts', mark: left.count },
+    { id: 'attempts', name: 'Attempts', mark: (job.attempts ?? 0) > 1 ? job.attempts : undefined }, { id: 'details', name: 'Details' }];
   const at = tabs.some((tab) => tab.id === query.get('tab')) ? query.get('tab')! : 'log';
   return (
     <div class="page page-full">
@@ -188,6 +218,8 @@ export function JobPage({ project, id }: { project: string; id: string }) {
           {(job.attempts ?? 0) > 1 && ` · attempt ${job.attempts}`}{job.exit_code !== undefined && isFinal(job.state) && ` · exit code ${job.exit_code}`}</span>
         <span class="spring" />
         <Command behind={() => ({ cli: command('job.show', path), curl: curl('job.show', { path }) })} />
+        {may('member') && <a class="button" href={`${href('p', project, 'new-job')}?from=${id}`} title="The form, filled in as this job was">Submit like this</a>}
+        {!live && may('member') && <Delete path={path} project={project} />}
         {live && may('member') && <Stop path={path} onDone={() => void load()} />}
       </header>
       {problem ? <Trouble reason={problem} again={() => void load()} /> : null}
@@ -196,10 +228,13 @@ export function JobPage({ project, id }: { project: string; id: string }) {
       <Tabs tabs={tabs} at={at} label="Parts of the job" onChange={(tab) => setQuery({ tab: tab === 'log' ? '' : tab })} />
       <Panel id={at}>
         {at === 'log' && <LogView path={path} live={live} />}
+        {at === 'charts' && <ChartBoard project={project} jobs={[{ id, name: job.name }]} live={live} extra={<>
+          <Command behind={() => ({ cli: command('chart.list', path), curl: curl('chart.list', { path }) })} />
+          <a class="button" href={`${href('p', project, 'compare')}?jobs=${id}`}>Compare…</a></>} />}
+        {at === 'artifacts' && <Artifacts path={path} live={live} />}
+        {at === 'attempts' && <Attempts path={path} version={job.version} />}
         {at === 'details' && <div class="cards"><Card title="What was asked for"><Specification job={job} /></Card><Card title="Hardware"><Hardware job={job} /></Card></div>}
       </Panel>
     </div>
   );
 }
-
-export const openJob = (project: string, id: string): void => go(href('p', project, 'jobs', id));

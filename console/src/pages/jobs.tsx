@@ -1,14 +1,15 @@
 // jobs.tsx - the jobs of a project: filtered, of any number, live
-import { useEffect, useMemo, useReducer, useRef } from 'preact/hooks';
+import { useEffect, useMemo, useReducer, useRef, useState } from 'preact/hooks';
 import type * as Api from '#declared/api';
 import { call, Problem } from '../client';
 import { command, curl } from '../cli';
 import { duration, seconds, shortId } from '../format';
 import { apply, isFinal, jobOf, STATES } from '../jobs';
-import { useEvents, useNow } from '../live';
+import { may, useEvents, useNow } from '../live';
 import { go, href, setQuery, useLocation } from '../route';
 import { Command, Empty, State, Time, Trouble } from '../ui/parts';
 import { Virtual } from '../ui/virtual';
+import { MOST } from './compare';
 
 const PAGE = 200;
 const ROW = 34;
@@ -142,9 +143,12 @@ class Jobs {
 const runTime = (job: Api.Job, now: number): string =>
   job.started ? duration(seconds(job.started, job.ended ?? now)) : '';
 
-function Row({ job, index, project, at, now }: { job: Api.Job; index: number; project: string; at: boolean; now: number }) {
+interface RowProps { job: Api.Job; index: number; project: string; at: boolean; now: number; chosen: boolean; choose: () => void }
+
+function Row({ job, index, project, at, now, chosen, choose }: RowProps) {
   return (
     <div class={`row${at ? ' row-at' : ''}`} role="row" aria-rowindex={index + 2} style={{ height: `${ROW}px` }}>
+      <span role="cell" class="col-choose"><input type="checkbox" tabIndex={at ? 0 : -1} checked={chosen} aria-label={`Choose ${job.name}`} onChange={choose} /></span>
       <span role="cell" class="col-state"><State state={job.state} /></span>
       <span role="cell" class="col-name"><a href={href('p', project, 'jobs', job.id)} tabIndex={at ? 0 : -1} data-index={index}>{job.name}</a>
         <span class="faint mono id">{shortId(job.id)}</span></span>
@@ -164,6 +168,8 @@ export function JobsPage({ project }: { project: string }) {
   const filter = useMemo<Filter>(() => ({ state: text[0]!.split(',').filter((s) => (STATES as string[]).includes(s)) as Api.JobState[], name: text[1]!, tag: text[2]! }), text);
   const [, draw] = useReducer((n: number) => n + 1, 0);
   const [at, setAt] = useReducer((_: number, next: number) => next, 0);
+  const [chosen, setChosen] = useState<string[]>([]);
+  const choose = (id: string) => setChosen((old) => old.includes(id) ? old.filter((other) => other !== id) : [...old, id].slice(-MOST));
   const box = useRef<HTMLDivElement>(null);
   const jobs = useMemo(() => new Jobs(project, filter, () => draw(undefined as never)), [project, filter]);
   const listener = useMemo(() => ({ event: (event: Api.Event) => jobs.take(event), open: () => void jobs.reload() }), [jobs]);
@@ -198,6 +204,8 @@ export function JobsPage({ project }: { project: string }) {
       <header class="page-head">
         <h1>Jobs</h1>
         <Command behind={() => ({ cli: command('job.list', { project }, flags), curl: curl('job.list', input) })} />
+        {chosen.length > 0 && <a class="button" href={`${href('p', project, 'compare')}?jobs=${chosen.join(',')}`}>Compare {chosen.length} {chosen.length === 1 ? 'job' : 'jobs'}</a>}
+        {may('member') && <a class="button primary" href={href('p', project, 'new-job')}>New job</a>}
       </header>
       <div class="bar" role="search">
         <div class="chips" role="group" aria-label="States">
@@ -212,7 +220,7 @@ export function JobsPage({ project }: { project: string }) {
       <div class="table jobs" role="grid" aria-label="Jobs" aria-rowcount={jobs.next ? -1 : jobs.items.length + 1} onKeyDown={move}>
         <div role="rowgroup">
           <div class="row row-head" role="row" aria-rowindex={1}>
-            <span role="columnheader" class="col-state">State</span><span role="columnheader" class="col-name">Name</span>
+            <span role="columnheader" class="col-choose"><span class="hidden">Chosen</span></span><span role="columnheader" class="col-state">State</span><span role="columnheader" class="col-name">Name</span>
             <span role="columnheader" class="col-tags">Tags</span><span role="columnheader" class="col-note">Note</span>
             <span role="columnheader" class="col-time num">Time</span><span role="columnheader" class="col-node">Node</span>
             <span role="columnheader" class="col-created num">Submitted</span>
@@ -221,7 +229,8 @@ export function JobsPage({ project }: { project: string }) {
         {jobs.loaded && !jobs.problem && jobs.items.length === 0
           ? <Empty title={flags.length ? 'No job is like this' : 'No jobs yet'}>{!flags.length && <p>Submit one here, or by <code>berth run -- COMMAND</code>.</p>}</Empty>
           : <Virtual box={box} count={jobs.items.length} rowHeight={ROW} onSpan={onSpan} attributes={{ role: 'rowgroup' }}
-              row={(i) => <Row key={jobs.items[i]!.id} job={jobs.items[i]!} index={i} project={project} at={i === at} now={now} />} />}
+              row={(i) => <Row key={jobs.items[i]!.id} job={jobs.items[i]!} index={i} project={project} at={i === at} now={now}
+                chosen={chosen.includes(jobs.items[i]!.id)} choose={() => choose(jobs.items[i]!.id)} />} />}
       </div>
     </div>
   );

@@ -9,7 +9,7 @@ import { Store, useNow, useStore } from '../live';
 export const State = ({ state }: { state: JobState }) => <span class={`state state-${state}`}><i aria-hidden="true" />{state}</span>;
 
 export function Time({ time }: { time: string | undefined }) {
-  const now = useNow(!!time, 10_000);
+  const now = useNow(!!time, time && Date.now() - Date.parse(time) < 60_000 ? 1000 : 10_000);
   return time ? <time dateTime={time} title={moment(time)}>{ago(time, Math.max(now, Date.parse(time)))}</time> : <span class="faint">–</span>;
 }
 
@@ -68,11 +68,11 @@ export async function copy(text: string): Promise<void> {
 
 // ---- dialogs ----
 
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
+export function Dialog({ title, onClose, children, wide }: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }) {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => { element.current?.showModal(); }, []);
   return (
-    <dialog ref={element} aria-label={title} onClose={onClose} onClick={(e) => { if (e.target === element.current) element.current?.close(); }}>
+    <dialog ref={element} class={wide ? 'wide' : undefined} aria-label={title} onClose={onClose} onClick={(e) => { if (e.target === element.current) element.current?.close(); }}>
       <header><h2>{title}</h2><button class="plain" aria-label="Close" onClick={() => element.current?.close()}>✕</button></header>
       {children}
     </dialog>
@@ -101,8 +101,8 @@ export function Command({ behind, label = 'Command' }: { behind: () => Behind; l
   const text = open ? behind() : null;
   return (
     <div class="command" ref={box}>
-      <button class="plain" aria-expanded={open} onClick={() => setOpen(!open)} title="The command and the API call that do the same">
-        <span class="prompt" aria-hidden="true">&gt;_</span> {label}
+      <button class="plain" aria-expanded={open} onClick={() => setOpen(!open)} aria-label={label || 'Command'} title="The command and the API call that do the same">
+        <span class="prompt" aria-hidden="true">&gt;_</span>{label && ` ${label}`}
       </button>
       {text && (
         <div class="popover" role="group" aria-label="Command and API call">

@@ -1,0 +1,120 @@
+// machines.tsx - the machines, what of each is taken, and by which job
+import type * as Api from '#declared/api';
+import { call } from '../client';
+import { command, curl } from '../cli';
+import { bytes, plural } from '../format';
+import { isFinal } from '../jobs';
+import { useChanges, useLoad } from '../load';
+import { href } from '../route';
+import { Command, Fact, Facts, Trouble } from '../ui/parts';
+
+interface Core { id: number; socket?: number; numa?: number; cpus: string }
+interface Gpu { uuid?: string; model?: string; memory?: number; minor?: number }
+interface Use { tasks?: number; cores?: number; cpus?: string; cpus_shared?: string; memory?: number; disk?: number; gpus?: string[] }
+
+/** "0-3,8" as numbers. */
+export function cpuSet(text: string | undefined): Set<number> {
+  const set = new Set<number>();
+  for (const part of (text ?? '').split(',').filter(Boolean)) {
+    const [first = 0, last = first] = part.split('-').map(Number);
+    for (let cpu = first; cpu <= last && cpu < 65_536; cpu++) set.add(cpu);
+  }
+  return set;
+}
+
+function Bar({ name, used, total, reserved }: { name: string; used: number; total: number; reserved: number }) {
+  const part = (n: number) => `${Math.min(100, 100 * n / Math.max(1, total))}%`;
+  return (
+    <div class="meter">
+      <div class="meter-head"><span>{name}</span><span class="faint num">{bytes(used)} of {bytes(total)} given out</span></div>
+      <div class="meter-bar" role="meter" aria-label={name} aria-valuemin={0} aria-valuemax={total} aria-valuenow={used} aria-valuetext={`${bytes(used)} of ${bytes(total)}`}>
+        <span class="meter-used" style={{ width: part(used) }} /><span class="meter-kept" style={{ width: part(reserved) }} title={`${bytes(reserved)} kept for the host`} />
+      </div>
+    </div>
+  );
+}
+
+function Cores({ cores, use, holders }: { cores: Core[]; use: Use; holders: Map<number, Api.Job> }) {
+  const taken = cpuSet(use.cpus);
+  const shared = cpuSet(use.cpus_shared);
+  return (
+    <ul class="cores" aria-label="Cores">
+      {cores.map((core) => {
+        const first = [...cpuSet(core.cpus)][0] ?? core.id;
+        const holder = holders.get(first);
+        const state = shared.has(first) ? 'shared' : taken.has(first) ? 'taken' : 'free';
+        const title = `core ${core.id}, CPUs ${core.cpus}${core.numa === undefined ? '' : `, NUMA node ${core.numa}`}: ${holder ? holder.name : state}`;
+        const face = <><b>{core.id}</b><span>{holder?.name ?? state}</span></>;
+        return <li key={core.id} class={`core core-${state}`} title={title}>
+          {holder ? <a href={href('p', holder.project, 'jobs', holder.id)}>{face}</a> : face}</li>;
+      })}
+    </ul>
+  );
+}
+
+function Machine({ node, holders }: { node: Api.Node; holders: Map<number, Api.Job> }) {
+  const use = (node.use ?? {}) as Use;
+  const cores = (node.cores ?? []) as unknown as Core[];
+  const gpus = (node.gpus ?? []) as unknown as Gpu[];
+  return (
+    <section class="card machine">
+      <header class="card-head"><h2 class="big">{node.name}</h2>{node.cordoned && <span class="state state-queued"><i aria-hidden="true" />takes no new work</span>}
+        <span class="spring" /><span class="faint">{plural(use.tasks ?? 0, 'task')}</span></header>
+      <div class="cards">
+        <Facts>
+          <Fact name="Processor">{node.cpu_model}</Fact>
+          <Fact name="Cores">{cores.length}{use.cores !== undefined && <span class="faint"> · {use.cores} given out</span>}</Fact>
+          <Fact name="NUMA nodes">{node.numas?.length}</Fact>
+          <Fact name="Kernel">{node.kernel && <code>{node.kernel}</code>}</Fact>
+          <Fact name="GPU driver">{node.driver && <code>{node.driver}</code>}</Fact>
+        </Facts>
+        <div class="meters">
+          <Bar name="Memory" used={use.memory ?? 0} total={node.memory} reserved={node.reserved_memory ?? 0} />
+          {node.disk !== undefined && <Bar name="Disk" used={use.disk ?? 0} total={node.disk} reserved={node.reserved_disk ?? 0} />}
+        </div>
+      </div>
+      <Cores cores={cores} use={use} holders={holders} />
+      {gpus.length > 0 && <ul class="gpus" aria-label="GPUs">{gpus.map((gpu, i) =>
+        <li key={gpu.uuid ?? i} class={`core core-${gpu.uuid && use.gpus?.includes(gpu.uuid) ? 'taken' : 'free'}`} title={gpu.uuid}>
+          <b>GPU {i}</b><span>{gpu.model}{gpu.memory ? `, ${bytes(gpu.memory)}` : ''}</span></li>)}</ul>}
+    </section>
+  );
+}
+
+export function MachinesPage({ project }: { project: string }) {
+  const nodes = useLoad(() => call('node.list'), 'nodes');
+  const flavors = useLoad(() => call('flavor.list'), 'flavors');
+  // Which job of this project holds which core; those of others are taken, no more.
+  const running = useLoad(async () => {
+    if (!project) return [];
+    const { items } = await call('job.list', { path: { project }, query: { state: ['starting', 'running', 'stopping'], limit: 200 } });
+    return Promise.all(items.map((job) => call('job.show', { path: { project, job: job.id } }).catch(() => job)));
+  }, project);
+  const reload = () => { nodes.reload(); running.reload(); };
+  useChanges(project, nodes.reload, 10_000);
+  useChanges(project, running.reload);
+  const holders = (node: string) => {
+    const map = new Map<number, Api.Job>();
+    for (const job of running.data ?? [])
+      if (!isFinal(job.state) && job.attempt?.allocation?.node === node && !job.attempt.allocation.shared)
+        for (const cpu of cpuSet(job.attempt.allocation.cpus)) map.set(cpu, { ...job, project });
+    return map;
+  };
+  const problem = nodes.problem ?? flavors.problem;
+  return (
+    <div class="page">
+      <header class="page-head"><h1>{nodes.data?.items.length === 1 ? 'This machine' : 'Machines'}</h1>
+        <Command behind={() => ({ cli: command('node.list', undefined), curl: curl('node.list', {}) })} /></header>
+      {problem ? <Trouble reason={problem} again={reload} /> : null}
+      {nodes.data?.items.map((node) => <Machine key={node.id} node={node} holders={holders(node.name)} />)}
+      {flavors.data && flavors.data.items.length > 0 && (
+        <section class="card">
+          <h2>Flavors</h2>
+          <table class="plain-table"><thead><tr><th>Name</th><th class="num">Cores</th><th class="num">Memory</th><th class="num">Disk</th><th class="num">GPUs</th><th>GPU model</th><th>Cores are</th></tr></thead>
+            <tbody>{flavors.data.items.map((flavor) => <tr key={flavor.name}><td>{flavor.name}</td><td class="num">{flavor.cores}</td><td class="num">{bytes(flavor.memory)}</td>
+              <td class="num">{bytes(flavor.disk)}</td><td class="num">{flavor.gpus || '–'}</td><td>{flavor.gpu_model ?? '–'}</td><td>{flavor.shared ? 'shared' : 'its own'}</td></tr>)}</tbody></table>
+        </section>
+      )}
+    </div>
+  );
+}

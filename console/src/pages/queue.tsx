@@ -1,0 +1,49 @@
+// queue.tsx - what waits and runs, in the order of the policy, each with its reason
+import { call } from '../client';
+import { command, curl } from '../cli';
+import { duration, seconds } from '../format';
+import { useNow } from '../live';
+import { useChanges, useLoad } from '../load';
+import { href } from '../route';
+import { Command, Empty, State, Trouble } from '../ui/parts';
+import { Virtual } from '../ui/virtual';
+
+const ROW = 34;
+
+export function QueuePage({ project }: { project: string }) {
+  const input = { path: { project }, query: { limit: 1000 } };
+  const { data, problem, reload } = useLoad(() => call('queue.show', input), project);
+  useChanges(project, reload, 5000);
+  const now = useNow(true);
+  const items = data?.items ?? [];
+  return (
+    <div class="page page-full">
+      <header class="page-head">
+        <h1>Queue</h1>
+        <span class="faint">{data && `${items.filter((item) => item.job.state === 'queued').length} waiting, ${items.filter((item) => item.job.state !== 'queued').length} on hardware`}</span>
+        <Command behind={() => ({ cli: command('queue.show', { project }), curl: curl('queue.show', input) })} />
+      </header>
+      {problem ? <Trouble reason={problem} again={reload} /> : null}
+      <div class="table queue" role="table" aria-label="Queue">
+        <div role="rowgroup"><div class="row row-head" role="row">
+          <span role="columnheader" class="num">Place</span><span role="columnheader">State</span><span role="columnheader">Name</span>
+          <span role="columnheader">Why</span><span role="columnheader" class="num">Priority</span><span role="columnheader" class="num">Since</span>
+        </div></div>
+        {data && !items.length ? <Empty title="Nothing waits or runs" /> :
+          <Virtual count={items.length} rowHeight={ROW} attributes={{ role: 'rowgroup' }} row={(i) => {
+            const { job, why } = items[i]!;
+            return (
+              <div class="row" role="row" key={job.id} style={{ height: `${ROW}px` }}>
+                <span role="cell" class="num faint">{why.position === undefined ? '–' : why.position + 1}</span>
+                <span role="cell"><State state={job.state} /></span>
+                <span role="cell" class="col-name"><a href={href('p', project, 'jobs', job.id)}>{job.name}</a></span>
+                <span role="cell" title={why.text}>{why.text}</span>
+                <span role="cell" class="num">{job.priority}</span>
+                <span role="cell" class="num faint">{duration(seconds(job.state === 'running' ? job.started ?? job.created : job.created, now))}</span>
+              </div>
+            );
+          }} />}
+      </div>
+    </div>
+  );
+}
