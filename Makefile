@@ -42,7 +42,7 @@ bench:
 # A working cloud on this machine, and a training job through it. `make stop` ends it.
 run:
 	@tools/install-deps build run
-	@$(MAKE) --no-print-directory all
+	@tools/as-invoker $(MAKE) --no-print-directory all
 	@tools/tour start
 
 stop:
