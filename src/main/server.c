@@ -14,6 +14,7 @@
 #include "executor/executor.h"
 #include "lifecycle/lifecycle.h"
 #include "main/collect.h"
+#include "main/notify.h"
 #include "main/privilege.h"
 #include "main/seal.h"
 #include "main/settings.h"
@@ -39,6 +40,7 @@ enum { POOL_THREADS = 4, MANIFEST_BYTES_MAX = 256 << 20 };
 
 struct server {
     struct settings settings;
+    char *notify; /* socket of the service manager; NULL: none */
     struct account account;
     int launcher_fd;
     int layers_fd;
@@ -432,6 +434,7 @@ static void server_done(struct server *s)
     safe_close(s->layers_fd);
     await_launcher(s);
     safe_close(s->launcher_pidfd);
+    free(s->notify);
     settings_done(&s->settings);
 }
 
@@ -506,7 +509,9 @@ static void report_start(const struct server *s, int64_t began_us)
 int role_server(int argc, char **argv)
 {
     int64_t began_us = clock_boot_us();
-    struct server s = { .launcher_fd = -1, .layers_fd = -1, .launcher_pidfd = -1 };
+    struct server s = {
+        .notify = notify_take(), .launcher_fd = -1, .layers_fd = -1, .launcher_pidfd = -1
+    };
     struct error err = { 0 };
     int r = settings_load(argc - 1, argv + 1, (const char *(*) (const char *) ) getenv, &s.settings,
                           &err);
@@ -528,7 +533,9 @@ int role_server(int argc, char **argv)
         return 1;
     }
     report_start(&s, began_us);
+    (void) notify_manager(s.notify, "READY=1");
     int code = loop_run(s.loop);
+    (void) notify_manager(s.notify, "STOPPING=1");
     server_done(&s);
     return code;
 }
