@@ -16,6 +16,9 @@ BERTH_CONFIG=$BERTH_TEST/berth.yaml
 export BERTH_TEST BERTH_STATE BERTH_RUNTIME BERTH_SOCKET BERTH_CONFIG
 berth_pid=
 
+# shellcheck source=tests/prism.sh
+[ -z "${BERTH_PRISM:-}" ] || . "$BERTH_SOURCE/tests/prism.sh"
+
 # A TCP port that is free now.
 free_port() {
     /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
@@ -52,7 +55,10 @@ berth_server() {
     # BERTH_URL is for clients; the server's own settings come from the variables above.
     berth server --listen "127.0.0.1:$BERTH_PORT" "$@" >>"$BERTH_TEST/server.log" 2>&1 &
     berth_pid=$!
-    await 20 berth_ready_or_dead && berth_is_ready >/dev/null && return
+    if await 20 berth_ready_or_dead && berth_is_ready >/dev/null; then
+        [ -z "${BERTH_PRISM:-}" ] || prism_start
+        return
+    fi
     echo "# the server is not ready; its log ends:" >&2
     tail -n 20 "$BERTH_TEST/server.log" >&2
     return 1
@@ -89,6 +95,7 @@ berth_processes() {
 
 berth_cleanup() {
     [ -n "${BERTH_TEST:-}" ] && [ -d "$BERTH_TEST" ] || return 0
+    [ -z "${BERTH_PRISM:-}" ] || prism_end
     if [ -n "$berth_pid" ]; then
         kill -TERM "$berth_pid" 2>/dev/null
         wait "$berth_pid" 2>/dev/null

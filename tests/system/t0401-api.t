@@ -40,7 +40,7 @@ test_expect_success 'a key of one project sees that project only' '
 '
 
 test_expect_success 'a host that is not ours is refused' '
-    test "$(curl -s -o /dev/null -w "%{http_code}" -H "Host: evil.example" "$BERTH_URL/healthz")" = 421
+    test "$(curl -s -o /dev/null -w "%{http_code}" -H "Host: evil.example" "http://127.0.0.1:$BERTH_PORT/healthz")" = 421
 '
 
 test_expect_success 'a wrong field is named with what would be right' '
