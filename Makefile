@@ -3,7 +3,7 @@ BUILD ?= build
 SETUP ?=
 MESON_TEST = meson test -C $(1) --print-errorlogs --no-suite deep $(TESTARGS)
 
-.PHONY: all test test-asan check-deep bench run stop fuzz format clean install-deps
+.PHONY: all test test-asan check-deep bench run stop deb bundle fuzz format clean install-deps
 
 all: $(BUILD)/build.ninja
 	@ninja --quiet -C $(BUILD) berth
@@ -47,6 +47,15 @@ run:
 
 stop:
 	@tools/tour stop
+
+# A Debian package, and an archive that installs it without a network: build-deb/.
+deb:
+	@tools/install-deps build package
+	@tools/build-deb
+
+bundle:
+	@tools/install-deps build package
+	@tools/build-bundle
 
 format:
 	@git ls-files -z '*.c' '*.h' | xargs -0 clang-format -i
