@@ -47,13 +47,14 @@ deep_root() {
 }
 
 # deep_enter NAME: processes and mounts of its own, the root filesystem turned into NAME; stays until the test
-# ends. chroot would not do: the kernel refuses user namespaces in one.
+# ends. chroot would not do: the kernel refuses user namespaces in one. DEEP_NET=none: with a network that leads
+# nowhere.
 deep_enter() {
     local root=$DEEP_DIR/$1
     cp /etc/resolv.conf /etc/hosts "$root/etc/"
     mkfifo "$DEEP_DIR/ready"
     # shellcheck disable=SC2016  # the inner shell expands
-    unshare --mount --pid --fork --kill-child --propagation private sh -ec '
+    unshare --mount --pid ${DEEP_NET:+--net} --fork --kill-child --propagation private sh -ec '
         mount --bind "$1" "$1"
         mount -t proc proc "$1/proc"
         mount --rbind /sys "$1/sys"
@@ -61,6 +62,7 @@ deep_enter() {
         mount -t tmpfs -o mode=755 none "$1/run"
         mount -t tmpfs none "$1/tmp"
         exec 3>"$2"
+        [ -z "$3" ] || { ip link set lo up && mount -t sysfs none "$1/sys" && mount --rbind /sys/fs/cgroup "$1/sys/fs/cgroup"; }
         cd "$1"
         mkdir -p .old
         pivot_root . .old
@@ -68,14 +70,14 @@ deep_enter() {
         rmdir /.old
         echo in >&3
         exec 3>&-
-        exec sleep infinity' enter "$root" "$DEEP_DIR/ready" &
+        exec sleep infinity' enter "$root" "$DEEP_DIR/ready" "${DEEP_NET:-}" &
     deep_holder=$!
     read -r _ <"$DEEP_DIR/ready" && deep_inside=$(pgrep -P "$deep_holder")
 }
 
 # deep_run COMMAND...: in the machine that was entered, as its root, with nothing of this environment
 deep_run() {
-    nsenter --target "$deep_inside" --mount --pid --root --wd env -i HOME=/root TERM=dumb \
+    nsenter --target "$deep_inside" --mount --pid --net --root --wd env -i HOME=/root TERM=dumb \
         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 

@@ -25,7 +25,7 @@ test_expect_success 'make run brings in what is missing, and ends with a trained
 '
 
 test_expect_success 'the key is hers alone' '
-    deep_run stat -c "%U %a" /home/alice/.config/berth/config.yaml >mode &&
+    deep_user alice "stat -c \"%U %a\" .config/berth/config.yaml" >mode &&
     echo "alice 600" >want && test_cmp want mode &&
     make_alice build/berth ps --all >ps.out && grep "tiny-gpt *succeeded" ps.out
 '
@@ -43,7 +43,7 @@ test_expect_success 'make stop ends the server; jobs are listed no more' '
 test_expect_success 'with sudo before make: the same state, the key still hers, no file of root in her tree' '
     make_alice "touch src/main/main.c && sudo env BERTH_LISTEN=127.0.0.1:$port make run" >sudo.out 2>&1 || { cat sudo.out; false; }
     deep_run find /home/alice ! -user alice >foreign && test_must_be_empty foreign &&
-    test_must_fail deep_run test -e /root/.config/berth &&
+    test_must_fail deep_user root "test -e .config/berth" &&
     make_alice build/berth ps --all >ps.out && grep "tiny-gpt *succeeded" ps.out &&
     make_alice sudo make stop && ! deep_run pgrep -f "berth server"
 '
