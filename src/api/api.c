@@ -100,6 +100,8 @@ int api_start(const struct api_options *options, struct api **ret, struct error 
     if (r < 0)
         return r;
     lifecycle_on_event(options->lifecycle, committed, api);
+    if (options->metrics)
+        metrics_on_sample(options->metrics, metrics_streams_step, api);
     *ret = take_ptr(api);
     return 0;
 }
@@ -108,6 +110,8 @@ void api_free(struct api *api)
 {
     if (!api)
         return;
+    if (api->options.metrics)
+        metrics_on_sample(api->options.metrics, NULL, NULL);
     http_server_free(api->server); /* stops every stream */
     watch_free(api->beat);
     file_watches_free(api->watches);

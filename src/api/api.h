@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "blob/blob.h"
 #include "lifecycle/lifecycle.h"
+#include "metrics/metrics.h"
 #include "os/loop.h"
 #include "os/pool.h"
 #include "store/store.h"
@@ -25,9 +26,10 @@ struct api_options {
     struct store *store;
     struct blob_store *blobs;
     struct pool *pool;
-    const char *state;  /* STATE directory: attempts/ID/ lie in it */
-    const char *socket; /* unix socket; peers of uid 0 and ADMIN_UID are admin without a key */
-    uid_t admin_uid;    /* the server's own account */
+    struct metrics *metrics; /* NULL: nothing is sampled */
+    const char *state;       /* STATE directory: attempts/ID/ lie in it */
+    const char *socket;      /* unix socket; peers of uid 0 and ADMIN_UID are admin without a key */
+    uid_t admin_uid;         /* the server's own account */
     const char *const *listen;  /* HOST:PORT each, NULL-terminated; port 0: chosen by the kernel */
     const char *const *hosts;   /* Host names answered besides localhost and the listen addresses */
     int64_t idempotency_keep_s; /* answers of POSTs with an Idempotency-Key are kept so long */

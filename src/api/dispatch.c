@@ -23,6 +23,7 @@ static const struct api_route *const tables[] = {
     job_routes,
     key_routes,
     log_routes,
+    metrics_routes,
     project_routes,
     queue_routes,
     secret_routes,

@@ -33,6 +33,8 @@ struct port_use {
     int64_t until_us;
 };
 
+struct metrics_stream;
+
 struct api {
     struct api_options options;
     struct http_server *server;
@@ -40,11 +42,13 @@ struct api {
     handler_f *handlers;   /* in the order of declare_endpoints */
     struct map *under_way; /* scopes of POSTs with an Idempotency-Key that are not answered yet */
     struct file_watches *watches;
-    struct follower *followers;     /* streams that wait for events */
+    struct follower *followers; /* streams that wait for events */
+    struct metrics_stream *metrics_streams;
     struct watch *beat;             /* keeps streams alive */
     struct tickets *tickets;        /* of sessions; NULL before the first */
     VEC(struct port_use) port_uses; /* oldest first */
     uint64_t answers[6];            /* by hundreds of the status */
+
     uint64_t n_beats;
 };
 
@@ -202,11 +206,20 @@ void log_search(struct call *call); /* log-search.c */
 /* Path of a file in an attempt's directory; owned by the caller. */
 char *attempt_path(const struct api *api, const struct id *attempt, const char *file);
 
+/* ---- metrics --------------------------------------------------------------------------------------- */
+
+/* What limits a running job, as "limit". */
+void put_limit(const struct api *api, const struct workload *w, json_t *json);
+/* There is a new sample: streams of it go on. USERDATA is the api. */
+void metrics_streams_step(void *userdata);
+/* Families of /metrics: running jobs and GPUs. */
+void add_metrics(const struct api *api, struct text *out);
+
 /* ---- handlers, one table a file ------------------------------------------------------------------- */
 
 extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
-    fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[], project_routes[],
-    queue_routes[], secret_routes[], session_routes[], system_routes[], ticket_routes[],
-    upload_routes[];
+    fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[], metrics_routes[],
+    project_routes[], queue_routes[], secret_routes[], session_routes[], system_routes[],
+    ticket_routes[], upload_routes[];
 
 #endif

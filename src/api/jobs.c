@@ -162,8 +162,10 @@ static void job_list(struct call *call)
 static void answer_job(struct call *call, int status, const struct workload *w)
 {
     char tag[32];
-    _cleanup_free_ char *text = job_text(w);
+    _cleanup_json_ json_t *json = workload_to_json(w, true);
 
+    put_limit(call->api, w, json);
+    _cleanup_free_ char *text = json_text(json);
     (void) snprintf(tag, sizeof tag, "\"%llu\"", (unsigned long long) w->version);
     http_add_header(call->req, "ETag", tag);
     call_answer_text(call, status, text, strlen(text));
@@ -317,7 +319,10 @@ static void job_delete(struct call *call) { job_find(call, remove_job); }
 
 static void why(struct call *call, const struct workload *w)
 {
-    call_answer(call, 200, lifecycle_why(call->api->options.lifecycle, w));
+    json_t *json = lifecycle_why(call->api->options.lifecycle, w);
+
+    put_limit(call->api, w, json);
+    call_answer(call, 200, json);
 }
 
 static void job_why(struct call *call) { job_find(call, why); }

@@ -136,6 +136,7 @@ static void metrics(struct call *call)
     add_store(&t, api->options.store);
     add_answers(&t, api);
     add_nodes(&t, api->options.lifecycle);
+    add_metrics(api, &t);
 
     struct http_request *req = call_take_request(call);
     api->answers[2]++;

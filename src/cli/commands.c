@@ -36,6 +36,8 @@ const struct command *const cli_commands[] = {
     &command_job_record,
     &command_job_show,
     &command_job_wait,
+    &command_top,
+    &command_job_metrics,
     &command_secret_set,
     &command_dataset_push,
     &command_dataset_pull,
@@ -53,8 +55,8 @@ const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 /* Endpoints that are steps of a command, not commands. */
 static bool is_hidden(const struct declare_endpoint *e)
 {
-    static const char *const nouns[] = { "upload", "task",  "system", "log",
-                                         "chart",  "queue", "session" };
+    static const char *const nouns[] = { "upload", "task",  "system",  "log",
+                                         "chart",  "queue", "session", "top" };
     size_t len = strcspn(e->name, ".");
 
     bool answers = e->response || e->status == 204;

@@ -13,6 +13,7 @@ extern const struct command command_run, command_logs, command_charts, command_a
 extern const struct command command_dataset_push, command_dataset_pull, command_dataset_diff,
     command_dataset_update, command_dataset_verify;
 extern const struct command command_image_import, command_image_login, command_image_pull;
+extern const struct command command_top, command_job_metrics;
 
 /* Ask the endpoint of the command, print its answer. */
 int generic_run(struct cli *cli, const struct args *args, struct error *err);

@@ -176,6 +176,11 @@ static void tags_line(const json_t *job, struct text *t)
         text_addf(t, "%s%s=%s", t->len ? " " : "", key, json_string_value(value));
 }
 
+static void limit_line(const json_t *job, struct text *t)
+{
+    text_add(t, json_get_str(json_object_get(job, "limit"), "text", ""));
+}
+
 static void attempt_line(const json_t *job, struct text *t)
 {
     int64_t number = json_get_int(attempt_of(job), "number", 0);
@@ -211,10 +216,11 @@ static const struct {
     const char *title;
     line_f add;
 } lines[] = {
-    { "state", state_line },     { "command", command_line },   { "image", image_line },
-    { "source", source_line },   { "hardware", hardware_line }, { "network", network_line },
-    { "ports", ports_line },     { "limits", limits_line },     { "tags", tags_line },
-    { "attempt", attempt_line }, { "usage", usage_line },       { "artifacts", artifacts_line },
+    { "state", state_line },         { "command", command_line },   { "image", image_line },
+    { "source", source_line },       { "hardware", hardware_line }, { "network", network_line },
+    { "ports", ports_line },         { "limits", limits_line },     { "tags", tags_line },
+    { "limit", limit_line },         { "attempt", attempt_line },   { "usage", usage_line },
+    { "artifacts", artifacts_line },
 };
 
 static void print_job(const struct cli *cli, const json_t *job)

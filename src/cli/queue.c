@@ -42,6 +42,8 @@ static void print_why(const struct cli *cli, const char *job, const json_t *why)
     text_add_clean(&out, json_get_str(why, "text", "no reason is known"));
     text_add_char(&out, '\n');
     add_line(cli, "rule", json_get_str(why, "rule", "-"), &out);
+    if (json_object_get(why, "limit"))
+        add_line(cli, "limit", json_get_str(json_object_get(why, "limit"), "text", "-"), &out);
     add_numbers(cli, json_object_get(why, "numbers"), &out);
     if (position >= 0) {
         _cleanup_free_ char *s =

@@ -16,63 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #define GROUP       "berth"
 #define SUPERVISORS GROUP "/supervisors"
-
-static const char *const controller_names[CGROUP_N] = {
-    [CGROUP_CPUSET] = "cpuset", [CGROUP_MEMORY] = "memory",   [CGROUP_PIDS] = "pids",
-    [CGROUP_CPU] = "cpu",       [CGROUP_DEVICES] = "devices",
-};
-
-static bool has_word(const char *list, const char *word, char separator)
-{
-    size_t len = strlen(word);
-
-    for (const char *p = list; p && *p; p = strchr(p, separator), p = p ? p + 1 : NULL)
-        if (strncmp(p, word, len) == 0 && (p[len] == separator || !p[len] || p[len] == '\n'))
-            return true;
-    return false;
-}
-
-/* "31 23 0:28 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu" */
-static void take_mount(struct cgroups *cg, char *line, char **unified)
-{
-    char *fields[5] = { 0 }, *rest = strstr(line, " - "), *save = NULL;
-    if (!rest)
-        return;
-    *rest = '\0';
-    int n = 0;
-    for (char *word = strtok_r(line, " ", &save); word && n < 5; word = strtok_r(NULL, " ", &save))
-        fields[n++] = word;
-    char *kind = strtok_r(rest + 3, " ", &save);
-    (void) strtok_r(NULL, " ", &save);
-    char *options = strtok_r(NULL, " \n", &save);
-    if (n < 5 || !kind || !options)
-        return;
-    if (str_equal(kind, "cgroup2") && !*unified)
-        *unified = xstrdup(fields[4]);
-    if (!str_equal(kind, "cgroup"))
-        return;
-    vec_push(&cg->hierarchies, xstrdup(fields[4]));
-    for (int i = 0; i < CGROUP_N; i++)
-        if (!cg->roots[i] && has_word(options, controller_names[i], ','))
-            cg->roots[i] = xstrdup(fields[4]);
-}
-
-static int read_mounts(struct cgroups *cg, char **unified, struct error *err)
-{
-    _cleanup_text_ struct text text = { 0 };
-
-    int r = file_read(AT_FDCWD, "/proc/self/mountinfo", 16 << 20, &text, err);
-    if (r < 0)
-        return r;
-    char *save = NULL;
-    for (char *line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-        take_mount(cg, line, unified);
-    return 0;
-}
 
 /* Controllers that sit in version 2 of a hybrid machine, unused: mount them as version 1. */
 static int mount_left_over(struct cgroups *cg, const char *unified, char **ret_mounted,
@@ -101,7 +49,7 @@ static int mount_left_over(struct cgroups *cg, const char *unified, char **ret_m
         *ret_mounted = more;
         vec_push(&cg->hierarchies, xstrdup(path));
         for (int i = 0; i < CGROUP_N; i++)
-            if (str_equal(name, controller_names[i]))
+            if (str_equal(name, cgroup_controller_name((enum cgroup_controller) i)))
                 xstr_set(&cg->roots[i], path);
     }
     return 0;
@@ -109,33 +57,14 @@ static int mount_left_over(struct cgroups *cg, const char *unified, char **ret_m
 
 int cgroups_probe(struct cgroups *ret, char **ret_mounted, struct error *err)
 {
-    _cleanup_free_ char *unified = NULL;
-
-    *ret = (struct cgroups){ 0 };
     *ret_mounted = NULL;
-    int r = read_mounts(ret, &unified, err);
-    if (r < 0)
+    int r = cgroups_find(ret, err);
+    if (r < 0 || ret->unified || !ret->v2)
         return r;
-    ret->unified = ret->hierarchies.len == 0;
-    if (!unified && ret->unified)
-        return error_set(err, -ENOENT, "no control groups are mounted");
-    if (!ret->unified && unified)
-        r = mount_left_over(ret, unified, ret_mounted, err);
-    if (unified) {
-        vec_push(&ret->hierarchies, xstrdup(unified));
-        for (int i = 0; ret->unified && i < CGROUP_N; i++)
-            xstr_set(&ret->roots[i], unified);
-    }
+    r = mount_left_over(ret, ret->v2, ret_mounted, err);
+    /* Processes are in it, with or without controllers. */
+    vec_push(&ret->hierarchies, xstrdup(ret->v2));
     return r;
-}
-
-void cgroups_done(struct cgroups *cg)
-{
-    for (int i = 0; i < CGROUP_N; i++)
-        free(cg->roots[i]);
-    vec_foreach(&cg->hierarchies, path)
-        free(*path);
-    vec_done(&cg->hierarchies);
 }
 
 /* cpuset v1 groups are born without CPUs and take nobody then. */
@@ -187,6 +116,32 @@ int cgroup_join(const struct cgroups *cg, const char *attempt, struct error *err
             return error_set(err, -errno, "joining the job's control group: %s", strerror(errno));
     }
     return 0;
+}
+
+static bool set_throttle(const char *group, const char *device)
+{
+    _cleanup_free_ char *path = xasprintf("%s/blkio.throttle.write_bps_device", group);
+    _cleanup_free_ char *rule = xasprintf("%s %lld", device, 1LL << 40);
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    return fd >= 0 && write_full(fd, rule, strlen(rule)) >= 0;
+}
+
+/* Newer kernels count bytes in version 1 only on disks that some rule is about: this one limits
+ * nothing (1 TiB/s). Rules are about whole disks, not partitions. */
+void cgroups_count_io(const struct cgroups *cg, dev_t device)
+{
+    _cleanup_text_ struct text whole = { 0 };
+
+    if (cg->unified || !cg->roots[CGROUP_IO])
+        return;
+    _cleanup_free_ char *group = xasprintf("%s/" GROUP, cg->roots[CGROUP_IO]);
+    _cleanup_free_ char *own = xasprintf("%u:%u", major(device), minor(device));
+    _cleanup_free_ char *parent = xasprintf("/sys/dev/block/%s/../dev", own);
+    if (set_throttle(group, own) || file_read(AT_FDCWD, parent, 64, &whole, NULL) < 0)
+        return;
+    whole.data[strcspn(whole.data, "\n")] = '\0';
+    (void) set_throttle(group, whole.data);
 }
 
 char *cgroup_read(const struct cgroups *cg, enum cgroup_controller controller, const char *attempt,

@@ -22,6 +22,7 @@
 #include "gpu/gpu.h"
 #include "image/image.h"
 #include "network/network.h"
+#include "os/cgroup.h"
 #include "os/loop.h"
 #include "os/process.h"
 #include "task/task.h"
@@ -32,29 +33,15 @@
 
 /* ---- control groups --------------------------------------------------------------------------- */
 
-enum cgroup_controller {
-    CGROUP_CPUSET,
-    CGROUP_MEMORY,
-    CGROUP_PIDS,
-    CGROUP_CPU,
-    CGROUP_DEVICES,
-    CGROUP_N
-};
-
-struct cgroups {
-    bool unified;            /* version 2 alone */
-    char *roots[CGROUP_N];   /* where each controller is mounted; NULL: it is not there */
-    VEC(char *) hierarchies; /* every mounted hierarchy */
-};
-
 /* Find the hierarchies. On a hybrid machine controllers that nobody uses in version 2 are mounted
  * as version 1, because crun refuses otherwise; *RET_MOUNTED (owned) names them, NULL: none. */
 int cgroups_probe(struct cgroups *ret, char **ret_mounted, struct error *err);
-void cgroups_done(struct cgroups *cg);
 /* Put the calling process into /berth/supervisors, out of the server's group. */
 int cgroups_join_supervisors(const struct cgroups *cg, struct error *err);
 /* Put the calling process into the attempt's. */
 int cgroup_join(const struct cgroups *cg, const char *attempt, struct error *err);
+/* Let the kernel count what attempts read from and write to the disk DEVICE. */
+void cgroups_count_io(const struct cgroups *cg, dev_t device);
 /* The content of a file of the attempt's group without the last newline; owned by the caller, NULL
  * when it is not there. V1 and V2 are the file's names, NULL: there is none. */
 char *cgroup_read(const struct cgroups *cg, enum cgroup_controller controller, const char *attempt,

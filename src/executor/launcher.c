@@ -228,12 +228,15 @@ static int open_directories(struct executor *x, struct error *err)
 static int prepare(struct executor *x, const struct network_settings *network, struct error *err)
 {
     _cleanup_free_ char *mounted = NULL;
+    struct stat st;
 
     int r = open_directories(x, err);
     if (r >= 0)
         r = cgroups_probe(&x->cgroups, &mounted, err);
     if (r >= 0)
         r = cgroups_join_supervisors(&x->cgroups, err);
+    if (r >= 0 && fstat(x->state_fd, &st) == 0)
+        cgroups_count_io(&x->cgroups, st.st_dev);
     if (r >= 0)
         r = network_new(network, &x->network, err);
     if (r < 0)

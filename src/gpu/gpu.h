@@ -106,4 +106,54 @@ int cdi_edits_fill(struct cdi_edits *edits, struct error *err);
 /* Can only root change PATH, whichever part of it? 0; -EPERM with the part that others can. */
 int path_check_trusted(const char *path, struct error *err);
 
+/* ---- NVML -------------------------------------------------------------------------------------- */
+
+#define GPU_TEXT_MAX 96
+#define GPUS_MAX     32
+
+/* A GPU as NVIDIA's management library sees it now. Negative: it does not say. */
+struct gpu_state {
+    char uuid[GPU_TEXT_MAX], model[GPU_TEXT_MAX];
+    char pci[16]; /* "0000:3b:00.0" */
+    unsigned index;
+    int minor; /* of its device node */
+    int64_t memory_bytes, memory_used_bytes;
+    int busy_percent; /* part of the last moment in which something ran on it */
+    double power_w, power_limit_w;
+    int temperature_c;
+};
+
+struct gpu_report {
+    char driver[GPU_TEXT_MAX];
+    unsigned n;
+    struct gpu_state gpus[GPUS_MAX];
+};
+
+struct nvml;
+
+/* Opened at run time by NAME or path: -ENOENT when there is no library or no driver. */
+int nvml_open(const char *library, struct nvml **ret);
+void nvml_close(struct nvml *nvml);
+DEFINE_CLEANUP(struct nvml *, nvml_close);
+/* GPUs that do not answer (they have fallen off the bus) are left out. May block for ever in the
+ * kernel: see gpu_reporter_start(). */
+int nvml_read(const struct nvml *nvml, struct gpu_report *ret, struct error *err);
+
+/* A child process that reads NVML every second: a driver that hangs or crashes takes nobody with
+ * it. It ends when its socket is closed. */
+struct gpu_reporter {
+    int fd; /* SOCK_SEQPACKET, non-blocking; -1: none */
+    pid_t pid;
+};
+
+/* To be called before there are threads. */
+int gpu_reporter_start(const char *library, struct gpu_reporter *ret, struct error *err);
+/* The newest report: 1, 0 when there is none yet, -ENOENT when there is no library or no driver (or
+ * the child is gone), other negative errno. Waits for up to TIMEOUT_MS for the first. */
+int gpu_reporter_read(const struct gpu_reporter *reporter, int timeout_ms, struct gpu_report *ret,
+                      struct error *err);
+void gpu_reporter_stop(struct gpu_reporter *reporter);
+/* "00000000:3B:00.0" or "0000:3b:00.0" to "0000:3b:00.0"; -EINVAL for anything else. */
+int pci_address_normalise(const char *text, char ret[static 16]);
+
 #endif

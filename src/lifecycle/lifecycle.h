@@ -137,6 +137,9 @@ struct id *lifecycle_live_attempts(struct lifecycle *lc, size_t *ret_n, int64_t 
 struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
                                 const char *name_or_id);
 struct workload *lifecycle_get(struct lifecycle *lc, const struct id *workload);
+/* Every live workload that has begun an attempt which has not ended. */
+void lifecycle_each_attempt(struct lifecycle *lc,
+                            void (*each)(void *userdata, const struct workload *w), void *userdata);
 /* Live ones in the order of the queue policy. Owned array of borrowed pointers. */
 struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project, size_t *ret_n);
 /* Why is it not running? {"state","rule","text","numbers":{…},"position","since"}; also for final

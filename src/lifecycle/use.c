@@ -155,6 +155,15 @@ void lifecycle_nodes(struct lifecycle *lc, const struct node *const **ret, size_
     *ret_n = lc->node_list.len;
 }
 
+void lifecycle_each_attempt(struct lifecycle *lc,
+                            void (*each)(void *userdata, const struct workload *w), void *userdata)
+{
+    const struct job *job;
+
+    map_foreach(lc->attempts, pos, job)
+        each(userdata, job->w);
+}
+
 static unsigned cores_in(const struct node *node, const struct cpu_set *cpus)
 {
     unsigned n = 0;

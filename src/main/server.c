@@ -12,12 +12,14 @@
 #include "blob/blob.h"
 #include "engine/engine.h"
 #include "executor/executor.h"
+#include "gpu/gpu.h"
 #include "lifecycle/lifecycle.h"
 #include "main/collect.h"
 #include "main/notify.h"
 #include "main/privilege.h"
 #include "main/seal.h"
 #include "main/settings.h"
+#include "metrics/metrics.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/hash.h"
@@ -55,6 +57,9 @@ struct server {
     struct puller *puller;
     struct lifecycle *lifecycle;
     struct collector *collector;
+    struct node *node; /* this machine, until lifecycle has it */
+    struct gpu_reporter gpus;
+    struct metrics *metrics;
     struct api *api;
 };
 
@@ -207,16 +212,23 @@ static int add_flavors(struct server *s, const struct node *node, struct error *
     return 0;
 }
 
+/* Forks: no thread is there yet. */
+static int look_at_machine(struct server *s, struct error *err)
+{
+    const struct settings *set = &s->settings;
+    const struct probe_options options = { .disk = set->state,
+                                           .nvml = set->nvml,
+                                           .cdi = (const char *const *) set->cdi };
+    int r = probe_node(&options, &s->node, err);
+    if (r < 0)
+        return error_context(err, r, "looking at this machine");
+    return s->node->driver ? gpu_reporter_start(set->nvml, &s->gpus, err) : 0;
+}
+
 static int add_node(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
-    struct probe_options options = { .disk = set->state,
-                                     .nvml = set->nvml,
-                                     .cdi = (const char *const *) set->cdi };
-    _cleanup_(node_freep) struct node *node = NULL;
-    int r = probe_node(&options, &node, err);
-    if (r < 0)
-        return error_context(err, r, "looking at this machine");
+    struct node *node = s->node;
 
     xstr_set(&node->boot_id, clock_boot_id());
     node->id = id_new();
@@ -226,10 +238,36 @@ static int add_node(struct server *s, struct error *err)
         node->reserved_cores = (unsigned) set->reserved_cores;
     else
         node->reserved_cores = node->cores.len > 4 ? 1 : 0;
-    r = add_flavors(s, node, err);
+    int r = add_flavors(s, node, err);
     if (r >= 0)
-        lifecycle_set_node(s->lifecycle, take_ptr(node));
+        lifecycle_set_node(s->lifecycle, take_ptr(s->node));
     return r;
+}
+
+static void want_metrics_of(void *userdata, const struct workload *w)
+{
+    struct server *s = userdata;
+
+    if (w->state == WORKLOAD_RUNNING || w->state == WORKLOAD_STOPPING)
+        metrics_want(s->metrics, w->attempt, w->spec->cores);
+}
+
+static void want_metrics(void *userdata, struct metrics *metrics)
+{
+    struct server *s = userdata;
+
+    lifecycle_each_attempt(s->lifecycle, want_metrics_of, s);
+}
+
+static int open_metrics(struct server *s, struct error *err)
+{
+    const struct metrics_options options = { .loop = s->loop,
+                                             .pool = s->pool,
+                                             .state = s->settings.state,
+                                             .reporter = &s->gpus,
+                                             .want = want_metrics,
+                                             .userdata = s };
+    return metrics_new(&options, &s->metrics, err);
 }
 
 /* A newer Berth may have begun what still runs: then it alone can take it up. */
@@ -377,6 +415,7 @@ static int open_api(struct server *s, struct error *err)
         .store = s->store,
         .blobs = s->blobs,
         .pool = s->pool,
+        .metrics = s->metrics,
         .state = set->state,
         .socket = set->socket,
         .admin_uid = s->account.uid,
@@ -424,6 +463,9 @@ static void server_done(struct server *s)
     pool_free(s->pool);
     store_close(s->store);
     blob_store_close(s->blobs);
+    metrics_free(s->metrics);
+    gpu_reporter_stop(&s->gpus);
+    node_free(s->node);
     watch_free(s->sigint);
     watch_free(s->sigterm);
     watch_free(s->timer);
@@ -487,8 +529,13 @@ static int begin(struct server *s, struct error *err)
     s->sigterm = loop_signal(s->loop, SIGTERM, on_end_signal, s);
     s->sigint = loop_signal(s->loop, SIGINT, on_end_signal, s);
     s->launcher_watch = loop_watch(s->loop, s->launcher_pidfd, EPOLLIN, on_launcher_end, s);
+    int r = look_at_machine(s, err);
+    if (r < 0)
+        return r;
     s->pool = pool_new(s->loop, POOL_THREADS);
-    int r = open_parts(s, err);
+    r = open_parts(s, err);
+    if (r >= 0)
+        r = open_metrics(s, err);
     if (r < 0)
         return r;
     s->timer = loop_timer(s->loop, 0, on_tick, s);
@@ -509,9 +556,11 @@ static void report_start(const struct server *s, int64_t began_us)
 int role_server(int argc, char **argv)
 {
     int64_t began_us = clock_boot_us();
-    struct server s = {
-        .notify = notify_take(), .launcher_fd = -1, .layers_fd = -1, .launcher_pidfd = -1
-    };
+    struct server s = { .notify = notify_take(),
+                        .launcher_fd = -1,
+                        .layers_fd = -1,
+                        .launcher_pidfd = -1,
+                        .gpus = { .fd = -1 } };
     struct error err = { 0 };
     int r = settings_load(argc - 1, argv + 1, (const char *(*) (const char *) ) getenv, &s.settings,
                           &err);

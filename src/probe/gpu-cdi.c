@@ -5,7 +5,6 @@
  * more is no GPU of its own.
  */
 #include "base/alloc.h"
-#include "gpu/gpu.h"
 #include "probe/internal.h"
 
 #include <errno.h>

@@ -3,6 +3,7 @@
 #define PROBE_INTERNAL_H
 
 #include "base/text.h"
+#include "gpu/gpu.h"
 #include "probe/probe.h"
 
 /* Where to look, with the defaults filled in. */
@@ -15,8 +16,6 @@ struct place {
 int field_find(const char *text, size_t len, const char *name, const char **ret);
 /* The same as bytes, from "NAME: 123 kB"; -EINVAL. */
 int field_kilobytes(const char *text, size_t len, const char *name, int64_t *ret_bytes);
-/* "00000000:3B:00.0" or "0000:3b:00.0" to "0000:3b:00.0"; -EINVAL for anything else. */
-int pci_address_normalise(const char *text, char ret[static 16]);
 
 /* A small file of the kernel's, without the newline at its end. PATH is DIRECTORY/FORMAT…. */
 __attribute__((format(printf, 3, 4))) int kernel_text(struct text *ret, const char *directory,

@@ -131,7 +131,8 @@ int probe_node(const struct probe_options *options, struct node **ret, struct er
         return r;
     describe(&place, options, node);
     r = gpus_nvml(&place, node, err);
-    if (r == -ENOENT)
+    /* A driver that does not work must not keep the machine from its other work. */
+    if (r < 0)
         r = gpus_pci(&place, node, err);
     if (r < 0)
         return r;

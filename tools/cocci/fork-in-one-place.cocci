@@ -1,5 +1,5 @@
-// A fork after threads exist copies their locks: processes start in os/process, the launcher and what it clones.
-// except: src/os/process.c src/executor/ src/main/ src/admin/doctor.c /test/ tests/
+// A fork after threads exist copies their locks: processes start in os/process, the launcher and what it clones, the GPU reporter before threads.
+// except: src/os/process.c src/executor/ src/main/ src/admin/doctor.c /test/ tests/ gpu/reporter
 @@
 expression e;
 @@

@@ -1,0 +1,235 @@
+/* top.c - berth top: what runs, what it uses of its hardware, and what limits it */
+#include "cli/commands.h"
+#include "cli/live.h"
+#include "cli/table.h"
+
+#include "base/alloc.h"
+#include "base/time.h"
+#include "os/clock.h"
+
+#include <stdio.h>
+
+enum { BAR_WIDTH = 30, TITLE_WIDTH = 8 };
+
+static const struct cli_flag flags[] = {
+    { "once", NULL, NULL, "print it once, also on a terminal" },
+    { NULL },
+};
+
+/* ---- the machine --------------------------------------------------------------------------------- */
+
+static void add_bar(const struct cli *cli, double share, struct text *out)
+{
+    const struct term *term = &cli->out;
+    int filled = (int) (share * BAR_WIDTH + 0.5);
+    enum style style = share >= 0.9 ? STYLE_RED : share >= 0.6 ? STYLE_YELLOW : STYLE_GREEN;
+
+    text_add_char(out, '[');
+    text_add(out, style_begin(term, style));
+    for (int i = 0; i < BAR_WIDTH; i++) {
+        if (i == filled)
+            text_add(out, style_end(term, style));
+        text_add_char(out, i < filled ? '|' : ' ');
+    }
+    if (filled >= BAR_WIDTH)
+        text_add(out, style_end(term, style));
+    text_add(out, "] ");
+}
+
+static void add_title(const struct cli *cli, const char *title, struct text *out)
+{
+    text_addf(out, "%s%-*s%s", style_begin(&cli->out, STYLE_DIM), TITLE_WIDTH, title,
+              style_end(&cli->out, STYLE_DIM));
+}
+
+static void add_gpu(const struct cli *cli, size_t i, const json_t *gpu, struct text *out)
+{
+    double busy = json_get_real(gpu, "busy", -1);
+    int64_t used = json_get_int(gpu, "memory", 0), all = json_get_int(gpu, "memory_total", 0);
+    double watts = json_get_real(gpu, "power", -1), degrees = json_get_real(gpu, "temperature", -1);
+    char title[16], used_text[32], all_text[32];
+
+    (void) snprintf(title, sizeof title, "gpu %zu", i);
+    add_title(cli, title, out);
+    add_bar(cli, busy < 0 ? 0 : busy, out);
+    if (busy >= 0)
+        text_addf(out, "%3.0f %%  ", busy * 100);
+    text_addf(out, "%s of %s", bytes_to_str(used, used_text), bytes_to_str(all, all_text));
+    if (watts >= 0)
+        text_addf(out, "  %.0f W", watts);
+    if (degrees >= 0)
+        text_addf(out, "  %.0f C", degrees);
+    text_add(out, "  ");
+    text_add_clean(out, json_get_str(gpu, "model", ""));
+    text_add_char(out, '\n');
+}
+
+static void add_node(const struct cli *cli, const json_t *node, struct text *out)
+{
+    const json_t *now = json_object_get(node, "now"), *gpu;
+    double cores = (double) json_get_int(node, "cores", 1), busy = json_get_real(now, "cores", 0);
+    int64_t memory = json_get_int(node, "memory", 1), used = json_get_int(now, "memory", 0);
+    char used_text[32], memory_text[32];
+    size_t i;
+
+    style_add(out, &cli->out, STYLE_BOLD, json_get_str(node, "name", ""));
+    text_add_char(out, '\n');
+    if (!now) {
+        text_add(out, "measuring\n");
+        return;
+    }
+    add_title(cli, "cores", out);
+    add_bar(cli, busy / cores, out);
+    text_addf(out, "%.1f of %.0f busy, %.1f wait for a disk\n", busy, cores,
+              json_get_real(now, "cores_waiting", 0));
+    add_title(cli, "memory", out);
+    add_bar(cli, (double) used / (double) memory, out);
+    text_addf(out, "%s of %s\n", bytes_to_str(used, used_text), bytes_to_str(memory, memory_text));
+    json_array_foreach(json_object_get(now, "gpus"), i, gpu)
+        add_gpu(cli, i, gpu, out);
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------------- */
+
+static void cell(struct table *table, enum style style, char *text)
+{
+    table_cell(table, style, text);
+    free(text);
+}
+
+static char *rate_text(const json_t *now, const char *key)
+{
+    char text[32];
+
+    return now ? xasprintf("%s/s", bytes_to_str(json_get_int(now, key, 0), text)) : xstrdup("-");
+}
+
+static char *gpus_text(const json_t *job, const json_t *now)
+{
+    const json_t *gpu;
+    double busy = 0;
+    size_t i;
+
+    json_array_foreach(json_object_get(now, "gpus"), i, gpu)
+        busy += json_get_real(gpu, "busy", 0);
+    if (i > 0)
+        return xasprintf("%zu: %.0f %%", i, busy / (double) i * 100);
+    int64_t gpus = json_get_int(job, "gpus", 0);
+    return gpus ? xasprintf("%lld", (long long) gpus) : xstrdup("-");
+}
+
+static char *runs_for(const json_t *job)
+{
+    int64_t started = 0;
+    char text[32];
+
+    if (time_parse(json_get_str(job, "started", ""), &started) < 0)
+        return xstrdup("-");
+    return xstrdup(seconds_to_str((clock_now_us() - started) / US_PER_S, text));
+}
+
+static void add_job(struct table *table, const json_t *job)
+{
+    const json_t *now = json_object_get(job, "now"), *limit = json_object_get(job, "limit");
+    char used[32], of[32];
+
+    table_cell(table, STYLE_BOLD, json_get_str(job, "name", ""));
+    cell(table, STYLE_PLAIN,
+         now ? xasprintf("%.2f/%lld", json_get_real(now, "cores", 0),
+                         (long long) json_get_int(job, "cores", 0))
+             : xstrdup("-"));
+    cell(table, STYLE_PLAIN,
+         now ? xasprintf("%s/%s", bytes_to_str(json_get_int(now, "memory", 0), used),
+                         bytes_to_str(json_get_int(job, "memory", 0), of))
+             : xstrdup("-"));
+    cell(table, STYLE_PLAIN, rate_text(now, "read"));
+    cell(table, STYLE_PLAIN, rate_text(now, "write"));
+    cell(table, STYLE_PLAIN, gpus_text(job, now));
+    cell(table, STYLE_PLAIN, runs_for(job));
+    table_cell(table, STYLE_PLAIN, json_get_str(limit, "text", "-"));
+}
+
+static void add_jobs(const struct cli *cli, const json_t *jobs, struct text *out)
+{
+    _cleanup_(table_freep) struct table *table = table_new();
+    const json_t *job;
+    size_t i;
+
+    table_column(table, "JOB", false, 12);
+    table_column(table, "CORES", true, 0);
+    table_column(table, "MEMORY", true, 0);
+    table_column(table, "READ", true, 0);
+    table_column(table, "WRITE", true, 0);
+    table_column(table, "GPUS", true, 0);
+    table_column(table, "FOR", true, 0);
+    table_column(table, "LIMIT", false, 16);
+    json_array_foreach(jobs, i, job)
+        add_job(table, job);
+    if (i == 0)
+        text_add(out, "no job runs\n");
+    else
+        table_format(table, &cli->out, out);
+}
+
+/* ---- the command --------------------------------------------------------------------------------- */
+
+static int get_top(struct cli *cli, json_t **ret, struct error *err)
+{
+    _cleanup_free_ char *target = project_path(cli, "top", NULL);
+
+    return remote_get(cli, target, ret, err);
+}
+
+static int draw(void *userdata, struct text *out, struct error *err)
+{
+    struct cli *cli = userdata;
+    _cleanup_json_ json_t *top = NULL;
+    const json_t *node;
+    size_t i;
+    int r = get_top(cli, &top, err);
+
+    if (r < 0)
+        return r;
+    json_array_foreach(json_object_get(top, "nodes"), i, node)
+        add_node(cli, node, out);
+    text_add_char(out, '\n');
+    add_jobs(cli, json_object_get(top, "jobs"), out);
+    return 0;
+}
+
+static int print_once(struct cli *cli, struct error *err)
+{
+    _cleanup_text_ struct text out = { 0 };
+    int r = draw(cli, &out, err);
+
+    if (r < 0)
+        return r;
+    print_text(&out);
+    return CLI_OK;
+}
+
+static int run(struct cli *cli, const struct args *args, struct error *err)
+{
+    _cleanup_json_ json_t *top = NULL;
+
+    if (cli->output != OUTPUT_TABLE) {
+        int r = get_top(cli, &top, err);
+        if (r < 0)
+            return r;
+        print_answer(cli, "top", top);
+        return CLI_OK;
+    }
+    if (!cli->out.tty || args_has(args, "once"))
+        return print_once(cli, err);
+    return live_run(cli, draw, cli, err);
+}
+
+const struct command command_top = {
+    .verb = "top",
+    .summary = "Show what runs, what it uses of its hardware and what limits it, live",
+    .examples = "berth top                    live; q leaves\n"
+                "berth top --once\n"
+                "berth top -o json | jq '.jobs[] | {name, limit}'",
+    .flags = flags,
+    .run = run,
+};

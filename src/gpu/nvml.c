@@ -1,0 +1,154 @@
+/* nvml.c - GPUs as NVIDIA's management library says
+ *
+ * Opened at run time and declared here, so that nothing of NVIDIA's is needed to build. Names,
+ * structs and constants follow the NVML API reference (stable since driver 410); the _v2 and _v3
+ * symbols are what nvml.h maps the plain names to.
+ */
+#include "gpu/internal.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+
+typedef struct nvml_device *nvml_device_t;
+
+struct nvml_pci {
+    char bus_id_legacy[16];
+    unsigned domain, bus, device, pci_device_id, pci_subsystem_id;
+    char bus_id[32];
+};
+_Static_assert(sizeof(struct nvml_pci) == 68, "as in nvml.h");
+
+struct nvml_memory {
+    unsigned long long total, free, used;
+};
+
+struct nvml_utilization {
+    unsigned gpu, memory;
+};
+
+enum { TEMPERATURE_GPU = 0 };
+
+struct nvml {
+    void *library;
+    bool is_started;
+    int (*init)(void);
+    int (*shutdown)(void);
+    int (*driver_version)(char *text, unsigned size);
+    int (*count)(unsigned *ret);
+    int (*handle)(unsigned index, nvml_device_t *ret);
+    int (*uuid)(nvml_device_t device, char *text, unsigned size);
+    int (*name)(nvml_device_t device, char *text, unsigned size);
+    int (*pci)(nvml_device_t device, struct nvml_pci *ret);
+    int (*memory)(nvml_device_t device, struct nvml_memory *ret);
+    /* Not in every library, and not of every GPU. */
+    int (*minor)(nvml_device_t device, unsigned *ret);
+    int (*utilization)(nvml_device_t device, struct nvml_utilization *ret);
+    int (*power)(nvml_device_t device, unsigned *ret_mw);
+    int (*power_limit)(nvml_device_t device, unsigned *ret_mw);
+    int (*temperature)(nvml_device_t device, int sensor, unsigned *ret);
+};
+
+void nvml_close(struct nvml *n)
+{
+    if (!n)
+        return;
+    if (n->is_started)
+        (void) n->shutdown();
+    if (n->library)
+        (void) dlclose(n->library);
+    free(n);
+}
+
+static bool find(struct nvml *n, const char *name, void *ret)
+{
+    void *symbol = dlsym(n->library, name);
+
+    memcpy(ret, &symbol, sizeof symbol);
+    return symbol != NULL;
+}
+
+static bool find_all(struct nvml *n)
+{
+    (void) find(n, "nvmlDeviceGetMinorNumber", &n->minor);
+    (void) find(n, "nvmlDeviceGetUtilizationRates", &n->utilization);
+    (void) find(n, "nvmlDeviceGetPowerUsage", &n->power);
+    (void) find(n, "nvmlDeviceGetEnforcedPowerLimit", &n->power_limit);
+    (void) find(n, "nvmlDeviceGetTemperature", &n->temperature);
+    return find(n, "nvmlInit_v2", &n->init) && find(n, "nvmlShutdown", &n->shutdown) &&
+           find(n, "nvmlSystemGetDriverVersion", &n->driver_version) &&
+           find(n, "nvmlDeviceGetCount_v2", &n->count) &&
+           find(n, "nvmlDeviceGetHandleByIndex_v2", &n->handle) &&
+           find(n, "nvmlDeviceGetUUID", &n->uuid) && find(n, "nvmlDeviceGetName", &n->name) &&
+           find(n, "nvmlDeviceGetPciInfo_v3", &n->pci) &&
+           find(n, "nvmlDeviceGetMemoryInfo", &n->memory);
+}
+
+int nvml_open(const char *library, struct nvml **ret)
+{
+    _cleanup_(nvml_closep) struct nvml *n = xnew(struct nvml);
+
+    if (!library[0])
+        return -ENOENT;
+    n->library = dlopen(library, RTLD_NOW | RTLD_LOCAL);
+    if (!n->library || !find_all(n) || n->init() != 0)
+        return -ENOENT;
+    n->is_started = true;
+    *ret = take_ptr(n);
+    return 0;
+}
+
+static void read_load(const struct nvml *n, nvml_device_t device, struct gpu_state *gpu)
+{
+    struct nvml_utilization utilization;
+    unsigned mw = 0, limit_mw = 0, temperature = 0;
+
+    gpu->busy_percent =
+        n->utilization && n->utilization(device, &utilization) == 0 ? (int) utilization.gpu : -1;
+    gpu->power_w = n->power && n->power(device, &mw) == 0 ? mw / 1000.0 : -1;
+    gpu->power_limit_w =
+        n->power_limit && n->power_limit(device, &limit_mw) == 0 ? limit_mw / 1000.0 : -1;
+    gpu->temperature_c =
+        n->temperature && n->temperature(device, TEMPERATURE_GPU, &temperature) == 0
+            ? (int) temperature
+            : -1;
+}
+
+static bool read_gpu(const struct nvml *n, unsigned index, struct gpu_state *gpu)
+{
+    nvml_device_t device;
+    struct nvml_pci pci = { 0 };
+    struct nvml_memory memory = { 0 };
+    unsigned number = index;
+
+    if (n->handle(index, &device) != 0 || n->uuid(device, gpu->uuid, sizeof gpu->uuid) != 0 ||
+        n->name(device, gpu->model, sizeof gpu->model) != 0 || n->pci(device, &pci) != 0 ||
+        n->memory(device, &memory) != 0)
+        return false;
+    pci.bus_id[sizeof pci.bus_id - 1] = '\0';
+    if (pci_address_normalise(pci.bus_id, gpu->pci) < 0)
+        return false;
+    if (n->minor && n->minor(device, &number) != 0)
+        number = index;
+    gpu->index = index;
+    gpu->minor = (int) number;
+    gpu->memory_bytes = (int64_t) memory.total;
+    gpu->memory_used_bytes = (int64_t) memory.used;
+    read_load(n, device, gpu);
+    return true;
+}
+
+int nvml_read(const struct nvml *n, struct gpu_report *ret, struct error *err)
+{
+    unsigned count = 0;
+
+    *ret = (struct gpu_report){ 0 };
+    int code = n->count(&count);
+    if (code != 0)
+        return error_set(err, -EIO, "NVML does not count the GPUs (its error %d)", code);
+    if (n->driver_version(ret->driver, sizeof ret->driver) != 0)
+        ret->driver[0] = '\0';
+    for (unsigned i = 0; i < count && ret->n < GPUS_MAX; i++)
+        ret->n += read_gpu(n, i, &ret->gpus[ret->n]);
+    return 0;
+}

@@ -1,0 +1,122 @@
+/* metrics.h - what tasks use of their hardware, second by second, and which resource limits them
+ *
+ * The server samples: once a second one item of blocking work reads the control groups of all
+ * running attempts, the time of the machine's CPUs and the newest report of the GPUs' driver. The
+ * last minute is kept in memory; what is older lies thinned in the attempt's directory (`metrics`,
+ * one line of JSON a point, never more than METRICS_HISTORY_MAX): where the points would become too
+ * many, each two become one. Counters in the kernel go on while the server is away, so the first
+ * point after a restart is the mean of what was missed.
+ */
+#ifndef METRICS_METRICS_H
+#define METRICS_METRICS_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/vec.h"
+#include "gpu/gpu.h"
+#include "os/loop.h"
+#include "os/pool.h"
+#include "workload/workload.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define METRICS_LIVE_MAX    60
+#define METRICS_HISTORY_MAX 720 /* an hour at the finest */
+#define METRICS_PERIOD_S    5   /* of the finest history */
+
+/* ---- points (pure) ------------------------------------------------------------------------------ */
+
+/* Negative: not known. */
+struct metrics_gpu {
+    double busy; /* 0 to 1 */
+    int64_t memory_bytes;
+    double power_w, power_limit_w;
+    double temperature_c;
+};
+
+/* Means over SECONDS that end at TIME_US. */
+struct metrics_point {
+    int64_t time_us;
+    double seconds;
+    double cores;                 /* busy */
+    double cores_waiting;         /* idle while something waited for a disk */
+    double cores_others;          /* busy with something else, of the cores that are its own */
+    int64_t memory_bytes;         /* without files that could be dropped */
+    int64_t anonymous_bytes;      /* of it, what no file backs */
+    double read_rate, write_rate; /* bytes a second */
+    double fault_rate;            /* pages a second that came from a disk */
+    double limit_rate;            /* times a second that memory was at its limit */
+    double throttled;             /* 0 to 1: part of the time that a quota held it back */
+    struct metrics_gpu *gpus;     /* in the order of the allocation */
+    unsigned n_gpus;
+};
+
+void metrics_point_done(struct metrics_point *point);
+/* A copy; owned by the caller. */
+struct metrics_point metrics_point_copy(const struct metrics_point *point);
+/* Fold NEXT into MEAN, weighted by time; MEAN may be all zero. */
+void metrics_point_add(struct metrics_point *mean, const struct metrics_point *next);
+/* UUIDS (NULL-terminated) name the GPUs; NULL: they have no names. */
+json_t *metrics_point_to_json(const struct metrics_point *point, char *const *uuids);
+int metrics_point_from_json(const json_t *json, struct metrics_point *ret);
+
+/* ---- the limiting resource (pure) --------------------------------------------------------------- */
+
+/* What a task was given. */
+struct metrics_share {
+    unsigned cores;
+    int64_t memory_bytes;
+    int64_t gpu_memory_bytes; /* of each */
+};
+
+/* The verdict over the points of the last half minute: RULE is a word, TEXT says it with numbers. */
+struct metrics_limit {
+    const char *rule; /* static; "unknown" with too few points */
+    char text[200];
+};
+
+void metrics_judge(const struct metrics_point *points, size_t n, const struct metrics_share *share,
+                   struct metrics_limit *ret);
+
+/* ---- sampling ----------------------------------------------------------------------------------- */
+
+struct metrics;
+
+struct metrics_options {
+    struct loop *loop;
+    struct pool *pool;
+    const char *state;                   /* STATE directory */
+    const struct gpu_reporter *reporter; /* NULL: no GPUs; borrowed */
+    /* Before each sample: name the running attempts by metrics_want(). */
+    void (*want)(void *userdata, struct metrics *metrics);
+    void *userdata;
+};
+
+/* -ENOENT without control groups. */
+int metrics_new(const struct metrics_options *options, struct metrics **ret, struct error *err);
+/* After the pool has ended. */
+void metrics_free(struct metrics *metrics);
+DEFINE_CLEANUP(struct metrics *, metrics_free);
+void metrics_want(struct metrics *metrics, const struct attempt *attempt, unsigned cores);
+/* Called after each sample. */
+void metrics_on_sample(struct metrics *metrics, void (*sampled)(void *userdata), void *userdata);
+
+/* What is known of an attempt; borrowed until the loop goes on. NULL: nothing. */
+struct metrics_task;
+const struct metrics_task *metrics_find(const struct metrics *metrics, const struct id *attempt);
+/* The newest point, NULL before the first. */
+const struct metrics_point *metrics_newest(const struct metrics_task *task);
+const struct metrics_limit *metrics_task_limit(const struct metrics_task *task);
+/* The last minute as an array. */
+json_t *metrics_live(const struct metrics_task *task);
+json_t *metrics_newest_json(const struct metrics_task *task);
+/* The machine's own: busy cores, memory in use, all GPUs; "gpus" have their model. Owned by the
+ * caller, NULL before the first sample. */
+json_t *metrics_machine(const struct metrics *metrics);
+/* The newest report of the GPUs' driver; NULL when there is none. */
+const struct gpu_report *metrics_gpus(const struct metrics *metrics);
+
+#endif

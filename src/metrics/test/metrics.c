@@ -1,0 +1,253 @@
+#include "metrics/internal.h"
+
+#include "base/alloc.h"
+#include "base/time.h"
+#include "os/fd.h"
+#include "tests/tap.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
+
+#define GIB (INT64_C(1) << 30)
+#define MIB (INT64_C(1) << 20)
+
+/* ---- the limiting resource ----------------------------------------------------------------------- */
+
+static const struct metrics_share share = { .cores = 4, .memory_bytes = 8 * GIB };
+
+/* Ten seconds of P, a second each. */
+static struct metrics_limit judge(struct metrics_point p)
+{
+    struct metrics_point points[10];
+    struct metrics_limit limit;
+
+    for (int i = 0; i < 10; i++) {
+        points[i] = p;
+        points[i].time_us = (i + 1) * US_PER_S;
+        points[i].seconds = 1;
+    }
+    metrics_judge(points, 10, &share, &limit);
+    return limit;
+}
+
+static struct metrics_gpu gpu(double busy)
+{
+    return (struct metrics_gpu){
+        .busy = busy, .memory_bytes = GIB, .power_w = 300, .power_limit_w = 700, .temperature_c = 50
+    };
+}
+
+TEST(each_bottleneck_of_a_job_without_gpus_has_its_words)
+{
+    static const struct {
+        struct metrics_point point;
+        const char *rule, *text;
+    } cases[] = {
+        { { .cores = 3.9 }, "cpu", "the CPU is the limit: 3.9 of 4 cores are busy" },
+        { { .cores = 3.2, .cores_others = 0.7 },
+          "cpu",
+          "the CPU is the limit: 3.2 of 4 cores are busy, 0.7 taken by others" },
+        { { .cores = 1.0 }, "thread", "one thread is the limit: it uses 1 of 4 cores" },
+        { { .cores = 0.2, .cores_waiting = 0.8, .read_rate = 120 * MIB, .write_rate = 0 },
+          "io",
+          "the disk is the limit: 0.8 of 4 cores wait for it; it reads 120 MiB/s, writes 0 B/s" },
+        { { .cores = 1, .anonymous_bytes = 7600 * MIB, .limit_rate = 3 },
+          "memory",
+          "memory is the limit: 7.4 GiB of 8 GiB (93 %) hold data of its own, and it asks for "
+          "more" },
+        { { .cores = 0.5, .fault_rate = 900, .limit_rate = 40, .cores_waiting = 0.4 },
+          "memory",
+          "memory is the limit: what it works on does not fit in 8 GiB, 900 pages a second come "
+          "back from the disk" },
+        { { .cores = 1.5, .throttled = 0.4 },
+          "quota",
+          "its share of the CPU is the limit: held back 40 % of the time" },
+        { { .cores = 0.01 },
+          "waiting",
+          "nothing here limits it: 0.01 of 4 cores are busy; it sleeps or waits for something "
+          "outside" },
+        { { .cores = 2.2 },
+          "balanced",
+          "no resource alone limits it: 2.2 of 4 cores busy, 0.0 wait for the disk" },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct metrics_limit limit = judge(cases[i].point);
+        is_str(limit.rule, cases[i].rule);
+        is_str(limit.text, cases[i].text);
+    }
+}
+
+TEST(a_gpu_that_is_not_busy_waits_for_something_that_has_a_name)
+{
+    struct metrics_gpu gpus[2] = { gpu(0.37), gpu(0.37) };
+    static const struct {
+        double busy, cores, waiting;
+        const char *rule, *text;
+    } cases[] = {
+        { 0.37, 1.0, 0, "loader", "GPU idle 63 % waiting for data: the loader uses 1 of 4 cores" },
+        { 0.37, 3.9, 0, "cpu", "GPU idle 63 %: the CPU is the limit, 3.9 of 4 cores are busy" },
+        { 0.2, 0.4, 1.1, "io",
+          "GPU idle 80 % waiting for the disk: 1.1 of 4 cores wait for it; it reads 0 B/s, writes "
+          "0 B/s" },
+        { 0.5, 2.0, 0, "turns",
+          "GPU idle 50 % while 2.0 of 4 cores work: they take turns; prepare the next step during "
+          "this one" },
+        { 0.0, 0.02, 0, "waiting",
+          "GPU idle 100 %, and only 0.02 of 4 cores are busy: it waits for something outside "
+          "(network, a lock, another task)" },
+        { 0.94, 1.0, 0, "gpu", "GPU busy 94 %: the GPU is the limit" },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        gpus[0].busy = cases[i].busy;
+        struct metrics_limit limit =
+            judge((struct metrics_point){ .cores = cases[i].cores,
+                                          .cores_waiting = cases[i].waiting,
+                                          .gpus = gpus,
+                                          .n_gpus = 1 });
+        is_str(limit.rule, cases[i].rule);
+        is_str(limit.text, cases[i].text);
+    }
+    gpus[0] = gpus[1] = gpu(1);
+    gpus[0].power_w = gpus[1].power_w = 699;
+    struct metrics_limit limit =
+        judge((struct metrics_point){ .cores = 1, .gpus = gpus, .n_gpus = 2 });
+    is_str(limit.text, "GPUs busy 100 %: the GPUs are the limit, at the limit of its power");
+}
+
+TEST(nothing_is_said_of_a_moment_and_nothing_of_long_ago_counts)
+{
+    struct metrics_point points[60];
+    struct metrics_limit limit;
+
+    for (int i = 0; i < 60; i++)
+        points[i] = (struct metrics_point){ .time_us = (i + 1) * US_PER_S,
+                                            .seconds = 1,
+                                            .cores = i < 30 ? 4 : 0.001 };
+    metrics_judge(points, 2, &share, &limit);
+    is_str(limit.rule, "unknown");
+    metrics_judge(points, 0, &share, &limit);
+    is_str(limit.rule, "unknown");
+    metrics_judge(points, 30, &share, &limit);
+    is_str(limit.rule, "cpu");
+    metrics_judge(points, 60, &share, &limit);
+    is_str(limit.rule, "waiting");
+}
+
+/* ---- points and history --------------------------------------------------------------------------- */
+
+static bool is_near(double a, double b) { return fabs(a - b) < 0.0011; }
+
+TEST(a_point_reads_back_as_written)
+{
+    struct metrics_gpu gpus[1] = { gpu(0.25) };
+    struct metrics_point point = { .time_us = 1700000000 * US_PER_S,
+                                   .seconds = 5,
+                                   .cores = 1.25,
+                                   .cores_waiting = 0.5,
+                                   .memory_bytes = GIB,
+                                   .read_rate = 1000,
+                                   .gpus = gpus,
+                                   .n_gpus = 1 };
+    char uuid[] = "GPU-1";
+    char *uuids[] = { uuid, NULL };
+    _cleanup_json_ json_t *json = metrics_point_to_json(&point, uuids);
+    struct metrics_point again;
+
+    is_str(json_get_str(json_array_get(json_object_get(json, "gpus"), 0), "uuid", ""), "GPU-1");
+    ok(metrics_point_from_json(json, &again) == 0);
+    ok(again.time_us == point.time_us && is_near(again.cores, 1.25) && again.memory_bytes == GIB);
+    ok(again.n_gpus == 1 && is_near(again.gpus[0].busy, 0.25));
+    metrics_point_done(&again);
+}
+
+static char *scratch(void)
+{
+    char template[] = "/tmp/berth-metrics-XXXXXX";
+
+    return xstrdup(mkdtemp(template));
+}
+
+static size_t count_lines(const char *path, double *ret_seconds)
+{
+    _cleanup_text_ struct text text = { 0 };
+    size_t n = 0;
+
+    *ret_seconds = 0;
+    (void) file_read(AT_FDCWD, path, 8 << 20, &text, NULL);
+    for (const char *line = text_str(&text), *end; (end = strchr(line, '\n'));
+         line = end + 1, n++) {
+        _cleanup_json_ json_t *json = NULL;
+        ok(json_parse(line, (size_t) (end - line), &json, NULL) == 0);
+        *ret_seconds += json_get_real(json, "seconds", 0);
+    }
+    return n;
+}
+
+/* A day is as bounded as an hour, no second is lost, and a restart goes on where it was. */
+TEST(history_is_bounded_and_whole)
+{
+    _cleanup_free_ char *directory = scratch();
+    _cleanup_free_ char *path = xasprintf("%s/metrics", directory);
+    struct history history;
+    double seconds = 0;
+
+    history_init(&history, xstrdup(path), NULL);
+    for (int i = 0; i < 24 * 3600; i++) {
+        struct metrics_point point = { .time_us = i * US_PER_S, .seconds = 1, .cores = i % 2 };
+        history_add(&history, &point);
+        if (i == 12 * 3600) {
+            history_flush(&history);
+            history_done(&history);
+            history_init(&history, xstrdup(path), NULL);
+        }
+    }
+    history_flush(&history);
+    ok(history.points.len <= METRICS_HISTORY_MAX && history.points.len >= METRICS_HISTORY_MAX / 3);
+    ok(is_near(history.points.items[1].cores, 0.5));
+    size_t n = count_lines(path, &seconds);
+    ok(n == history.points.len);
+    ok(is_near(seconds, 24 * 3600));
+    history_done(&history);
+    ok(remove_tree(AT_FDCWD, directory, NULL) == 0);
+}
+
+TEST(what_is_not_known_does_not_count_in_a_mean)
+{
+    struct metrics_gpu known[1] = { gpu(0.5) }, unknown[1] = { { -1, -1, -1, -1, -1 } };
+    struct metrics_point mean = { 0 };
+    const struct metrics_point a = { .seconds = 1, .gpus = unknown, .n_gpus = 1 };
+    const struct metrics_point b = { .seconds = 3, .cores = 2, .gpus = known, .n_gpus = 1 };
+
+    metrics_point_add(&mean, &a);
+    metrics_point_add(&mean, &b);
+    ok(is_near(mean.gpus[0].busy, 0.5) && is_near(mean.cores, 1.5) && is_near(mean.seconds, 4));
+    metrics_point_done(&mean);
+}
+
+/* ---- texts of the kernel --------------------------------------------------------------------------- */
+
+TEST(the_kernels_texts_are_read)
+{
+    static struct cpu_times times;
+    uint64_t in, out;
+
+    parse_io_v1("8:0 Read 10\n8:0 Write 20\n8:16 Read 1\n8:0 Total 31\nTotal 31\n", &in, &out);
+    ok(in == 11 && out == 20);
+    parse_io_v2("8:0 rbytes=10 wbytes=20 rios=1 wios=2 dbytes=0 dios=0\n8:16 rbytes=1 wbytes=2\n",
+                &in, &out);
+    ok(in == 11 && out == 22);
+    parse_io_v2("", &in, &out);
+    ok(in == 0 && out == 0);
+    ok(keyed_number("a 1\nab 2\nb 3\n", "ab") == 2 && keyed_number("a 1\n", "b") == 0);
+    parse_cpu_times("cpu  9 9 9 9 9\ncpu0 1 2 3 4 5 6 7 8 9 10\ncpu2 0 0 1 0 7 0 0 0\nintr 5\n",
+                    &times);
+    ok(cpu_set_count(&times.present) == 2 && times.busy[0] == 1 + 2 + 3 + 6 + 7 + 8);
+    ok(thread_state("7 (a) b) D 1") == 'D' && thread_state("7 (a)") == '?');
+    ok(thread_state("") == '?');
+    ok(times.waiting[0] == 5 && times.waiting[2] == 7);
+}
+
+TAP_MAIN

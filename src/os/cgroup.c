@@ -1,0 +1,94 @@
+/* cgroup.c - find the control groups' hierarchies among the mounts */
+#include "os/cgroup.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static const char *const controller_names[CGROUP_N] = {
+    [CGROUP_CPUSET] = "cpuset",   [CGROUP_MEMORY] = "memory",   [CGROUP_PIDS] = "pids",
+    [CGROUP_CPU] = "cpu",         [CGROUP_CPUACCT] = "cpuacct", [CGROUP_IO] = "blkio",
+    [CGROUP_DEVICES] = "devices",
+};
+
+const char *cgroup_controller_name(enum cgroup_controller controller)
+{
+    return controller_names[controller];
+}
+
+static bool has_word(const char *list, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (const char *p = list; p && *p; p = strchr(p, ','), p = p ? p + 1 : NULL)
+        if (strncmp(p, word, len) == 0 && (p[len] == ',' || !p[len]))
+            return true;
+    return false;
+}
+
+/* "31 23 0:28 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu" */
+static void take_mount(struct cgroups *cg, char *line)
+{
+    char *fields[5] = { 0 }, *rest = strstr(line, " - "), *save = NULL;
+    if (!rest)
+        return;
+    *rest = '\0';
+    int n = 0;
+    for (char *word = strtok_r(line, " ", &save); word && n < 5; word = strtok_r(NULL, " ", &save))
+        fields[n++] = word;
+    char *kind = strtok_r(rest + 3, " ", &save);
+    (void) strtok_r(NULL, " ", &save);
+    char *options = strtok_r(NULL, " \n", &save);
+    if (n < 5 || !kind || !options)
+        return;
+    if (str_equal(kind, "cgroup2") && !cg->v2)
+        cg->v2 = xstrdup(fields[4]);
+    if (!str_equal(kind, "cgroup"))
+        return;
+    vec_push(&cg->hierarchies, xstrdup(fields[4]));
+    for (int i = 0; i < CGROUP_N; i++)
+        if (!cg->roots[i] && has_word(options, controller_names[i]))
+            cg->roots[i] = xstrdup(fields[4]);
+}
+
+void cgroups_parse(char *mountinfo, struct cgroups *ret)
+{
+    char *save = NULL;
+
+    *ret = (struct cgroups){ 0 };
+    for (char *line = strtok_r(mountinfo, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        take_mount(ret, line);
+    ret->unified = ret->hierarchies.len == 0 && ret->v2;
+    if (!ret->unified)
+        return;
+    vec_push(&ret->hierarchies, xstrdup(ret->v2));
+    for (int i = 0; i < CGROUP_N; i++)
+        ret->roots[i] = xstrdup(ret->v2);
+}
+
+int cgroups_find(struct cgroups *ret, struct error *err)
+{
+    _cleanup_text_ struct text text = { 0 };
+
+    *ret = (struct cgroups){ 0 };
+    int r = file_read(AT_FDCWD, "/proc/self/mountinfo", 16 << 20, &text, err);
+    if (r < 0)
+        return r;
+    if (text.data)
+        cgroups_parse(text.data, ret);
+    return ret->hierarchies.len == 0 ? error_set(err, -ENOENT, "no control groups are mounted") : 0;
+}
+
+void cgroups_done(struct cgroups *cg)
+{
+    for (int i = 0; i < CGROUP_N; i++)
+        free(cg->roots[i]);
+    vec_foreach(&cg->hierarchies, path)
+        free(*path);
+    vec_done(&cg->hierarchies);
+    free(cg->v2);
+}
