@@ -1,6 +1,6 @@
 /* collect.h - the collector: references, blobs and trees that nobody needs any more are removed
  *
- * docs/design/0005. Now and then, in slices: pages of the store, one directory of blobs at a time on the
+ * docs/design/0006. Now and then, in slices: pages of the store, one directory of blobs at a time on the
  * pool. Nothing is removed when what is kept could not be read to the end.
  */
 #ifndef MAIN_COLLECT_H

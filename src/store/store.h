@@ -59,7 +59,7 @@ void store_delete_leftover(struct store_batch *batch, const struct leftover *lef
 /* What `/artifacts` held; replaces the list of the workload, and references the blobs. */
 void store_put_artifacts(struct store_batch *batch, const struct workload *w,
                          const struct manifest *manifest);
-/* ---- what is kept (docs/design/0005) ----
+/* ---- what is kept (docs/design/0006) ----
  * A blob stays while it is named by a manifest that somebody holds or by a list of artifacts, or was sent or
  * asked for of late. Whoever needs the files of a manifest holds it, in the batch that makes his own row,
  * and lets go in the batch that deletes it. */
