@@ -167,9 +167,32 @@ static int await_filter(const struct supervisor *s, struct error *err)
     return error_set(err, -EPERM, "the kernel shows no system call filter for the container");
 }
 
-int container_start(struct supervisor *s, struct error *err)
+static bool takes_compiled(const struct supervisor *s)
 {
-    int r = start_command(s, NULL, s->x->seccomp != NULL, err);
+    return s->x->seccomp && s->x->crun.takes_filter && *s->x->crun.takes_filter;
+}
+
+/* Its process has ended: its state and groups make room for the next. */
+static void make_room(struct supervisor *s)
+{
+    s->container.pidfd = safe_close(s->container.pidfd);
+    s->container.pid = 0;
+    (void) remove_tree(AT_FDCWD, s->crun_root, NULL);
+    (void) cgroup_remove(&s->x->cgroups, s->name);
+    (void) mkdir(s->crun_root, 0711);
+}
+
+static void undo_start(struct supervisor *s)
+{
+    (void) pidfd_signal(s->container.pidfd, SIGKILL);
+    while (waitpid(s->container.pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    make_room(s);
+}
+
+static int start_filtered(struct supervisor *s, bool compiled, struct error *err)
+{
+    int r = start_command(s, NULL, compiled, err);
     if (r < 0)
         return r;
     s->started_us = clock_now_us();
@@ -177,22 +200,32 @@ int container_start(struct supervisor *s, struct error *err)
     return await_filter(s, err);
 }
 
+int container_start(struct supervisor *s, struct error *err)
+{
+    bool compiled = takes_compiled(s);
+    int r = start_filtered(s, compiled, err);
+
+    /* This crun does not do what it says that it can. What ran without a filter is ended at once and is
+     * begun again with the plain profile, as is everything after it. */
+    if (r == -EPERM && compiled && s->container.pid > 0) {
+        *s->x->crun.takes_filter = false;
+        undo_start(s);
+        r = start_filtered(s, false, err);
+    }
+    return r;
+}
+
 int container_run(struct supervisor *s, char *const *command, struct error *err)
 {
     int status = 0;
 
-    int r = start_command(s, command, s->x->seccomp != NULL, err);
+    int r = start_command(s, command, takes_compiled(s), err);
     if (r < 0)
         return r;
     while (waitpid(s->container.pid, &status, 0) < 0)
         if (errno != EINTR)
             return error_set(err, -errno, "waiting: %s", strerror(errno));
-    s->container.pidfd = safe_close(s->container.pidfd);
-    s->container.pid = 0;
-    /* Its state and groups make room for the command's. */
-    (void) remove_tree(AT_FDCWD, s->crun_root, NULL);
-    (void) cgroup_remove(&s->x->cgroups, s->name);
-    (void) mkdir(s->crun_root, 0711);
+    make_room(s);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

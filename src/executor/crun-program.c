@@ -64,6 +64,19 @@ static bool is_same(const struct stat *a, const struct stat *b)
            a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
+/* A crun that does not know the annotation would start containers without a filter. */
+static bool knows_annotation(int file, off_t size)
+{
+    static const char name[] = "run.oci.seccomp_bpf_data";
+    void *bytes = mmap(NULL, (size_t) size, PROT_READ, MAP_PRIVATE, file, 0);
+
+    if (bytes == MAP_FAILED)
+        return false;
+    bool knows = memmem(bytes, (size_t) size, name, sizeof name - 1) != NULL;
+    (void) munmap(bytes, (size_t) size);
+    return knows;
+}
+
 void crun_refresh(struct crun_program *p)
 {
     struct stat st;
@@ -76,5 +89,12 @@ void crun_refresh(struct crun_program *p)
     _cleanup_close_ int file = p->path ? open(p->path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0 || fstat(file, &p->made_from) < 0)
         return;
+    if (!p->takes_filter) {
+        void *shared =
+            mmap(NULL, sizeof(bool), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        p->takes_filter = shared == MAP_FAILED ? NULL : shared;
+    }
+    if (p->takes_filter)
+        *p->takes_filter = knows_annotation(file, p->made_from.st_size);
     p->fd = copy_sealed(file, p->made_from.st_size);
 }

@@ -61,6 +61,9 @@ struct crun_program {
     char *path;            /* NULL: not found */
     int fd;                /* a sealed copy; -1: there is none, PATH is searched at each start */
     struct stat made_from; /* what PATH was then */
+    /* It does what the annotation for a compiled filter asks. In memory shared with the supervisors: one
+     * that sees that it does not tells all others. NULL: it does not. */
+    bool *takes_filter;
 };
 
 /* Find crun, or see that it is still the same. */
