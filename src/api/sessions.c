@@ -55,6 +55,20 @@ static void session_exec(struct call *call)
         job_find(call, exec_in);
 }
 
+static void copy_in(struct call *call, const struct workload *w)
+{
+    struct session_purpose purpose = { .op = "copy", .first = declare_type("copy_request") };
+
+    if (check_running(call, w))
+        session_relay(call, w, &purpose);
+}
+
+static void session_copy(struct call *call)
+{
+    if (check_upgrade(call))
+        job_find(call, copy_in);
+}
+
 /* ---- ports --------------------------------------------------------------------------------------- */
 
 /* The number, or the one behind the name; 0: there is none. */
@@ -115,6 +129,7 @@ static void session_forward(struct call *call)
 }
 
 const struct api_route session_routes[] = {
+    { "session.copy", session_copy },
     { "session.exec", session_exec },
     { "session.forward", session_forward },
     { NULL, NULL },

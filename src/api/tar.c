@@ -4,66 +4,18 @@
 #include "base/alloc.h"
 #include "os/fd.h"
 
-#include <stdio.h>
 #include <string.h>
 
-enum { BLOCK = 512, NAME_MAX_BYTES = 100, PIECE = 1 << 17 };
-#define SIZE_MAX_OCTAL INT64_C(077777777777)
-
-size_t tar_padding(int64_t size) { return (size_t) ((BLOCK - size % BLOCK) % BLOCK); }
-
-/* Fields of a ustar header, all text. */
-static void add_block(struct text *out, const char *name, int64_t size, char type, bool executable)
-{
-    char block[BLOCK] = { 0 };
-    unsigned sum = 0;
-
-    (void) snprintf(block, NAME_MAX_BYTES + 1, "%s", name); /* the mode overwrites its NUL */
-    memcpy(block + 100, executable ? "0000755" : "0000644", 8);
-    memcpy(block + 108, "0000000", 8);
-    memcpy(block + 116, "0000000", 8);
-    (void) snprintf(block + 124, 12, "%011llo",
-                    (unsigned long long) (size <= SIZE_MAX_OCTAL ? size : 0));
-    memcpy(block + 136, "00000000000", 12); /* no times: the same files give the same archive */
-    memset(block + 148, ' ', 8);
-    block[156] = type;
-    memcpy(block + 257, "ustar", 6);
-    block[263] = block[264] = '0';
-    for (size_t i = 0; i < BLOCK; i++)
-        sum += (unsigned char) block[i];
-    (void) snprintf(block + 148, 8, "%06o", sum);
-    text_add_bytes(out, block, BLOCK);
-}
-
-/* "LENGTH KEY=VALUE\n", where LENGTH counts itself. */
-static void add_record(struct text *records, const char *key, const char *value)
-{
-    size_t rest = strlen(key) + strlen(value) + 3, len = rest + 1;
-    char digits[24];
-
-    while (rest + (size_t) snprintf(digits, sizeof digits, "%zu", len) != len)
-        len++;
-    text_addf(records, "%zu %s=%s\n", len, key, value);
-}
+enum { PIECE = 1 << 17 };
 
 void tar_add_header(struct text *out, const char *path, int64_t size, bool executable)
 {
-    static const char zeros[BLOCK];
-    _cleanup_text_ struct text records = { 0 };
-    char digits[24];
+    /* No times: the same files give the same archive. */
+    const struct tar_entry entry = {
+        .kind = TAR_FILE, .path = path, .size = size, .mode = executable ? 0755 : 0644
+    };
 
-    if (strlen(path) > NAME_MAX_BYTES)
-        add_record(&records, "path", path);
-    if (size > SIZE_MAX_OCTAL) {
-        (void) snprintf(digits, sizeof digits, "%lld", (long long) size);
-        add_record(&records, "size", digits);
-    }
-    if (records.len) {
-        add_block(out, "pax", (int64_t) records.len, 'x', false);
-        text_add_bytes(out, records.data, records.len);
-        text_add_bytes(out, zeros, tar_padding((int64_t) records.len));
-    }
-    add_block(out, path, size, '0', executable);
+    tar_add_entry(out, &entry);
 }
 
 struct archive {
@@ -99,7 +51,7 @@ static void open_next(struct archive *a)
 
 static void read_piece(struct archive *a)
 {
-    static const char zeros[BLOCK];
+    static const char zeros[TAR_BLOCK];
     int64_t left = a->size - a->at;
     size_t want = left < PIECE ? (size_t) left : PIECE;
     ssize_t n = want ? pread(a->fd, text_reserve(&a->out, want), want, a->at) : 0;
@@ -111,14 +63,14 @@ static void read_piece(struct archive *a)
     a->out.len += (size_t) n;
     a->at += n;
     if (a->at == a->size) {
-        text_add_bytes(&a->out, zeros, tar_padding(a->size));
+        text_add_bytes(&a->out, zeros, tar_fill(a->size));
         a->fd = safe_close(a->fd);
     }
 }
 
 static void work(void *item)
 {
-    static const char zeros[2 * BLOCK];
+    static const char zeros[2 * TAR_BLOCK];
     struct archive *a = item;
 
     while (a->out.len < PIECE && !a->failed && !a->last) {

@@ -3,11 +3,10 @@
 #define API_TAR_H
 
 #include "api/internal.h"
+#include "base/tar.h"
 
 /* The header blocks of a file: with a pax record before it where name or size need one. Pure. */
 void tar_add_header(struct text *out, const char *path, int64_t size, bool executable);
-/* How many zero bytes fill the last block of a file. */
-size_t tar_padding(int64_t size);
 /* Answers the call with the archive; takes call and manifest. */
 void tar_send(struct call *call, struct manifest *manifest);
 

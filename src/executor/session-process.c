@@ -2,10 +2,13 @@
 #include "executor/session.h"
 
 #include "base/alloc.h"
+#include "os/copy.h"
 #include "os/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -159,5 +162,50 @@ int session_exec(struct session *session, struct supervisor *s, const json_t *or
     for (int i = 0; i < 3; i++)
         safe_close(entry.stdio[i]);
     free_command(command);
+    return r;
+}
+
+/* ---- copies -------------------------------------------------------------------------------------- */
+
+struct copy {
+    const char *path, *name;
+    bool in;
+};
+
+/* In the container, as its user: what it may not read or write is not copied. */
+static int run_copy(void *userdata)
+{
+    const struct copy *copy = userdata;
+    struct copy_count count = { 0 };
+    struct error err = { 0 };
+
+    /* A pipe that ends is enough of a word: what is half is removed then. */
+    (void) signal(SIGPIPE, SIG_IGN);
+    (void) signal(SIGHUP, SIG_IGN);
+    int r = copy->in ? copy_receive(copy->path, copy->name, 0, &count, &err)
+                     : copy_send(copy->path, 1, &count, &err);
+    if (r < 0)
+        (void) dprintf(2, "%s\n", err.text[0] ? err.text : strerror(-r));
+    else if (count.skipped)
+        (void) dprintf(2, "%lld left out: neither files, directories nor symbolic links\n",
+                       (long long) count.skipped);
+    return r < 0;
+}
+
+int session_copy(struct session *session, struct supervisor *s, const json_t *order,
+                 struct error *err)
+{
+    struct copy copy = { .path = json_get_str(order, "path", ""),
+                         .name = json_get_str(order, "name", "."),
+                         .in = str_equal(json_get_str(order, "direction", ""), "in") };
+    struct entry entry = { .s = s, .stdio = { -1, -1, -1 }, .body = run_copy, .userdata = &copy };
+
+    int r = make_pipes(session, copy.in, entry.stdio);
+    if (r < 0)
+        r = error_set(err, r, "pipes: %s", strerror(-r));
+    else
+        r = launch(session, &entry, err);
+    for (int i = 0; i < 3; i++)
+        safe_close(entry.stdio[i]);
     return r;
 }

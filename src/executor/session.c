@@ -463,7 +463,10 @@ static int start(struct session *session, const json_t *order, struct error *err
                          is_forward ? "the job has %u connections already"
                                     : "the job has %u sessions already",
                          max);
-    return is_forward ? forward(session, s, order, err) : session_exec(session, s, order, err);
+    if (is_forward)
+        return forward(session, s, order, err);
+    return str_equal(json_get_str(order, "op", ""), "copy") ? session_copy(session, s, order, err)
+                                                            : session_exec(session, s, order, err);
 }
 
 void sessions_begin(struct sessions *all, int fd, const json_t *order)

@@ -90,6 +90,10 @@ bool sessions_reap(struct sessions *all, pid_t pid, int status);
 int session_exec(struct session *session, struct supervisor *s, const json_t *order,
                  struct error *err);
 
+/* The same for a copy by our own code. */
+int session_copy(struct session *session, struct supervisor *s, const json_t *order,
+                 struct error *err);
+
 /* session.c, for session-process.c */
 struct supervisor *session_supervisor(const struct session *session);
 void session_add_end(struct session *session, unsigned i, int fd);

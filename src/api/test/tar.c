@@ -46,10 +46,10 @@ TEST(short_and_long_names)
 
 TEST(files_fill_blocks)
 {
-    ok(tar_padding(0) == 0);
-    ok(tar_padding(1) == 511);
-    ok(tar_padding(512) == 0);
-    ok(tar_padding(INT64_C(5) << 30) == 0);
+    ok(tar_fill(0) == 0);
+    ok(tar_fill(1) == 511);
+    ok(tar_fill(512) == 0);
+    ok(tar_fill(INT64_C(5) << 30) == 0);
 }
 
 /* The size field has 11 octal digits: 8 GiB and above need a record. */
