@@ -3,7 +3,8 @@
 #
 # Sourced by server.sh where BERTH_PRISM is set (tools/check-deep prism). nginx stands in front and writes down
 # what prism found about each request; what never ends (followed streams, sessions) goes by prism, which would
-# wait for its end. Without --errors: many tests send what is wrong on purpose.
+# wait for its end, and so do files that are sent, of which it would make text. Without --errors: many tests
+# send what is wrong on purpose.
 
 prism_tools=$BERTH_SOURCE/tests/npm/node_modules/.bin
 prism_pids=
@@ -19,7 +20,12 @@ prism_start() {
 	daemon off; worker_processes 1; pid $dir/nginx.pid; error_log $dir/nginx.err;
 	events {}
 	http {
-	    map "\$arg_follow:\$http_upgrade" \$to { default $port; ~^(true|1): $BERTH_PORT; ~:. $BERTH_PORT; }
+	    map "\$arg_follow:\$http_upgrade:\$request_method\$uri" \$to {
+	        default $port;
+	        ~^(true|1): $BERTH_PORT;
+	        ~^[^:]*:[^:] $BERTH_PORT;
+	        ~:PUT/.*/blobs/ $BERTH_PORT;
+	    }
 	    log_format seen escape=none '\$status \$request_method \$request_uri \$upstream_http_sl_violations';
 	    access_log $dir/seen seen;
 	    client_body_temp_path $dir; proxy_temp_path $dir; fastcgi_temp_path $dir; uwsgi_temp_path $dir; scgi_temp_path $dir;

@@ -3,7 +3,7 @@ test_description='berth run: submit, follow, and the exit code of the job'
 . "$(dirname "$0")/lib.sh"
 berth_start
 
-test_expect_success 'the log comes to stdout, states to stderr, the code is the job'"'"'s' '
+test_expect_success DIRECT 'the log comes to stdout, states to stderr, the code is the job'"'"'s' '
     test_expect_code 3 berth run --source none --name greet -- sh -c "echo hello; echo oops >&2; exit 3" >out 2>err &&
     printf "hello\noops\n" | sort >expected &&
     sort out >sorted &&

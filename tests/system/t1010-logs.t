@@ -11,7 +11,7 @@ test_expect_success 'a log in part' '
     berth logs --since-line 10 --lines 2 count >out && seq 10 11 | test_cmp - out
 '
 
-test_expect_success 'bytes come as they were written' '
+test_expect_success DIRECT 'bytes come as they were written' '
     berth run --source none -n bytes -d --wait -- printf "a\377\tb\r\033[1mc" >id &&
     berth logs bytes >out &&
     printf "a\377\tb\r\033[1mc" | cmp - out
