@@ -31,6 +31,7 @@ struct tail {
     /* where the job stands */
     json_t *state;
     unsigned newest; /* attempts begun */
+    unsigned ran;    /* the last one that was told to be running */
     struct id newest_id;
     bool newest_over; /* the newest of them has ended */
     bool job_over;
@@ -150,11 +151,27 @@ static void worked(void *item)
 
 /* ---- where the job stands ---- */
 
-static void add_state(struct tail *t, const char *event)
+static void add_state(struct tail *t, const char *event, const json_t *state)
 {
-    _cleanup_free_ char *text = json_text(t->state);
+    _cleanup_free_ char *text = json_text(state);
 
     sse_format(&t->out, NULL, event, text, strlen(text));
+}
+
+/* An attempt may begin and end between two looks; that it ran is told nevertheless, before its lines. */
+static void tell_running(struct tail *t, const struct workload *w)
+{
+    bool ran = w->state == WORKLOAD_RUNNING || w->started_us > 0;
+
+    if (!ran || t->ran >= w->attempts)
+        return;
+    t->ran = w->attempts;
+    if (w->state == WORKLOAD_RUNNING)
+        return; /* that is its state */
+    _cleanup_json_ json_t *state = json_object();
+    json_put_str(state, "state", workload_state_name(WORKLOAD_RUNNING));
+    json_put_int(state, "attempt", w->attempts);
+    add_state(t, "state", state);
 }
 
 static void learn(struct tail *t, const struct workload *w)
@@ -172,11 +189,12 @@ static void learn(struct tail *t, const struct workload *w)
         t->newest_id = w->attempt->id;
         t->newest_over = w->attempt->ended_us > 0 || t->job_over;
     }
+    tell_running(t, w);
     if (!t->state || !json_equal(t->state, state)) {
         json_decref(t->state);
         t->state = json_incref(state);
         if (!t->job_over)
-            add_state(t, "state");
+            add_state(t, "state", t->state);
     }
     json_decref(state);
     t->dirty = true;
@@ -269,7 +287,7 @@ static void step_over(struct tail *t)
         begin_attempt(t, t->newest, &t->newest_id);
         read_more(t);
     } else if (t->job_over || t->only) {
-        add_state(t, "end");
+        add_state(t, "end", t->state);
         send_out(t, true);
     }
 }
