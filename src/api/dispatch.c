@@ -26,6 +26,7 @@ static const struct api_route *const tables[] = {
     metrics_routes,
     project_routes,
     queue_routes,
+    rerun_routes,
     secret_routes,
     session_routes,
     system_routes,

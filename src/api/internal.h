@@ -126,6 +126,8 @@ void idempotency_sweep(struct api *api);
 typedef void (*job_found_f)(struct call *call, const struct workload *w);
 /* Find the job of the path, live or stored; answers 404 or 409 itself. W is valid during FOUND. */
 void job_find(struct call *call, job_found_f found);
+/* The same for a name that is part of CALL. */
+void job_find_named(struct call *call, const char *name, job_found_f found);
 typedef void (*attempt_found_f)(struct call *call, const struct workload *w,
                                 const struct attempt *attempt);
 /* The same, and the attempt that the query's `attempt` names (the last without one); ATTEMPT is NULL when
@@ -144,7 +146,7 @@ const struct dataset *dataset_of_path(struct call *call,
                                       const struct dataset_version **ret_version);
 void dataset_add(struct call *call);
 void dataset_verify(struct call *call);
-extern const struct api_route dataset_file_routes[];
+extern const struct api_route dataset_file_routes[], rerun_routes[];
 
 /* The bytes of a blob, or the range of them that was asked for. Takes FD. */
 void answer_file(struct call *call, const struct sha256 *digest, int fd, int64_t size);

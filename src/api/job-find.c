@@ -5,6 +5,7 @@
 
 struct search {
     struct call *call;
+    const char *name; /* of the call */
     job_found_f found;
 };
 
@@ -21,7 +22,7 @@ static void job_stored(void *userdata, int r, struct workload **items, size_t n,
 {
     struct search search = *(struct search *) userdata;
     struct call *call = search.call;
-    const char *name = job_name(call);
+    const char *name = search.name;
 
     free(userdata);
     if (r < 0)
@@ -34,9 +35,10 @@ static void job_stored(void *userdata, int r, struct workload **items, size_t n,
         search.found(call, items[0]);
 }
 
-void job_find(struct call *call, job_found_f found)
+void job_find(struct call *call, job_found_f found) { job_find_named(call, job_name(call), found); }
+
+void job_find_named(struct call *call, const char *name, job_found_f found)
 {
-    const char *name = job_name(call);
     const struct workload *w = lifecycle_find(call->api->options.lifecycle, &call->project, name);
 
     if (w) {
@@ -44,7 +46,7 @@ void job_find(struct call *call, job_found_f found)
         return;
     }
     struct search *search = xnew(struct search);
-    *search = (struct search){ .call = call, .found = found };
+    *search = (struct search){ .call = call, .name = name, .found = found };
     store_find_workload(call->api->options.store, &call->project, name, job_stored, search);
 }
 

@@ -48,6 +48,8 @@ const struct command *const cli_commands[] = {
     &command_workspace_push,
     &command_job_create,
     &command_job_update,
+    &command_job_rerun,
+    &command_job_diff,
 };
 /* clang-format on */
 

@@ -212,6 +212,28 @@ static void artifacts_line(const json_t *job, struct text *t)
                   bytes_to_str(json_get_int(artifacts, "bytes", 0), buf));
 }
 
+static void rerun_line(const json_t *job, struct text *t)
+{
+    const char *id = json_get_str(job, "rerun_of", NULL);
+
+    if (id)
+        text_addf(t, "of %s", id);
+}
+
+static void versions_line(const json_t *job, const char *key, struct text *t)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(json_object_get(job, key), i, item)
+        text_addf(t, "%s%s@%lld", i ? ", " : "", json_get_str(item, "dataset", ""),
+                  (long long) json_get_int(item, "version", 0));
+}
+
+static void reads_line(const json_t *job, struct text *t) { versions_line(job, "inputs", t); }
+
+static void wrote_line(const json_t *job, struct text *t) { versions_line(job, "outputs", t); }
+
 static const struct {
     const char *title;
     line_f add;
@@ -219,6 +241,7 @@ static const struct {
     { "state", state_line },         { "command", command_line },   { "image", image_line },
     { "source", source_line },       { "hardware", hardware_line }, { "network", network_line },
     { "ports", ports_line },         { "limits", limits_line },     { "tags", tags_line },
+    { "again", rerun_line },         { "reads", reads_line },       { "wrote", wrote_line },
     { "limit", limit_line },         { "attempt", attempt_line },   { "usage", usage_line },
     { "artifacts", artifacts_line },
 };

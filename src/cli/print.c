@@ -185,6 +185,8 @@ static const struct view views[] = {
         { "size", "SIZE", true, 0 },
         { "updated", "UPDATED", true, 0 },
         { "tags", "TAGS", false, 12 } } },
+    { "difference",
+      { { "field", "FIELD", false, 12 }, { "a", "A", false, 16 }, { "b", "B", false, 16 } } },
     { "dataset_change", { { "change", "CHANGE", false, 0 }, { "path", "PATH", false, 24 } } },
     { "artifact",
       { { "path", "PATH", false, 16 },

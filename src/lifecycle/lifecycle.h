@@ -93,6 +93,7 @@ struct submit {
     struct workload_spec *spec; /* taken, also on failure */
     json_t *tags;               /* taken; NULL: none */
     int priority;
+    struct id rerun_of;               /* the job that it repeats; id_none: none */
     struct idempotent_answer *answer; /* stored in the same commit; taken; NULL: none. Its body is
                                          filled by FORMAT with the new workload */
     char *(*format)(void *userdata, const struct workload *w);

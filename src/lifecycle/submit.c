@@ -57,12 +57,15 @@ static char *make_name(const struct workload_spec *spec, const struct id *id)
 
 static json_t *submitted_data(const struct submit *submit, const char *name)
 {
+    char id[ID_TEXT_LEN + 1];
     json_t *data = json_object();
 
     json_put_str(data, "name", name);
     json_put(data, "spec", workload_spec_to_json(submit->spec));
     json_put(data, "tags", submit->tags ? json_deep_copy(submit->tags) : json_object());
     json_put_int(data, "priority", submit->priority);
+    if (!id_is_none(&submit->rerun_of))
+        json_put_str(data, "rerun_of", id_format(&submit->rerun_of, id));
     return data;
 }
 

@@ -53,6 +53,9 @@ static int fold_submitted(struct workload **w, const struct event *event, struct
     if (r < 0)
         return error_context(err, -EPROTO, "spec");
 
+    if (json_object_get(event->data, "rerun_of") &&
+        read_id(event->data, "rerun_of", &new->rerun_of, err) < 0)
+        return -EPROTO;
     new->id = event->subject;
     new->project = event->project;
     new->name = xstrdup(json_get_str(event->data, "name", ""));

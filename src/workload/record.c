@@ -67,6 +67,8 @@ int workload_from_record(const json_t *json, struct workload **ret, struct error
     w->attempts = (unsigned) json_get_int(json, "attempts", 0);
 
     int r = read_id(json, "id", &w->id, err);
+    if (r >= 0 && json_object_get(json, "rerun_of"))
+        r = read_id(json, "rerun_of", &w->rerun_of, err);
     if (r >= 0)
         r = read_id(json, "project", &w->project, err);
     if (r >= 0)

@@ -79,6 +79,8 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
     put_id(json, "id", &w->id);
     put_id(json, "project", &w->project);
     json_put_str(json, "name", w->name);
+    if (!id_is_none(&w->rerun_of))
+        put_id(json, "rerun_of", &w->rerun_of);
     json_put_str(json, "state", workload_state_name(w->state));
     json_put_int(json, "priority", w->priority);
     json_put(json, "tags", json_incref(w->tags));

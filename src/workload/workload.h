@@ -184,9 +184,10 @@ struct workload {
     char *name;
     enum workload_state state;
     struct workload_spec *spec;
-    json_t *tags;     /* object of strings, never NULL */
-    int priority;     /* higher first; -1000 to 1000 */
-    uint64_t version; /* events folded so far: the ETag */
+    struct id rerun_of; /* the job that it repeats; id_none: it stands for itself */
+    json_t *tags;       /* object of strings, never NULL */
+    int priority;       /* higher first; -1000 to 1000 */
+    uint64_t version;   /* events folded so far: the ETag */
     int64_t created_us;
     int64_t eligible_us; /* queued: not before this (retry back-off) */
     int64_t started_us;  /* of the current attempt */
@@ -216,6 +217,10 @@ int workload_from_record(const json_t *json, struct workload **ret, struct error
 struct leftover {
     struct id project, workload, attempt;
 };
+
+/* [{"field": "env.SEED", "a", "b"}]: where two records differ; a side that has no such field is left out.
+ * Owned by the caller. Pure. */
+json_t *record_diff(const json_t *a, const json_t *b);
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
