@@ -245,8 +245,10 @@ static void start(struct transfer *t)
     curl->setopt(t->easy, CURLOPT_WRITEDATA, t);
     curl->setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
     curl->setopt(t->easy, CURLOPT_HEADERDATA, t);
-    if (t->have > 0)
-        curl->setopt(t->easy, CURLOPT_RESUME_FROM_LARGE, (curl_off_t) t->have);
+    /* Not CURLOPT_RESUME_FROM: with it libcurl takes each answer without a range, a 401 too, for broken. */
+    _cleanup_free_ char *rest = t->have > 0 ? xasprintf("%lld-", (long long) t->have) : NULL;
+    if (rest)
+        curl->setopt(t->easy, CURLOPT_RANGE, rest);
     set_limits(t);
     set_body(t);
     set_headers(t);
@@ -368,6 +370,9 @@ static void broke(struct transfer *t, CURLcode code)
                  code == CURLE_URL_MALFORMAT || code == CURLE_SSL_CACERT_BADFILE;
 
     if (t->r < 0) {
+        /* Bytes that are not what was promised are nothing to go on with. */
+        if (t->r == -EBADMSG && t->fd >= 0 && ftruncate(t->fd, 0) < 0)
+            t->r = -errno;
         fail(t, t->r);
         return;
     }
