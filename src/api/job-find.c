@@ -35,19 +35,33 @@ static void job_stored(void *userdata, int r, struct workload **items, size_t n,
         search.found(call, items[0]);
 }
 
+static void look(void *userdata)
+{
+    struct search *search = userdata;
+    struct call *call = search->call;
+    struct lifecycle *lc = call->api->options.lifecycle;
+    const struct workload *w = lifecycle_find(lc, &call->project, search->name);
+
+    if (!w) {
+        store_find_workload(call->api->options.store, &call->project, search->name, job_stored,
+                            search);
+    } else if (lifecycle_is_ahead(lc, w)) {
+        lifecycle_settle(lc, look, search);
+    } else {
+        job_found_f found = search->found;
+        free(search);
+        found(call, w);
+    }
+}
+
 void job_find(struct call *call, job_found_f found) { job_find_named(call, job_name(call), found); }
 
 void job_find_named(struct call *call, const char *name, job_found_f found)
 {
-    const struct workload *w = lifecycle_find(call->api->options.lifecycle, &call->project, name);
-
-    if (w) {
-        found(call, w);
-        return;
-    }
     struct search *search = xnew(struct search);
+
     *search = (struct search){ .call = call, .name = name, .found = found };
-    store_find_workload(call->api->options.store, &call->project, name, job_stored, search);
+    look(search);
 }
 
 /* ---- attempts ---- */

@@ -137,6 +137,27 @@ void commit_send(struct commit *c)
     (c->later ? store_commit_later : store_commit)(c->lc->store, batch, on_committed, c);
 }
 
+bool lifecycle_is_ahead(struct lifecycle *lc, const struct workload *w)
+{
+    const struct job *job = live_get(lc, &w->id);
+    struct store_health health;
+
+    if (!job || job->refs == 0)
+        return false;
+    /* Where the disk takes nothing, what memory knows is better than no answer. */
+    store_health(lc->store, &health);
+    return !health.failing;
+}
+
+void lifecycle_settle(struct lifecycle *lc, lifecycle_ok_f done, void *userdata)
+{
+    struct commit *c = commit_new(lc, NULL);
+
+    c->ok = done;
+    c->userdata = userdata;
+    commit_send(c);
+}
+
 void commits_orphan(struct lifecycle *lc)
 {
     for (struct commit *c = lc->commits; c; c = c->next)

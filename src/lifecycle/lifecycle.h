@@ -138,6 +138,11 @@ struct id *lifecycle_live_attempts(struct lifecycle *lc, size_t *ret_n, int64_t 
 struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
                                 const char *name_or_id);
 struct workload *lifecycle_get(struct lifecycle *lc, const struct id *workload);
+/* Does memory know more of W (a live one) than the store? What is told of it now could be forgotten by
+ * a crash, and a list that the store makes would contradict it. */
+bool lifecycle_is_ahead(struct lifecycle *lc, const struct workload *w);
+/* Calls DONE when everything that is under way now is committed. */
+void lifecycle_settle(struct lifecycle *lc, lifecycle_ok_f done, void *userdata);
 /* Every live workload that has begun an attempt which has not ended. */
 void lifecycle_each_attempt(struct lifecycle *lc,
                             void (*each)(void *userdata, const struct workload *w), void *userdata);
