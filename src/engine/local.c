@@ -9,6 +9,9 @@
  *     locked               it has a supervisor: connect
  *     free, not started    launch (again)
  *     free, started        the supervisor was lost: clean up, then say so
+ *
+ * Without a launcher nothing is begun and nothing is called lost: the next server, which has one, looks
+ * at the same directories.
  */
 #include "engine/local.h"
 
@@ -224,10 +227,8 @@ static void launch(struct task *task)
 {
     int pair[2];
 
-    if (task->local->launcher_is_gone) {
-        fail(task, END_START_FAILED, "the launcher is gone: restart the server");
+    if (task->local->launcher_is_gone)
         return;
-    }
     if (task->launches++ >= LAUNCHES_MAX) {
         fail(task, END_START_FAILED, "the supervisor ended before the container was made");
         return;
@@ -248,23 +249,19 @@ static void lose(struct task *task)
 {
     _cleanup_(task_started_freep) struct task_started *started = NULL;
 
+    if (task->local->launcher_is_gone)
+        return;
     task->end = (struct task_exit){ .epoch = task->request.epoch,
                                     .cause = END_SUPERVISOR_LOST,
                                     .exit_code = -1,
-                                    .reason = xstrdup("supervisor lost"),
                                     .ended_us = clock_now_us() };
     if (directory_read_started(task->local->attempts, task->id, &started, NULL) >= 0) {
         task->end.started_us = started->started_us;
-        if (started->boot_id && !str_equal(started->boot_id, clock_boot_id())) {
+        if (started->boot_id && !str_equal(started->boot_id, clock_boot_id()))
             task->end.cause = END_NODE_LOST;
-            xstr_set(&task->end.reason, "the machine was restarted");
-        }
     }
     task->lost = true;
-    if (task->local->launcher_is_gone)
-        report_ended(task, &task->end);
-    else
-        ask(task, LAUNCHER_CLEAN, -1, -1);
+    ask(task, LAUNCHER_CLEAN, -1, -1);
 }
 
 static void connect_again(struct task *task)
@@ -307,21 +304,9 @@ static void on_cleaned(struct task *task, const struct launcher_answer *answer)
     }
     if (answer->code < 0) {
         free(task->end.reason);
-        task->end.reason = xasprintf("supervisor lost; %s", answer->text);
+        task->end.reason = xstrdup(answer->text);
     }
     report_ended(task, &task->end);
-}
-
-static void fail_all(struct local *local)
-{
-    struct task *task;
-
-    local->launcher_is_gone = true;
-    map_foreach(local->tasks, pos, task)
-        if (task->asked) {
-            task->asked = false;
-            look_later(task, 0);
-        }
 }
 
 static void on_deleted(struct local *local, const struct launcher_answer *answer)
@@ -344,7 +329,7 @@ static void on_answer(void *userdata, const struct launcher_answer *answer)
     struct local *local = userdata;
 
     if (!answer) {
-        fail_all(local);
+        local->launcher_is_gone = true;
         return;
     }
     if (answer->op == LAUNCHER_DELETE) {

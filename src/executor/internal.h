@@ -146,6 +146,8 @@ int sweep_all(struct executor *x, const struct id *live, size_t n, struct error 
 int sweep_kill(struct executor *x, const struct id *attempt, struct error *err);
 /* Remove the networks of projects that have no attempt in LIVE and none with a supervisor. */
 int sweep_networks(struct executor *x, const struct id *live, size_t n, struct error *err);
+/* The same for the launcher's end, with no attempt to come: also waits for those that are about to end. */
+void sweep_networks_at_end(struct executor *x);
 /* LAUNCHER_DELETE: -EBUSY while the attempt has a supervisor. */
 int delete_leftover(struct executor *x, const struct launcher_request *request, struct error *err);
 /* Free what lies in the trash, in a child of its own; trash_removed() when that child has ended. */

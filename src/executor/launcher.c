@@ -254,6 +254,7 @@ static _Noreturn void launcher_main(struct executor *x, const struct network_set
     struct error err = { 0 };
     sigset_t child;
 
+    pid_t server = getppid();
     (void) setsid();
     (void) prctl(PR_SET_NAME, "berth-launcher", 0, 0, 0);
     (void) signal(SIGPIPE, SIG_IGN);
@@ -271,12 +272,11 @@ static _Noreturn void launcher_main(struct executor *x, const struct network_set
         serve(x, signals);
         trash_stop(x);
     }
-    pid_t pid;
-    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-        ;
-    /* The server is gone. What runs goes on; with nothing running the machine is as it was. */
-    if (r >= 0 && pid < 0)
-        (void) sweep_networks(x, NULL, 0, NULL);
+    /* What runs goes on; the rest of the machine is as it was. A server that ends well waits for that, and so
+     * does the next one; where it was killed, the next one may begin attempts at this moment and sweeps
+     * itself. */
+    if (r >= 0 && getppid() == server)
+        sweep_networks_at_end(x);
     _exit(r < 0);
 }
 

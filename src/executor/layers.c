@@ -480,7 +480,7 @@ static _Noreturn void keeper_main(struct keeper *k)
     _exit(0);
 }
 
-int layers_start(const char *state, int *ret_fd, struct error *err)
+int layers_start(const char *state, int *ret_fd, pid_t *ret_pid, struct error *err)
 {
     struct keeper k = { .layers = -1 };
     int pair[2];
@@ -506,5 +506,6 @@ int layers_start(const char *state, int *ret_fd, struct error *err)
         return r;
     }
     *ret_fd = pair[0];
+    *ret_pid = pid;
     return 0;
 }

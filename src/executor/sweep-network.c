@@ -2,13 +2,17 @@
 #include "executor/internal.h"
 
 #include "base/alloc.h"
+#include "os/clock.h"
 #include "os/fd.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <unistd.h>
 
-#define SPEC_LIMIT (8 << 20)
+#define SPEC_LIMIT     (8 << 20)
+#define ENDING_US      INT64_C(3000000)
+#define ENDING_STEP_US 10000
 
 typedef VEC(unsigned) ranges;
 
@@ -65,6 +69,32 @@ static int add_running(struct executor *x, ranges *ret, struct error *err)
             return error_set(err, r, "attempt %s runs, but its spec cannot be read", e->d_name);
     }
     return 0;
+}
+
+/* Some supervisor has told its end and holds its lock still, for the moment that it needs to go. */
+static bool some_are_ending(struct executor *x)
+{
+    int fd = openat(x->running_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+    for (const struct dirent *e; dir && (e = readdir(dir));) {
+        _cleanup_free_ char *ended = xasprintf("%s/exit.json", e->d_name);
+        struct id id;
+        if (id_parse(e->d_name, &id) >= 0 && faccessat(x->attempts_fd, ended, F_OK, 0) == 0 &&
+            attempt_is_locked(x, e->d_name))
+            return true;
+    }
+    return false;
+}
+
+void sweep_networks_at_end(struct executor *x)
+{
+    for (int64_t until_us = clock_boot_us() + ENDING_US; some_are_ending(x);) {
+        if (clock_boot_us() > until_us)
+            break;
+        (void) usleep(ENDING_STEP_US);
+    }
+    (void) sweep_networks(x, NULL, 0, NULL);
 }
 
 int sweep_networks(struct executor *x, const struct id *live, size_t n, struct error *err)

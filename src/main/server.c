@@ -47,9 +47,10 @@ struct server {
     int launcher_fd;
     int layers_fd;
     int launcher_pidfd;
+    int layers_pidfd;
     struct seal *seal;
     struct loop *loop;
-    struct watch *launcher_watch, *timer, *sigterm, *sigint;
+    struct watch *launcher_watch, *layers_watch, *timer, *sigterm, *sigint;
     struct pool *pool;
     struct store *store;
     struct blob_store *blobs;
@@ -191,6 +192,17 @@ static int start_launcher(struct server *s, struct error *err)
         return r;
     s->launcher_pidfd = pidfd_open_pid(pid);
     return s->launcher_pidfd < 0 ? error_set(err, s->launcher_pidfd, "watching the launcher") : 0;
+}
+
+static int start_layers(struct server *s, struct error *err)
+{
+    pid_t pid = 0;
+    int r = layers_start(s->settings.state, &s->layers_fd, &pid, err);
+    if (r < 0)
+        return r;
+    s->layers_pidfd = pidfd_open_pid(pid);
+    return s->layers_pidfd < 0 ? error_set(err, s->layers_pidfd, "watching what unpacks images")
+                               : 0;
 }
 
 /* ---- parts ------------------------------------------------------------------------------------ */
@@ -428,10 +440,19 @@ static int open_api(struct server *s, struct error *err)
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
+/* Nobody here can make a new one: root was given up. Whoever starts the server again (systemd,
+ * `make run`) starts it as root. docs/design/0012 says why. */
 static void on_launcher_end(void *userdata, uint32_t events)
 {
     struct server *s = userdata;
     log_error("the launcher ended; running containers go on, start the server again");
+    loop_stop(s->loop, 1);
+}
+
+static void on_layers_end(void *userdata, uint32_t events)
+{
+    struct server *s = userdata;
+    log_error("what unpacks images ended; running containers go on, start the server again");
     loop_stop(s->loop, 1);
 }
 
@@ -470,12 +491,14 @@ static void server_done(struct server *s)
     watch_free(s->sigterm);
     watch_free(s->timer);
     watch_free(s->launcher_watch);
+    watch_free(s->layers_watch);
     loop_free(s->loop);
     seal_free(s->seal);
     safe_close(s->launcher_fd);
     safe_close(s->layers_fd);
     await_launcher(s);
     safe_close(s->launcher_pidfd);
+    safe_close(s->layers_pidfd);
     free(s->notify);
     settings_done(&s->settings);
 }
@@ -519,7 +542,7 @@ static int begin_as_root(struct server *s, struct error *err)
     if (r >= 0)
         r = start_launcher(s, err);
     if (r >= 0)
-        r = layers_start(s->settings.state, &s->layers_fd, err);
+        r = start_layers(s, err);
     return r < 0 ? r : privilege_drop(&s->account, err);
 }
 
@@ -529,6 +552,7 @@ static int begin(struct server *s, struct error *err)
     s->sigterm = loop_signal(s->loop, SIGTERM, on_end_signal, s);
     s->sigint = loop_signal(s->loop, SIGINT, on_end_signal, s);
     s->launcher_watch = loop_watch(s->loop, s->launcher_pidfd, EPOLLIN, on_launcher_end, s);
+    s->layers_watch = loop_watch(s->loop, s->layers_pidfd, EPOLLIN, on_layers_end, s);
     int r = look_at_machine(s, err);
     if (r < 0)
         return r;
@@ -560,6 +584,7 @@ int role_server(int argc, char **argv)
                         .launcher_fd = -1,
                         .layers_fd = -1,
                         .launcher_pidfd = -1,
+                        .layers_pidfd = -1,
                         .gpus = { .fd = -1 } };
     struct error err = { 0 };
     int r = settings_load(argc - 1, argv + 1, (const char *(*) (const char *) ) getenv, &s.settings,

@@ -86,7 +86,7 @@ test_expect_success 'the server'\''s end takes the network with it' '
     berth_stop &&
     await 10 sh -c "! ip -o link | grep bth" &&
     await 10 sh -c "! nft list tables | grep berth" &&
-    await 10 test "$(cat /proc/sys/net/ipv4/conf/eth0/forwarding)" = 0 &&
+    await 10 grep -x 0 /proc/sys/net/ipv4/conf/eth0/forwarding &&
     ! grep "$BERTH_RUNTIME/network" /proc/self/mounts
 '
 
