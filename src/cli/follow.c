@@ -113,6 +113,17 @@ static void show_waiting(struct follower *f, const char *state)
     show(f, state, words);
 }
 
+/* ", web at 127.0.0.1:40123" */
+static void add_published(const json_t *ports, struct text *t)
+{
+    const char *name;
+    json_t *at;
+
+    json_object_foreach(json_mutable(ports), name, at)
+        text_addf(t, ", %s at %s:%lld", name, json_get_str(at, "host", ""),
+                  (long long) json_get_int(at, "port", 0));
+}
+
 static void show_running(struct follower *f)
 {
     _cleanup_json_ json_t *job = NULL;
@@ -130,6 +141,7 @@ static void show_running(struct follower *f)
         text_addf(&t, ", CPUs %s", json_get_str(allocation, "cpus", ""));
     if (json_get_int(allocation, "memory", 0))
         text_addf(&t, ", %s", bytes_to_str(json_get_int(allocation, "memory", 0), buf));
+    add_published(json_object_get(json_object_get(attempt, "evidence"), "ports"), &t);
     if (json_get_int(job, "attempts", 1) > 1)
         text_addf(&t, ", attempt %lld", (long long) json_get_int(job, "attempts", 1));
     show(f, "running", t.data);

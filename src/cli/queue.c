@@ -118,6 +118,15 @@ static void print_queue(const struct cli *cli, const json_t *items)
     print_text(&out);
 }
 
+static void print_queue_names(const json_t *items)
+{
+    size_t i;
+    const json_t *item;
+
+    json_array_foreach(items, i, item)
+        (void) printf("%s\n", json_get_str(json_object_get(item, "job"), "name", ""));
+}
+
 static int run_queue(struct cli *cli, const struct args *args, struct error *err)
 {
     _cleanup_free_ char *target = project_path(cli, "queue", NULL);
@@ -130,6 +139,8 @@ static int run_queue(struct cli *cli, const struct args *args, struct error *err
     const json_t *items = json_object_get(queue, "items");
     if (cli->output == OUTPUT_JSON || cli->output == OUTPUT_YAML)
         print_json(cli, queue);
+    else if (cli->output == OUTPUT_NAME)
+        print_queue_names(items);
     else if (json_array_size(items) == 0)
         print_note(cli, "nothing waits and nothing runs");
     else

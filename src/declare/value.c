@@ -84,14 +84,20 @@ static int map_of(const struct declare_type *type, const char *text, json_t **re
     return 0;
 }
 
+/* What --flag takes that stands for an object: its fields in order, parted by colons. */
 static int object_of(const struct declare_type *type, const char *text, json_t **ret,
                      struct error *err)
 {
     _cleanup_json_ json_t *object = json_object();
     const char *p = text;
 
-    for (const char *const *name = type->flag_form; name && *name && p; name++) {
+    for (const char *const *name = type->flag_form; name && *name; name++) {
         const struct declare_field *field = declare_field(type, *name);
+        if (!p && !field->required)
+            continue;
+        if (!p)
+            return error_set(err, -EINVAL, "'%.60s' must have the form %s", text,
+                             type->flag_operand ? type->flag_operand : "A:B");
         size_t n = name[1] ? strcspn(p, ":") : strlen(p);
         _cleanup_free_ char *part = xstrndup(p, n);
         json_t *value = NULL;

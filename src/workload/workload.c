@@ -142,5 +142,7 @@ char *workload_end_text(enum end_cause cause, int exit_code, const char *reason)
         text = xasprintf("the command was killed by signal %d", exit_code - 128);
     else
         text = xstrdup(cause_text(cause) ? cause_text(cause) : "it has not ended");
-    return reason && *reason ? xasprintf("%s: %s", text, reason) : take_ptr(text);
+    /* Where nobody gave a reason, the record of a workload has the cause in words. */
+    bool more = reason && *reason && !str_equal(reason, cause_text(cause));
+    return more ? xasprintf("%s: %s", text, reason) : take_ptr(text);
 }

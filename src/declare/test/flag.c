@@ -54,6 +54,9 @@ TEST(wrong_flags_are_refused)
     is_str(err.text, "--env: 'A' must have the form KEY=VALUE");
     ok(set(obj, "port", "web:x", &err) == -EINVAL);
     is_str(err.text, "--port: port: 'x' must be a whole number");
+    ok(set(obj, "port", "web=8000", &err) == -EINVAL);
+    is_str(err.text, "--port: 'web=8000' must have the form NAME:PORT[:PUBLISH]");
+    ok(set(obj, "port", "8000", &err) == -EINVAL);
 }
 
 TEST(flags_are_listed_once_each)

@@ -257,6 +257,10 @@ TEST(an_end_has_words)
 {
     _cleanup_free_ char *a = workload_end_text(END_EXITED, 3, NULL),
                         *b = workload_end_text(END_SIGNALED, 139, "oops");
+    _cleanup_free_ char *c =
+        workload_end_text(END_SUPERVISOR_LOST, -1,
+                          "supervisor lost: it ended without leaving a result");
+    is_str(c, "supervisor lost: it ended without leaving a result");
     is_str(a, "the command ended with exit code 3");
     is_str(b, "the command was killed by signal 11: oops");
 }
