@@ -21,6 +21,17 @@ export BERTH_BUILD BERTH_SOURCE SHARNESS_BUILD_DIRECTORY
 
 . "$BERTH_SOURCE/tests/server.sh"
 
+# Where nobody watches, what the commands of a failed test said is part of the report.
+if [ -n "${HARNESS_ACTIVE:-}" ] && [ "${verbose:-}" != t ]; then
+    exec 3>>"$BERTH_TEST/said" 4>&3
+    test_failure_() {
+        test_failure=$((test_failure + 1))
+        echo "not ok $test_count - $1"
+        awk '/^expecting success: /{ said = "" } { said = said $0 "\n" } END { printf "%s", said }' "$BERTH_TEST/said" |
+            tail -n 100 | sed 's/^/# /' >&2
+    }
+fi
+
 [ "$(id -u)" -eq 0 ] && test_set_prereq ROOT
 
 # Prism makes text of what passes it, and takes so long that short jobs have ended before they are followed.
