@@ -11,4 +11,17 @@ int admin_doctor(int argc, char **argv);
  * 1 when something differs. */
 int admin_store(int argc, char **argv);
 
+/* This program, and where a server with the settings of this machine keeps what it knows. */
+struct upgrade_where {
+    const char *version;
+    const char *state;   /* directory */
+    const char *store;   /* URL */
+    const char *socket;  /* of the API */
+    const char *problem; /* why a server would refuse the settings; NULL: it would not */
+};
+
+/* `berth upgrade --check [-o table|json|yaml] [--state DIR]`: what a start of this version would change.
+ * ARGV[0] is "upgrade". Exit codes: 0 nothing, 10 something, 5 it would not start, 4 not readable, 1, 2. */
+int admin_upgrade(int argc, char **argv, const struct upgrade_where *where);
+
 #endif

@@ -2,6 +2,7 @@
 #include "admin/doctor.h"
 
 #include "admin/admin.h"
+#include "admin/options.h"
 #include "base/alloc.h"
 #include "base/yaml.h"
 
@@ -146,30 +147,12 @@ static void examine(struct doctor *d)
         checks[i](d);
 }
 
-/* The value of an option that takes one, as "--name VALUE" or "--name=VALUE". */
-static const char *option_value(const char *name, int argc, char **argv, int *i)
-{
-    size_t n = strlen(name);
-    const char *arg = argv[*i];
-
-    if (!arg || strncmp(arg, name, n) != 0)
-        return NULL;
-    if (arg[n] == '=')
-        return arg + n + 1;
-    return arg[n] == '\0' && *i + 1 < argc ? argv[++*i] : NULL;
-}
-
-static bool is_form(const char *form)
-{
-    return strcmp(form, "table") == 0 || strcmp(form, "json") == 0 || strcmp(form, "yaml") == 0;
-}
-
 static bool parse_options(int argc, char **argv, struct doctor *d, const char **form)
 {
     for (int i = 1; i < argc; i++) {
         const char *value;
         if ((value = option_value("-o", argc, argv, &i))) {
-            if (!is_form(value))
+            if (!option_is_form(value))
                 return false;
             *form = value;
         } else if ((value = option_value("--state", argc, argv, &i))) {
@@ -183,18 +166,12 @@ static bool parse_options(int argc, char **argv, struct doctor *d, const char **
     return true;
 }
 
-static const char *setting(const char *variable, const char *otherwise)
-{
-    const char *value = getenv(variable);
-
-    return value && value[0] ? value : otherwise;
-}
-
 int admin_doctor(int argc, char **argv)
 {
-    _cleanup_(doctor_done) struct doctor d = { .state = setting("BERTH_STATE", "/var/lib/berth"),
-                                               .runtime = setting("BERTH_RUNTIME", "/run/berth"),
-                                               .is_root = geteuid() == 0 };
+    _cleanup_(
+        doctor_done) struct doctor d = { .state = option_setting("BERTH_STATE", "/var/lib/berth"),
+                                         .runtime = option_setting("BERTH_RUNTIME", "/run/berth"),
+                                         .is_root = geteuid() == 0 };
     const char *form = "table";
 
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))

@@ -17,8 +17,9 @@ static const struct role {
     const char *name;
     int (*run)(int argc, char **argv);
 } roles[] = {
-    { "server", role_server },           { "doctor", admin_doctor },  { "store", admin_store },
-    { "fetch-image", role_fetch_image }, { "version", role_version }, { "--version", role_version },
+    { "server", role_server },     { "doctor", admin_doctor },          { "store", admin_store },
+    { "upgrade", role_upgrade },   { "fetch-image", role_fetch_image }, { "version", role_version },
+    { "--version", role_version },
 };
 
 int main(int argc, char **argv)

@@ -4,5 +4,7 @@
 
 /* ARGV[0] is "server"; the result is the exit status. */
 int role_server(int argc, char **argv);
+/* "upgrade"; see admin/admin.h. */
+int role_upgrade(int argc, char **argv);
 
 #endif

@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -105,17 +107,33 @@ int column_json(sqlite3_stmt *stmt, int i, json_t **ret, struct error *err)
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
+#define LOCK_TRIES    10
+#define LOCK_PAUSE_MS 10
+
+/* 0: none. */
+static pid_t read_pid(int fd)
+{
+    char text[16] = "";
+    long long pid;
+
+    if (pread(fd, text, sizeof text - 1, 0) <= 0)
+        return 0;
+    text[strcspn(text, "\n")] = '\0';
+    return str_to_i64(text, 1, INT_MAX, &pid) < 0 ? 0 : (pid_t) pid;
+}
+
 static int take_lock(struct backend *b, const char *path, struct error *err)
 {
     _cleanup_free_ char *name = xasprintf("%s.lock", path);
     b->lock_fd = store_file(name, 0, err);
     if (b->lock_fd < 0)
         return b->lock_fd;
-    if (flock(b->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-        char pid[16] = "";
-        (void) !pread(b->lock_fd, pid, sizeof pid - 1, 0);
-        pid[strcspn(pid, "\n")] = '\0';
-        return error_set(err, -EBUSY, "%s is in use by another server (process %s)", path, pid);
+    /* Whoever only looks (store_look) holds it for no longer than that. */
+    for (int tries = 0; flock(b->lock_fd, LOCK_EX | LOCK_NB) < 0; tries++) {
+        if (tries == LOCK_TRIES)
+            return error_set(err, -EBUSY, "%s is in use by another server (process %d)", path,
+                             (int) read_pid(b->lock_fd));
+        (void) poll(NULL, 0, LOCK_PAUSE_MS);
     }
     char pid[16];
     int n = snprintf(pid, sizeof pid, "%d\n", (int) getpid());
@@ -320,6 +338,38 @@ int store_backup(const char *url, const char *to_path, struct error *err)
     if (r < 0 && is_mine)
         (void) unlink(to_path);
     return r;
+}
+
+/* ---- from outside ------------------------------------------------------------------------------ */
+
+static pid_t holder(const char *path)
+{
+    _cleanup_free_ char *name = xasprintf("%s.lock", path);
+    _cleanup_close_ int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 ? read_pid(fd) : 0;
+}
+
+int store_look(const char *url, struct store_seen *ret, struct error *err)
+{
+    *ret = (struct store_seen){ .known = sqlite_n_migrations };
+    if (!str_starts(url, "sqlite:"))
+        return error_set(err, -EINVAL, "store '%s' is not sqlite:PATH", url);
+    const char *path = url + strlen("sqlite:");
+    if (access(path, R_OK) < 0)
+        return error_set(err, -errno, "%s: %s", path, strerror(errno));
+
+    struct connection c = { 0 };
+    int64_t format = 0;
+    int r = open_connection(&c, path, false, err);
+    if (r >= 0)
+        r = one_number(&c, "PRAGMA user_version", &format, err);
+    close_connection(&c);
+    if (r < 0)
+        return r;
+    ret->format = format < 0 || format > UINT_MAX ? UINT_MAX : (unsigned) format;
+    ret->server = holder(path);
+    return 0;
 }
 
 const struct backend_ops backend_sqlite = {

@@ -23,6 +23,8 @@
 #include "tenant/tenant.h"
 #include "workload/workload.h"
 
+#include <sys/types.h>
+
 struct store;
 
 /* "sqlite:PATH" or "memory:". Migrates; -EPROTONOSUPPORT when the file is from a newer Berth, -EBUSY
@@ -247,5 +249,14 @@ int store_verify(struct store *store, void (*report)(void *userdata, const char 
                  void *userdata, struct error *err);
 /* A consistent copy while the server runs: a new file (-EEXIST), 0600, that `sqlite:TO_PATH` opens. */
 int store_backup(const char *url, const char *to_path, struct error *err);
+
+/* A store from outside, without changing it. */
+struct store_seen {
+    unsigned format; /* that it is written in */
+    unsigned known;  /* newest format that this program can write */
+    pid_t server;    /* that holds it; 0: none */
+};
+/* -ENOENT when there is none yet; RET has `known` then. */
+int store_look(const char *url, struct store_seen *ret, struct error *err);
 
 #endif

@@ -17,7 +17,7 @@ test_expect_success 'two packages' '
 '
 
 test_expect_success 'a machine' '
-    vm_root && cp berth.deb berth-next.deb "$DEEP_DIR/vm/root/" &&
+    vm_root berth.deb && cp berth.deb berth-next.deb "$DEEP_DIR/vm/root/" &&
     install -m 0755 "$BERTH_SOURCE/tests/deep/vm-session" "$DEEP_DIR/vm/root/session" &&
     cat >"$DEEP_DIR/vm/etc/systemd/system/session.service" <<-END &&
 	[Service]

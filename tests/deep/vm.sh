@@ -3,8 +3,7 @@
 #
 # Sourced after lib.sh. Emulated: /dev/kvm inside a virtual machine is often there and does not work.
 
-vm_packages=systemd-sysv,linux-image-cloud-amd64,initramfs-tools,kmod,procps,iproute2,nftables,crun,adduser,git,jq
-vm_packages=$vm_packages,libjansson4,libyaml-0-2,libsqlite3-0,libssl3,libsodium23,libseccomp2,libmnl0,libhwloc15,python3
+vm_packages=systemd-sysv,linux-image-cloud-amd64,initramfs-tools,kmod,procps,iproute2,nftables,git,jq,python3
 
 vm_begin() {
     deep_begin
@@ -12,8 +11,13 @@ vm_begin() {
     skip_unless 'the virtual machine is x86' test "$(uname -m)" = x86_64
 }
 
-# vm_root: a Debian in $DEEP_DIR/vm, to be changed; vm_disk: that as a disk
-vm_root() { deep_root vm "$vm_packages"; }
+# vm_root PACKAGE.deb: a Debian in $DEEP_DIR/vm with what PACKAGE depends on, to be changed; vm_disk: that as
+# a disk
+vm_root() {
+    local depends
+    depends=$(dpkg-deb --field "$1" Depends | sed 's/([^)]*)//g; s/|[^,]*//g; s/ //g') &&
+        deep_root vm "$vm_packages,$depends"
+}
 
 vm_disk() {
     local root=$DEEP_DIR/vm
