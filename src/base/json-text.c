@@ -265,3 +265,42 @@ char *json_canonical(const json_t *json)
     add_value(&t, json, true);
     return text_take(&t);
 }
+
+/* ---- for people ---------------------------------------------------------------------------------- */
+
+static void add_line(struct text *t, unsigned depth)
+{
+    text_addf(t, "\n%*s", (int) (2 * depth), "");
+}
+
+/* Where the string that begins at P ends: behind its closing quote. */
+static const char *string_end(const char *p)
+{
+    for (p++; *p != '"'; p++)
+        if (*p == '\\')
+            p++;
+    return p + 1;
+}
+
+char *json_pretty(const json_t *json)
+{
+    _cleanup_free_ char *compact = json_text(json);
+    struct text t = { 0 };
+    unsigned depth = 0;
+
+    for (const char *p = compact, *next; *p; p = next) {
+        next = *p == '"' ? string_end(p) : p + 1;
+        bool closes = *p == '}' || *p == ']', opens = *p == '{' || *p == '[';
+        bool empty = closes && (p[-1] == '{' || p[-1] == '[');
+        depth -= closes;
+        if (closes && !empty)
+            add_line(&t, depth);
+        text_add_bytes(&t, p, (size_t) (next - p));
+        depth += opens;
+        if ((opens && *next != '}' && *next != ']') || *p == ',')
+            add_line(&t, depth);
+        else if (*p == ':')
+            text_add_char(&t, ' ');
+    }
+    return text_take(&t);
+}

@@ -23,7 +23,9 @@ static inline void json_decref_p(json_t **j) { json_decref(*j); }
 int json_parse(const char *bytes, size_t len, json_t **ret, struct error *err);
 /* Compact text, keys in insertion order; owned by the caller, never NULL. */
 char *json_text(const json_t *json);
-/* The same with sorted keys: the form that is hashed. */
+/* The same over several lines, for people. */
+char *json_pretty(const json_t *json);
+/* Compact, with sorted keys: the form that is hashed. */
 char *json_canonical(const json_t *json);
 void text_add_json(struct text *t, const json_t *json);
 /* S as a quoted JSON string. Bytes that are not UTF-8 become U+FFFD. */

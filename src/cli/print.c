@@ -49,7 +49,7 @@ void print_json(const struct cli *cli, const json_t *value)
         t.data = yaml_text(value);
         t.len = strlen(t.data);
     } else {
-        t.data = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+        t.data = json_pretty(value);
         t.len = strlen(t.data);
         text_add_char(&t, '\n');
     }

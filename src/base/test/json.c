@@ -62,6 +62,20 @@ TEST(json_depth_is_bounded)
     is_str(refusal(yaml_parse, deep), "line 1, column 65: nested too deep");
 }
 
+TEST(pretty_text_is_the_same_value_over_lines)
+{
+    static const char *const text =
+        "{\"a\":[],\"b\":{\"c\":[1,0.98],\"d\":{}},\"e\":\"{[,:\\\"\\\\\"}";
+    _cleanup_json_ json_t *json = NULL, *back = NULL;
+
+    ok(json_parse(text, strlen(text), &json, NULL) == 0);
+    _cleanup_free_ char *pretty = json_pretty(json);
+    is_str(pretty, "{\n  \"a\": [],\n  \"b\": {\n    \"c\": [\n      1,\n      0.98\n    ],\n"
+                   "    \"d\": {}\n  },\n  \"e\": \"{[,:\\\"\\\\\"\n}");
+    ok(json_parse(pretty, strlen(pretty), &back, NULL) == 0);
+    ok(json_equal(json, back));
+}
+
 TEST(json_text_reads_back)
 {
     const char *text =
