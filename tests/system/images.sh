@@ -29,7 +29,9 @@ busybox_tree() {
 image_layer() {
     [ -d "${1%%:*}" ] || umoci init --layout "${1%%:*}" || return
     umoci stat --image "$1" >/dev/null 2>&1 || umoci new --image "$1" || return
-    tar -C "$2" --xattrs --sort=name --numeric-owner -cf layer.tar . &&
+    # The same bytes each time.
+    tar -C "$2" --xattrs --sort=name --numeric-owner -cf layer.tar \
+        --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime . &&
         umoci raw add-layer --image "$1" layer.tar && rm layer.tar
 }
 
