@@ -1,4 +1,4 @@
-/* doctor-machine.c - ports, disk, clock, cores, GPUs */
+/* doctor-machine.c - ports, disk, clock, cores */
 #include "admin/doctor.h"
 #include "base/alloc.h"
 #include "os/fd.h"
@@ -160,45 +160,4 @@ void check_cores(struct doctor *d)
                    xstrdup("grep Cpus_allowed_list /proc/self/status; lscpu -e"));
     else
         add_cores(d, node);
-}
-
-static bool has_cdi(void)
-{
-    return access("/etc/cdi/nvidia.yaml", R_OK) == 0 ||
-           access("/var/run/cdi/nvidia.yaml", R_OK) == 0 ||
-           access("/etc/cdi/nvidia.json", R_OK) == 0;
-}
-
-static void add_gpus(struct doctor *d, const struct node *node)
-{
-    const struct gpu *first = node->gpus.len ? &node->gpus.items[0] : NULL;
-
-    if (!first)
-        doctor_add(d, LEVEL_OK, "gpus", xstrdup("none"), NULL);
-    else if (strcmp(first->vendor, "nvidia") == 0 && !node->driver)
-        doctor_add(d, LEVEL_WARN, "gpus",
-                   xasprintf("%zu (%s at %s, …), but no NVIDIA driver answers", node->gpus.len,
-                             first->model, first->pci),
-                   xstrdup("apt-get install -y nvidia-driver nvidia-smi && reboot"));
-    else if (strcmp(first->vendor, "nvidia") == 0 && !has_cdi())
-        doctor_add(d, LEVEL_WARN, "gpus",
-                   xasprintf("%zu × %s, driver %s, but no CDI specification for containers",
-                             node->gpus.len, first->model, node->driver),
-                   xstrdup("nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"));
-    else
-        doctor_add(d, LEVEL_OK, "gpus",
-                   xasprintf("%zu × %s%s%s", node->gpus.len, first->model,
-                             node->driver ? ", driver " : "", node->driver ? node->driver : ""),
-                   NULL);
-}
-
-void check_gpus(struct doctor *d)
-{
-    _cleanup_(node_freep) struct node *node = NULL;
-    struct error err = { 0 };
-
-    if (probe_node(NULL, &node, &err) < 0)
-        doctor_add(d, LEVEL_WARN, "gpus", xstrdup(err.text), xstrdup("nvidia-smi -q | head -30"));
-    else
-        add_gpus(d, node);
 }

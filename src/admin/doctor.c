@@ -171,6 +171,9 @@ int admin_doctor(int argc, char **argv)
     _cleanup_(
         doctor_done) struct doctor d = { .state = option_setting("BERTH_STATE", "/var/lib/berth"),
                                          .runtime = option_setting("BERTH_RUNTIME", "/run/berth"),
+                                         .cdi = option_setting("BERTH_CDI", "/etc/cdi,/run/cdi"),
+                                         .driver_root = option_setting("BERTH_DRIVER_ROOT", "/"),
+                                         .nvml = getenv("BERTH_NVML"),
                                          .is_root = geteuid() == 0 };
     const char *form = "table";
 

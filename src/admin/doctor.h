@@ -19,6 +19,9 @@ struct finding {
 
 struct doctor {
     const char *state, *runtime; /* directories as the server would use them */
+    const char *cdi;             /* of CDI specifications, with commas between */
+    const char *driver_root;     /* of the tree in which drivers lie */
+    const char *nvml;            /* library */
     bool is_root;
     VEC(struct finding) findings;
 };
@@ -32,7 +35,7 @@ char *existing_parent(const char *path);
  * negative errno with ERR's text) comes back. Whatever it mounts or makes ends with it. */
 int in_sandbox(int (*f)(void *userdata, struct error *err), void *userdata, struct error *err);
 
-/* doctor-kernel.c, doctor-runtime.c, doctor-machine.c */
+/* doctor-kernel.c, doctor-runtime.c, doctor-machine.c, doctor-gpu.c */
 void check_account(struct doctor *d);
 void check_kernel(struct doctor *d);
 void check_cgroups(struct doctor *d);

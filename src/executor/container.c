@@ -15,9 +15,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
-static int write_config(struct supervisor *s, char *const *command, bool compiled,
+static int write_config(struct supervisor *s, const struct container_step *step, bool compiled,
                         struct error *err)
 {
+    const struct cdi_edits *edits = devices_are_wanted(s->spec) ? &s->edits : NULL;
     _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", s->x->bundle);
     _cleanup_free_ char *config = xasprintf("%s/config.json", s->x->bundle);
     _cleanup_free_ char *cgroup = xasprintf("/berth/%s", s->name);
@@ -32,11 +33,11 @@ static int write_config(struct supervisor *s, char *const *command, bool compile
         .hostname = s->spec->workload_name ? s->spec->workload_name : "berth",
         .netns = netns,
         .env = s->env,
-        .command = command,
-        .user = &s->user,
+        .command = step ? (char *const *) (uintptr_t) step->command : NULL,
+        .user = step && step->is_root ? NULL : &s->user,
         .seccomp = compiled ? s->x->seccomp : NULL,
         .nofile_hard = files.rlim_max,
-        .edits = command || !devices_are_wanted(s->spec) ? NULL : &s->edits,
+        .edits = step ? step->edits : edits,
         .memlock_hard = memlock.rlim_max,
         .unified = s->x->cgroups.unified,
     };
@@ -81,18 +82,15 @@ static int read_pid(struct supervisor *s, pid_t *ret, struct error *err)
     return 0;
 }
 
-static int run_crun(struct supervisor *s, struct error *err)
+static int call_crun(struct supervisor *s, const char *const *words, bool is_silent,
+                     struct error *err)
 {
     _cleanup_free_ char *root = xasprintf("--root=%s", s->crun_root);
     _cleanup_free_ char *log = xasprintf("--log=%s/crun.log", s->x->bundle);
-    _cleanup_free_ char *bundle = xasprintf("--bundle=%s", s->x->bundle);
-    _cleanup_free_ char *pid_file = xasprintf("--pid-file=%s/pid", s->x->bundle);
-    const char *argv[] = { "crun",   root,   "--cgroup-manager=cgroupfs",
-                           log,      "run",  "--detach",
-                           pid_file, bundle, s->name,
-                           NULL };
-    int ends[2];
-    pump_ends(s->pump, ends);
+    const char *argv[12] = { "crun", root, "--cgroup-manager=cgroupfs", log };
+    int ends[2] = { -1, -1 };
+    if (!is_silent)
+        pump_ends(s->pump, ends);
     struct process_options options = {
         .argv = argv,
         .program_fd = s->x->crun.fd,
@@ -102,6 +100,8 @@ static int run_crun(struct supervisor *s, struct error *err)
     };
     struct process crun = { .pidfd = -1 };
 
+    for (size_t i = 0; words[i]; i++)
+        argv[4 + i] = words[i];
     int r = process_start(&options, &crun, err);
     if (r < 0)
         return r;
@@ -109,20 +109,39 @@ static int run_crun(struct supervisor *s, struct error *err)
     return code == 0 ? 0 : crun_failed(s, code < 0 ? 255 : code, err);
 }
 
-static int start_command(struct supervisor *s, char *const *command, bool compiled,
+/* In one go, or in two where there is something to look at before the command can touch it. */
+static int run_crun(struct supervisor *s, const struct container_step *step, struct error *err)
+{
+    _cleanup_free_ char *bundle = xasprintf("--bundle=%s", s->x->bundle);
+    _cleanup_free_ char *pid_file = xasprintf("--pid-file=%s/pid", s->x->bundle);
+    const char *const run[] = { "run", "--detach", pid_file, bundle, s->name, NULL };
+    const char *const create[] = { "create", pid_file, bundle, s->name, NULL };
+    const char *const start[] = { "start", s->name, NULL };
+    bool is_looked_at = !step && devices_are_wanted(s->spec);
+
+    int r = call_crun(s, is_looked_at ? create : run, step && step->is_silent, err);
+    if (r >= 0)
+        r = read_pid(s, &s->container.pid, err);
+    if (r < 0 || !is_looked_at)
+        return r;
+    json_decref(s->devices);
+    s->devices = devices_read(s);
+    return call_crun(s, start, true, err);
+}
+
+/* STEP NULL: the job's command. */
+static int start_command(struct supervisor *s, const struct container_step *step, bool compiled,
                          struct error *err)
 {
     _cleanup_free_ char *config = xasprintf("%s/config.json", s->x->bundle);
 
-    int r = write_config(s, command, compiled, err);
+    int r = write_config(s, step, compiled, err);
     if (r >= 0)
-        r = run_crun(s, err);
+        r = run_crun(s, step, err);
     /* It held secrets. */
     (void) unlink(config);
     if (s->spec->has_secrets)
         (void) remove_tree(AT_FDCWD, s->crun_root, NULL); /* crun's copy */
-    if (r >= 0)
-        r = read_pid(s, &s->container.pid, err);
     if (r < 0)
         return r;
     s->container.pidfd = pidfd_open_pid(s->container.pid);
@@ -215,11 +234,11 @@ int container_start(struct supervisor *s, struct error *err)
     return r;
 }
 
-int container_run(struct supervisor *s, char *const *command, struct error *err)
+int container_run(struct supervisor *s, const struct container_step *step, struct error *err)
 {
     int status = 0;
 
-    int r = start_command(s, command, takes_compiled(s), err);
+    int r = start_command(s, step, takes_compiled(s), err);
     if (r < 0)
         return r;
     while (waitpid(s->container.pid, &status, 0) < 0)
@@ -268,8 +287,8 @@ json_t *container_evidence(struct supervisor *s)
     json_put_str(json, "git_commit", s->git_commit);
     if (s->launch->net.address[0])
         json_put_str(json, "address", s->launch->net.address);
-    if (devices_are_wanted(s->spec))
-        devices_evidence(s, json);
+    if (s->devices)
+        (void) json_object_update(json, s->devices);
     if (s->relays)
         json_put(json, "ports", relays_json(s->relays));
     return json;

@@ -44,9 +44,11 @@ static int collect_gpus(struct supervisor *s, struct error *err)
     return r;
 }
 
-static int add_rdma(struct cdi_edits *edits, struct error *err)
+static int add_rdma(struct cdi_edits *edits, const char *driver_root, struct error *err)
 {
-    DIR *dir = opendir(RDMA_DIRECTORY);
+    _cleanup_free_ char *path =
+        xasprintf("%s" RDMA_DIRECTORY, str_equal(driver_root, "/") ? "" : driver_root);
+    DIR *dir = opendir(path);
     size_t before = edits->nodes.len;
 
     for (struct dirent *e; dir && (e = readdir(dir));) {
@@ -54,7 +56,7 @@ static int add_rdma(struct cdi_edits *edits, struct error *err)
         if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISCHR(st.st_mode))
             continue;
         const struct cdi_node node = { .path = xasprintf(RDMA_DIRECTORY "/%s", e->d_name),
-                                       .host_path = xasprintf(RDMA_DIRECTORY "/%s", e->d_name),
+                                       .host_path = xasprintf("%s/%s", path, e->d_name),
                                        .permissions = xstrdup("rw"),
                                        .mode = 0666 };
         vec_push(&edits->nodes, node);
@@ -62,8 +64,8 @@ static int add_rdma(struct cdi_edits *edits, struct error *err)
     if (dir)
         closedir(dir);
     if (edits->nodes.len == before)
-        return error_set(err, -ENODEV,
-                         "the flavor gives RDMA, but there is no adapter in " RDMA_DIRECTORY);
+        return error_set(err, -ENODEV, "the flavor gives RDMA, but there is no adapter in %s",
+                         path);
     return 0;
 }
 
@@ -101,17 +103,33 @@ static int make_nodes(struct supervisor *s, struct error *err)
     return 0;
 }
 
-/* The image shows the machine's own directory there: the file is in its place. */
+static bool is_below(const char *path, const char *directory)
+{
+    size_t len = strlen(directory);
+
+    return strncmp(path, directory, len) == 0 && (path[len] == '/' || !path[len]);
+}
+
+static bool is_bound(const struct image *image, const char *path)
+{
+    vec_foreach(&image->binds, bind)
+        if (str_equal(bind->source, bind->target) && is_below(path, bind->target))
+            return true;
+    return false;
+}
+
+/* The image shows the machine's own directory there. Either the file is in its place, or it cannot be put
+ * there, but is seen under its own name. */
 static bool is_shown(const struct image *image, const struct cdi_mount *mount)
 {
-    vec_foreach(&image->binds, bind) {
-        size_t len = strlen(bind->target);
-        if (str_equal(bind->source, bind->target) && str_equal(mount->source, mount->target) &&
-            strncmp(mount->target, bind->target, len) == 0 &&
-            (mount->target[len] == '/' || !mount->target[len]))
-            return true;
-    }
-    return false;
+    struct stat source, target;
+
+    if (!is_bound(image, mount->target))
+        return false;
+    if (stat(mount->target, &target) < 0)
+        return is_bound(image, mount->source);
+    return stat(mount->source, &source) == 0 && source.st_dev == target.st_dev &&
+           source.st_ino == target.st_ino;
 }
 
 static void drop_shown_mounts(struct supervisor *s)
@@ -149,7 +167,7 @@ int devices_make(struct supervisor *s, struct error *err)
     if (s->spec->allocation->gpus)
         r = collect_gpus(s, err);
     if (r >= 0 && s->spec->workload_spec->rdma)
-        r = add_rdma(&s->edits, err);
+        r = add_rdma(&s->edits, s->x->driver_root, err);
     if (r >= 0)
         r = cdi_edits_fill(&s->edits, err);
     if (r >= 0)
@@ -303,20 +321,23 @@ static void list_nodes(int fd, const char *path, unsigned depth, json_t *list)
     closedir(dir);
 }
 
-void devices_evidence(struct supervisor *s, json_t *evidence)
+json_t *devices_read(struct supervisor *s)
 {
     _cleanup_free_ char *path = xasprintf("/proc/%d/root/dev", (int) s->container.pid);
     _cleanup_free_ char *rules =
         cgroup_read(&s->x->cgroups, CGROUP_DEVICES, s->name, "devices.list", NULL);
-    json_t *nodes = json_array();
+    json_t *json = json_object(), *nodes = json_array(), *list = json_array();
     char *save = NULL;
 
     list_nodes(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "/dev", 3, nodes);
-    json_put(evidence, "devices", nodes);
-    if (!rules)
-        return;
-    json_t *list = json_array();
-    for (char *line = strtok_r(rules, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+    json_put(json, "devices", nodes);
+    for (char *line = rules ? strtok_r(rules, "\n", &save) : NULL; line;
+         line = strtok_r(NULL, "\n", &save))
         (void) json_array_append_new(list, json_string(line));
-    json_put(evidence, "device_rules", list);
+    if (rules)
+        json_put(json, "device_rules", list);
+    else
+        json_decref(list);
+    json_put_str(json, "loader_cache", s->loader_cache);
+    return json;
 }

@@ -24,8 +24,9 @@ struct executor_settings {
     const char *pool;    /* for network_new() */
     const char *const *blocked;
     const char *const *dns;
-    bool image_opt;         /* image `host` shows /opt too */
-    const char *const *cdi; /* directories of CDI specifications, later ones win */
+    bool image_opt;          /* image `host` shows /opt too */
+    const char *driver_root; /* where NVIDIA's driver lies: "/" */
+    const char *const *cdi;  /* directories of CDI specifications, later ones win */
 };
 
 /* Fork the launcher. To be called by root, with STATE and RUNTIME in place and before there are

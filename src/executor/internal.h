@@ -10,6 +10,7 @@
  * control.c   the socket                relay.c      named ports
  * datasets.c  data in and out           source.c     git
  * finish.c    exit, artifacts           devices.c   GPUs and what they need
+ * loader-cache.c  the image's loader finds the driver's libraries
  * secrets.c, seccomp.c, userns.c
  * session.c   see session.h             enter.c, privileges.c   into a running container
  */
@@ -105,7 +106,8 @@ struct executor {
     uid_t owner;       /* of STATE: what the server reads belongs to it */
     gid_t group;
     uint32_t uid_first;
-    const char *const *cdi; /* directories of CDI specifications */
+    const char *const *cdi;  /* directories of CDI specifications */
+    const char *driver_root; /* "/" */
     struct image_host_options image_options;
     struct image *image;
     struct network *network;
@@ -187,7 +189,9 @@ struct supervisor {
     int own_netns;
     int artifacts; /* directory of the job's results; -1 before it is made */
     char **env;
-    struct cdi_edits edits; /* what the job's devices need */
+    struct cdi_edits edits;   /* what the job's devices need */
+    const char *loader_cache; /* what became of it; NULL: not asked for */
+    json_t *devices;          /* what the container has of them, by the kernel */
     json_t *process; /* of config.json as it was written: what sessions start is made the same */
     char *crun_root; /* crun's own state */
     const struct image *image; /* `host`, or the one below */
@@ -230,8 +234,9 @@ bool devices_are_wanted(const struct task_spec *spec);
 int devices_make(struct supervisor *s, struct error *err);
 /* Add it to config.json. Pure. */
 void devices_put(const struct cdi_edits *edits, json_t *config);
-/* "devices" and "device_rules": the nodes inside, and what the device cgroup allows. */
-void devices_evidence(struct supervisor *s, json_t *evidence);
+/* {"devices", "device_rules", "loader_cache"}: the nodes inside, and what the device cgroup allows; owned
+ * by the caller. */
+json_t *devices_read(struct supervisor *s);
 
 /* "NAME=value", NULL-terminated; SECRETS is {"NAME": value} or NULL. EDITS may be NULL; HOME NULL: root's. */
 char **environment_make(const struct task_spec *spec, const struct image_config *image,
@@ -256,8 +261,17 @@ json_t *bundle_config(const struct task_spec *spec, const struct image *image,
 
 /* The container up to the start of its command. */
 int container_start(struct supervisor *s, struct error *err);
-/* Run COMMAND to its end in such a container, before the start; returns its exit code. */
-int container_run(struct supervisor *s, char *const *command, struct error *err);
+/* What Berth itself runs in such a container, before the start. */
+struct container_step {
+    const char *const *command;
+    const struct cdi_edits *edits; /* of its own; NULL: none */
+    bool is_root;                  /* not the user of the command */
+    bool is_silent;                /* what it writes is not part of the log */
+};
+/* Run STEP to its end; returns its exit code. */
+int container_run(struct supervisor *s, const struct container_step *step, struct error *err);
+/* Run the image's ldconfig, so that programs find the libraries which the job's devices bring. */
+int loader_cache_make(struct supervisor *s, struct error *err);
 /* git clone in the same container, before the command. */
 int container_clone_source(struct supervisor *s, struct error *err);
 /* What the kernel says about the container's first process and its groups. */

@@ -225,6 +225,18 @@ static int open_directories(struct executor *x, struct error *err)
     return r;
 }
 
+/* A driver that is half there must not keep the machine from its other work. */
+static void describe_nvidia(const struct executor *x)
+{
+    _cleanup_free_ char *path = NULL;
+    struct error err = { 0 };
+
+    if (nvidia_spec_write(x->driver_root, x->cdi, &path, &err) < 0)
+        log_warn("NVIDIA's GPUs cannot be given to containers", "why", err.text);
+    else if (path)
+        log_info("wrote a CDI specification of NVIDIA's GPUs: there was none", "path", path);
+}
+
 static int prepare(struct executor *x, const struct network_settings *network, struct error *err)
 {
     _cleanup_free_ char *mounted = NULL;
@@ -246,6 +258,7 @@ static int prepare(struct executor *x, const struct network_settings *network, s
                  "controllers", mounted);
     x->seccomp = seccomp_compile();
     crun_refresh(&x->crun);
+    describe_nvidia(x);
     return 0;
 }
 
@@ -306,6 +319,7 @@ int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t 
                                                  .state = settings->state },
                               .crun = { .fd = -1 },
                               .cdi = settings->cdi,
+                              .driver_root = settings->driver_root,
                               .socket = pair[1] };
         safe_close(pair[0]);
         launcher_main(&x, &network);

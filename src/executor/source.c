@@ -28,7 +28,7 @@ int container_clone_source(struct supervisor *s, struct error *err)
     _cleanup_free_ char *path = xasprintf("%s/rootfs/workspace/.git/berth-commit", s->x->bundle);
     _cleanup_text_ struct text commit = { 0 };
 
-    int code = container_run(s, (char *const *) (uintptr_t) command, err);
+    int code = container_run(s, &(struct container_step){ .command = command }, err);
     if (code < 0)
         return error_context(err, code, "cloning %s", spec->git_url);
     if (code > 0)

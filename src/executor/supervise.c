@@ -222,6 +222,8 @@ static int prepare(struct supervisor *s, struct error *err)
 static int run(struct supervisor *s, struct error *err)
 {
     int r = prepare(s, err);
+    if (r >= 0)
+        r = loader_cache_make(s, err);
     if (r >= 0 && s->spec->workload_spec->source == SOURCE_GIT)
         r = container_clone_source(s, err);
     if (r >= 0)

@@ -106,6 +106,26 @@ int cdi_edits_fill(struct cdi_edits *edits, struct error *err);
 /* Can only root change PATH, whichever part of it? 0; -EPERM with the part that others can. */
 int path_check_trusted(const char *path, struct error *err);
 
+/* ---- NVIDIA without a specification -------------------------------------------------------------- */
+
+#define NVIDIA_VERSION_MAX 32
+
+/* A specification of the machine below ROOT ("/"): device nodes by /proc/driver/nvidia, libraries of
+ * the driver's version by the loader's cache. -ENODEV when the driver is not loaded. */
+int nvidia_spec_make(const char *root, struct cdi_spec **ret, struct error *err);
+/* Write it into the last of DIRECTORIES, unless somebody else's is there. *RET_PATH (owned by the
+ * caller): the file; NULL when none was needed. */
+int nvidia_spec_write(const char *root, const char *const *directories, char **ret_path,
+                      struct error *err);
+/* Pure. The version in /proc/driver/nvidia/version; minor and UUID (NULL: not known; owned by the
+ * caller) in …/gpus/ADDRESS/information. -EBADMSG. */
+int nvidia_parse_version(const char *text, char ret[static NVIDIA_VERSION_MAX]);
+int nvidia_parse_gpu(const char *text, unsigned *ret_minor, char **ret_uuid);
+
+/* The libraries of this machine's kind in ld.so.cache, in its order. Pure; -EBADMSG. */
+typedef void (*ld_cache_f)(void *userdata, const char *name, const char *path);
+int ld_cache_parse(const char *bytes, size_t len, ld_cache_f each, void *userdata);
+
 /* ---- NVML -------------------------------------------------------------------------------------- */
 
 #define GPU_TEXT_MAX 96

@@ -184,6 +184,7 @@ static int start_launcher(struct server *s, struct error *err)
         .blocked = (const char *const *) set->blocked,
         .dns = (const char *const *) set->dns,
         .image_opt = set->image_opt,
+        .driver_root = set->driver_root,
         .cdi = (const char *const *) set->cdi,
     };
     pid_t pid = 0;

@@ -54,6 +54,7 @@ static const struct setting table[] = {
     SETTING(publish_address, TYPE_STRING, "127.0.0.1", "address of published ports"),
     SETTING(cdi, TYPE_LIST, "/etc/cdi,/run/cdi",
             "directories of CDI specifications; later ones win"),
+    SETTING(driver_root, TYPE_PATH, "/", "root of the tree in which drivers of devices lie"),
     SETTING(nvml, TYPE_STRING, "libnvidia-ml.so.1", "NVIDIA's management library"),
     SETTING(image_opt, TYPE_BOOL, "false", "image `host` shows /opt"),
     SETTING(image_paths, TYPE_LIST, "", "directories from which layouts and archives may be taken"),

@@ -30,7 +30,8 @@ struct settings {
     char *network;  /* default policy: egress or none */
     char *pool;     /* CIDR from which projects get their addresses */
     char *publish_address;
-    char *nvml; /* NVIDIA's management library */
+    char *nvml;        /* NVIDIA's management library */
+    char *driver_root; /* where NVIDIA's driver lies */
     bool network_choice;
     bool insecure;
     bool image_opt;               /* image `host` shows /opt too */

@@ -90,6 +90,15 @@ test_expect_success 'the nodes inside and the device cgroup are evidence' '
     jq -e ".record.gpu_uuids == [\"example.com/gpu=0\"]" record.json
 '
 
+test_expect_success 'a command that is not there ends a job with a GPU as any other' '
+    for flags in "" "--gpus 1"; do
+        berth run --source none $flags -- /no/such/program /x >out 2>&1
+        echo $? >>codes
+        tail -n 1 out >>lines
+    done &&
+    test $(uniq codes | wc -l) -eq 1 && test $(uniq lines | wc -l) -eq 1 && grep "No such file" lines
+'
+
 test_expect_success 'two jobs at once have a GPU each, a third one waits and says why' '
     for job in a b; do
         berth run --detach --source none --name $job --cpus 1 --memory 64Mi --gpus 1 -- \

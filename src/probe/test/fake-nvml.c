@@ -1,13 +1,15 @@
 /* fake-nvml.c - a library with NVML's names: two GPUs, the second fallen off the bus when
- * FAKE_NVML_LOST is set; FAKE_NVML_BROKEN makes it refuse to start. Structs are written out again
- * here, as the real library does not share our declarations either. */
+ * FAKE_NVML_LOST is set; FAKE_NVML_BROKEN makes it refuse to start. FAKE_NVML_LOAD names a file with what
+ * the first one does: busy (%), power (mW), temperature (C), memory used (bytes); it is read at each
+ * question. Structs are written out again here, as the real library does not share our declarations
+ * either. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { SUCCESS = 0, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15 };
+enum { SUCCESS = 0, NOT_SUPPORTED = 3, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15 };
 
 typedef struct {
     char busIdLegacy[16];
@@ -19,7 +21,32 @@ typedef struct {
     unsigned long long total, free, used;
 } nvmlMemory_t;
 
+typedef struct {
+    unsigned int gpu, memory;
+} nvmlUtilization_t;
+
 static int numbers[2] = { 0, 1 };
+
+struct load {
+    unsigned busy, power_mw, temperature;
+    unsigned long long used;
+};
+
+/* The second GPU does nothing. */
+static int read_load(void *device, struct load *ret)
+{
+    const char *path = getenv("FAKE_NVML_LOAD");
+    FILE *file = path && *(int *) device == 0 ? fopen(path, "re") : NULL;
+
+    *ret = (struct load){ .busy = 0, .power_mw = 70000, .temperature = 30 };
+    if (file) {
+        if (fscanf(file, "%u %u %u %llu", &ret->busy, &ret->power_mw, &ret->temperature,
+                   &ret->used) != 4)
+            *ret = (struct load){ 0 };
+        (void) fclose(file);
+    }
+    return path ? SUCCESS : NOT_SUPPORTED;
+}
 
 EXPORT int nvmlInit_v2(void);
 EXPORT int nvmlShutdown(void);
@@ -30,6 +57,10 @@ EXPORT int nvmlDeviceGetUUID(void *device, char *text, unsigned int size);
 EXPORT int nvmlDeviceGetName(void *device, char *text, unsigned int size);
 EXPORT int nvmlDeviceGetPciInfo_v3(void *device, nvmlPciInfo_t *pci);
 EXPORT int nvmlDeviceGetMemoryInfo(void *device, nvmlMemory_t *memory);
+EXPORT int nvmlDeviceGetUtilizationRates(void *device, nvmlUtilization_t *ret);
+EXPORT int nvmlDeviceGetPowerUsage(void *device, unsigned int *ret);
+EXPORT int nvmlDeviceGetEnforcedPowerLimit(void *device, unsigned int *ret);
+EXPORT int nvmlDeviceGetTemperature(void *device, int sensor, unsigned int *ret);
 
 int nvmlInit_v2(void) { return getenv("FAKE_NVML_BROKEN") ? DRIVER_NOT_LOADED : SUCCESS; }
 
@@ -78,7 +109,45 @@ int nvmlDeviceGetPciInfo_v3(void *device, nvmlPciInfo_t *pci)
 
 int nvmlDeviceGetMemoryInfo(void *device, nvmlMemory_t *memory)
 {
-    (void) device;
-    *memory = (nvmlMemory_t){ .total = 85520809984ULL, .free = 85520809984ULL };
+    struct load load;
+
+    (void) read_load(device, &load);
+    *memory = (nvmlMemory_t){ .total = 85520809984ULL,
+                              .free = 85520809984ULL - load.used,
+                              .used = load.used };
     return SUCCESS;
+}
+
+int nvmlDeviceGetUtilizationRates(void *device, nvmlUtilization_t *ret)
+{
+    struct load load;
+    int code = read_load(device, &load);
+
+    *ret = (nvmlUtilization_t){ .gpu = load.busy };
+    return code;
+}
+
+int nvmlDeviceGetPowerUsage(void *device, unsigned int *ret)
+{
+    struct load load;
+    int code = read_load(device, &load);
+
+    *ret = load.power_mw;
+    return code;
+}
+
+int nvmlDeviceGetEnforcedPowerLimit(void *device, unsigned int *ret)
+{
+    (void) device;
+    *ret = 700000;
+    return getenv("FAKE_NVML_LOAD") ? SUCCESS : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetTemperature(void *device, int sensor, unsigned int *ret)
+{
+    struct load load;
+    int code = read_load(device, &load);
+
+    *ret = load.temperature;
+    return sensor == 0 ? code : NOT_SUPPORTED;
 }
