@@ -46,6 +46,14 @@ static const struct cli_flag init_flags[] = {
     { NULL },
 };
 
+static int keep_config(struct cli *cli, struct error *err)
+{
+    if (!cli->dry_run)
+        return config_save(&cli->config, err);
+    print_note(cli, "would write %s", cli->config.path);
+    return -ECANCELED;
+}
+
 /* Made, or there already. */
 static int ensure(struct cli *cli, const char *target, const char *name, struct error *err)
 {
@@ -136,7 +144,7 @@ static int run_init(struct cli *cli, const struct args *args, struct error *err)
     if (r < 0)
         return r;
     config_set(&cli->config, context, url, key, project);
-    r = config_save(&cli->config, err);
+    r = keep_config(cli, err);
     if (r < 0)
         return r;
     (void) printf("org %s, project %s and admin key %s are ready; context %s is in %s\n", org,
@@ -176,7 +184,7 @@ static int run_login(struct cli *cli, const struct args *args, struct error *err
         cli->project = xstrdup(json_get_str(first, "name", NULL));
     const char *name = cli->context ? cli->context : "default";
     config_set(&cli->config, name, url, key, cli->project);
-    r = config_save(&cli->config, err);
+    r = keep_config(cli, err);
     if (r < 0)
         return r;
     (void) printf("context %s: %s, project %s\n", name, url, cli->project ? cli->project : "-");
@@ -262,7 +270,7 @@ static int run_use(struct cli *cli, const struct args *args, struct error *err)
     if (r < 0)
         return r;
     config_set(&cli->config, name, NULL, NULL, cli->project);
-    return config_save(&cli->config, err);
+    return keep_config(cli, err);
 }
 
 static int run_delete(struct cli *cli, const struct args *args, struct error *err)
@@ -282,7 +290,7 @@ static int run_delete(struct cli *cli, const struct args *args, struct error *er
         if (other)
             print_note(cli, "context %s is the current one now", other);
     }
-    return config_save(&cli->config, err);
+    return keep_config(cli, err);
 }
 
 const struct command command_context_list = {

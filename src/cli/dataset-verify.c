@@ -101,7 +101,8 @@ static int verify_stored(struct verify *v, const char *text, int64_t size, struc
                                       .target = target,
                                       .on_body = on_stream,
                                       .userdata = v,
-                                      .timeout_ms = UINT_MAX };
+                                      .timeout_ms = UINT_MAX,
+                                      .asks = true };
 
     progress_begin(&v->progress, &v->cli->err, "verifying", size);
     int r = remote_call(v->cli, &call, NULL, err);

@@ -121,11 +121,8 @@ int generic_run(struct cli *cli, const struct args *args, struct error *err)
 
     if (r < 0)
         return r;
-    if (cli->dry_run && !str_equal(args->endpoint->method, "GET")) {
-        print_note(cli, "would send %s to %s", args->endpoint->method, args->endpoint->path);
-        print_json(cli, args->body);
-        return CLI_OK;
-    }
+    if (cli->dry_run && json_object_size(args->body))
+        print_json(cli, args->body); /* of what remote_call() holds back */
     r = args_has(args, "all") ? call_all(cli, args, &answer, err)
                               : call_once(cli, args, &answer, err);
     if (r < 0)

@@ -115,6 +115,7 @@ struct remote_call {
     int (*on_body)(void *userdata, const char *bytes, size_t n); /* streamed answer */
     void *userdata;
     unsigned timeout_ms; /* 0: the usual; UINT_MAX: none */
+    bool asks;           /* it changes nothing, although it is no GET */
 };
 
 /* Status 2xx: 0, with the JSON answer (NULL when there is none or it was streamed). A problem document

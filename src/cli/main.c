@@ -74,6 +74,8 @@ static int run(struct cli *cli, const struct command *command, int argc, char **
         print_help(cli, command, NULL);
     else if (command->offline || (r = cli_resolve(cli, err)) == 0)
         r = command->run(cli, &args, err);
+    if (r == -ECANCELED && cli->dry_run)
+        r = CLI_OK; /* as far as it goes without a change */
     args_done(&args);
     return r;
 }

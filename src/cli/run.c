@@ -97,7 +97,10 @@ static int print_plan(struct cli *cli, const json_t *request, struct error *err)
 {
     _cleanup_free_ char *target = project_path(cli, "jobs", "plan", NULL);
     _cleanup_json_ json_t *plan = NULL;
-    int r = remote_post(cli, target, request, &plan, err);
+    const struct remote_call call = {
+        .method = "POST", .target = target, .body = request, .asks = true
+    };
+    int r = remote_call(cli, &call, &plan, err);
 
     if (r < 0)
         return r;

@@ -31,7 +31,9 @@ static int ask(struct sender *s, json_t *sums, struct error *err)
     const json_t *sum;
 
     json_put(body, "sums", json_incref(sums));
-    const struct remote_call call = { .method = "POST", .target = target, .body = body };
+    const struct remote_call call = {
+        .method = "POST", .target = target, .body = body, .asks = true
+    };
     int r = remote_call(s->cli, &call, &answer, err);
     if (r < 0)
         return error_context(err, r, "asking which files to send");
