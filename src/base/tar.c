@@ -125,6 +125,8 @@ void tar_add_entry(struct text *out, const struct tar_entry *e)
         add_record(&records, "linkpath", e->target);
     if (size > SIZE_MAX_OCTAL)
         add_number(&records, "size", size);
+    if (e->more)
+        add_number(&records, "BERTH.more", 1);
     if (records.len)
         add_records(out, 'x', &records);
     add_block(out, e, types[e->kind], size);
@@ -230,6 +232,8 @@ static void take_record(struct tar_reader *r, const struct record *record)
         r->has_size = true;
     } else if (is_key(record, "BERTH.total") && is_number) {
         r->total = number;
+    } else if (is_key(record, "BERTH.more") && is_number) {
+        r->more = number != 0;
     }
 }
 
@@ -279,6 +283,7 @@ static ssize_t begin_entry(struct tar_reader *r, struct tar_piece *ret)
     e->size = e->kind == TAR_FILE ? r->left : 0;
     e->mode = (unsigned) get_octal(r->block + AT_MODE, 8) & 0777;
     e->mtime_s = get_octal(r->block + AT_MTIME, 12);
+    e->more = r->more && e->kind == TAR_FILE;
     return 0;
 }
 
@@ -332,7 +337,7 @@ static void forget_entry(struct tar_reader *r)
         return;
     xstr_set(&r->path, NULL);
     xstr_set(&r->target, NULL);
-    r->has_size = false;
+    r->has_size = r->more = false;
 }
 
 static size_t take_content(struct tar_reader *r, const char *bytes, size_t len,

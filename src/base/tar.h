@@ -24,6 +24,7 @@ struct tar_entry {
     int64_t size;       /* of a file */
     unsigned mode;      /* permission bits */
     int64_t mtime_s;
+    bool more; /* of a file: the next entry, of the same path, goes on with it (a record of ours) */
 };
 
 /* The header blocks: with a pax record before them where a name or the size needs one. */
@@ -48,7 +49,7 @@ struct tar_reader {
     struct text records; /* pax */
     char *path, *target; /* of the entry; from records when they said so */
     int64_t size;        /* from a record; -1: none */
-    bool has_size;
+    bool has_size, more;
     int64_t total; /* 0: not said */
 };
 

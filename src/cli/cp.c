@@ -22,7 +22,7 @@
 #define SHOW_US    100000
 #define PIPE_BYTES (1 << 20)
 
-/* "JOB:PATH"; a path here has a '/' before any ':'. */
+/* "JOB:PATH"; a path here has a '/' before any ':'. "-" is our input or output. */
 struct place {
     char *job; /* NULL: here */
     const char *path;
@@ -47,14 +47,25 @@ struct copy {
 
 static bool inward(const struct copy *c) { return c->to.job != NULL; }
 
+static bool is_stream(const struct place *place)
+{
+    return !place->job && str_equal(place->path, "-");
+}
+
 /* ---- the thread ---------------------------------------------------------------------------------- */
 
 static void work(void *item)
 {
     struct copy *c = item;
 
-    c->result = inward(c) ? copy_send(c->from.path, c->theirs, &c->count, &c->err)
-                          : copy_receive(c->to.path, c->name, c->theirs, &c->count, &c->err);
+    if (inward(c))
+        c->result = is_stream(&c->from)
+                        ? copy_send_bytes(0, c->theirs, &c->count, &c->err)
+                        : copy_send(c->from.path, c->theirs, &c->count, &c->err);
+    else
+        c->result = is_stream(&c->to)
+                        ? copy_receive_bytes(c->theirs, 1, &c->count, &c->err)
+                        : copy_receive(c->to.path, c->name, c->theirs, &c->count, &c->err);
     c->theirs = safe_close(c->theirs);
 }
 
@@ -139,7 +150,11 @@ static void on_signal(void *userdata, const struct signalfd_siginfo *info)
 {
     struct copy *c = userdata;
 
-    (void) info;
+    /* The thread may wait for our input or output for ever; there is nothing half here to remove. */
+    if (is_stream(&c->from) || is_stream(&c->to)) {
+        progress_end(&c->progress);
+        _exit(128 + (int) info->ssi_signo);
+    }
     c->interrupted = true;
     loop_stop(c->loop, 0);
 }
@@ -227,7 +242,8 @@ static int transfer(struct copy *c, struct error *err)
     if (r < 0)
         return r;
     progress_begin(&c->progress, &c->cli->err, "copying", 0);
-    c->timer = loop_timer(c->loop, SHOW_US, on_timer, c);
+    if (!is_stream(&c->to) || !isatty(1)) /* one line would run into the other */
+        c->timer = loop_timer(c->loop, SHOW_US, on_timer, c);
     (void) loop_run(c->loop);
     progress_end(&c->progress);
     return judge(c, err);
@@ -270,12 +286,12 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
 
     c.from = parse_place(args_operand(args, 0));
     c.to = parse_place(args_operand(args, 1));
-    c.name = last_part(c.from.path);
+    c.name = is_stream(&c.from) ? xstrdup(".") : last_part(c.from.path);
     if (!c.from.job == !c.to.job)
         r = error_set(err, -EINVAL, "one of the two must be JOB:PATH, and only one");
     else if (!cli->project)
         r = error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
-    else if (inward(&c) && access(c.from.path, R_OK) < 0)
+    else if (inward(&c) && !is_stream(&c.from) && access(c.from.path, R_OK) < 0)
         r = error_set(err, -EINVAL, "%.200s: %s", c.from.path, strerror(errno));
     if (r == 0 && !cli->dry_run)
         r = transfer(&c, err);
@@ -291,11 +307,13 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
 
 const struct command command_cp = {
     .verb = "cp",
-    .operands = "JOB:PATH|PATH JOB:PATH|PATH",
-    .summary = "Copy files and directories into a running job or out of it",
+    .operands = "JOB:PATH|PATH|- JOB:PATH|PATH|-",
+    .summary = "Copy files and directories into a running job or out of it; - is our input or output",
     .examples = "berth cp tiny-gpt:/artifacts/checkpoint.npz .\n"
                 "berth cp data tiny-gpt:/storage/\n"
-                "berth cp config/. tiny-gpt:.",
+                "berth cp config/. tiny-gpt:.\n"
+                "zcat words.gz | berth cp - tiny-gpt:words\n"
+                "berth cp tiny-gpt:/artifacts - | tar tv",
     .operands_min = 2,
     .operands_max = 2,
     .run = run,

@@ -230,6 +230,8 @@ struct receiver {
     char temporary[40]; /* the one that it has until then */
     int64_t left, mtime_s;
     unsigned mode;
+    bool more; /* FILE goes on in the next entry, */
+    char *path; /* whose path is this one again */
     bool ended;
     VEC(struct late_mode) late;
     struct copy_count *count;
@@ -245,6 +247,7 @@ static void receiver_done(struct receiver *r)
     safe_close(r->root);
     safe_close(r->parent);
     free(r->final);
+    free(r->path);
     free(r->name);
     vec_foreach(&r->late, l)
         free(l->path);
@@ -345,6 +348,8 @@ static int begin_file(struct receiver *r, const struct tar_entry *e)
     r->left = e->size;
     r->mode = e->mode;
     r->mtime_s = e->mtime_s;
+    r->more = e->more;
+    xstr_set(&r->path, e->path);
     return 0;
 }
 
@@ -363,6 +368,8 @@ static int end_file(struct receiver *r)
     struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = r->mtime_s } };
     int code = 0;
 
+    if (r->more)
+        return 0;
     if (fchmod(r->file, r->mode) < 0 || futimens(r->file, times) < 0)
         code = fail(r->final, -errno, r->err);
     if (code >= 0)
@@ -383,11 +390,24 @@ static int make_link(struct receiver *r, const struct tar_entry *e)
     return code;
 }
 
+/* The next piece of FILE. */
+static int go_on(struct receiver *r, const struct tar_entry *e)
+{
+    if (e->kind != TAR_FILE || !str_equal(e->path, r->path))
+        return error_set(r->err, -EBADMSG, "%.200s: its end is missing", r->path);
+    r->left = e->size;
+    r->more = e->more;
+    r->mtime_s = e->mtime_s;
+    return e->size == 0 ? end_file(r) : 0;
+}
+
 static int take_entry(struct receiver *r, const struct tar_entry *e)
 {
     const char *name = NULL;
     int code;
 
+    if (r->file >= 0)
+        return go_on(r, e);
     if ((r->count->files == 0) != str_equal(e->path, "."))
         return error_set(r->err, -EBADMSG, "the archive does not begin with its root");
     code = open_above(r, e->path, &r->dir, &name);
@@ -440,7 +460,7 @@ static int take_piece(struct receiver *r, const struct tar_piece *piece)
     case TAR_DATA:
         return take_data(r, piece->bytes, piece->len);
     case TAR_END:
-        r->ended = true;
+        r->ended = r->file < 0;
         set_late_modes(r);
         return 0;
     case TAR_NOTHING:

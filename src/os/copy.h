@@ -1,5 +1,8 @@
 /* copy.h - a file or a tree as a stream of base/tar.h, and back: what `berth cp` does on both sides
  *
+ * copy.c        paths
+ * copy-bytes.c  bytes without a name here: `-`
+ *
  * All of it blocks. The sender follows the link that its path may be, and none below it. The receiver
  * writes only below its root and through no symbolic link: the stream comes from another tenant's
  * machine or job. Files appear whole, under their name, or not at all.
@@ -26,5 +29,9 @@ int copy_send(const char *path, int fd, struct copy_count *count, struct error *
  * above must be there. NAME is one part of a path. */
 int copy_receive(const char *path, const char *name, int fd, struct copy_count *count,
                  struct error *err);
+/* What FD gives until its end, as an archive of one file, into OUT: its size is not known before. */
+int copy_send_bytes(int fd, int out, struct copy_count *count, struct error *err);
+/* The archive from FD: when it is of one file, its bytes into OUT, else the archive itself. */
+int copy_receive_bytes(int fd, int out, struct copy_count *count, struct error *err);
 
 #endif

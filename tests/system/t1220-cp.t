@@ -7,7 +7,8 @@ is_running() { berth job show "$1" -o json | jq -e '.state == "running"'; }
 
 test_expect_success 'a job runs' '
     berth run --source none --detach --name work -- sleep 600 &&
-    await 20 is_running work
+    berth run --source none --detach --name short -- sleep 600 &&
+    await 20 is_running work && await 20 is_running short
 '
 
 test_expect_success 'a tree goes in and comes back as it was' '
@@ -54,6 +55,16 @@ test_expect_success 'what cannot be copied says why' '
     mkfifo tree/pipe && berth cp tree work:/tmp/left 2>err && grep "1 left out" err
 '
 
+test_expect_success 'input becomes a file, a file output, a directory an archive' '
+    { echo a; echo b; } | berth cp - work:/tmp/lines && printf "a\nb\n" >want &&
+    berth cp work:/tmp/lines - >got && test_cmp want got &&
+    berth exec work -- stat -c %a /tmp/lines >mode && echo 644 >want && test_cmp want mode &&
+    berth cp work:/storage/tree - >tree.tar && tar tf tree.tar >names && grep "^sub/two$" names &&
+    test_must_fail berth cp - work:/tmp </dev/null 2>err && grep "a file needs a name" err &&
+    head -c 3000000 /dev/urandom >some && berth cp - work:/tmp/some <some &&
+    berth cp work:/tmp/some - | cmp - some
+'
+
 test_expect_success '100 MB go through whole' '
     head -c 100000000 /dev/urandom >big && berth cp big work:/tmp/ && berth cp work:/tmp/big again && cmp big again
 '
@@ -63,6 +74,13 @@ test_expect_success 'an interrupted copy leaves nothing half' '
     await 5 berth exec work -- sh -c "ls /tmp/.berth-*" &&
     kill -INT $copy && test_expect_code 130 wait $copy &&
     await 10 berth exec work -- sh -c "! ls /tmp/half /tmp/.berth-*"
+'
+
+test_expect_success 'a copy whose job ends, ends: also one that waits for input' '
+    mkfifo input && { berth cp - short:/tmp/never <input 2>err & copy=$!; } && exec 9>input && echo x >&9 &&
+    await 10 berth exec short -- sh -c "ls /tmp/.berth-*" &&
+    berth stop --grace 0 --wait short && test_expect_code 1 wait $copy && exec 9>&- &&
+    grep "the job has ended" err
 '
 
 test_expect_success 'it is on record' '

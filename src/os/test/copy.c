@@ -184,4 +184,101 @@ TEST(nothing_half_is_left)
     leave();
 }
 
+/* BYTES through copy_send_bytes(), into the file "piped". */
+static int send_bytes(const char *bytes, size_t len, struct text *stream)
+{
+    struct copy_count count = { 0 };
+    struct error err = { 0 };
+    int r;
+
+    put("stream", "", 0600);
+    int in = open("piped", O_RDWR | O_CREAT | O_TRUNC, 0600), out = open("stream", O_RDWR);
+    ok(write_full(in, bytes, len) >= 0 && lseek(in, 0, SEEK_SET) == 0);
+    r = copy_send_bytes(in, out, &count, &err);
+    ok(count.bytes == (int64_t) len);
+    ok(file_read(AT_FDCWD, "stream", 10000000, stream, NULL) >= 0);
+    close(in);
+    close(out);
+    return r;
+}
+
+/* STREAM through copy_receive_bytes(). */
+static int receive_bytes(const struct text *stream, struct text *ret)
+{
+    struct copy_count count = { 0 };
+    struct error err = { 0 };
+
+    int in = open("stream", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int out = open("out", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    ok(write_full(in, stream->data, stream->len) >= 0 && lseek(in, 0, SEEK_SET) == 0);
+    int r = copy_receive_bytes(in, out, &count, &err);
+    ok(file_read(AT_FDCWD, "out", 10000000, ret, NULL) >= 0);
+    close(in);
+    close(out);
+    return r;
+}
+
+TEST(bytes_become_a_file_and_a_file_bytes)
+{
+    static const size_t sizes[] = { 0, 1, 511, 512, 65536, 65537, 300000 };
+
+    enter();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        _cleanup_text_ struct text bytes = { 0 }, stream = { 0 }, back = { 0 }, file = { 0 };
+        struct error err = { 0 };
+        for (size_t k = 0; k < sizes[i]; k++)
+            text_add_char(&bytes, (char) (k * 7 + k / 256));
+        ok(send_bytes(text_str(&bytes), bytes.len, &stream) == 0);
+        ok(receive(&stream, "file", ".", &err) == 0);
+        ok(file_read(AT_FDCWD, "file", 1000000, &file, NULL) >= 0 && file.len == bytes.len);
+        ok(file.len == 0 || memcmp(file.data, bytes.data, file.len) == 0);
+        ok(receive_bytes(&stream, &back) == 0 && back.len == bytes.len);
+        ok(back.len == 0 || memcmp(back.data, bytes.data, back.len) == 0);
+        /* Without its last piece it is no file, and what was there stays. */
+        if (sizes[i] > 65536) {
+            put("file", "before", 0600);
+            stream.len -= 4 * TAR_BLOCK;
+            ok(receive(&stream, "file", ".", &err) == -EPIPE);
+            _cleanup_free_ char *before = get("file");
+            is_str(before, "before");
+            tar_add_end(&stream);
+            ok(receive(&stream, "file", ".", &err) < 0);
+            _cleanup_free_ char *still = get("file");
+            is_str(still, "before");
+        }
+        ok(mkdir("there", 0755) == 0 || errno == EEXIST);
+        ok(receive(&stream, "there", ".", &err) < 0);
+    }
+    leave();
+}
+
+TEST(a_tree_as_bytes_is_its_archive)
+{
+    _cleanup_text_ struct text stream = { 0 }, back = { 0 };
+
+    enter();
+    ok(mkdir("from", 0755) == 0);
+    put("from/file", "content", 0644);
+    ok(send_to("from", &stream) == 0);
+    ok(receive_bytes(&stream, &back) == 0);
+    ok(back.len == stream.len && memcmp(back.data, stream.data, back.len) == 0);
+    leave();
+}
+
+TEST(a_piece_of_another_file_is_refused)
+{
+    _cleanup_text_ struct text t = { 0 };
+    struct error err = { 0 };
+    const struct tar_entry more = { .path = "a", .mode = 0644, .more = true };
+
+    enter();
+    add(&t, TAR_DIRECTORY, ".", "");
+    tar_add_entry(&t, &more);
+    add(&t, TAR_FILE, "b", "x");
+    tar_add_end(&t);
+    ok(receive(&t, "trap", "x", &err) == -EBADMSG);
+    ok(access("trap/a", F_OK) < 0 && access("trap/b", F_OK) < 0);
+    leave();
+}
+
 TAP_MAIN
