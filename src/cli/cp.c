@@ -59,9 +59,8 @@ static void work(void *item)
     struct copy *c = item;
 
     if (inward(c))
-        c->result = is_stream(&c->from)
-                        ? copy_send_bytes(0, c->theirs, &c->count, &c->err)
-                        : copy_send(c->from.path, c->theirs, &c->count, &c->err);
+        c->result = is_stream(&c->from) ? copy_send_bytes(0, c->theirs, &c->count, &c->err)
+                                        : copy_send(c->from.path, c->theirs, &c->count, &c->err);
     else
         c->result = is_stream(&c->to)
                         ? copy_receive_bytes(c->theirs, 1, &c->count, &c->err)
@@ -308,7 +307,8 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
 const struct command command_cp = {
     .verb = "cp",
     .operands = "JOB:PATH|PATH|- JOB:PATH|PATH|-",
-    .summary = "Copy files and directories into a running job or out of it; - is our input or output",
+    .summary =
+        "Copy files and directories into a running job or out of it; - is our input or output",
     .examples = "berth cp tiny-gpt:/artifacts/checkpoint.npz .\n"
                 "berth cp data tiny-gpt:/storage/\n"
                 "berth cp config/. tiny-gpt:.\n"

@@ -23,6 +23,7 @@ struct follower {
     char *shown;    /* the last line about it */
     bool open_line; /* it can be overwritten */
     int64_t asked_us;
+    int64_t changed_us, running_us; /* boot clock; 0: not, or not yet */
 };
 
 static struct follower follower_begin(struct cli *cli, const char *id, const char *name)
@@ -144,6 +145,8 @@ static void show_running(struct follower *f)
     add_published(json_object_get(json_object_get(attempt, "evidence"), "ports"), &t);
     if (json_get_int(job, "attempts", 1) > 1)
         text_addf(&t, ", attempt %lld", (long long) json_get_int(job, "attempts", 1));
+    else if (f->changed_us && f->running_us)
+        text_addf(&t, ", %.2f s after the change", (double) (f->running_us - f->changed_us) / 1e6);
     show(f, "running", t.data);
 }
 
@@ -163,6 +166,8 @@ static void on_state(void *userdata, const json_t *state)
 
     (void) fflush(stdout);
     xstr_set(&f->state, json_get_str(state, "state", ""));
+    if (!f->running_us && str_equal(f->state, "running"))
+        f->running_us = clock_boot_us();
     show_state(f);
     if (str_equal(f->state, "running"))
         close_line(f); /* the log comes next */
@@ -296,6 +301,12 @@ static int look_until_end(struct follower *f, json_t **ret, struct error *err)
 
 int follow_job(struct cli *cli, const char *id, const char *name, struct error *err)
 {
+    return follow_changed(cli, id, name, 0, err);
+}
+
+int follow_changed(struct cli *cli, const char *id, const char *name, int64_t changed_us,
+                   struct error *err)
+{
     struct follower f = follower_begin(cli, id, name);
     struct log_request log = { .job = id,
                                .from = -1,
@@ -308,6 +319,7 @@ int follow_job(struct cli *cli, const char *id, const char *name, struct error *
     _cleanup_json_ json_t *job = NULL;
     int r;
 
+    f.changed_us = changed_us;
     interrupt_catch();
     interrupt_beat(ASK_AGAIN_S);
     for (;;) {

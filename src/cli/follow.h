@@ -30,6 +30,9 @@ int log_print_matches(struct cli *cli, const struct log_request *q, const char *
 /* What `berth run` does after the submit: until the job has ended. Returns its exit code (125 when it
  * has none), 130 after Ctrl-C. */
 int follow_job(struct cli *cli, const char *id, const char *name, struct error *err);
+/* The same for a run that a change at CHANGED_US (boot clock; 0: none) made necessary: says how long that took. */
+int follow_changed(struct cli *cli, const char *id, const char *name, int64_t changed_us,
+                   struct error *err);
 /* Wait for the end without the log, telling states; RET is the job. */
 int wait_for_end(struct cli *cli, const char *id, json_t **ret, struct error *err);
 /* The exit code that `berth run` gives for a job that has ended. */

@@ -19,6 +19,7 @@
 
 struct walk {
     struct pack *pack;
+    const struct pack_again *again; /* NULL: once */
     struct ignore *ignore;
     const char *ignore_file;
     struct hasher *hasher;
@@ -71,17 +72,22 @@ static int add(struct walk *w, const struct sha256 *sum, int64_t size, bool exec
 
 static int add_file(struct walk *w, int dirfd, const char *name, struct error *err)
 {
+    struct pack_cache *cache = w->again ? w->again->cache : NULL;
     struct sha256 sum;
-    struct stat st;
+    struct stat st, after;
     int64_t size = 0;
     const char *path = text_str(&w->path);
     _cleanup_close_ int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_set(err, -errno, "reading %s: %s", path, strerror(errno));
+    if (pack_cache_find(cache, path, &st, &sum))
+        return add(w, &sum, st.st_size, st.st_mode & 0100, NULL, err);
     int r = hash_file(w, fd, &sum, &size);
     if (r < 0)
         return error_set(err, r, "reading %s: %s", path, strerror(-r));
+    if (fstat(fd, &after) == 0)
+        pack_cache_put(cache, path, &st, &after, &sum);
     return add(w, &sum, size, st.st_mode & 0100, NULL, err);
 }
 
@@ -153,6 +159,14 @@ static int read_ignore_file(struct walk *w, int dirfd, struct error *err)
     return 0;
 }
 
+static int tell_directory(struct walk *w, int dirfd, struct error *err)
+{
+    if (!w->again || !w->again->directory)
+        return 0;
+    _cleanup_free_ char *path = xstrndup(text_str(&w->path), w->path.len ? w->path.len - 1 : 0);
+    return w->again->directory(w->again->userdata, path, dirfd, err);
+}
+
 /* Takes over DIRFD. */
 static int walk_dir(struct walk *w, int dirfd, int depth, struct error *err)
 {
@@ -164,7 +178,9 @@ static int walk_dir(struct walk *w, int dirfd, int depth, struct error *err)
         safe_close(dirfd);
         return r;
     }
-    r = read_ignore_file(w, dirfd, err);
+    r = tell_directory(w, dirfd, err);
+    if (r == 0)
+        r = read_ignore_file(w, dirfd, err);
     for (struct dirent *e; r == 0 && (e = readdir(dir)) != NULL;)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             r = walk_entry(w, dirfd, e->d_name, depth, err);
@@ -193,8 +209,15 @@ static void find_commit(const char *path, struct pack *pack)
 
 int pack_directory(const char *path, struct pack *ret, struct error *err)
 {
+    return pack_directory_again(path, NULL, ret, err);
+}
+
+int pack_directory_again(const char *path, const struct pack_again *again, struct pack *ret,
+                         struct error *err)
+{
     struct pack pack = { .dirfd = -1, .manifest = manifest_new() };
     struct walk w = { .pack = &pack,
+                      .again = again,
                       .ignore = ignore_new(),
                       .hasher = hasher_new(),
                       .buf = xcalloc(1, CHUNK_BYTES) };

@@ -1,7 +1,9 @@
 /* run.c - berth run: pack, submit, follow, give the job's own exit code */
+#include "cli/run.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/spec.h"
+#include "cli/watch.h"
 
 #include "base/alloc.h"
 #include "os/clock.h"
@@ -11,15 +13,33 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SOURCE_FLAG                                                                                \
+    {                                                                                              \
+        "source", "s", "DIR|git+URL[@REF]|none",                                                   \
+            "what /workspace holds; the current directory when left out"                           \
+    }
+#define FILE_FLAG                                                                                  \
+    {                                                                                              \
+        "file", NULL, "FILE", "the job as YAML or JSON; flags go over it; - is stdin"              \
+    }
+#define DETACH_FLAG                                                                                \
+    {                                                                                              \
+        "detach", "d", NULL, "return when the job is accepted"                                     \
+    }
+
 static const struct cli_flag run_flags[] = {
-    { "source", "s", "DIR|git+URL[@REF]|none",
-      "what /workspace holds; the current directory when left out" },
-    { "file", NULL, "FILE", "the job as YAML or JSON; flags go over it; - is stdin" },
-    { "detach", "d", NULL, "return when the job is accepted" },
+    SOURCE_FLAG,
+    FILE_FLAG,
+    DETACH_FLAG,
+    { "watch", NULL, NULL, "run again whenever a file of the directory changes, until Ctrl-C" },
+    { "on-change", NULL, "stop|wait",
+      "with --watch: stop the run (so when left out), or let it end" },
     { NULL },
 };
 
-static void tell_pack(const struct cli *cli, const struct pack *pack, size_t files, int64_t bytes)
+static const struct cli_flag create_flags[] = { SOURCE_FLAG, FILE_FLAG, DETACH_FLAG, { NULL } };
+
+void run_tell_pack(const struct cli *cli, const struct pack *pack, size_t files, int64_t bytes)
 {
     char a[32], b[32];
     _cleanup_text_ struct text t = { 0 };
@@ -59,7 +79,7 @@ static int send_source(struct cli *cli, const struct source *source, json_t *req
     if (!cli->dry_run)
         r = pack_send(cli, &pack, &files, &bytes, err);
     if (r == 0) {
-        tell_pack(cli, &pack, files, bytes);
+        run_tell_pack(cli, &pack, files, bytes);
         if (!cli->dry_run)
             spec_set_workspace(request, &pack);
     }
@@ -68,7 +88,7 @@ static int send_source(struct cli *cli, const struct source *source, json_t *req
 }
 
 /* With one Idempotency-Key for all tries: a server that restarts in between accepts it once. */
-static int submit(struct cli *cli, const json_t *request, json_t **ret, struct error *err)
+int run_submit(struct cli *cli, const json_t *request, json_t **ret, struct error *err)
 {
     _cleanup_free_ char *target = project_path(cli, "jobs", NULL);
     char key[ID_TEXT_LEN + 1];
@@ -91,6 +111,14 @@ static int submit(struct cli *cli, const json_t *request, json_t **ret, struct e
         if (r < 0)
             return r;
     }
+}
+
+void run_tell_job(const struct cli *cli, const json_t *job)
+{
+    (void) fprintf(stderr, "%s%-10s%s%s  %s%s%s\n", style_begin(&cli->err, STYLE_BOLD), "job",
+                   style_end(&cli->err, STYLE_BOLD), json_get_str(job, "name", ""),
+                   style_begin(&cli->err, STYLE_DIM), json_get_str(job, "id", ""),
+                   style_end(&cli->err, STYLE_DIM));
 }
 
 static int print_plan(struct cli *cli, const json_t *request, struct error *err)
@@ -121,7 +149,7 @@ static int run_request(struct cli *cli, const struct args *args, json_t *request
         return r;
     if (cli->dry_run)
         return print_plan(cli, request, err);
-    r = submit(cli, request, &job, err);
+    r = run_submit(cli, request, &job, err);
     if (r < 0)
         return r;
 
@@ -131,9 +159,7 @@ static int run_request(struct cli *cli, const struct args *args, json_t *request
     else if (detach)
         (void) printf("%s\n", id);
     if (!detach || cli->err.tty)
-        (void) fprintf(stderr, "%s%-10s%s%s  %s%s%s\n", style_begin(&cli->err, STYLE_BOLD), "job",
-                       style_end(&cli->err, STYLE_BOLD), name, style_begin(&cli->err, STYLE_DIM),
-                       id, style_end(&cli->err, STYLE_DIM));
+        run_tell_job(cli, job);
     if (!detach)
         return follow_job(cli, id, name, err);
     if (!cli->wait)
@@ -154,6 +180,26 @@ static int exit_of_run(int r, const struct error *err)
     return CLI_BROKEN;
 }
 
+/* What --watch says; -EINVAL when it cannot be. */
+static int check_watch(const struct cli *cli, const struct args *args, const struct source *source,
+                       struct error *err)
+{
+    const char *policy = args_get(args, "on-change");
+
+    if (!args_has(args, "watch"))
+        return policy ? error_set(err, -EINVAL, "--on-change needs --watch") : 0;
+    if (policy && !str_equal(policy, "stop") && !str_equal(policy, "wait"))
+        return error_set(err, -EINVAL, "--on-change is stop or wait, not '%.40s'", policy);
+    if (args_has(args, "detach") || cli->dry_run)
+        return error_set(err, -EINVAL, "--watch follows what it runs: not with --%s",
+                         cli->dry_run ? "dry-run" : "detach");
+    if (source->sort != FROM_DIRECTORY)
+        return error_set(err, -EINVAL, "--watch needs a directory to watch: --source DIR");
+    return cli->project
+               ? 0
+               : error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
+}
+
 static int run_run(struct cli *cli, const struct args *args, struct error *err)
 {
     _cleanup_json_ json_t *request = NULL;
@@ -162,7 +208,12 @@ static int run_run(struct cli *cli, const struct args *args, struct error *err)
 
     if (r < 0)
         return r;
-    r = run_request(cli, args, request, &source, err);
+    r = check_watch(cli, args, &source, err);
+    if (r == 0 && args_has(args, "watch"))
+        r = run_watch(cli, request, source.directory,
+                      !str_equal(args_get(args, "on-change"), "wait"), err);
+    else if (r == 0)
+        r = run_request(cli, args, request, &source, err);
     source_done(&source);
     return exit_of_run(r, err);
 }
@@ -175,6 +226,7 @@ const struct command command_run = {
                 "berth run --flavor cpu.2 --name tiny-gpt -e SEED=1 -- python3 train.py\n"
                 "berth run --source git+https://example.org/me/model.git@v2 -- make train\n"
                 "berth run --source none -- 'nproc; free -m'\n"
+                "berth run --watch -- python3 train.py     again after every change\n"
                 "berth run --file job.yaml --priority 10 --detach\n"
                 "berth run --dry-run --file job.yaml",
     .flags = run_flags,
@@ -191,7 +243,7 @@ const struct command command_job_create = {
     .summary = "Submit a job and print its id; --wait waits for its end",
     .examples = "berth job create --file job.yaml\n"
                 "berth job create --flavor cpu.1 --wait -- ./test.sh",
-    .flags = run_flags,
+    .flags = create_flags,
     .endpoint = "job.create",
     .operands_max = UINT_MAX,
     .takes_command = 1,

@@ -98,8 +98,8 @@ static int take_bytes(struct receiver *r, struct tar_reader *reader, const char 
         at += (size_t) n;
         if (piece.found == TAR_ENTRY && !r->known)
             take_first(r, &piece.entry);
-        int w = piece.found == TAR_DATA && !r->is_tree ? write_full(r->out, piece.bytes, piece.len)
-                                                       : 0;
+        int w =
+            piece.found == TAR_DATA && !r->is_tree ? write_full(r->out, piece.bytes, piece.len) : 0;
         if (w < 0)
             return error_set(err, w, "writing: %s", strerror(-w));
         r->count->files += piece.found == TAR_ENTRY;

@@ -230,7 +230,7 @@ struct receiver {
     char temporary[40]; /* the one that it has until then */
     int64_t left, mtime_s;
     unsigned mode;
-    bool more; /* FILE goes on in the next entry, */
+    bool more;  /* FILE goes on in the next entry, */
     char *path; /* whose path is this one again */
     bool ended;
     VEC(struct late_mode) late;

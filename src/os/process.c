@@ -5,6 +5,7 @@
 #include "os/clock.h"
 #include "os/fd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -12,8 +13,10 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -155,6 +158,40 @@ int process_start(const struct process_options *o, struct process *ret, struct e
         if (pid > 0)
             (void) waitpid(pid, NULL, 0);
         return error_set(err, r, "starting %s: %s", o->argv[0], strerror(-r));
+    }
+    *ret = (struct process){ .pid = pid, .pidfd = pidfd };
+    return 0;
+}
+
+/* The links of a directory of the kernel's count what is in it. */
+static bool has_one_thread(void)
+{
+    struct stat st;
+
+    return stat("/proc/self/task", &st) < 0 || st.st_nlink == 3;
+}
+
+int process_fork(int (*body)(void *userdata), void *userdata, struct process *ret,
+                 struct error *err)
+{
+    pid_t parent = getpid();
+
+    assert(has_one_thread());
+    (void) fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        reset_signals();
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+            _exit(127);
+        int code = body(userdata);
+        (void) fflush(NULL);
+        _exit(code);
+    }
+    int pidfd = pid < 0 ? -errno : pidfd_open_pid(pid);
+    if (pidfd < 0) {
+        if (pid > 0 && kill(pid, SIGKILL) == 0)
+            (void) waitpid(pid, NULL, 0);
+        return error_set(err, pidfd, "forking: %s", strerror(-pidfd));
     }
     *ret = (struct process){ .pid = pid, .pidfd = pidfd };
     return 0;

@@ -31,6 +31,10 @@ struct process_options {
 
 /* All other descriptors are closed in the child (close_range). The caller waits for the exec (vfork). */
 int process_start(const struct process_options *options, struct process *ret, struct error *err);
+/* A copy of this process, which has one thread: it runs BODY, exits with what that returns, and dies with
+ * its parent. Descriptors are shared; handlers of signals and blocked ones are not inherited. */
+int process_fork(int (*body)(void *userdata), void *userdata, struct process *ret,
+                 struct error *err);
 /* Wait for the end; returns the exit code, or 128 + signal. */
 int process_wait(struct process *p);
 /* SIGKILL and reap; accepts a process that was not started. For cleanup attributes. */

@@ -1,6 +1,7 @@
 /* the configuration, and packing a directory */
 #include "cli/config.h"
 #include "cli/pack.h"
+#include "cli/watch.h"
 #include "tests/tap.h"
 
 #include "os/fd.h"
@@ -160,6 +161,66 @@ TEST(source_that_is_not_there)
 
     ok(pack_directory("/nonexistent/x", &pack, &err) == -EINVAL);
     is_str(err.text, "source /nonexistent/x: No such file or directory");
+}
+
+struct seen {
+    struct text directories;
+};
+
+static int see_directory(void *userdata, const char *path, int dirfd, struct error *err)
+{
+    struct seen *seen = userdata;
+
+    (void) dirfd, (void) err;
+    text_addf(&seen->directories, "%s;", path);
+    return 0;
+}
+
+/* Changes between what W was and what it is; W becomes the latter. */
+static char *changes(struct pack *before, const struct pack_again *again, unsigned max)
+{
+    struct pack now = { .dirfd = -1 };
+    struct text t = { 0 };
+
+    ok(pack_directory_again("w", again, &now, NULL) == 0);
+    manifest_add_changes(&t, before->manifest, now.manifest, max);
+    pack_done(before);
+    *before = now;
+    return text_take(&t);
+}
+
+TEST(what_has_changed_is_found_also_when_size_and_time_say_nothing)
+{
+    _cleanup_scratch_ struct scratch s = scratch_open();
+    struct pack pack = { .dirfd = -1 };
+    struct seen seen = { 0 };
+    struct pack_again again = { .cache = pack_cache_new(),
+                                .directory = see_directory,
+                                .userdata = &seen };
+    const struct timespec old[2] = { { .tv_sec = 1000000000 }, { .tv_sec = 1000000000 } };
+
+    put("w/.gitignore", "logs/\n", 0644);
+    put("w/a", "one", 0644);
+    put("w/sub/b", "two", 0644);
+    put("w/logs/x", "no", 0644);
+    ok(utimensat(AT_FDCWD, "w/a", old, 0) == 0);
+    ok(pack_directory_again("w", &again, &pack, NULL) == 0);
+    is_str(seen.directories.data, ";sub;");
+    _cleanup_free_ char *nothing = changes(&pack, &again, 3);
+    is_str(nothing, "");
+    for (int i = 0; i < 20; i++) {
+        put("w/a", i % 2 ? "one" : "uno", 0644);
+        ok(utimensat(AT_FDCWD, "w/a", old, 0) == 0);
+        _cleanup_free_ char *same_size = changes(&pack, &again, 3);
+        is_str(same_size, "a");
+    }
+    ok(chmod("w/a", 0755) == 0 && rename("w/sub/b", "w/sub/c") == 0);
+    put("w/sub/d", "", 0644);
+    _cleanup_free_ char *many = changes(&pack, &again, 2);
+    is_str(many, "a, - sub/b and 2 more");
+    pack_done(&pack);
+    pack_cache_free(again.cache);
+    text_done(&seen.directories);
 }
 
 TAP_MAIN

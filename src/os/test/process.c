@@ -63,4 +63,22 @@ TEST(the_child_changes_nothing_of_its_parent)
     ok(raise(SIGUSR1) == 0 && handled == SIGUSR1);
 }
 
+static int body(void *userdata)
+{
+    const int *code = userdata;
+
+    return handled ? 1 : *code;
+}
+
+TEST(a_copy_gives_what_its_body_returns)
+{
+    struct process process = { .pidfd = -1 };
+    int code = 42;
+
+    handled = 0;
+    ok(process_fork(body, &code, &process, NULL) == 0);
+    code = 43;
+    ok(process_wait(&process) == 42);
+}
+
 TAP_MAIN
