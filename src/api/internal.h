@@ -153,6 +153,25 @@ void answer_file(struct call *call, const struct sha256 *digest, int fd, int64_t
 
 /* ---- uploads --------------------------------------------------------------------------------------- */
 
+/* A body that the pool takes while more of it arrives; a part of OWNER, who is the state of CALL. Memory
+ * is bounded: what is not taken is not read. Every failure answers the call. */
+struct intake {
+    struct call *call;
+    void *owner;
+    /* On the pool: take PIECE from its beginning, as far as that goes; IS_LAST: nothing comes after it. */
+    int (*work)(void *owner, struct text *piece, bool is_last, struct error *err);
+    /* On the loop: all of it was taken. Answers. */
+    void (*whole)(void *owner);
+    /* its own */
+    struct text arrived;
+    struct text piece; /* the pool's while it is busy */
+    bool is_end, is_last, is_busy, is_over, is_paused;
+    int r;
+    struct error err;
+};
+void intake_begin(struct intake *in);
+void intake_done(struct intake *in);
+
 /* Files wait until there is room again: what runs must still be recorded. */
 int upload_check_room(const struct call *call, struct error *err);
 void upload_files(struct call *call);

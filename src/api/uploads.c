@@ -1,8 +1,7 @@
 /* uploads.c - files arrive by digest and become workspaces
  *
  * A digest counts as present only if this project references it already (DESIGN 5b): what others have
- * cannot be found out by asking. Bytes are hashed and written on the pool, one piece at a time; meanwhile
- * nothing more is read from the client.
+ * cannot be found out by asking. Bytes are hashed and written on the pool.
  */
 #include "api/internal.h"
 
@@ -58,15 +57,10 @@ int upload_check_room(const struct call *call, struct error *err)
 
 struct upload {
     struct call *call;
+    struct intake in;
     struct blob_writer *writer;
     struct sha256 expected;
     int64_t size;
-    struct text piece; /* belongs to the pool between upload_work and upload_worked */
-    bool is_end;       /* after this piece */
-    bool is_over;      /* the client left, or its bytes could not be read */
-    bool busy;
-    int r;
-    struct error err;
 };
 
 static void upload_free(void *state)
@@ -74,7 +68,7 @@ static void upload_free(void *state)
     struct upload *u = state;
 
     blob_writer_free(u->writer);
-    text_done(&u->piece);
+    intake_done(&u->in);
     free(u);
 }
 
@@ -95,51 +89,24 @@ static void blob_referenced(void *userdata, struct event *const *events, size_t 
     call_answer(u->call, 201, blob_json(u));
 }
 
-static void upload_work(void *item)
+static int upload_work(void *owner, struct text *piece, bool is_last, struct error *err)
 {
-    struct upload *u = item;
+    struct upload *u = owner;
+    int r = blob_writer_add(u->writer, text_str(piece), piece->len, err);
 
-    u->r = blob_writer_add(u->writer, text_str(&u->piece), u->piece.len, &u->err);
-    if (u->r >= 0 && u->is_end)
-        u->r = blob_writer_end(u->writer, &u->expected, true, NULL, &u->size, &u->err);
+    text_clear(piece);
+    if (r >= 0 && is_last)
+        r = blob_writer_end(u->writer, &u->expected, true, NULL, &u->size, err);
+    return r;
 }
 
-static void upload_worked(void *item)
+static void upload_whole(void *owner)
 {
-    struct upload *u = item;
-    struct call *call = u->call;
+    struct upload *u = owner;
+    struct store_batch *batch = store_batch_new();
 
-    u->busy = false;
-    text_clear(&u->piece);
-    if (u->is_over) {
-        call_refuse(call, -EINVAL, "the content ended early");
-    } else if (u->r < 0) {
-        call_fail(call, u->r, &u->err);
-    } else if (u->is_end) {
-        struct store_batch *batch = store_batch_new();
-        store_put_blob_refs(batch, &call->project, &u->expected, 1, clock_now_us());
-        store_commit(call->api->options.store, batch, blob_referenced, u);
-    } else {
-        http_body_resume(call->req);
-    }
-}
-
-static void upload_data(void *userdata, struct http_request *req, int r, const char *bytes,
-                        size_t len)
-{
-    struct upload *u = userdata;
-
-    if (r < 0) {
-        u->is_over = true;
-        if (!u->busy)
-            call_refuse(u->call, -EINVAL, "the content ended early");
-        return;
-    }
-    text_add_bytes(&u->piece, bytes, len);
-    u->is_end = len == 0;
-    u->busy = true;
-    http_body_pause(req);
-    pool_submit(u->call->api->options.pool, upload_work, upload_worked, u);
+    store_put_blob_refs(batch, &u->call->project, &u->expected, 1, clock_now_us());
+    store_commit(u->call->api->options.store, batch, blob_referenced, u);
 }
 
 static void upload_blob(struct call *call)
@@ -148,6 +115,7 @@ static void upload_blob(struct call *call)
     struct error err = { 0 };
 
     u->call = call;
+    u->in = (struct intake){ .call = call, .owner = u, .work = upload_work, .whole = upload_whole };
     call->state = u;
     call->free_state = upload_free;
     int r = sha256_parse(call_param(call, "sum"), &u->expected);
@@ -158,7 +126,7 @@ static void upload_blob(struct call *call)
     if (r < 0)
         call_fail(call, r, &err);
     else
-        http_stream_body(call->req, upload_data, u);
+        intake_begin(&u->in);
 }
 
 /* ---- a workspace ---- */

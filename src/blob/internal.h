@@ -38,4 +38,18 @@ int blob_lock(int dirfd, const char *dir, int how);
  * when they were not synced). */
 bool blob_is_whole(struct blob_store *bs, const char *name, int64_t size);
 
+/* Bytes for a new file, in order; FD stays the caller's. What a multiple of 4096 separates may be skipped. */
+struct sink {
+    int fd;
+    int64_t at;   /* of what was given so far */
+    char *buffer; /* aligned; NULL: not past the page cache */
+    size_t len;   /* in it */
+    bool was_tried;
+};
+int sink_write(struct sink *s, const void *bytes, size_t n);
+int sink_skip(struct sink *s, size_t n);
+/* What was given is in the file, though not on disk. */
+int sink_end(struct sink *s);
+void sink_done(struct sink *s);
+
 #endif

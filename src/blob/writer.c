@@ -18,8 +18,7 @@ struct blob_writer {
     struct blob_store *bs;
     struct hasher *hasher;
     char tmp[TMP_NAME_LEN];
-    int fd;
-    int64_t size;
+    struct sink sink;
     bool hole_at_end;
 };
 
@@ -93,8 +92,8 @@ int blob_writer_new(struct blob_store *bs, struct blob_writer **ret, struct erro
     _cleanup_(blob_writer_freep) struct blob_writer *w = xnew(struct blob_writer);
 
     w->bs = bs;
-    w->fd = -1;
-    int r = tmp_open(bs, w->tmp, &w->fd, err);
+    w->sink.fd = -1;
+    int r = tmp_open(bs, w->tmp, &w->sink.fd, err);
     if (r < 0)
         return r;
     w->hasher = hasher_new();
@@ -110,14 +109,9 @@ static bool is_zero(const char *bytes, size_t n)
 static int put(struct blob_writer *w, const char *bytes, size_t n)
 {
     bool hole = n >= HOLE_BYTES && is_zero(bytes, n);
-    int r = 0;
 
-    if (hole)
-        r = lseek(w->fd, (off_t) n, SEEK_CUR) < 0 ? -errno : 0;
-    else
-        r = write_full(w->fd, bytes, n);
     w->hole_at_end = hole;
-    return r;
+    return hole ? sink_skip(&w->sink, n) : sink_write(&w->sink, bytes, n);
 }
 
 /* Pieces end at multiples of HOLE_BYTES of the file; neighbours of one sort are written as one. */
@@ -127,7 +121,7 @@ int blob_writer_add(struct blob_writer *w, const void *bytes, size_t n, struct e
 
     hasher_add(w->hasher, bytes, n);
     while (p < end) {
-        size_t piece = HOLE_BYTES - (size_t) (w->size % HOLE_BYTES);
+        size_t piece = HOLE_BYTES - (size_t) (w->sink.at % HOLE_BYTES);
         if (piece > (size_t) (end - p))
             piece = (size_t) (end - p);
         bool zero = is_zero(p, piece);
@@ -137,18 +131,21 @@ int blob_writer_add(struct blob_writer *w, const void *bytes, size_t n, struct e
         if (r < 0)
             return error_set(err, r, "writing a blob: %s", strerror(-r));
         p += piece;
-        w->size += (int64_t) piece;
     }
     return 0;
 }
 
 static int finish_file(struct blob_writer *w, bool sync)
 {
-    if (w->hole_at_end && ftruncate(w->fd, w->size) < 0)
+    int r = sink_end(&w->sink);
+
+    if (r < 0)
+        return r;
+    if (w->hole_at_end && ftruncate(w->sink.fd, w->sink.at) < 0)
         return -errno;
-    if (fchmod(w->fd, 0644) < 0)
+    if (fchmod(w->sink.fd, 0644) < 0)
         return -errno;
-    return sync && fsync(w->fd) < 0 ? -errno : 0;
+    return sync && fsync(w->sink.fd) < 0 ? -errno : 0;
 }
 
 /* -ENOENT when it is not there. It is touched, so that it is not removed as one that nobody needs; who
@@ -186,12 +183,12 @@ int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool s
                          sha256_format(&sum, got), sha256_format(expected, want));
     }
     blob_name(&sum, false, name);
-    int r = use_existing(w->bs, name, w->size, sync);
+    int r = use_existing(w->bs, name, w->sink.at, sync);
     if (r < 0) {
         r = finish_file(w, sync);
         if (r < 0)
             return error_set(err, r, "completing a blob: %s", strerror(-r));
-        r = tmp_commit(w->bs, w->tmp, name, w->size, err);
+        r = tmp_commit(w->bs, w->tmp, name, w->sink.at, err);
         if (r < 0)
             return r;
         w->tmp[0] = '\0';
@@ -202,7 +199,7 @@ int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool s
     if (ret)
         *ret = sum;
     if (ret_size)
-        *ret_size = w->size;
+        *ret_size = w->sink.at;
     return 0;
 }
 
@@ -210,9 +207,10 @@ void blob_writer_free(struct blob_writer *w)
 {
     if (!w)
         return;
-    if (w->fd >= 0 && w->tmp[0])
+    if (w->sink.fd >= 0 && w->tmp[0])
         (void) unlinkat(w->bs->tmp, w->tmp, 0);
-    safe_close(w->fd);
+    safe_close(w->sink.fd);
+    sink_done(&w->sink);
     hasher_free(w->hasher);
     free(w);
 }

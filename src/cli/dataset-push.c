@@ -1,11 +1,12 @@
 /* dataset-push.c - berth dataset push: a directory becomes a version, in memory that does not grow with it
  *
  * The directory is walked once, in the order of the manifest. Files are hashed, their lines go to a file,
- * and a page of them at a time is asked about and sent, while it is still in the page cache. What the
- * project has is not sent, so a push that was interrupted goes on where it was. At the end the tree is
- * looked at again: if anything changed since it was hashed, nothing is committed.
+ * and a page of them at a time is asked about and sent (dataset-send.h). What the project has is not sent,
+ * so a push that was interrupted goes on where it was. At the end the tree is looked at again: if anything
+ * changed since it was hashed, nothing is committed.
  */
 #include "cli/commands.h"
+#include "cli/dataset-send.h"
 #include "cli/progress.h"
 #include "cli/scan.h"
 
@@ -21,17 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHUNK_BYTES      (256 * 1024)
-#define PAGE_FILES       4096
-#define PAGE_BYTES       (256 << 20) /* sent while the page cache still has them */
-#define BUNDLE_FILE_MAX  (1 << 20)   /* larger files have a request of their own */
-#define BUNDLE_BYTES_MAX (32 << 20)
-
-struct item {
-    char *path;
-    struct sha256 sum;
-    int64_t size_bytes;
-};
+#define CHUNK_BYTES (256 * 1024)
 
 struct push {
     struct cli *cli;
@@ -44,18 +35,15 @@ struct push {
     FILE *lines, *looks;           /* the manifest; what was seen of every file and directory */
     struct hasher *manifest_hasher;
     int64_t manifest_bytes;
-    VEC(struct item) page;
-    int64_t page_bytes;
+    struct sender *sender; /* NULL: a dry run */
     struct progress progress;
-    int64_t files, bytes, done_bytes, sent_files, sent_bytes;
+    int64_t files, bytes, hashed_bytes;
     size_t skipped;
 };
 
 static void push_done(struct push *p)
 {
-    vec_foreach(&p->page, item)
-        free(item->path);
-    vec_done(&p->page);
+    sender_free(p->sender);
     safe_close(p->top);
     hasher_free(p->hasher);
     hasher_free(p->manifest_hasher);
@@ -77,208 +65,6 @@ static FILE *spool(struct error *err)
         (void) r;
     }
     return f;
-}
-
-/* ---- sending ---------------------------------------------------------------------------------------- */
-
-static int changed(const char *path, struct error *err)
-{
-    return error_set(err, -EBUSY,
-                     "%.150s changed while it was pushed: no version was made; push again", path);
-}
-
-/* The files of one request: one alone, or several with heads before them. */
-struct stream {
-    struct push *push;
-    const struct item *const *items;
-    size_t n, next;
-    bool heads;
-    struct text head;
-    size_t head_at;
-    int fd;
-    int64_t left;
-    struct error err;
-};
-
-static int open_next(struct stream *s)
-{
-    const struct item *item = s->items[s->next++];
-    struct bundle_head head = { item->sum, item->size_bytes };
-
-    s->fd = open_beneath_nosymlink(s->push->top, item->path, O_RDONLY, 0);
-    if (s->fd < 0)
-        return changed(item->path, &s->err);
-    s->left = item->size_bytes;
-    text_clear(&s->head);
-    s->head_at = 0;
-    if (s->heads)
-        bundle_head_format(&s->head, &head);
-    return 0;
-}
-
-static size_t read_head(struct stream *s, char *bytes, size_t n)
-{
-    size_t left = s->head.len - s->head_at;
-
-    n = n < left ? n : left;
-    memcpy(bytes, s->head.data + s->head_at, n);
-    s->head_at += n;
-    return n;
-}
-
-static ssize_t read_stream(void *userdata, void *bytes, size_t n)
-{
-    struct stream *s = userdata;
-    size_t got = 0;
-
-    while (got < n) {
-        char *to = (char *) bytes + got;
-        if (s->fd < 0) {
-            if (s->next == s->n)
-                break;
-            int r = open_next(s);
-            if (r < 0)
-                return r;
-        }
-        if (s->head_at < s->head.len) {
-            got += read_head(s, to, n - got);
-            continue;
-        }
-        size_t want = (int64_t) (n - got) < s->left ? n - got : (size_t) s->left;
-        ssize_t k = want ? read(s->fd, to, want) : 0;
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0 || (k == 0 && want))
-            return changed(s->items[s->next - 1]->path, &s->err);
-        s->left -= k;
-        got += (size_t) k;
-        if (s->left == 0)
-            s->fd = safe_close(s->fd);
-    }
-    return (ssize_t) got;
-}
-
-static int send_stream(struct push *p, const struct item *const *items, size_t n, bool heads,
-                       struct error *err)
-{
-    char hex[SHA256_HEX_LEN + 1], size[32];
-    struct stream s = { .push = p, .items = items, .n = n, .heads = heads, .fd = -1 };
-    _cleanup_free_ char *target =
-        heads ? project_path(p->cli, "blobs", NULL)
-              : project_path(p->cli, "blobs", sha256_format(&items[0]->sum, hex), NULL);
-    struct remote_call call = {
-        .method = heads ? "POST" : "PUT",
-        .target = target,
-        .content_type = "application/octet-stream",
-        .read_body = read_stream,
-        .userdata = &s,
-    };
-
-    for (size_t i = 0; i < n; i++) {
-        if (heads)
-            call.read_len +=
-                snprintf(size, sizeof size, "%" PRId64, items[i]->size_bytes) + SHA256_HEX_LEN + 2;
-        call.read_len += items[i]->size_bytes;
-        p->sent_bytes += items[i]->size_bytes;
-    }
-    p->sent_files += (int64_t) n;
-    int r = remote_call(p->cli, &call, NULL, err);
-    safe_close(s.fd);
-    text_done(&s.head);
-    if (r < 0 && s.err.code) {
-        *err = s.err;
-        return s.err.code;
-    }
-    if (r < 0)
-        return error_context(err, r, "sending %.80s%s (did it change meanwhile?)", items[0]->path,
-                             n > 1 ? " and others" : "");
-    return 0;
-}
-
-/* Those of ITEMS that are small go together. */
-static int send_items(struct push *p, const struct item *const *items, size_t n, struct error *err)
-{
-    const struct item **bundle = xnew_n(const struct item *, n + 1);
-    size_t in_bundle = 0;
-    int64_t bytes = 0;
-    int r = 0;
-
-    for (size_t i = 0; i < n && r == 0; i++) {
-        if (items[i]->size_bytes > BUNDLE_FILE_MAX) {
-            r = send_stream(p, &items[i], 1, false, err);
-            continue;
-        }
-        bundle[in_bundle++] = items[i];
-        bytes += items[i]->size_bytes;
-        if (bytes < BUNDLE_BYTES_MAX)
-            continue;
-        r = send_stream(p, bundle, in_bundle, true, err);
-        in_bundle = 0;
-        bytes = 0;
-    }
-    if (r == 0 && in_bundle)
-        r = send_stream(p, bundle, in_bundle, true, err);
-    free(bundle);
-    return r;
-}
-
-/* {"missing": [...]} are digests of the page, in its order. */
-static int send_missing(struct push *p, const json_t *missing, struct error *err)
-{
-    const struct item **items = xnew_n(const struct item *, p->page.len + 1);
-    size_t n = 0, at = 0, i;
-    char hex[SHA256_HEX_LEN + 1];
-    const json_t *sum;
-
-    json_array_foreach(missing, i, sum) {
-        while (at < p->page.len &&
-               !str_equal(sha256_format(&p->page.items[at].sum, hex), json_string_value(sum)))
-            at++;
-        if (at < p->page.len)
-            items[n++] = &p->page.items[at++];
-    }
-    int r = send_items(p, items, n, err);
-    free(items);
-    return r;
-}
-
-static json_t *sums_of_page(struct push *p)
-{
-    _cleanup_(map_freep) struct map *seen = map_new();
-    json_t *sums = json_array();
-    char hex[SHA256_HEX_LEN + 1];
-
-    vec_foreach(&p->page, item) {
-        sha256_format(&item->sum, hex);
-        if (!map_set_str(seen, hex, p))
-            (void) json_array_append_new(sums, json_string(hex));
-    }
-    return sums;
-}
-
-static int flush_page(struct push *p, struct error *err)
-{
-    _cleanup_json_ json_t *body = json_object(), *answer = NULL;
-    _cleanup_free_ char *target = project_path(p->cli, "blobs", "missing", NULL);
-    int r = 0;
-
-    if (!p->page.len)
-        return 0;
-    json_put(body, "sums", sums_of_page(p));
-    const struct remote_call call = { .method = "POST", .target = target, .body = body };
-    if (!p->cli->dry_run) {
-        r = remote_call(p->cli, &call, &answer, err);
-        if (r < 0)
-            return error_context(err, r, "asking which files to send");
-        r = send_missing(p, json_object_get(answer, "missing"), err);
-    }
-    vec_foreach(&p->page, item)
-        free(item->path);
-    p->page.len = 0;
-    p->done_bytes += p->page_bytes;
-    p->page_bytes = 0;
-    progress_show(&p->progress, p->done_bytes);
-    return r;
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------- */
@@ -310,6 +96,15 @@ static int add_line(struct push *p, const struct manifest_entry *e, struct error
     return 0;
 }
 
+/* Hashing is half of it, sending the other. */
+static void show(void *userdata)
+{
+    struct push *p = userdata;
+    int64_t sent = p->sender ? sender_done_bytes(p->sender) : p->hashed_bytes;
+
+    progress_show(&p->progress, p->hashed_bytes / 2 + sent / 2);
+}
+
 /* -ESTALE when the file is not of the size that was seen. */
 static int hash_file(struct push *p, int fd, int64_t size, struct sha256 *ret)
 {
@@ -326,7 +121,8 @@ static int hash_file(struct push *p, int fd, int64_t size, struct sha256 *ret)
         }
         hasher_add(p->hasher, p->buf, (size_t) n);
         got += n;
-        progress_show(&p->progress, p->done_bytes + p->page_bytes + got);
+        p->hashed_bytes += n;
+        show(p);
     }
 }
 
@@ -342,18 +138,15 @@ static int add_file(struct push *p, const struct scan_item *item, struct error *
         return error_set(err, -errno, "reading %.150s: %s", item->path, strerror(errno));
     int r = hash_file(p, fd, e.size_bytes, &e.sum);
     if (r == -ESTALE)
-        return changed(item->path, err);
+        return push_changed(item->path, err);
     if (r < 0)
         return error_set(err, r, "reading %.150s: %s", item->path, strerror(-r));
     r = add_line(p, &e, err);
     if (r < 0)
         return r;
-    struct item sent = { xstrdup(item->path), e.sum, e.size_bytes };
-    vec_push(&p->page, sent);
-    p->page_bytes += e.size_bytes;
     p->bytes += e.size_bytes;
     p->files++;
-    return p->page.len >= PAGE_FILES || p->page_bytes >= PAGE_BYTES ? flush_page(p, err) : 0;
+    return p->sender ? sender_add(p->sender, item->path, &e.sum, e.size_bytes, err) : 0;
 }
 
 static int add_link(struct push *p, const struct scan_item *item, struct error *err)
@@ -409,13 +202,13 @@ static int look_again(struct push *p, const char *line, struct error *err)
     if (!path)
         return error_set(err, -EIO, "a temporary file cannot be read back");
     if (fstatat(p->top, *path ? path : ".", &st, AT_SYMLINK_NOFOLLOW) < 0)
-        return changed(path, err);
+        return push_changed(path, err);
     int n = snprintf(seen, sizeof seen, "%ju %jd %jd.%09ld %jd.%09ld ", (uintmax_t) st.st_ino,
                      S_ISDIR(st.st_mode) ? (intmax_t) 0 : (intmax_t) st.st_size,
                      (intmax_t) st.st_mtim.tv_sec, st.st_mtim.tv_nsec, (intmax_t) st.st_ctim.tv_sec,
                      st.st_ctim.tv_nsec);
     if (n != path - line || memcmp(seen, line, (size_t) n) != 0)
-        return changed(*path ? path : "the directory", err);
+        return push_changed(*path ? path : "the directory", err);
     return 0;
 }
 
@@ -473,6 +266,7 @@ static int make_version(struct push *p, const struct args *args, const char *hex
 static void report(struct push *p, const json_t *answer)
 {
     const json_t *v = json_object_get(answer, "version");
+    struct sender_totals sent = sender_totals(p->sender);
     char a[32], b[32];
 
     if (p->cli->output_given) {
@@ -482,7 +276,7 @@ static void report(struct push *p, const json_t *answer)
     (void) printf("%s@%lld\n", p->name, (long long) json_get_int(v, "number", 0));
     print_note(p->cli, "%lld file%s, %s, %lld of them sent (%s); sha256:%.12s",
                (long long) p->files, p->files == 1 ? "" : "s", bytes_to_str(p->bytes, a),
-               (long long) p->sent_files, bytes_to_str(p->sent_bytes, b),
+               (long long) sent.files, bytes_to_str(sent.bytes, b),
                json_get_str(v, "manifest", ""));
 }
 
@@ -512,6 +306,10 @@ static int open_all(struct push *p, const char *dir, struct error *err)
         return -EIO;
     int r = p->cli->err.tty ? scan_directory(p->top, count, &total, err) : 0;
     progress_begin(&p->progress, &p->cli->err, "pushing", total);
+    if (!p->cli->dry_run) {
+        p->sender = sender_new(p->cli, p->top);
+        sender_on_wait(p->sender, show, p);
+    }
     return r;
 }
 
@@ -523,8 +321,8 @@ static int push(struct push *p, const struct args *args, struct error *err)
 
     if (r == 0)
         r = scan_directory(p->top, on_item, p, err);
-    if (r == 0)
-        r = flush_page(p, err);
+    if (r == 0 && p->sender)
+        r = sender_wait(p->sender, err);
     if (r == 0)
         r = check_unchanged(p, err);
     progress_end(&p->progress);

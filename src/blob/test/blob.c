@@ -76,6 +76,45 @@ TEST(mends_a_torn_blob)
     is_str(text_str(&t), "hello");
 }
 
+/* Past the page cache or not, in pieces of any size, with holes at both ends of a large part. */
+TEST(large_blobs_are_what_was_given)
+{
+    enum { LARGE = (40 << 20) + 123 };
+    static const struct {
+        size_t piece, zeros_from, zeros_to;
+    } cases[] = {
+        { 65536, 0, 0 },
+        { 100003, 20 << 20, 30 << 20 },
+        { 4097, 0, 17 << 20 },
+        { 1 << 20, (17 << 20) + 4096, LARGE },
+        { LARGE, 18 << 20, 19 << 20 },
+    };
+    _cleanup_scratch_ struct scratch s = scratch_open();
+
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        _cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
+        _cleanup_free_ char *bytes = malloc(LARGE), *back = malloc(LARGE);
+        struct sha256 sum;
+        int64_t size = 0;
+        for (size_t i = 0; i < LARGE; i++)
+            bytes[i] = i >= cases[c].zeros_from && i < cases[c].zeros_to
+                           ? 0
+                           : (char) (i * 31 + i / 997 + c);
+        ok(blob_writer_new(s.bs, &w, NULL) == 0);
+        for (size_t at = 0; at < LARGE; at += cases[c].piece) {
+            size_t n = LARGE - at < cases[c].piece ? LARGE - at : cases[c].piece;
+            ok(blob_writer_add(w, bytes + at, n, NULL) == 0);
+        }
+        ok(blob_writer_end(w, NULL, true, &sum, &size, NULL) == 0);
+        ok(size == LARGE);
+        struct sha256 expected = sha256_of(bytes, LARGE);
+        ok(sha256_equal(&sum, &expected));
+        _cleanup_close_ int fd = blob_open(s.bs, &sum, &size);
+        ok(fd >= 0 && size == LARGE && read_full(fd, back, LARGE) == 0);
+        ok(memcmp(bytes, back, LARGE) == 0);
+    }
+}
+
 TEST(keeps_holes_and_hashes_them_as_zeros)
 {
     _cleanup_scratch_ struct scratch s = scratch_open();
