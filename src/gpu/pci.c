@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Seven digits are what fits into the 15 characters of an address; domains that exist have at most five. */
+#define DOMAIN_MAX 0xfffffffUL
+
 /* Moves *P past a number of at most DIGITS hexadecimal digits and AFTER; no sign, space or "0x". */
 static bool take_hex(const char **p, unsigned digits, char after, unsigned long *ret)
 {
@@ -23,7 +26,8 @@ int pci_address_normalise(const char *text, char ret[static 16])
     unsigned long domain, bus, device, function;
 
     if (!take_hex(&text, 8, ':', &domain) || !take_hex(&text, 2, ':', &bus) ||
-        !take_hex(&text, 2, '.', &device) || !take_hex(&text, 1, '\0', &function))
+        !take_hex(&text, 2, '.', &device) || !take_hex(&text, 1, '\0', &function) ||
+        domain > DOMAIN_MAX)
         return -EINVAL;
     (void) snprintf(ret, 16, "%04lx:%02lx:%02lx.%lx", domain, bus, device, function);
     return 0;

@@ -264,6 +264,8 @@ TEST(pci_addresses_have_one_form)
     ok(pci_address_normalise("0000:3b:00.0", address) == 0);
     ok(pci_address_normalise("0000:3b:00.0x", address) < 0);
     ok(pci_address_normalise("3b:00.0", address) < 0);
+    ok(pci_address_normalise("10000:3b:00.0", address) == 0 && str_equal(address, "10000:3b:00.0"));
+    ok(pci_address_normalise("99999990:3:0.2", address) < 0);
     ok(pci_address_normalise("", address) < 0);
 }
 
