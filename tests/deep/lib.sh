@@ -52,6 +52,9 @@ deep_root() {
 deep_enter() {
     local root=$DEEP_DIR/$1
     cp /etc/resolv.conf /etc/hosts "$root/etc/"
+    # Authorities that this machine trusts beyond Debian's: what stands between it and the registries.
+    mkdir -p "$root/usr/local/share/ca-certificates"
+    find /usr/local/share/ca-certificates -name '*.crt' -exec cp -t "$root/usr/local/share/ca-certificates" {} +
     mkfifo "$DEEP_DIR/ready"
     # shellcheck disable=SC2016  # the inner shell expands
     unshare --mount --pid ${DEEP_NET:+--net} --fork --kill-child --propagation private sh -ec '
