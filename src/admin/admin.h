@@ -2,14 +2,18 @@
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
+#include "base/text.h"
+
 /* `berth doctor [-o table|json|yaml] [--state DIR] [--runtime DIR]`: look at this machine and name
  * the command that mends each finding. ARGV[0] is "doctor". Returns the exit code: 0, 1 when
  * something fails that Berth needs, 2 usage. */
 int admin_doctor(int argc, char **argv);
+void admin_doctor_help(struct text *out);
 
 /* `berth store verify|backup FILE [--state DIR]`. ARGV[0] is "store". Exit codes as above; verify gives
  * 1 when something differs. */
 int admin_store(int argc, char **argv);
+void admin_store_help(struct text *out);
 
 /* This program, and where a server with the settings of this machine keeps what it knows. */
 struct upgrade_where {
@@ -23,5 +27,6 @@ struct upgrade_where {
 /* `berth upgrade --check [-o table|json|yaml] [--state DIR]`: what a start of this version would change.
  * ARGV[0] is "upgrade". Exit codes: 0 nothing, 10 something, 5 it would not start, 4 not readable, 1, 2. */
 int admin_upgrade(int argc, char **argv, const struct upgrade_where *where);
+void admin_upgrade_help(struct text *out);
 
 #endif

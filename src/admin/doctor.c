@@ -19,7 +19,7 @@
 enum { EXIT_USAGE = 2 };
 
 static const char usage[] =
-    "usage: berth doctor [-o table|json|yaml] [--state DIR] [--runtime DIR]\n\n"
+    "Usage: berth doctor [-o table|json|yaml] [--state DIR] [--runtime DIR]\n\n"
     "Looks at this machine: container runtime, cgroups, overlay and idmapped mounts, user\n"
     "namespaces, container network, ports, disk, clock, cores, GPUs and driver. Every finding\n"
     "comes with the command that mends it. As root it really starts a container.\n\n"
@@ -165,6 +165,8 @@ static bool parse_options(int argc, char **argv, struct doctor *d, const char **
     }
     return true;
 }
+
+void admin_doctor_help(struct text *out) { text_add(out, usage); }
 
 int admin_doctor(int argc, char **argv)
 {

@@ -11,15 +11,24 @@
 #include <string.h>
 #include <unistd.h>
 
+void admin_store_help(struct text *out)
+{
+    text_add(
+        out,
+        "Usage: berth store verify [--state DIR]\n"
+        "       berth store backup FILE [--state DIR]\n\n"
+        "verify   prove that rows are the fold of their events and that the database is whole;\n"
+        "         needs the server to be stopped\n"
+        "backup   copy the database to FILE, consistent also while the server runs; keep\n"
+        "         STATE/secret.key with it, or the sealed secrets are lost\n");
+}
+
 static int usage(FILE *out)
 {
-    fputs("Usage: berth store verify [--state DIR]\n"
-          "       berth store backup FILE [--state DIR]\n\n"
-          "verify   prove that rows are the fold of their events and that the database is whole;\n"
-          "         needs the server to be stopped\n"
-          "backup   copy the database to FILE, consistent also while the server runs; keep\n"
-          "         STATE/secret.key with it, or the sealed secrets are lost\n",
-          out);
+    _cleanup_text_ struct text text = { 0 };
+
+    admin_store_help(&text);
+    fputs(text_str(&text), out);
     return out == stdout ? 0 : 2;
 }
 

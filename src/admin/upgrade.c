@@ -30,7 +30,7 @@ enum { EXIT_USAGE = 2, EXIT_DENIED = 4, EXIT_REFUSED = 5, EXIT_WAITING = 10 };
 #define ANSWER_MS  3000
 
 static const char usage[] =
-    "usage: berth upgrade --check [-o table|json|yaml] [--state DIR]\n\n"
+    "Usage: berth upgrade --check [-o table|json|yaml] [--state DIR]\n\n"
     "Compares this program with the server that runs and with the state on the disk: which version the\n"
     "server has, which format the state has and this program knows, which running tasks it would take\n"
     "over, and what its start would change. Changes nothing, needs no network, works while the server\n"
@@ -304,6 +304,8 @@ static bool parse_options(int argc, char **argv, const char **form)
     }
     return check;
 }
+
+void admin_upgrade_help(struct text *out) { text_add(out, usage); }
 
 int admin_upgrade(int argc, char **argv, const struct upgrade_where *where)
 {

@@ -1,5 +1,6 @@
 /* completion.c - berth completion: the words that may come next, live names included */
 #include "cli/commands.h"
+#include "cli/roles.h"
 
 #include "base/alloc.h"
 
@@ -40,6 +41,10 @@ static void offer_first(void *userdata, const struct command *c)
 {
     offer(userdata, c->noun ? c->noun : c->verb);
 }
+
+static void offer_role(void *userdata, const struct cli_role *role) { offer(userdata, role->name); }
+
+static void offer_word(void *userdata, const char *word) { offer(userdata, word); }
 
 static void offer_verb(void *userdata, const struct command *c)
 {
@@ -147,6 +152,12 @@ static void complete(struct cli *cli, struct words *w, char *const *items, size_
 
     if (n == 1) {
         command_each(offer_first, w);
+        roles_each(offer_role, w);
+        return;
+    }
+    const struct cli_role *role = role_find(items[0]);
+    if (role) {
+        (*w->prefix == '-' ? role_each_flag : role_each_verb)(role, offer_word, w);
         return;
     }
     if (!c && n == 2) {

@@ -1,5 +1,6 @@
 /* help.c - what --help prints: all of it comes from the commands and the declarations */
 #include "cli/internal.h"
+#include "cli/roles.h"
 
 #include <string.h>
 
@@ -109,6 +110,13 @@ static void add_nouns(const struct cli *cli, struct text *out)
     vec_done(&n.seen);
 }
 
+static void list_role(void *userdata, const struct cli_role *role)
+{
+    const struct lister *l = userdata;
+
+    line(l->cli, role->name, role->summary, l->out);
+}
+
 void help_all(const struct cli *cli, struct text *out)
 {
     struct lister shortcuts = { cli, out, NULL };
@@ -123,11 +131,7 @@ void help_all(const struct cli *cli, struct text *out)
     add_nouns(cli, out);
     text_add_char(out, '\n');
     title(cli, "On the machine itself", out);
-    line(cli, "server", "the control plane; alone it is a whole cloud on this machine", out);
-    line(cli, "doctor", "check this machine and name what mends each finding", out);
-    line(cli, "store", "verify the database against its events, or copy it: verify, backup FILE",
-         out);
-    line(cli, "version", "print the version", out);
+    roles_each(list_role, &(struct lister){ cli, out, NULL });
     text_add(out, "\nberth COMMAND --help says more, with examples.\n");
 }
 

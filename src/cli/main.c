@@ -1,6 +1,7 @@
 /* main.c - from argv to a command, from its error to an exit code */
 #include "cli/cli.h"
 #include "cli/internal.h"
+#include "cli/roles.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -44,12 +45,21 @@ static void add_word(void *userdata, const struct command *c)
         vec_push(&w->list, word);
 }
 
+static void add_role(void *userdata, const struct cli_role *role)
+{
+    struct words *w = userdata;
+
+    vec_push(&w->list, role->name);
+}
+
 static int unknown(const char *noun, const char *typed, struct error *err)
 {
     struct words words = { .noun = noun };
     int r;
 
     command_each(add_word, &words);
+    if (!noun)
+        roles_each(add_role, &words);
     const char *near = nearest_word(typed, words.list.items, words.list.len);
     const char *first = noun ? noun : "", *space = noun ? " " : "";
     if (near)
@@ -97,6 +107,13 @@ static int dispatch(struct cli *cli, int argc, char **argv, struct error *err)
         argc--;
         cli->help = true;
     }
+    const struct cli_role *role = role_find(argv[0]);
+    if (role && role->help) {
+        _cleanup_text_ struct text out = { 0 };
+        role->help(&out);
+        print_text(&out);
+        return CLI_OK;
+    }
     const struct command *command = command_find(NULL, argv[0]);
     if (command)
         return run(cli, command, argc - 1, argv + 1, err);
@@ -112,8 +129,13 @@ static int dispatch(struct cli *cli, int argc, char **argv, struct error *err)
     return run(cli, command, argc - 2, argv + 2, err);
 }
 
-int cli_main(int argc, char **argv)
+int cli_main(int argc, char **argv, const struct cli_role *roles)
 {
+    roles_set(roles);
+    const struct cli_role *role = argc > 1 ? role_find(argv[1]) : NULL;
+    if (role)
+        return role->run(argc - 1, argv + 1);
+
     struct cli cli = { .out = term_of(1), .err = term_of(2) };
     struct error err = { 0 };
 

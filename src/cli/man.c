@@ -1,5 +1,6 @@
 /* man.c - berth man: the manual page berth(1), made of the same tables as --help */
 #include "cli/commands.h"
+#include "cli/roles.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -95,6 +96,23 @@ static void add_command(void *userdata, const struct command *c)
     add_examples(t, c->examples);
 }
 
+/* As its help has it: the settings of the server, the flags of the rest. */
+static void add_role(void *userdata, const struct cli_role *role)
+{
+    struct text *t = userdata;
+    _cleanup_text_ struct text help = { 0 };
+
+    text_add(t, ".SS berth ");
+    add_roff(t, role->name);
+    text_add_char(t, '\n');
+    add_roff(t, role->summary);
+    text_add(t, ".\n");
+    if (!role->help)
+        return;
+    role->help(&help);
+    add_examples(t, text_str(&help));
+}
+
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
     _cleanup_text_ struct text t = { 0 };
@@ -111,6 +129,8 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
         add_flag(&t, f->name, f->letter, f->operand, f->doc);
     text_add(&t, ".SH COMMANDS\n");
     command_each(add_command, &t);
+    text_add(&t, ".SH ON THE MACHINE ITSELF\nThese need no server that answers.\n");
+    roles_each(add_role, &t);
     text_add(
         &t,
         ".SH EXIT STATUS\n0 success, 1 failed, 2 usage, 3 not found, 4 denied, 5 no capacity or "

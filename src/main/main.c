@@ -1,9 +1,9 @@
 /* main.c - one executable, several roles: the first word says which; all else is the CLI */
 #include "admin/admin.h"
-#include "base/text.h"
 #include "cli/cli.h"
 #include "image/image.h"
 #include "main/roles.h"
+#include "main/settings.h"
 
 #include <stdio.h>
 
@@ -12,20 +12,18 @@ static int role_fetch_image(int argc, char **argv) { return image_fetch_main(); 
 
 static int role_version(int argc, char **argv) { return puts("berth " BERTH_VERSION) < 0; }
 
-/* Those that work without the API; ARGV[0] is the role's name. */
-static const struct role {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} roles[] = {
-    { "server", role_server },     { "doctor", admin_doctor },          { "store", admin_store },
-    { "upgrade", role_upgrade },   { "fetch-image", role_fetch_image }, { "version", role_version },
-    { "--version", role_version },
+static const struct cli_role roles[] = {
+    { "server", "the control plane; alone it is a whole cloud on this machine", settings_help,
+      role_server },
+    { "doctor", "check this machine and name what mends each finding", admin_doctor_help,
+      role_doctor },
+    { "store", "verify the database against its events, or copy it", admin_store_help, role_store },
+    { "upgrade", "say what the start of this version would change", admin_upgrade_help,
+      role_upgrade },
+    { "version", "print the version", NULL, role_version },
+    { "--version", NULL, NULL, role_version },
+    { "fetch-image", NULL, NULL, role_fetch_image },
+    { NULL },
 };
 
-int main(int argc, char **argv)
-{
-    for (size_t i = 0; argc > 1 && i < sizeof roles / sizeof roles[0]; i++)
-        if (str_equal(argv[1], roles[i].name))
-            return roles[i].run(argc - 1, argv + 1);
-    return cli_main(argc, argv);
-}
+int main(int argc, char **argv) { return cli_main(argc, argv, roles); }

@@ -4,7 +4,9 @@
 
 /* ARGV[0] is "server"; the result is the exit status. */
 int role_server(int argc, char **argv);
-/* "upgrade"; see admin/admin.h. */
+/* "doctor", "store", "upgrade"; see admin/admin.h. */
+int role_doctor(int argc, char **argv);
+int role_store(int argc, char **argv);
 int role_upgrade(int argc, char **argv);
 
 #endif

@@ -1,0 +1,18 @@
+/* roles.h - the programs beside the command line, for help, completion and the manual */
+#ifndef CLI_ROLES_H
+#define CLI_ROLES_H
+
+#include "cli/cli.h"
+
+/* Set once, by cli_main. */
+void roles_set(const struct cli_role *roles);
+const struct cli_role *role_find(const char *name);
+/* Those for people. */
+void roles_each(void (*f)(void *userdata, const struct cli_role *role), void *userdata);
+/* The flags that ROLE's help names, or its verbs. A word may come twice. */
+void role_each_flag(const struct cli_role *role, void (*f)(void *userdata, const char *word),
+                    void *userdata);
+void role_each_verb(const struct cli_role *role, void (*f)(void *userdata, const char *word),
+                    void *userdata);
+
+#endif

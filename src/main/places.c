@@ -1,0 +1,36 @@
+/* places.c - where the settings have state and sockets, for roles that know the environment alone */
+#include "main/roles.h"
+
+#include "admin/admin.h"
+#include "main/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *from_environment(const char *name) { return getenv(name); }
+
+/* What is set already wins over the file, as everywhere. */
+static void take_places(void)
+{
+    _cleanup_(settings_done) struct settings settings = { 0 };
+    struct error err = { 0 };
+
+    if (settings_load(0, NULL, from_environment, &settings, &err) < 0) {
+        (void) fprintf(stderr, "berth: a server would refuse its settings: %s\n", err.text);
+        return;
+    }
+    (void) setenv("BERTH_STATE", settings.state, 0);
+    (void) setenv("BERTH_RUNTIME", settings.runtime, 0);
+}
+
+int role_doctor(int argc, char **argv)
+{
+    take_places();
+    return admin_doctor(argc, argv);
+}
+
+int role_store(int argc, char **argv)
+{
+    take_places();
+    return admin_store(argc, argv);
+}
