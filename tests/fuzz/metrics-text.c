@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     parse_cpu_times(text, &times);
     (void) keyed_number(text, "anon");
     (void) thread_state(text);
-    if (json_parse((const char *) data, size, &json, NULL) == 0 && metrics_point_from_json(json, &point) == 0)
+    if (json_parse((const char *) data, size, &json, NULL) == 0 &&
+        metrics_point_from_json(json, &point) == 0)
         metrics_point_done(&point);
     return 0;
 }
