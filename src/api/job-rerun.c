@@ -7,8 +7,8 @@
 
 /* ---- again ------------------------------------------------------------------------------------------- */
 
-static const char *const hardware[] = { "flavor", "cpus",      "memory", "disk",
-                                        "gpus",   "gpu_model", "pids",   "shared" };
+static const char *const hardware[] = { "flavor",    "cpus",    "memory", "disk",   "gpus",
+                                        "gpu_model", "devices", "pids",   "shared", "rdma" };
 
 /* Another shape is resolved anew, as a whole; more memory alone changes nothing else. */
 static void change_hardware(json_t *spec, const json_t *body)

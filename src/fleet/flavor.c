@@ -2,6 +2,7 @@
 #include "fleet/fleet.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -35,16 +36,58 @@ json_t *flavor_to_json(const struct flavor *flavor)
     return json;
 }
 
+/* Written by people: 268435456 or 256Mi. */
+static int read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err)
+{
+    const json_t *value = json_object_get(json, key);
+    long long bytes = 0;
+
+    *ret = json_is_integer(value) ? json_integer_value(value) : 0;
+    if (!value || json_is_integer(value))
+        return 0;
+    if (!json_is_string(value) || str_to_bytes(json_string_value(value), &bytes) < 0)
+        return error_set(err, -EINVAL, "%s: is no size like 4Gi", key);
+    *ret = bytes;
+    return 0;
+}
+
+static int check_known(const json_t *json, struct error *err)
+{
+    static const char *const known[] = { "name",      "cores", "memory", "disk",  "gpus",
+                                         "gpu_model", "pids",  "rdma",   "shared" };
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(json))
+        return error_set(err, -EINVAL, "is not a map");
+    json_object_foreach((json_t *) (uintptr_t) json, key, value) {
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+            found |= str_equal(known[i], key);
+        if (!found)
+            return error_set(err, -EINVAL,
+                             "%.40s: is not known; a flavor has name, cores, memory, disk, gpus, "
+                             "gpu_model, pids, rdma and shared",
+                             key);
+    }
+    return 0;
+}
+
 int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
 {
     const char *name = json_get_str(json, "name", "");
     int64_t cores = json_get_int(json, "cores", 1);
-    int64_t memory = json_get_int(json, "memory", 0);
-    int64_t disk = json_get_int(json, "disk", 0);
+    int64_t memory = 0, disk = 0;
     int64_t gpus = json_get_int(json, "gpus", 0);
     int64_t pids = json_get_int(json, "pids", PIDS_DEFAULT);
 
-    int r = name_check("name", name, err);
+    int r = check_known(json, err);
+    if (r >= 0)
+        r = name_check("name", name, err);
+    if (r >= 0)
+        r = read_bytes(json, "memory", &memory, err);
+    if (r >= 0)
+        r = read_bytes(json, "disk", &disk, err);
     if (r < 0)
         return r;
     if (cores < 1 || cores > CORES_MAX)

@@ -56,6 +56,8 @@ struct node {
 
 /* Is GPU what somebody means by MODEL: its name, or words of it ("h100", "A100 80GB")? NULL: any. */
 bool gpu_is_model(const struct gpu *gpu, const char *model);
+/* Is GPU what CDI calls NAME: by the name of its device, or with its UUID in the device's place? */
+bool gpu_is_device(const struct gpu *gpu, const char *name);
 /* What GPUs there are, in words: "2 x NVIDIA H100 80GB HBM3", "none"; owned by the caller. */
 char *node_gpus_text(const struct node *node);
 

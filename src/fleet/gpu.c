@@ -29,6 +29,14 @@ bool gpu_is_model(const struct gpu *gpu, const char *model)
     return *model && gpu->model && has_words(gpu->model, model);
 }
 
+bool gpu_is_device(const struct gpu *gpu, const char *name)
+{
+    size_t kind = gpu->cdi ? strcspn(gpu->cdi, "=") + 1 : 0;
+
+    return gpu->cdi && (str_equal(gpu->cdi, name) ||
+                        (strncmp(gpu->cdi, name, kind) == 0 && str_equal(name + kind, gpu->uuid)));
+}
+
 static void add_model(const struct node *node, size_t i, struct text *out)
 {
     const struct gpu *gpu = &node->gpus.items[i];

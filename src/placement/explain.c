@@ -1,6 +1,7 @@
 /* explain.c - why a request does not fit, with the numbers */
 #include "placement/internal.h"
 
+#include "base/alloc.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -56,16 +57,28 @@ static void explain_cores(const struct node_state *state, const struct shape *sh
                     state->node->name, held, jobs, plural(jobs));
 }
 
+/* "2 GPUs of model H100", "nvidia.com/gpu=0, nvidia.com/gpu=3"; owned by the caller. */
+static char *wanted_gpus(const struct shape *shape)
+{
+    struct text out = { 0 };
+
+    for (char *const *device = shape->devices; device && *device; device++)
+        text_addf(&out, "%s%s", out.len ? ", " : "", *device);
+    if (!shape->devices)
+        text_addf(&out, "%u GPU%s%s%s", shape->gpus, plural(shape->gpus),
+                  shape->gpu_model ? " of model " : "", shape->gpu_model ? shape->gpu_model : "");
+    return text_take(&out);
+}
+
 static void explain_gpus(const struct node_state *state, const struct shape *shape, char *text,
                          size_t len)
 {
-    unsigned is_free = node_state_gpus(state, shape->gpu_model, false);
-    unsigned all = node_state_gpus(state, shape->gpu_model, true);
+    _cleanup_free_ char *wanted = wanted_gpus(shape);
+    unsigned is_free = node_state_gpus(state, shape, false);
+    unsigned all = node_state_gpus(state, shape, true);
 
-    (void) snprintf(text, len, "needs %u GPU%s%s%s; %u of %u %s free on node %s", shape->gpus,
-                    plural(shape->gpus), shape->gpu_model ? " of model " : "",
-                    shape->gpu_model ? shape->gpu_model : "", is_free, all, is_are(is_free),
-                    state->node->name);
+    (void) snprintf(text, len, "needs %s; %u of %u %s free on node %s", wanted, is_free, all,
+                    is_are(is_free), state->node->name);
 }
 
 static void explain_node(const struct node_state *state, const struct shape *shape,
@@ -131,14 +144,27 @@ enum placement_rule explain_refusal(const struct node_state *states, size_t n,
     return rule;
 }
 
+/* The names that somebody who asked by name could have said; owned by the caller. */
+static char *device_names(const struct node *node)
+{
+    struct text out = { 0 };
+
+    vec_foreach(&node->gpus, gpu)
+        if (gpu->cdi && !gpu->fault)
+            text_addf(&out, "%s%s", out.len ? ", " : "", gpu->cdi);
+    if (!out.len)
+        text_add(&out, "no GPU for containers");
+    return text_take(&out);
+}
+
 static void explain_no_gpus(const struct node_state *state, const struct shape *shape, char *text,
                             size_t len)
 {
-    _cleanup_free_ char *has = node_gpus_text(state->node);
+    _cleanup_free_ char *wanted = wanted_gpus(shape);
+    _cleanup_free_ char *has =
+        shape->devices ? device_names(state->node) : node_gpus_text(state->node);
 
-    (void) snprintf(text, len, "needs %u GPU%s%s%s; node %s has %s", shape->gpus,
-                    plural(shape->gpus), shape->gpu_model ? " of model " : "",
-                    shape->gpu_model ? shape->gpu_model : "", state->node->name, has);
+    (void) snprintf(text, len, "needs %s; node %s has %s", wanted, state->node->name, has);
 }
 
 /* One reason why the empty NODE cannot hold SHAPE; false if it can. */
@@ -146,7 +172,7 @@ static bool cannot_hold(const struct node_state *state, const struct shape *shap
                         size_t len)
 {
     char needs[32], has[32];
-    unsigned gpus = node_state_gpus(state, shape->gpu_model, true);
+    unsigned gpus = node_state_gpus(state, shape, true);
 
     if (gpus < shape->gpus)
         explain_no_gpus(state, shape, text, len);

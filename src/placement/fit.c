@@ -17,6 +17,7 @@ struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
         .cores = spec->cores,
         .gpus = spec->gpus,
         .gpu_model = spec->gpu_model,
+        .devices = spec->devices,
         .memory_bytes = spec->memory_bytes,
         .disk_bytes = spec->disk_bytes,
         .shared = spec->shared,
@@ -26,11 +27,21 @@ struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
     return shape;
 }
 
+static bool lists_equal(char *const *a, char *const *b)
+{
+    if (!a || !b)
+        return a == b;
+    for (; *a && str_equal(*a, *b); a++)
+        b++;
+    return !*a && !*b;
+}
+
 bool shape_equal(const struct shape *a, const struct shape *b)
 {
     return a->cores == b->cores && a->memory_bytes == b->memory_bytes &&
            a->disk_bytes == b->disk_bytes && a->gpus == b->gpus && a->shared == b->shared &&
-           str_equal(a->gpu_model, b->gpu_model) && id_equal(&a->owner, &b->owner);
+           str_equal(a->gpu_model, b->gpu_model) && lists_equal(a->devices, b->devices) &&
+           id_equal(&a->owner, &b->owner);
 }
 
 static struct numa_state *find_numa(struct node_state *state, unsigned id)
@@ -141,13 +152,25 @@ bool node_state_has_room(const struct node_state *state)
     return false;
 }
 
-unsigned node_state_gpus(const struct node_state *state, const char *model, bool all)
+static bool gpu_would_do(const struct gpu *gpu, const struct shape *shape)
+{
+    if (!gpu_is_model(gpu, shape->gpu_model))
+        return false;
+    if (!shape->devices)
+        return true;
+    for (char *const *device = shape->devices; *device; device++)
+        if (gpu_is_device(gpu, *device))
+            return true;
+    return false;
+}
+
+unsigned node_state_gpus(const struct node_state *state, const struct shape *shape, bool all)
 {
     unsigned n = 0;
 
     for (size_t i = 0; i < state->node->gpus.len; i++)
         n += (all ? !state->node->gpus.items[i].fault : state->gpu_free[i]) &&
-             gpu_is_model(&state->node->gpus.items[i], model);
+             gpu_would_do(&state->node->gpus.items[i], shape);
     return n;
 }
 
@@ -186,7 +209,7 @@ enum placement_rule node_state_check(const struct node_state *state, const struc
 {
     if (state->node->cordoned)
         return PLACEMENT_CORDONED;
-    if (shape->gpus > 0 && node_state_gpus(state, shape->gpu_model, false) < shape->gpus)
+    if (shape->gpus > 0 && node_state_gpus(state, shape, false) < shape->gpus)
         return PLACEMENT_NO_GPU;
     unsigned cores = shape->shared ? pool_growth(state, shape) : shape->cores;
     if (state->cores_free < cores)
@@ -274,7 +297,7 @@ static unsigned take_gpus_near(struct node_state *state, const struct shape *sha
     for (size_t i = 0; i < state->node->gpus.len && n < shape->gpus; i++) {
         const struct gpu *gpu = &state->node->gpus.items[i];
         bool is_near = gpu->numa >= 0 && cpu_set_has(&a->mems, (unsigned) gpu->numa);
-        if (!state->gpu_free[i] || is_near != near || !gpu_is_model(gpu, shape->gpu_model))
+        if (!state->gpu_free[i] || is_near != near || !gpu_would_do(gpu, shape))
             continue;
         state->gpu_free[i] = false;
         state->gpus_free--;

@@ -33,6 +33,7 @@ struct shape {
     unsigned cores;
     unsigned gpus;
     const char *gpu_model; /* borrowed; NULL: any */
+    char *const *devices;  /* borrowed; NULL: any */
     int64_t memory_bytes;
     int64_t disk_bytes;
     bool shared;
@@ -49,8 +50,8 @@ void node_state_done(struct node_state *state);
 enum placement_rule node_state_check(const struct node_state *state, const struct shape *shape);
 /* Take what SHAPE needs; the check has passed. Owned by the caller. */
 struct allocation *node_state_take(struct node_state *state, const struct shape *shape);
-/* GPUs of the model (NULL: any) that are free, or with ALL all of them. */
-unsigned node_state_gpus(const struct node_state *state, const char *model, bool all);
+/* GPUs that would do for SHAPE and are free, or with ALL all of them. */
+unsigned node_state_gpus(const struct node_state *state, const struct shape *shape, bool all);
 /* Could a task still be placed, of whatever shape? */
 bool node_state_has_room(const struct node_state *state);
 

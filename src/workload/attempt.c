@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-static void free_list(char **list)
+void texts_free(char **list)
 {
     for (char **p = list; p && *p; p++)
         free(*p);
@@ -18,12 +18,12 @@ void allocation_free(struct allocation *a)
     if (!a)
         return;
     free(a->node);
-    free_list(a->gpus);
-    free_list(a->devices);
+    texts_free(a->gpus);
+    texts_free(a->devices);
     free(a);
 }
 
-static json_t *list_to_json(char *const *list)
+json_t *texts_to_json(char *const *list)
 {
     json_t *array = json_array();
 
@@ -44,9 +44,9 @@ json_t *allocation_to_json(const struct allocation *a)
     json_put_int(json, "memory", a->memory_bytes);
     json_put_int(json, "disk", a->disk_bytes);
     if (a->gpus)
-        json_put(json, "gpus", list_to_json(a->gpus));
+        json_put(json, "gpus", texts_to_json(a->gpus));
     if (a->devices)
-        json_put(json, "devices", list_to_json(a->devices));
+        json_put(json, "devices", texts_to_json(a->devices));
     json_put(json, "shared", json_boolean(a->shared));
     return json;
 }
@@ -60,7 +60,7 @@ static int read_set(const json_t *json, const char *key, struct cpu_set *ret, st
     return 0;
 }
 
-static int read_list(const json_t *json, const char *key, char ***ret, struct error *err)
+int texts_read(const json_t *json, const char *key, char ***ret, struct error *err)
 {
     const json_t *list = json_object_get(json, key);
     size_t n = json_array_size(list);
@@ -94,9 +94,9 @@ int allocation_from_json(const json_t *json, struct allocation **ret, struct err
     if (r >= 0)
         r = read_bytes(json, "disk", &a->disk_bytes, err);
     if (r >= 0)
-        r = read_list(json, "gpus", &a->gpus, err);
+        r = texts_read(json, "gpus", &a->gpus, err);
     if (r >= 0)
-        r = read_list(json, "devices", &a->devices, err);
+        r = texts_read(json, "devices", &a->devices, err);
     if (r < 0)
         return r;
 

@@ -16,6 +16,11 @@ void put_data(json_t *json, const struct workload_spec *spec);
 json_t *dataset_input_json(const struct dataset_mount *d);
 void free_data(struct workload_spec *spec);
 
+/* NULL-terminated lists of text; an absent or empty one is NULL (attempt.c). */
+void texts_free(char **list);
+json_t *texts_to_json(char *const *list);
+int texts_read(const json_t *json, const char *key, char ***ret, struct error *err);
+
 void put_id(json_t *json, const char *key, const struct id *id);
 /* 0 is left out. */
 void put_time(json_t *json, const char *key, int64_t us);

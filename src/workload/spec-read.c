@@ -198,6 +198,25 @@ static int read_count(const json_t *json, const char *key, int64_t max, unsigned
     return 0;
 }
 
+static int read_devices(struct workload_spec *spec, const json_t *json, struct error *err)
+{
+    unsigned n = 0;
+
+    int r = texts_read(json, "devices", &spec->devices, err);
+    if (r < 0)
+        return r;
+    for (char **device = spec->devices; device && *device; device++, n++)
+        for (char **other = spec->devices; other < device; other++)
+            if (str_equal(*device, *other))
+                return error_set(err, -EINVAL, "devices[%u]: %.60s is there twice", n, *device);
+    if (n && spec->gpus && spec->gpus != n)
+        return error_set(err, -EINVAL, "gpus: is %u, but devices names %u; leave gpus out",
+                         spec->gpus, n);
+    if (n)
+        spec->gpus = n;
+    return 0;
+}
+
 static int read_hardware(struct workload_spec *spec, const json_t *json, struct error *err)
 {
     spec->flavor = xstrdup(json_get_str(json, "flavor", NULL));
@@ -212,6 +231,8 @@ static int read_hardware(struct workload_spec *spec, const json_t *json, struct 
         r = read_bytes(json, "disk", &spec->disk_bytes, err);
     if (r >= 0)
         r = read_count(json, "gpus", 4096, &spec->gpus, err);
+    if (r >= 0)
+        r = read_devices(spec, json, err);
     if (r >= 0)
         r = read_count(json, "pids", 4194304, &spec->pids, err);
     return r;

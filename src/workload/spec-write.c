@@ -77,6 +77,8 @@ static void put_hardware(json_t *json, const struct workload_spec *spec)
     put_positive(json, "disk", spec->disk_bytes);
     put_positive(json, "gpus", spec->gpus);
     json_put_str(json, "gpu_model", spec->gpu_model);
+    if (spec->devices)
+        json_put(json, "devices", texts_to_json(spec->devices));
     put_positive(json, "pids", spec->pids);
     if (spec->rdma)
         json_put(json, "rdma", json_true());

@@ -47,6 +47,7 @@ void workload_spec_free(struct workload_spec *spec)
     free(spec->git_commit);
     free(spec->flavor);
     free(spec->gpu_model);
+    texts_free(spec->devices);
     for (size_t i = 0; i < spec->n_env; i++) {
         free(spec->env[i].name);
         free(spec->env[i].value);

@@ -68,6 +68,7 @@ struct workload_spec {
     int64_t disk_bytes;
     unsigned gpus;
     char *gpu_model;
+    char **devices; /* CDI names of the GPUs that it must be, as many as GPUS; NULL: any */
     unsigned pids;
     bool rdma; /* of the flavor */
     bool shared;

@@ -117,6 +117,21 @@ test_expect_success 'a job without a GPU sees none' '
     ! grep fake none.log && grep -x 0 none.log
 '
 
+test_expect_success 'GPUs can be named, and one that is held is waited for' '
+    berth run --source none --name named --device example.com/gpu=1 -- \
+        sh -c "ls /dev; echo \$BERTH_GPU_UUIDS" >named.log 2>&1 &&
+    grep -x fake1 named.log && ! grep -x fake0 named.log && grep -x "example.com/gpu=1" named.log &&
+    berth run --detach --source none --name holds --cpus 1 --memory 64Mi --device example.com/gpu=1 -- sleep 60 &&
+    await 20 is_in_state holds running &&
+    berth run --detach --source none --name waits --cpus 1 --memory 64Mi --device example.com/gpu=1 -- true &&
+    berth why waits | grep "needs example.com/gpu=1; 0 of 1 are free" &&
+    berth run --source none --cpus 1 --memory 64Mi --gpus 1 -- ls /dev >other.log 2>&1 && grep -x fake0 other.log &&
+    berth stop --grace 0 --wait holds && berth job wait waits &&
+    test_expect_code 5 berth run --source none --device example.com/gpu=7 -- true 2>err &&
+    grep "needs example.com/gpu=7; node .* has example.com/gpu=0, example.com/gpu=1" err &&
+    test_must_fail berth run --source none --device gpu7 -- true 2>err && grep "devices\[0\]" err
+'
+
 test_expect_success 'more or other GPUs than there are, are refused at once' '
     test_expect_code 5 berth run --source none --gpus 3 -- true 2>err &&
     grep "needs 3 GPUs; node .* has 2 x example.com/gpu" err &&
@@ -125,10 +140,32 @@ test_expect_success 'more or other GPUs than there are, are refused at once' '
     test_must_fail berth run --source none --gpu-model H200 -- true 2>err && grep "gpu_model:" err
 '
 
+test_expect_success 'a flavor with RDMA gives its nodes, and as much locked memory as there is' '
+    berth_stop && mkdir -p "$BERTH_TEST/drivers/dev/infiniband" &&
+    mknod "$BERTH_TEST/drivers/dev/infiniband/uverbs0" c 1 5 &&
+    cat >"$BERTH_CONFIG" <<-END &&
+	driver_root: $BERTH_TEST/drivers
+	flavors:
+	- {name: fast, cores: 1, memory: 256Mi, gpus: 1, rdma: true}
+	- {name: slow, cores: 1, memory: 256Mi}
+	END
+    berth_server --cdi "$BERTH_TEST/cdi" --nvml= &&
+    for flavor in slow fast; do
+        berth run --source none --name $flavor --flavor $flavor -- sh -c "ulimit -l; ls /dev/infiniband" >$flavor.log 2>&1
+    done
+    grep -x uverbs0 fast.log && ! grep -x uverbs0 slow.log &&
+    { grep -x unlimited fast.log || [ "$(ulimit -H -l)" != unlimited ]; } && ! grep -x unlimited slow.log &&
+    berth job record fast -o json | jq -e ".evidence.devices | index(\"/dev/infiniband/uverbs0 c 1:5\")"
+'
+
 test_expect_success 'a specification that others can change does not count' '
     chmod 0666 "$BERTH_TEST/cdi/fake.yaml" &&
     test_expect_code 125 berth run --source none --name open --gpus 1 -- true 2>err &&
-    berth why open >why.out && grep "no CDI specification has a device example.com/gpu=0" why.out
+    berth why open >why.out && grep "no CDI specification has a device example.com/gpu=0" why.out &&
+    BERTH_CDI=$BERTH_TEST/cdi BERTH_NVML= berth doctor -o json >found.json
+    jq -r ".items[] | select(.check == \"cdi\") | .seen, .mend" found.json >seen &&
+    grep "fake.yaml does not count: .*others than root can change it" seen &&
+    grep -x "chown root $BERTH_TEST/cdi/fake.yaml && chmod go-w $BERTH_TEST/cdi/fake.yaml" seen
 '
 
 test_done

@@ -1,7 +1,10 @@
 #include "fleet/fleet.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "tests/tap.h"
+
+#include <errno.h>
 
 #define GIB (INT64_C(1) << 30)
 
@@ -85,6 +88,24 @@ TEST(default_flavors_share_the_machine)
         flavor_free(again);
         flavor_free(flavors[i]);
     }
+}
+
+TEST(a_flavor_is_written_as_people_write_sizes)
+{
+    struct flavor *flavor = NULL;
+    struct error err = { 0 };
+    _cleanup_json_ json_t *good =
+        json_pack("{s:s,s:i,s:s}", "name", "a", "cores", 2, "memory", "4Gi");
+    _cleanup_json_ json_t *size = json_pack("{s:s,s:s}", "name", "a", "memory", "much");
+    _cleanup_json_ json_t *field =
+        json_pack("{s:s,s:i,s:s}", "name", "a", "cpus", 2, "memory", "4Gi");
+
+    ok(flavor_from_json(good, &flavor, &err) == 0 && flavor->memory_bytes == 4 * GIB);
+    flavor_free(flavor);
+    ok(flavor_from_json(size, &flavor, &err) == -EINVAL);
+    is_str(err.text, "memory: is no size like 4Gi");
+    ok(flavor_from_json(field, &flavor, &err) == -EINVAL);
+    ok(str_starts(err.text, "cpus: is not known; a flavor has name, cores,"));
 }
 
 TEST(gpus_bring_their_share_of_the_machine)

@@ -165,6 +165,31 @@ TEST(gpus_are_given_near_the_cores)
     placement_plan_done(&plan);
 }
 
+TEST(gpus_that_were_named_are_given_and_no_others)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 8);
+    struct placement_node taken = { .node = node };
+    static char name[] = "x.com/gpu=b", uuid[] = "x.com/gpu=GPU-0", none[] = "x.com/gpu=c";
+    char *by_name[] = { name, NULL }, *both[] = { uuid, name, NULL }, *by_none[] = { none, NULL };
+
+    node->gpus.items[0].cdi = xstrdup("x.com/gpu=a");
+    node->gpus.items[1].cdi = xstrdup("x.com/gpu=b");
+    ask(0, 2)->gpus = 1, specs[0].devices = by_name;
+    ask(1, 2)->gpus = 2, specs[1].devices = both;
+    ask(2, 2)->gpus = 1, specs[2].devices = by_none;
+    struct placement_plan plan = pass(&taken, 1, 3, true);
+    is_str(plan.decisions[0].allocation->devices[0], "x.com/gpu=b");
+    ok(!plan.decisions[1].allocation);
+    is_str(plan.decisions[2].text, "no node can ever hold the job: it needs x.com/gpu=c; node n1 "
+                                   "has x.com/gpu=a, x.com/gpu=b");
+    placement_plan_done(&plan);
+    ask(0, 2)->gpus = 2, specs[0].devices = both;
+    plan = pass(&taken, 1, 1, true);
+    is_str(plan.decisions[0].allocation->gpus[0], "GPU-0");
+    is_str(plan.decisions[0].allocation->gpus[1], "GPU-1");
+    placement_plan_done(&plan);
+}
+
 TEST(admission_names_what_is_missing)
 {
     _cleanup_(node_freep) struct node *node = machine("n1", 8);

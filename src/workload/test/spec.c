@@ -13,7 +13,7 @@ static int read_spec(const char *text, struct workload_spec **ret, struct error 
 static const char full[] =
     "{\"image\":\"host\",\"source\":{\"git\":{\"url\":\"https://e.org/x.git\",\"ref\":\"main\"},\"commit\":\"0123abc\"},"
     "\"command\":[\"python3\",\"train.py\"],\"flavor\":\"cpu.2\",\"cpus\":2,\"memory\":2147483648,\"disk\":1048576,"
-    "\"gpus\":1,\"gpu_model\":\"H200\",\"pids\":100,\"shared\":true,"
+    "\"gpus\":1,\"gpu_model\":\"H200\",\"devices\":[\"a.com/gpu=0\"],\"pids\":100,\"shared\":true,"
     "\"env\":{\"A\":\"1\",\"KEY\":\"secret:TOKEN\"},"
     "\"ports\":[{\"name\":\"web\",\"port\":8080,\"publish\":0},{\"name\":\"db\",\"port\":5432}],"
     "\"network\":\"none\",\"max_time\":60,\"retries\":{\"max\":3,\"backoff\":7},\"checkpoint\":{\"signal\":\"USR1\"},"
@@ -53,6 +53,10 @@ TEST(what_is_wrong_is_named_by_its_path)
         { "{\"command\":[]}", "command:" },
         { "{\"command\":[\"\"]}", "command[0]:" },
         { "{\"command\":[1]}", "command[0]:" },
+        { "{\"command\":\"x\",\"gpus\":2,\"devices\":[\"a/b=0\"]}",
+          "gpus: is 2, but devices names 1; leave gpus out" },
+        { "{\"command\":\"x\",\"devices\":[\"a/b=0\",\"a/b=0\"]}",
+          "devices[1]: a/b=0 is there twice" },
         { "{\"command\":\"x\",\"source\":{\"workspace\":\"zz\"}}", "source.workspace:" },
         { "{\"command\":\"x\",\"source\":{\"git\":{\"url\":\"file:///etc\"}}}", "source.git.url:" },
         { "{\"command\":\"x\",\"source\":{\"git\":{\"url\":\"ssh://-oProxy\"}}}",
