@@ -2,6 +2,7 @@
 #include "api/internal.h"
 
 #include "base/alloc.h"
+#include "base/time.h"
 #include "os/clock.h"
 #include "os/fd.h"
 
@@ -203,6 +204,57 @@ static void image_import(struct call *call)
         http_stream_body(call->req, import_data, im);
 }
 
+/* ---- push --------------------------------------------------------------------------------------- */
+
+static json_t *show_push(const struct image_push_record *push)
+{
+    json_t *json = json_object();
+    char hex[SHA256_HEX_LEN + 1], id[ID_TEXT_LEN + 1], time[TIME_TEXT_LEN + 1];
+    _cleanup_free_ char *digest = xasprintf("sha256:%s", sha256_format(&push->digest, hex));
+
+    json_put_str(json, "id", id_format(&push->id, id));
+    json_put_str(json, "image", push->image);
+    json_put_str(json, "to", push->to);
+    json_put_str(json, "digest", digest);
+    json_put_str(json, "state", push->running ? "pushing" : push->reason ? "failed" : "done");
+    json_put_int(json, "done", push->done_bytes);
+    json_put_int(json, "total", push->total_bytes);
+    json_put_str(json, "reason", push->reason);
+    json_put_str(json, "created", time_format(push->created_us, time));
+    return json;
+}
+
+static void image_push_create(struct call *call)
+{
+    const struct image_push_record *push;
+    struct error err = { 0 };
+    const struct new_push new = {
+        .project = call->project,
+        .image = json_get_str(call->body, "image", ""),
+        .to = json_get_str(call->body, "to", ""),
+        .actor = call->actor,
+    };
+
+    int r = lifecycle_push_image(call->api->options.lifecycle, &new, &push, &err);
+    if (r < 0)
+        call_fail(call, r, &err);
+    else
+        call_answer_once(call, 202, show_push(push));
+}
+
+static void image_push_show(struct call *call)
+{
+    const struct image_push_record *push = NULL;
+    struct id id;
+
+    if (id_parse(call_param(call, "push"), &id) == 0)
+        push = lifecycle_image_push(call->api->options.lifecycle, &call->project, &id);
+    if (push)
+        call_answer(call, 200, show_push(push));
+    else
+        call_refuse(call, -ENOENT, "there is no such push; the server may have restarted since");
+}
+
 /* ---- delete, logins ------------------------------------------------------------------------------ */
 
 static void is_done(void *userdata) { call_answer_empty(userdata); }
@@ -245,5 +297,6 @@ const struct api_route image_routes[] = {
     { "image.list", image_list },     { "image.pull", image_pull },
     { "image.import", image_import }, { "image.show", image_show },
     { "image.delete", image_delete }, { "image.login", image_login },
-    { "image.logout", image_logout }, { NULL, NULL },
+    { "image.logout", image_logout }, { "push.create", image_push_create },
+    { "push.show", image_push_show }, { NULL, NULL },
 };

@@ -34,6 +34,7 @@ const struct command *const cli_commands[] = {
     &command_image_import,
     &command_image_login,
     &command_image_pull,
+    &command_image_push,
     &command_job_record,
     &command_job_show,
     &command_job_wait,
@@ -58,8 +59,8 @@ const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 /* Endpoints that are steps of a command, not commands. */
 static bool is_hidden(const struct declare_endpoint *e)
 {
-    static const char *const nouns[] = { "upload", "task",  "system",  "log",
-                                         "chart",  "queue", "session", "top" };
+    static const char *const nouns[] = { "upload", "task",    "system", "log", "chart",
+                                         "queue",  "session", "top",    "push" };
     size_t len = strcspn(e->name, ".");
 
     bool answers = e->response || e->status == 204;

@@ -8,6 +8,7 @@
 #define ENGINE_ENGINE_H
 
 #include "engine/puller.h"
+#include "engine/pusher.h"
 #include "os/loop.h"
 #include "task/task.h"
 

@@ -11,8 +11,9 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "data/data.h"
+#include "engine/child.h"
+#include "engine/packed.h"
 #include "os/fd.h"
-#include "os/process.h"
 #include "task/task.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
-enum { PULLS_MAX = 4, UNPACKS_MAX = 2, LINE_MAX_BYTES = 8 << 20 };
+enum { PULLS_MAX = 4, UNPACKS_MAX = 2 };
 
 struct local;
 
@@ -40,10 +41,8 @@ struct pull {
     struct id image, project;
     char *request; /* until it is started */
     char *upload;  /* an archive that is ours to remove; NULL */
-    struct process process;
-    int out;
-    struct watch *watch;
-    struct text lines;
+    bool is_kept;  /* its packed bytes stay: there is nowhere to get them again */
+    struct child *child;
     struct sha256 digest;
     int64_t total;
     VEC(struct sha256) blobs; /* packed layers, to be removed */
@@ -60,7 +59,8 @@ struct local {
     struct watch *watch;
     uint64_t serial;
     unsigned n_running, n_asked;
-    VEC(struct pull *) pulls; /* oldest first */
+    struct packed_sweep *sweeping; /* nothing is started meanwhile */
+    VEC(struct pull *) pulls;      /* oldest first */
     VEC(struct unpacking) unpackings;
 };
 
@@ -100,9 +100,20 @@ static void removal_done(void *item)
 
 static char *directory_of(const struct local *local, const struct id *project)
 {
-    char id[ID_TEXT_LEN + 1];
+    return packed_directory(local->options.state, project);
+}
 
-    return xasprintf("%s/images/%s", local->options.state, id_format(project, id));
+/* Built or imported. */
+static bool is_made_here(const char *reference)
+{
+    struct image_reference ref;
+    bool here = false;
+
+    if (image_reference_parse(reference, &ref, NULL) >= 0) {
+        here = ref.registry && str_equal(ref.registry, REGISTRY_OF_BUILDS);
+        image_reference_done(&ref);
+    }
+    return here;
 }
 
 /* An archive that was sent has served; layers stay until all are unpacked, so that another try need not
@@ -113,7 +124,7 @@ static void remove_packed(struct pull *pull)
 
     removal->directory = directory_of(pull->local, &pull->project);
     removal->upload = take_ptr(pull->upload);
-    if (pull->whole)
+    if (pull->whole && !pull->is_kept)
         vec_foreach(&pull->blobs, blob)
             vec_push(&removal->blobs, *blob);
     pool_submit(pull->local->options.pool, removal_work, removal_done, removal);
@@ -123,14 +134,11 @@ static void remove_packed(struct pull *pull)
 
 static void pull_free(struct pull *pull)
 {
-    watch_free(pull->watch);
-    safe_close(pull->out);
-    process_kill(&pull->process);
+    child_free(pull->child);
     if (pull->request)
         explicit_bzero(pull->request, strlen(pull->request));
     free(pull->request);
     free(pull->upload);
-    text_done(&pull->lines);
     vec_done(&pull->blobs);
     free(pull->layers);
     json_decref(pull->config);
@@ -335,16 +343,13 @@ static void on_done(struct pull *pull, const json_t *line)
     finish_if_whole(pull);
 }
 
-/* false: the pull is gone. */
-static bool on_line(struct pull *pull, const char *text, size_t len)
+static bool on_line(void *userdata, const json_t *line)
 {
-    _cleanup_json_ json_t *line = NULL;
+    struct pull *pull = userdata;
     struct local *local = pull->local;
     const struct puller_listener *listener = &local->puller.listener;
     struct id image = pull->image;
 
-    if (json_parse(text, len, &line, NULL) < 0)
-        return true;
     const char *event = json_get_str(line, "event", "");
     if (str_equal(event, "failed")) {
         fail(pull, (int) json_get_int(line, "code", -EIO), json_get_str(line, "text", ""));
@@ -362,44 +367,15 @@ static bool on_line(struct pull *pull, const char *text, size_t len)
     return find_pull(local, &image) == pull;
 }
 
-static void on_output(void *userdata, uint32_t events)
+static void on_end(void *userdata)
 {
     struct pull *pull = userdata;
-    ssize_t n = read(pull->out, text_reserve(&pull->lines, 65536), 65536);
 
-    (void) events;
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    pull->lines.len += n > 0 ? (size_t) n : 0;
-    for (;;) {
-        char *end = pull->lines.len ? memchr(pull->lines.data, '\n', pull->lines.len) : NULL;
-        if (!end)
-            break;
-        size_t len = (size_t) (end - pull->lines.data);
-        _cleanup_free_ char *line = xstrndup(pull->lines.data, len);
-        text_consume(&pull->lines, len + 1);
-        if (!on_line(pull, line, len))
-            return;
-    }
-    if (n > 0 && pull->lines.len < LINE_MAX_BYTES)
-        return;
-    if (!pull->fetched) {
+    if (!pull->fetched)
         fail(pull, -EAGAIN, "the process that fetches it ended");
-        return;
-    }
-    watch_free(pull->watch);
-    pull->watch = NULL;
 }
 
 /* ---- starting ---- */
-
-static bool is_plain(const struct local *local, const char *registry)
-{
-    for (const char *const *p = local->options.plain_http; p && *p; p++)
-        if (str_equal(*p, registry))
-            return true;
-    return false;
-}
 
 static char *request_text(const struct local *local, const struct image_pull *pull)
 {
@@ -416,7 +392,8 @@ static char *request_text(const struct local *local, const struct image_pull *pu
         json_put_str(json, "machine", machine.machine);
     json_put_str(json, "username", pull->username);
     json_put_str(json, "password", pull->password);
-    json_put(json, "plain_http", json_boolean(ref.registry && is_plain(local, ref.registry)));
+    json_put(json, "plain_http",
+             json_boolean(registry_is_plain(local->options.plain_http, ref.registry)));
     json_put_str(json, "proxy", local->options.proxy);
     json_put_str(json, "ca_file", local->options.ca_file);
     json_put_int(json, "stall", local->options.stall_s);
@@ -435,45 +412,26 @@ static char *upload_of(const struct local *local, const struct image_pull *pull)
     return path && str_starts(path + 1, directory) ? xstrdup(path + 1) : NULL;
 }
 
-/* The request goes by memory: it may hold a password. */
-static int request_fd(const struct pull *pull)
-{
-    int fd = memfd_create("request", MFD_CLOEXEC);
-
-    return fd >= 0 && write_full(fd, pull->request, strlen(pull->request)) == 0 ? fd : -EIO;
-}
-
 static int start_process(struct pull *pull, struct error *err)
 {
-    const char *argv[] = { "/proc/self/exe", "fetch-image", NULL };
     _cleanup_free_ char *directory = directory_of(pull->local, &pull->project);
-    _cleanup_close_ int request = -1;
-    int ends[2];
+    const struct child_options options = {
+        .loop = pull->local->options.loop,
+        .role = "fetch-image",
+        .request = pull->request,
+        .line = on_line,
+        .end = on_end,
+        .userdata = pull,
+    };
 
     int r = mkdir_all(AT_FDCWD, directory, 0700, err);
-    if (r < 0)
-        return r;
-    request = request_fd(pull);
-    if (request < 0 || pipe2(ends, O_CLOEXEC) < 0)
-        return error_set(err, -errno, "starting the process that fetches: %s", strerror(errno));
-    const struct process_options options = {
-        .argv = argv, .stdin_fd = request, .stdout_fd = ends[1], .stderr_fd = -1
-    };
-    r = process_start(&options, &pull->process, err);
-    safe_close(ends[1]);
-    if (r < 0) {
-        safe_close(ends[0]);
-        return r;
-    }
-    pull->out = ends[0];
-    (void) set_nonblock(pull->out, true);
-    pull->watch = loop_watch(pull->local->options.loop, pull->out, EPOLLIN, on_output, pull);
-    return 0;
+    return r < 0 ? r : child_start(&options, &pull->child, err);
 }
 
 static void start_next(struct local *local)
 {
-    for (size_t i = 0; i < local->pulls.len && local->n_running < PULLS_MAX; i++) {
+    for (size_t i = 0; !local->sweeping && i < local->pulls.len && local->n_running < PULLS_MAX;
+         i++) {
         struct pull *pull = local->pulls.items[i];
         struct error err = { 0 };
         if (!pull->request)
@@ -502,8 +460,7 @@ static void local_pull(struct puller *puller, const struct image_pull *what)
     pull->project = what->project;
     pull->request = request_text(local, what);
     pull->upload = upload_of(local, what);
-    pull->process.pidfd = -1;
-    pull->out = -1;
+    pull->is_kept = is_made_here(what->reference);
     vec_push(&local->pulls, pull);
     start_next(local);
 }
@@ -516,15 +473,33 @@ static void local_cancel(struct puller *puller, const struct id *image)
         drop(pull);
 }
 
-static void local_collect(struct puller *puller, const struct sha256 *keep, size_t n)
+static void sweep_work(void *item) { packed_sweep_run(item); }
+
+static void sweep_done(void *item)
+{
+    struct packed_sweep *sweep = item;
+    struct local *local = packed_sweep_owner(sweep);
+
+    packed_sweep_free(sweep);
+    if (!local)
+        return;
+    local->sweeping = NULL;
+    start_next(local);
+}
+
+static void local_collect(struct puller *puller, const struct image_keep *keep)
 {
     struct local *local = (struct local *) puller;
     _cleanup_close_ int list = memfd_create("layers", MFD_CLOEXEC);
-    struct layers_request request = { .op = LAYERS_COLLECT, .count = (uint32_t) n };
+    struct layers_request request = { .op = LAYERS_COLLECT, .count = (uint32_t) keep->n_layers };
 
     request.serial = ++local->serial;
-    if (list >= 0 && write_full(list, keep, n * sizeof *keep) == 0)
+    if (list >= 0 && write_full(list, keep->layers, keep->n_layers * sizeof *keep->layers) == 0)
         (void) send_request(local, &request, list);
+    if (local->sweeping || local->pulls.len > 0)
+        return;
+    local->sweeping = packed_sweep_new(local->options.state, keep->packed, keep->n_packed, local);
+    pool_submit(local->options.pool, sweep_work, sweep_done, local->sweeping);
 }
 
 static void local_free(struct puller *puller)
@@ -533,6 +508,8 @@ static void local_free(struct puller *puller)
 
     local->puller.listener = (struct puller_listener){ 0 };
     local->n_running = PULLS_MAX; /* nothing more is started */
+    if (local->sweeping)
+        packed_sweep_disown(local->sweeping);
     vec_foreach(&local->pulls, pull)
         pull_free(*pull);
     vec_foreach(&local->unpackings, u)

@@ -33,6 +33,19 @@ struct image_found {
     const json_t *config;
 };
 
+/* Packed bytes that stay: of an image that was made here. */
+struct image_packed {
+    struct id project;
+    struct sha256 manifest;
+};
+
+struct image_keep {
+    const struct sha256 *layers;
+    size_t n_layers;
+    const struct image_packed *packed;
+    size_t n_packed;
+};
+
 struct puller_listener {
     /* PHASE is static; DONE of TOTAL bytes (0 before they are known). */
     void (*progress)(void *userdata, const struct id *image, const char *phase, int64_t done,
@@ -48,8 +61,9 @@ struct puller_ops {
     void (*pull)(struct puller *puller, const struct image_pull *pull);
     /* Nothing is reported of it any more. */
     void (*cancel)(struct puller *puller, const struct id *image);
-    /* Layers that are not in KEEP and that no task uses may go. */
-    void (*collect)(struct puller *puller, const struct sha256 *keep, size_t n);
+    /* Layers that are not in KEEP and that no task uses may go; packed bytes too, while nothing is
+     * pulled or pushed. */
+    void (*collect)(struct puller *puller, const struct image_keep *keep);
     void (*free)(struct puller *puller);
 };
 

@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "image/registry.h"
-#include "os/clock.h"
+#include "image/say.h"
 #include "os/fd.h"
 #include "os/hash.h"
 
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-enum { REQUEST_MAX = 4 << 20, PROGRESS_US = 200000, INDEX_DEPTH_MAX = 4 };
+enum { REQUEST_MAX = 4 << 20, INDEX_DEPTH_MAX = 4 };
 
 struct fetch {
     json_t *request;
@@ -28,25 +28,8 @@ struct fetch {
     struct oci_descriptor *wanted; /* layers to fetch, each once */
     size_t *wanted_layer;          /* the first layer of each */
     size_t n_wanted;
-    int64_t arrived, said_us;
+    struct said arrived;
 };
-
-static void say(json_t *line)
-{
-    _cleanup_free_ char *text = json_text(line);
-
-    json_decref(line);
-    if (printf("%s\n", text) < 0 || fflush(stdout) != 0)
-        _exit(1); /* nobody listens */
-}
-
-static json_t *event(const char *name)
-{
-    json_t *json = json_object();
-
-    json_put_str(json, "event", name);
-    return json;
-}
 
 static void put_sum(json_t *json, const char *key, const struct sha256 *sum)
 {
@@ -58,15 +41,8 @@ static void put_sum(json_t *json, const char *key, const struct sha256 *sum)
 static void on_arrived(void *userdata, int64_t bytes)
 {
     struct fetch *f = userdata;
-    int64_t now = clock_boot_us();
 
-    f->arrived += bytes;
-    if (now - f->said_us < PROGRESS_US)
-        return;
-    f->said_us = now;
-    json_t *line = event("progress");
-    json_put_int(line, "bytes", f->arrived);
-    say(line);
+    say_progress(&f->arrived, bytes);
 }
 
 /* ---- a registry ---- */
@@ -165,13 +141,13 @@ static int read_config(struct fetch *f, struct error *err)
     if (f->config.n_layers != f->manifest.n_layers)
         return error_set(err, -EBADMSG, "its manifest lists %zu layers, its config %zu",
                          f->manifest.n_layers, f->config.n_layers);
-    f->arrived += (int64_t) bytes.len;
+    f->arrived.bytes += (int64_t) bytes.len;
     return keep_document(f, &f->manifest.config.digest, &bytes, err);
 }
 
 static void say_resolved(const struct fetch *f)
 {
-    json_t *line = event("resolved");
+    json_t *line = say_event("resolved");
 
     put_sum(line, "digest", &f->digest);
     json_put_int(line, "bytes", f->manifest.size);
@@ -206,7 +182,7 @@ static int read_documents(struct fetch *f, struct error *err)
 
 static void say_layer(const struct fetch *f, const struct sha256 *blob, const struct sha256 *layer)
 {
-    json_t *line = event("layer");
+    json_t *line = say_event("layer");
 
     if (blob)
         put_sum(line, "blob", blob);
@@ -266,7 +242,7 @@ static int fetch_layers(struct fetch *f, struct error *err)
 
 static void say_done(const struct fetch *f)
 {
-    json_t *line = event("done");
+    json_t *line = say_event("done");
 
     json_put(line, "config", json_deep_copy(f->config.run));
     json_put(line, "layers", sha256_list_to_json(f->config.layers, f->config.n_layers));
@@ -325,14 +301,10 @@ int image_fetch_main(void)
 
     (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
     int r = run(&f, &err);
-    if (r >= 0) {
+    if (r >= 0)
         say_done(&f);
-    } else {
-        json_t *line = event("failed");
-        json_put_int(line, "code", r);
-        json_put_str(line, "text", err.text[0] ? err.text : strerror(-r));
-        say(line);
-    }
+    else
+        say_failed(r, &err);
     fetch_done(&f);
     return 0;
 }

@@ -20,6 +20,7 @@
 #include "base/vec.h"
 #include "image/fetch.h"
 #include "image/oci.h"
+#include "image/push.h"
 #include "image/unpack.h"
 #include "image/user.h"
 

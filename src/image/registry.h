@@ -24,7 +24,7 @@ struct registry_options {
     bool push;                       /* ask for the right to push too */
     const char *proxy, *ca_file;     /* NULL: libcurl's */
     long stall_s;                    /* a transfer that does not move for so long is broken off */
-    /* Bytes of blobs, as they arrive; negative when some must be fetched again. */
+    /* Bytes of blobs, as they arrive or are sent; negative when some must go again. */
     void (*arrived)(void *userdata, int64_t bytes);
     void *userdata;
 };
@@ -46,12 +46,15 @@ int registry_document(struct registry *registry, const struct oci_descriptor *wh
 int registry_blobs(struct registry *registry, int dir, const struct oci_descriptor *blobs, size_t n,
                    void (*done)(void *userdata, size_t i), void *userdata, struct error *err);
 
-/* ---- pushing ---- */
+/* ---- pushing (registry-push.c) ---- */
 
-/* Send the blob in FD unless the registry has it. */
+/* 1: the repository has the blob; 0: it has not. */
+int registry_has_blob(struct registry *registry, const struct sha256 *digest, struct error *err);
+/* Send what is in FD, from its beginning. */
 int registry_push_blob(struct registry *registry, int fd, const struct oci_descriptor *what,
                        struct error *err);
+/* After its blobs; REFERENCE is the tag that it gets. */
 int registry_push_manifest(struct registry *registry, const char *reference, const char *media_type,
-                           const char *bytes, size_t len, struct error *err);
+                           const struct text *bytes, struct error *err);
 
 #endif

@@ -134,7 +134,12 @@ static size_t on_send(char *bytes, size_t size, size_t n, void *userdata)
     struct transfer *t = userdata;
     ssize_t got = read(t->body_fd, bytes, size * n);
 
-    return got < 0 ? CURL_READFUNC_ABORT : (size_t) got;
+    if (got < 0)
+        return CURL_READFUNC_ABORT;
+    t->sent += got;
+    if (t->registry->options.arrived)
+        t->registry->options.arrived(t->registry->options.userdata, got);
+    return (size_t) got;
 }
 
 /* Link-local addresses are never a registry's; on clouds the machine's own credentials are there. */
@@ -209,6 +214,9 @@ static void set_body(struct transfer *t)
 
     if (t->body_fd >= 0) {
         (void) lseek(t->body_fd, 0, SEEK_SET);
+        if (t->sent && t->registry->options.arrived)
+            t->registry->options.arrived(t->registry->options.userdata, -t->sent);
+        t->sent = 0;
         curl->setopt(t->easy, CURLOPT_UPLOAD, 1L);
         curl->setopt(t->easy, CURLOPT_READFUNCTION, on_send);
         curl->setopt(t->easy, CURLOPT_READDATA, t);

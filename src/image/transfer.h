@@ -1,5 +1,5 @@
 /* transfer.h - one request of a registry with all that may happen to it: authentication, redirects,
- * broken connections, time-outs; what registry.c and push.c are made of
+ * broken connections, time-outs; what registry.c and registry-push.c are made of
  */
 #ifndef IMAGE_TRANSFER_H
 #define IMAGE_TRANSFER_H
@@ -25,7 +25,8 @@ struct transfer {
     /* what is sent: bytes, or a file */
     const char *body;
     size_t body_len;
-    int body_fd; /* -1: none */
+    int body_fd; /* -1: none; the caller's */
+    int64_t sent;
     /* where the answer goes: into TEXT, or to a file that must become WHAT */
     struct text text;
     int fd; /* -1: into TEXT */

@@ -76,7 +76,7 @@ static int check_path(const struct lifecycle *lc, const char *path, struct error
                      path);
 }
 
-static int check_registry(const struct lifecycle *lc, const char *registry, struct error *err)
+int image_check_registry(const struct lifecycle *lc, const char *registry, struct error *err)
 {
     const char *const *p = lc->settings.image_registries;
 
@@ -126,7 +126,7 @@ static int resolve_name(const struct lifecycle *lc, const struct id *project, co
     if (ref.path)
         r = check_path(lc, ref.path, err);
     else if (ref.registry && !str_equal(ref.registry, REGISTRY_OF_BUILDS))
-        r = check_registry(lc, ref.registry, err);
+        r = image_check_registry(lc, ref.registry, err);
     else if (ref.registry && !find_name(lc, project, *ret))
         r = error_set(
             err, -EINVAL,
@@ -231,12 +231,15 @@ static void remove_image(struct lifecycle *lc, struct image_record *image)
 
 /* ---- pulling --------------------------------------------------------------------------------------- */
 
-struct login {
-    char *text; /* of the sealed JSON */
-    json_t *json;
-};
+static const struct secret *find_login(const struct lifecycle *lc, const struct id *project,
+                                       const char *registry)
+{
+    _cleanup_free_ char *name = xasprintf("@registry/%s", registry);
 
-static void login_done(struct login *login)
+    return secret_find(lc, project, name);
+}
+
+void image_login_done(struct image_login *login)
 {
     if (login->text)
         explicit_bzero(login->text, strlen(login->text));
@@ -244,26 +247,20 @@ static void login_done(struct login *login)
     json_decref(login->json);
 }
 
-static struct secret *find_login(const struct lifecycle *lc, const struct id *project,
-                                 const char *registry)
-{
-    _cleanup_free_ char *name = xasprintf("@registry/%s", registry);
-
-    return secret_find(lc, project, name);
-}
-
-static void open_login(struct lifecycle *lc, const struct image_record *image, struct login *ret)
+void image_login_open(struct lifecycle *lc, const struct id *project, const char *reference,
+                      struct image_login *ret)
 {
     struct image_reference ref;
 
-    *ret = (struct login){ 0 };
-    if (image->source || image_reference_parse(image->name, &ref, NULL) < 0)
+    *ret = (struct image_login){ 0 };
+    if (image_reference_parse(reference, &ref, NULL) < 0)
         return;
-    const struct secret *secret =
-        ref.registry ? find_login(lc, &image->project, ref.registry) : NULL;
+    const struct secret *secret = ref.registry ? find_login(lc, project, ref.registry) : NULL;
     if (secret && lc->sources.unseal(lc->sources.userdata, secret, &ret->text) == 0)
         (void) json_parse(ret->text, strlen(ret->text), &ret->json, NULL);
     image_reference_done(&ref);
+    ret->username = json_get_str(ret->json, "username", NULL);
+    ret->password = json_get_str(ret->json, "password", NULL);
 }
 
 /* Layers of the project that are unpacked: their bytes need not come again. */
@@ -284,23 +281,24 @@ static struct sha256 *list_layers(const struct lifecycle *lc, const struct id *p
 
 static void begin_pull(struct lifecycle *lc, const struct image_record *image)
 {
-    struct login login;
+    struct image_login login = { 0 };
     size_t n = 0;
     _cleanup_free_ struct sha256 *have = list_layers(lc, &image->project, &n);
 
-    open_login(lc, image, &login);
+    if (!image->source)
+        image_login_open(lc, &image->project, image->name, &login);
     const struct image_pull pull = {
         .image = image->id,
         .project = image->project,
         .reference = image->name,
         .source = image->source,
-        .username = json_get_str(login.json, "username", NULL),
-        .password = json_get_str(login.json, "password", NULL),
+        .username = login.username,
+        .password = login.password,
         .have = have,
         .n_have = n,
     };
     lc->puller->ops->pull(lc->puller, &pull);
-    login_done(&login);
+    image_login_done(&login);
 }
 
 static struct image_record *new_record(struct lifecycle *lc, const struct id *project,
@@ -476,19 +474,38 @@ static void take_name(struct lifecycle *lc, const struct image_record *image)
     }
 }
 
-/* Layers that no record names may go; not while something is on its way, whose layers nobody has written
- * down yet. */
-static void collect(struct lifecycle *lc)
+static bool is_made_here(const struct image_record *image)
 {
-    size_t n = 0;
+    return str_starts(image->name, REGISTRY_OF_BUILDS "/");
+}
 
-    lc->collect_wanted = true;
+static bool something_moves(const struct lifecycle *lc)
+{
     vec_foreach(&lc->images, image)
         if ((*image)->state == IMAGE_PULLING)
-            return;
-    lc->collect_wanted = false;
-    _cleanup_free_ struct sha256 *keep = list_layers(lc, NULL, &n);
-    lc->puller->ops->collect(lc->puller, keep, n);
+            return true;
+    return image_pushes_run(lc);
+}
+
+/* Layers that no record names may go; not while something is on its way, whose layers nobody has written
+ * down yet. */
+void images_collect(struct lifecycle *lc)
+{
+    VEC(struct image_packed) packed = { 0 };
+    struct image_keep keep = { 0 };
+
+    lc->collect_wanted = something_moves(lc);
+    if (lc->collect_wanted)
+        return;
+    _cleanup_free_ struct sha256 *layers = list_layers(lc, NULL, &keep.n_layers);
+    vec_foreach(&lc->images, image)
+        if ((*image)->state == IMAGE_READY && is_made_here(*image))
+            vec_push(&packed, ((struct image_packed){ (*image)->project, (*image)->digest }));
+    keep.layers = layers;
+    keep.packed = packed.items;
+    keep.n_packed = packed.len;
+    lc->puller->ops->collect(lc->puller, &keep);
+    vec_done(&packed);
 }
 
 static void on_ready(void *userdata, const struct id *id, const struct image_found *found)
@@ -514,7 +531,7 @@ static void on_ready(void *userdata, const struct id *id, const struct image_fou
     store_image(lc, image, "image.ready");
     pin_waiting(lc, image);
     if (lc->collect_wanted)
-        collect(lc);
+        images_collect(lc);
 }
 
 static void fail_waiting(struct lifecycle *lc, const struct image_record *image)
@@ -564,7 +581,7 @@ static void on_failed(void *userdata, const struct id *id, int code, const char 
     store_image(lc, image, "image.failed");
     fail_waiting(lc, image);
     if (lc->collect_wanted)
-        collect(lc);
+        images_collect(lc);
 }
 
 void images_retry(struct lifecycle *lc, const struct id *id)
@@ -611,7 +628,7 @@ const struct image_record *lifecycle_image(struct lifecycle *lc, const struct id
     return find_name(lc, project, canonical);
 }
 
-static void delete_committed(struct lifecycle *lc, struct commit *c) { collect(lc); }
+static void delete_committed(struct lifecycle *lc, struct commit *c) { images_collect(lc); }
 
 int lifecycle_delete_image(struct lifecycle *lc, const struct id *project, const char *name,
                            const char *actor, lifecycle_ok_f done, void *userdata,
@@ -698,7 +715,7 @@ void images_recover(struct lifecycle *lc)
     for (size_t i = lc->images.len; i-- > 0;)
         if (i < lc->images.len && lc->images.items[i]->state == IMAGE_PULLING)
             begin_pull(lc, lc->images.items[i]);
-    collect(lc);
+    images_collect(lc);
 }
 
 void images_done(struct lifecycle *lc)
@@ -709,4 +726,5 @@ void images_done(struct lifecycle *lc)
         image_record_free(*image);
     vec_done(&lc->images);
     vec_done(&lc->image_list);
+    image_pushes_done(lc);
 }

@@ -13,6 +13,7 @@
  * why.c      reasons and plans
  * datasets.c datasets and their versions, what jobs read and write
  * images.c   images of projects: pulled once, pinned, kept while used
+ * image-push.c  images on their way to registries
  * tenants.c, secrets.c   orgs, projects, keys; secrets
  */
 #ifndef LIFECYCLE_INTERNAL_H
@@ -91,6 +92,8 @@ struct lifecycle {
     VEC(struct image_record *) images;
     bool collect_wanted;                         /* layers may have lost their last record */
     VEC(const struct image_record *) image_list; /* of the project last asked for */
+    struct pusher *pusher;                       /* NULL: nothing is pushed */
+    VEC(struct image_push_record *) pushes;      /* of the moment; oldest first */
     unsigned next_range;
 
     uint64_t changes;                /* of the queue and of what is free */
@@ -241,6 +244,22 @@ void images_take(struct lifecycle *lc, struct store_state *state);
 /* After a restart: go on with what was on its way. */
 void images_recover(struct lifecycle *lc);
 void images_done(struct lifecycle *lc);
+void images_collect(struct lifecycle *lc);
+/* -EPERM: the operator does not let REGISTRY be asked. */
+int image_check_registry(const struct lifecycle *lc, const char *registry, struct error *err);
+/* The project's login for REFERENCE's registry, if it has one. Strings end with image_login_done(). */
+struct image_login {
+    char *text; /* of the sealed JSON */
+    json_t *json;
+    const char *username, *password; /* NULL: none */
+};
+void image_login_open(struct lifecycle *lc, const struct id *project, const char *reference,
+                      struct image_login *ret);
+void image_login_done(struct image_login *login);
+
+/* ---- image-push.c ---- */
+bool image_pushes_run(const struct lifecycle *lc);
+void image_pushes_done(struct lifecycle *lc);
 
 /* ---- tenants.c, secrets.c ---- */
 const struct project *project_get(const struct lifecycle *lc, const struct id *id);

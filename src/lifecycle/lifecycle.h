@@ -258,6 +258,28 @@ int lifecycle_pull_image(struct lifecycle *lc, const struct new_image *new, life
 int lifecycle_delete_image(struct lifecycle *lc, const struct id *project, const char *name,
                            const char *actor, lifecycle_ok_f done, void *userdata,
                            struct error *err);
+/* Borrows it and becomes its listener. */
+void lifecycle_set_pusher(struct lifecycle *lc, struct pusher *pusher);
+/* An image on its way to a registry; known until the server ends, or a hundred later ones were begun. */
+struct image_push_record {
+    struct id id, project;
+    char *image, *to; /* canonical references */
+    char *actor;
+    struct sha256 digest;
+    bool running;
+    char *reason; /* why it failed; NULL */
+    int64_t done_bytes, total_bytes, created_us;
+};
+struct new_push {
+    struct id project;
+    const char *image, *to;
+    const char *actor;
+};
+/* RET is valid until the next change. */
+int lifecycle_push_image(struct lifecycle *lc, const struct new_push *new,
+                         const struct image_push_record **ret, struct error *err);
+const struct image_push_record *lifecycle_image_push(const struct lifecycle *lc,
+                                                     const struct id *project, const struct id *id);
 /* The login for REGISTRY, kept sealed; PASSWORD NULL: forget it (-ENOENT when there is none). */
 struct registry_login {
     struct id project;

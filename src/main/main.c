@@ -7,8 +7,9 @@
 
 #include <stdio.h>
 
-/* Started by the server alone (image/fetch.h). */
+/* Started by the server alone (image/fetch.h, image/push.h). */
 static int role_fetch_image(int argc, char **argv) { return image_fetch_main(); }
+static int role_push_image(int argc, char **argv) { return image_push_main(); }
 
 static int role_version(int argc, char **argv) { return puts("berth " BERTH_VERSION) < 0; }
 
@@ -23,6 +24,7 @@ static const struct cli_role roles[] = {
     { "version", "print the version", NULL, role_version },
     { "--version", NULL, NULL, role_version },
     { "fetch-image", NULL, NULL, role_fetch_image },
+    { "push-image", NULL, NULL, role_push_image },
     { NULL },
 };
 

@@ -56,6 +56,7 @@ struct server {
     struct blob_store *blobs;
     struct engine *engine;
     struct puller *puller;
+    struct pusher *pusher;
     struct lifecycle *lifecycle;
     struct collector *collector;
     struct node *node; /* this machine, until lifecycle has it */
@@ -314,8 +315,20 @@ static void open_puller(struct server *s)
         .ratio_max = set->image_max_ratio,
     };
 
+    const struct pusher_options push_options = {
+        .loop = s->loop,
+        .state = set->state,
+        .plain_http = options.plain_http,
+        .proxy = set->image_proxy,
+        .ca_file = set->image_ca,
+        .stall_s = set->image_stall,
+        .max_bytes = set->image_max_size,
+    };
+
     s->puller = puller_local_new(&options);
     lifecycle_set_puller(s->lifecycle, s->puller);
+    s->pusher = pusher_new(&push_options);
+    lifecycle_set_pusher(s->lifecycle, s->pusher);
 }
 
 static int open_lifecycle(struct server *s, struct error *err)
@@ -481,6 +494,7 @@ static void server_done(struct server *s)
     collector_free(s->collector);
     lifecycle_free(s->lifecycle);
     puller_free(s->puller);
+    pusher_free(s->pusher);
     engine_free(s->engine);
     pool_free(s->pool);
     store_close(s->store);
