@@ -2,6 +2,8 @@
 import type * as Api from '#declared/api';
 
 export const STATES: Api.JobState[] = ['submitted', 'queued', 'starting', 'running', 'stopping', 'succeeded', 'failed', 'stopped'];
+/** More lines than this in one chart, nobody can tell apart. */
+export const COMPARED_MOST = 8;
 export const isFinal = (state: Api.JobState): boolean => state === 'succeeded' || state === 'failed' || state === 'stopped';
 
 type Data = {

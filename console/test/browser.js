@@ -1,5 +1,6 @@
 // browser.js - Chromium without a window, and what every session with it needs
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
@@ -47,6 +48,22 @@ export async function signIn(page, path = '/console/') {
 /** Kept only where somebody asked for pictures. */
 export async function shot(page, name) {
   if (shots) await page.screenshot({ path: join(shots, `${name}.png`) });
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** In light and dark: nothing that axe finds stands between a page and who uses it by keyboard or ear. axe is
+ * brought in by the test's own channel, which the page's policy does not rule. */
+export async function check(page, name) {
+  await page.evaluate(axe);
+  for (const colours of ['light', 'dark']) {
+    await page.evaluate((theme) => { document.documentElement.dataset.theme = theme; }, colours);
+    await shot(page, `${name}-${colours}`);
+    const found = await page.evaluate(() => globalThis.axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] }));
+    const barriers = found.violations.map((one) => `${name}, ${colours}: ${one.id}: ${one.nodes.map((node) => node.html.slice(0, 120)).join(' ')}`);
+    if (barriers.length) throw new Error(barriers.join('\n'));
+  }
+  await page.evaluate(() => { document.documentElement.dataset.theme = 'light'; });
 }
 
 /** The API as the command line uses it. */

@@ -3,13 +3,11 @@ import { useState } from 'preact/hooks';
 import type * as Api from '#declared/api';
 import { call } from '../client';
 import { command, curl } from '../cli';
-import { isFinal } from '../jobs';
+import { COMPARED_MOST as MOST, isFinal } from '../jobs';
 import { useLoad } from '../load';
 import { href, setQuery, useLocation } from '../route';
 import { ChartBoard } from '../ui/chart-board';
 import { Command, Empty, State, Trouble } from '../ui/parts';
-
-export const MOST = 8;
 
 function Adder({ project, known, onAdd }: { project: string; known: string[]; onAdd: (id: string) => void }) {
   const [name, setName] = useState('');

@@ -4,12 +4,11 @@ import type * as Api from '#declared/api';
 import { call, Problem } from '../client';
 import { command, curl } from '../cli';
 import { duration, seconds, shortId } from '../format';
-import { apply, isFinal, jobOf, STATES } from '../jobs';
+import { apply, COMPARED_MOST, isFinal, jobOf, STATES } from '../jobs';
 import { may, useEvents, useNow } from '../live';
 import { go, href, setQuery, useLocation } from '../route';
 import { Command, Empty, State, Time, Trouble } from '../ui/parts';
 import { Virtual } from '../ui/virtual';
-import { MOST } from './compare';
 
 const PAGE = 200;
 const ROW = 34;
@@ -169,7 +168,7 @@ export function JobsPage({ project }: { project: string }) {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   const [at, setAt] = useReducer((_: number, next: number) => next, 0);
   const [chosen, setChosen] = useState<string[]>([]);
-  const choose = (id: string) => setChosen((old) => old.includes(id) ? old.filter((other) => other !== id) : [...old, id].slice(-MOST));
+  const choose = (id: string) => setChosen((old) => old.includes(id) ? old.filter((other) => other !== id) : [...old, id].slice(-COMPARED_MOST));
   const box = useRef<HTMLDivElement>(null);
   const jobs = useMemo(() => new Jobs(project, filter, () => draw(undefined as never)), [project, filter]);
   const listener = useMemo(() => ({ event: (event: Api.Event) => jobs.take(event), open: () => void jobs.reload() }), [jobs]);

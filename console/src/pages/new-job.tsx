@@ -17,12 +17,15 @@ const OTHERS = Object.keys(declared.fields!).filter((name) => !USUAL.includes(na
 
 type Body = Api.JobRequest;
 
+/** An image may have a command of its own; the server knows. */
+const hasWork = (body: Body): boolean => !!body.command?.length || (!!body.image && body.image !== 'host');
+
 /** `berth run` sends the directory one is in unless it is told otherwise. */
 export function runCommand(project: string, body: Record<string, unknown>): string {
   const flags = flagsOf(declared, types, body);
   if (!body.source) flags.push('--source', 'none');
-  const words = Array.isArray(body.command) ? body.command.map(String) : ['/bin/sh', '-c', String(body.command ?? '')];
-  return command('job.create', { project }, ['--detach', ...flags, '--', ...words]);
+  const words = Array.isArray(body.command) ? body.command.map(String) : body.command ? ['/bin/sh', '-c', String(body.command)] : [];
+  return command('job.create', { project }, ['--detach', ...flags, ...(words.length ? ['--', ...words] : [])]);
 }
 
 type Plan = { placement?: { text?: string; allocation?: Api.Allocation } };
@@ -32,7 +35,7 @@ function usePlan(project: string, body: Body): { plan: Plan | null; wrong: { fie
   const [state, set] = useState<{ plan: Plan | null; wrong: { field: string; text: string } | null }>({ plan: null, wrong: null });
   const text = JSON.stringify(body);
   useEffect(() => {
-    if (!body.command || !body.command.length) return set({ plan: null, wrong: null });
+    if (!hasWork(body)) return set({ plan: null, wrong: null });
     const end = new AbortController();
     const timer = setTimeout(() => {
       call('job.plan', { path: { project }, body, signal: end.signal }).then(
@@ -46,12 +49,21 @@ function usePlan(project: string, body: Body): { plan: Plan | null; wrong: { fie
   return state;
 }
 
+type Mount = { name: string; version?: number; path?: string };
+
+/** What was asked for, of what was made of it: datasets are named as one types them. */
+function requestOf(spec: Record<string, unknown>): Record<string, unknown> {
+  const words = (mounts: unknown) => (mounts as Mount[] | undefined)?.map((mount) =>
+    [mount.version ? `${mount.name}@${mount.version}` : mount.name, mount.path].filter(Boolean).join(':'));
+  return { ...spec, datasets: words(spec.datasets), output_datasets: words(spec.output_datasets) };
+}
+
 /** The job that another one was, to change and submit again. */
-function useModel(project: string, from: string): Values | undefined {
+function useModel(project: string, from: string, given: Values): Values | undefined {
   const { data, problem } = useLoad(async () => {
-    if (!from) return {};
+    if (!from) return given;
     const job = await call('job.show', { path: { project, job: from } });
-    const spec = { ...(job.spec as Record<string, unknown>) };
+    const spec = requestOf(job.spec as Record<string, unknown>);
     if (spec.flavor) for (const made of ['cpus', 'memory', 'disk', 'gpus', 'gpu_model']) delete spec[made];
     return valuesOf(declared, types, { ...spec, name: job.name, tags: job.tags });
   }, `${project} ${from}`);
@@ -93,7 +105,7 @@ function Form({ project, model }: { project: string; model: Values }) {
         <div class="card">
           <h2>What would happen</h2>
           <p role="status" class={shown ? 'help bad' : ''}>{shown ? shown.text : plan ? sayPlan(plan) : <span class="faint">Give a command.</span>}</p>
-          <button class="primary" disabled={busy || !body.command}>{busy ? 'Submitting…' : 'Submit'}</button>
+          <button class="primary" disabled={busy || !hasWork(body)}>{busy ? 'Submitting…' : 'Submit'}</button>
         </div>
         {lines.map(([title, line]) => (
           <div class="card snippet" key={title}>
@@ -113,8 +125,12 @@ function sayPlan({ placement }: Plan): string {
 }
 
 export function NewJobPage({ project }: { project: string }) {
-  const from = useLocation().query.get('from') ?? '';
-  const model = useModel(project, from);
+  const { query } = useLocation();
+  const from = query.get('from') ?? '';
+  const given: Values = {};
+  if (query.get('image')) given.image = query.get('image')!;
+  if (query.get('dataset')) given.datasets = [query.get('dataset')!];
+  const model = useModel(project, from, given);
   return (
     <div class="page">
       <header class="page-head"><h1><a class="crumb" href={href('p', project, 'jobs')}>Jobs</a><span class="faint"> / </span>New job</h1></header>

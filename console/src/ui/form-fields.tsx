@@ -7,7 +7,10 @@ interface Props { types: Types; values: Values; onChange: (values: Values) => vo
   /** Of a part that may be left out: what it needs is needed only when it is there. */
   nested?: boolean }
 
-const titleOf = (name: string): string => name.replaceAll('_', ' ').replace(/^./, (c) => c.toUpperCase());
+const titleOf = (name: string): string => name.replaceAll('_', ' ').replace(/\b([cg]pu)(s?)\b/g, (_, unit: string, many: string) => unit.toUpperCase() + many).replace(/^./, (c) => c.toUpperCase());
+
+/** What a declaration says; `words` between backquotes are code. */
+const Doc = ({ text }: { text: string | undefined }) => <>{(text ?? '').split('`').map((part, i) => i % 2 ? <code key={i}>{part}</code> : part)}</>;
 
 function Rows({ field, types, rows, onChange, id, labels }: { field: Field; types: Types; rows: Value[]; onChange: (rows: Value[]) => void; id: string; labels: string }) {
   const { kind, inner } = kindOf(field, types);
@@ -51,7 +54,7 @@ function Input({ name, field, types, value, onChange, id, describedBy, choices, 
       </select>
     );
   if (kind === 'command')
-    return <textarea {...common} class="mono" rows={4} required spellcheck={false} placeholder={'python3 train.py --epochs 10'}
+    return <textarea {...common} class="mono" rows={4} required={field.required} spellcheck={false} placeholder={'python3 train.py --epochs 10'}
       value={Array.isArray(value) ? commandText(value as string[]) : text} onInput={(e) => onChange(e.currentTarget.value)} />;
   return <input {...common} class={kind === 'number' || kind === 'amount' ? 'short' : undefined} value={text} placeholder={hint} required={field.required} spellcheck={false} inputMode={kind === 'number' ? 'numeric' : undefined}
     autocomplete="off" onInput={(e) => onChange(e.currentTarget.value)} />;
@@ -71,7 +74,7 @@ export function Fields({ fields, only, ...props }: Props & { fields: NonNullable
         if (kind === 'object')
           return (
             <details class="group" key={name} open={Object.keys((values[name] as Values | undefined) ?? {}).length > 0}>
-              <summary>{titleOf(name)} <span class="help">{field.doc}</span></summary>
+              <summary>{titleOf(name)} <span class="help"><Doc text={field.doc} /></span></summary>
               <fieldset aria-label={titleOf(name)}>
                 <Fields fields={declared.fields!} types={types} values={(values[name] as Values | undefined) ?? {}} onChange={set} wrong={wrong} path={at} nested />
               </fieldset>
@@ -82,7 +85,7 @@ export function Fields({ fields, only, ...props }: Props & { fields: NonNullable
           <div class={`form-field${kind === 'switch' ? ' form-switch' : ''}`} key={name}>
             <label for={id}>{titleOf(name)}{field.required && <span class="faint"> (needed)</span>}</label>
             <Input name={name} field={field} types={types} value={values[name]} onChange={set} id={id} describedBy={`${id}-help`} choices={choices?.[at]} invalid={!!bad} />
-            <p class={bad ? 'help bad' : 'help'} id={`${id}-help`}>{bad ? wrong.text : field.doc}</p>
+            <p class={bad ? 'help bad' : 'help'} id={`${id}-help`}>{bad ? wrong.text : <Doc text={field.doc} />}</p>
           </div>
         );
       })}
