@@ -37,9 +37,9 @@ export function setKey(value: string): void {
 }
 
 export function target<E extends Name>(name: E, input: Input<E> = {}): string {
-  const path = endpoints[name][1].replace(/\{(\w+)\}/g, (_, param: string) => {
+  const path = endpoints[name][1].replace(/\{(\w+)(\*?)\}/g, (_, param: string, slashes: string) => {
     const value = String((input.path as Record<string, unknown>)[param]);
-    return param === 'path' ? value.split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value);
+    return slashes ? value.split('/').map(encodeURIComponent).join('/') : encodeURIComponent(value);
   });
   const query = new URLSearchParams();
   for (const [param, value] of Object.entries(input.query ?? {}))

@@ -40,6 +40,8 @@ type Chunk = () => Promise<Page>;
 
 /** Pages that come when they are first opened. */
 const QueuePage: Chunk = () => import('./pages/queue').then((m) => m.QueuePage);
+const DatasetsPage: Chunk = () => import('./pages/datasets').then((m) => m.DatasetsPage);
+const ImagesPage: Chunk = () => import('./pages/images').then((m) => m.ImagesPage);
 const MachinesPage: Chunk = () => import('./pages/machines').then((m) => m.MachinesPage);
 const SecretsPage: Chunk = () => import('./pages/secrets').then((m) => m.SecretsPage);
 const NewJobPage: Chunk = () => import('./pages/new-job').then((m) => m.NewJobPage);
@@ -67,6 +69,8 @@ function Frame({ here, parts }: { here: Session; parts: string[] }) {
   const places: [string, string, string[]][] = [
     ['Jobs', href('p', project, 'jobs'), ['jobs', 'new-job', 'compare']],
     ['Queue', href('p', project, 'queue'), ['queue']],
+    ['Datasets', href('p', project, 'datasets'), ['datasets']],
+    ['Images', href('p', project, 'images'), ['images']],
     ['Machines', href('machines'), ['machines']],
     ['Secrets', href('p', project, 'secrets'), ['secrets']],
     ...(may('admin', true) ? [['Keys', href('keys'), ['keys']] as [string, string, string[]]] : []),
@@ -105,7 +109,7 @@ function Content({ parts, project, at }: { parts: string[]; project: string; at:
   if (parts.length === 0) return null;
   if (at === 'jobs' && parts[3]) return <JobPage key={parts[3]} project={project} id={parts[3]} />;
   if (at === 'jobs') return <JobsPage key={project} project={project} />;
-  const page = { queue: QueuePage, machines: MachinesPage, secrets: SecretsPage, 'new-job': NewJobPage, compare: ComparePage, keys: KeysPage }[at];
+  const page = { queue: QueuePage, datasets: DatasetsPage, images: ImagesPage, machines: MachinesPage, secrets: SecretsPage, 'new-job': NewJobPage, compare: ComparePage, keys: KeysPage }[at];
   if (page) return <Later key={`${at} ${project}`} page={page} project={project} />;
   return <div class="page"><Trouble reason={new Problem(404, 'there is no such page')} /></div>;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-static const char top[] = "/console/";
+static const char top[] = "/console/", projects[] = "/console/p/";
 
 static const struct console_file *at(const char *path)
 {
@@ -21,7 +21,8 @@ const struct console_file *console_find(const char *path)
     if (strncmp(path, top, sizeof top - 1) != 0)
         return NULL;
     const struct console_file *found = at(path);
-    if (found || strchr(strrchr(path, '/'), '.'))
+    bool is_project = strncmp(path, projects, sizeof projects - 1) == 0;
+    if (found || (!is_project && strchr(strrchr(path, '/'), '.')))
         return found;
     return at("/console/index.html");
 }

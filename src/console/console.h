@@ -25,8 +25,9 @@ struct console_file {
     struct console_body bodies[CONSOLE_CODINGS]; /* smallest first; the last is as it is */
 };
 
-/* The file at PATH. Every path below /console/ without a dot in its last segment is a page, which is the
- * same file for all: the page reads the path. NULL: there is none. */
+/* The file at PATH. Every path below /console/p/, where names of things may have dots, and every other below
+ * /console/ without a dot in its last segment is a page, which is the same file for all: it reads the path. NULL:
+ * there is none. */
 const struct console_file *console_find(const char *path);
 
 /* The smallest body that ACCEPT, an Accept-Encoding, allows; NULL: none was sent. */

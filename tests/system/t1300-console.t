@@ -1,6 +1,7 @@
 #!/bin/sh
 test_description='the console, in a browser'
 . "$(dirname "$0")/lib.sh"
+. "$BERTH_SOURCE/tests/system/images.sh"
 
 : "${BERTH_CHROMIUM:=/usr/bin/chromium}"
 [ -x "$BERTH_CHROMIUM" ] && [ -d "$BERTH_SOURCE/console/node_modules/playwright-core" ] || {
@@ -58,6 +59,14 @@ test_expect_success 'other paths are what they were' '
 test_expect_success 'sign in, jobs, a log as it grows, stop' 'browser tour'
 
 test_expect_success 'every page, by keyboard and screen reader; the commands do what they say' 'browser pages'
+
+test_expect_success 'datasets, images, a shell in a running job' '
+    if command -v umoci >/dev/null && command -v busybox >/dev/null; then
+        busybox_tree root && image_layer one:latest root && layout_tar one one.tar &&
+            BERTH_TEST_IMAGE=$PWD/one.tar && export BERTH_TEST_IMAGE
+    fi &&
+    browser data
+'
 
 test_expect_success 'what tries to be script is text' 'browser hostile'
 

@@ -9,6 +9,7 @@ import { apply, isFinal } from '../jobs';
 import { may, useEvents, useNow } from '../live';
 import { go, href, setQuery, useLocation } from '../route';
 import { Command, Dialog, Empty, Fact, Facts, note, Panel, State, Tabs, textOf, Time, Trouble } from '../ui/parts';
+import type ShellType from '../ui/shell';
 import { Artifacts } from '../ui/artifacts';
 import { Attempts } from '../ui/attempts';
 import { ChartBoard } from '../ui/chart-board';
@@ -196,6 +197,20 @@ function Specification({ job }: { job: Api.Job }) {
   );
 }
 
+/** The terminal comes when it is first opened. */
+function LaterShell({ path }: { path: { project: string; job: string } }) {
+  const [Shell, set] = useState<typeof ShellType | null>(null);
+  useEffect(() => { void import('../ui/shell').then((module) => set(() => module.default)); }, []);
+  return Shell && <Shell path={path} />;
+}
+
+type Used = { dataset?: string; version?: number; manifest?: string };
+
+const Datasets = ({ project, used }: { project: string; used: Used[] }) => (
+  <>{used.map((one) => <div key={`${one.dataset}@${one.version}`}><a href={href('p', project, 'datasets', one.dataset ?? '')}><code>{one.dataset}@{one.version}</code></a>
+    <span class="faint mono digest" title={one.manifest}> {one.manifest?.slice(0, 12)}</span></div>)}</>
+);
+
 const Card = ({ title, children }: { title: string; children: ComponentChildren }) =>
   <section class="card"><h2>{title}</h2>{children}</section>;
 
@@ -206,8 +221,11 @@ export function JobPage({ project, id }: { project: string; id: string }) {
   const now = useNow(live, 250);
   if (problem && !job) return <div class="page"><Trouble reason={problem} again={() => void load()} /></div>;
   if (!job) return <div class="page" aria-busy="true" />;
+  const inputs = (job.inputs ?? []) as unknown as Used[];
+  const outputs = (job.outputs ?? []) as unknown as Used[];
   const left = (job.attempt?.artifacts ?? {}) as { count?: number };
   const tabs = [{ id: 'log', name: 'Log' }, { id: 'charts', name: 'Charts' }, { id: 'artifacts', name: 'Artifacts', mark: left.count },
+    ...(job.state === 'running' && may('member') ? [{ id: 'shell', name: 'Shell' }] : []),
     { id: 'attempts', name: 'Attempts', mark: (job.attempts ?? 0) > 1 ? job.attempts : undefined }, { id: 'details', name: 'Details' }];
   const at = tabs.some((tab) => tab.id === query.get('tab')) ? query.get('tab')! : 'log';
   return (
@@ -232,8 +250,12 @@ export function JobPage({ project, id }: { project: string; id: string }) {
           <Command behind={() => ({ cli: command('chart.list', path), curl: curl('chart.list', { path }) })} />
           <a class="button" href={`${href('p', project, 'compare')}?jobs=${id}`}>Compare…</a></>} />}
         {at === 'artifacts' && <Artifacts path={path} live={live} />}
+        {at === 'shell' && <LaterShell path={path} />}
         {at === 'attempts' && <Attempts path={path} version={job.version} />}
-        {at === 'details' && <div class="cards"><Card title="What was asked for"><Specification job={job} /></Card><Card title="Hardware"><Hardware job={job} /></Card></div>}
+        {at === 'details' && <div class="cards"><Card title="What was asked for"><Specification job={job} /></Card><Card title="Hardware"><Hardware job={job} /></Card>
+          {(inputs.length > 0 || outputs.length > 0) && <Card title="Data"><Facts>
+            <Fact name="Read">{inputs.length > 0 && <Datasets project={project} used={inputs} />}</Fact>
+            <Fact name="Wrote">{outputs.length > 0 && <Datasets project={project} used={outputs} />}</Fact></Facts></Card>}</div>}
       </Panel>
     </div>
   );

@@ -43,6 +43,7 @@ TEST(pages_are_one_file)
     ok(page && strcmp(page->path, "/console/index.html") == 0);
     ok(page && !page->immutable);
     ok(console_find("/console/lab/jobs/tiny-gpt") == page);
+    ok(console_find("/console/p/lab/datasets/corpus.v2") == page);
     ok(console_find("/console/index.html") == page);
 }
 

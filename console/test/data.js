@@ -1,0 +1,87 @@
+// data.js - datasets with their versions and what read them, images, a shell in a running job
+import { strictEqual as is } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { base, check, ended, open, shot, signIn, submit } from './browser.js';
+
+const { page, complaints, foreign, close } = await open();
+const berth = (...words) => execFileSync('berth', words, { encoding: 'utf8' });
+
+try {
+  rmSync('words', { recursive: true, force: true });
+  mkdirSync('words/sub', { recursive: true });
+  writeFileSync('words/a', 'alpha\n');
+  writeFileSync('words/sub/b', 'beta\n');
+  berth('dataset', 'push', 'words', 'words', '-m', 'first words', '--tag', 'lang=en');
+  writeFileSync('words/a', 'alpha, again\n');
+  writeFileSync('words/c', 'gamma\n');
+  berth('dataset', 'push', 'words', 'words', '-m', 'more words');
+  const reader = await submit({ name: 'reads', datasets: ['words@1'], output_datasets: ['letters'],
+    command: ['sh', '-c', 'mkdir -p /artifacts/letters && cat /datasets/words/a | tee /artifacts/letters/all'] });
+  is((await ended(reader.id)).state, 'succeeded');
+
+  // From the list into one: its versions, its files, what changed, who read it.
+  await signIn(page);
+  await page.getByRole('link', { name: 'Datasets' }).click();
+  await page.getByRole('cell', { name: 'words@2' }).waitFor();
+  await check(page, 'datasets');
+  await page.getByRole('link', { name: 'words', exact: true }).click();
+  await page.getByRole('cell', { name: 'first words' }).waitFor();
+  await check(page, 'dataset');
+  await page.getByRole('button', { name: 'Changes of version 2 of words' }).click();
+  await page.getByRole('row', { name: /^added c/ }).waitFor();
+  await page.getByRole('row', { name: /^changed a 6 B 13 B/ }).waitFor();
+  await check(page, 'dataset-changes');
+  await page.getByRole('tab', { name: /Jobs/ }).click();
+  await page.getByRole('row', { name: /reads succeeded read 1/ }).waitFor();
+  await page.getByRole('tab', { name: 'Files' }).click();
+  await page.getByLabel('Path, or a pattern').fill('sub/*');
+  await page.getByText('1 file', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'View sub/b' }).click();
+  await page.getByRole('dialog').getByText('beta').waitFor();
+  await page.keyboard.press('Escape');
+  await check(page, 'dataset-files');
+
+  // The job says the same from its side, and leads to what it made.
+  await page.getByRole('tab', { name: /Jobs/ }).click();
+  await page.getByRole('link', { name: 'reads' }).click();
+  await page.getByRole('tab', { name: 'Details' }).click();
+  await page.getByRole('link', { name: 'words@1' }).waitFor();
+  await page.getByRole('link', { name: 'letters@1' }).click();
+  await page.getByRole('cell', { name: 'reads' }).waitFor();
+  await page.getByRole('link', { name: 'Use in a job' }).click();
+  await page.locator('[data-snippet="Command line"]').getByText('--dataset letters').waitFor();
+  await page.getByRole('button', { name: 'Submit', exact: true }).waitFor();
+
+  if (process.env.BERTH_TEST_IMAGE) {
+    berth('image', 'import', process.env.BERTH_TEST_IMAGE, '--name', 'tiny:1');
+    await page.getByRole('link', { name: 'Images' }).click();
+    await page.getByRole('row', { name: /tiny:1 ready/ }).waitFor();
+    await check(page, 'images');
+    await page.getByRole('link', { name: 'Use' }).click();
+    await page.locator('[data-snippet="Command line"]').getByText('--image localhost/tiny:1').waitFor();
+  }
+
+  // A shell: what is typed runs in the job; colours need no style of ours loosened.
+  const sleeper = await submit({ name: 'sleeper', command: ['sh', '-c', 'exec sleep 1000'] });
+  await page.goto(`${base}/console/p/lab/jobs/${sleeper.id}`);
+  await page.getByRole('tab', { name: 'Shell' }).click();
+  await page.getByText('connected', { exact: true }).waitFor();
+  await page.keyboard.type('printf "\\033[31mred\\033[0m %s\\n" $((6 * 7))\n');
+  await page.locator('.xterm-rows').getByText('red 42').waitFor();
+  await check(page, 'shell');
+  await page.keyboard.type('exit 7\n');
+  await page.getByText('the shell ended with 7').waitFor();
+  await page.getByRole('button', { name: 'New shell' }).click();
+  await page.getByText('connected', { exact: true }).waitFor();
+  berth('stop', sleeper.id);
+  await page.getByRole('list', { name: 'States so far' }).getByText('stopped').waitFor();
+
+  is(complaints.join('\n'), '');
+  is(foreign.join('\n'), '');
+} catch (error) {
+  await shot(page, 'failed');
+  throw error;
+} finally {
+  await close();
+}
