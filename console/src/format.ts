@@ -12,7 +12,7 @@ export function bytes(count: number | undefined): string {
 
 export function duration(seconds: number | undefined): string {
   if (seconds === undefined || !isFinite(seconds)) return '–';
-  if (seconds < 0) return '0 s';
+  if (seconds <= 0) return '0 s';
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.floor(seconds)} s`;
   const s = Math.floor(seconds);

@@ -74,6 +74,20 @@ try {
   await page.getByText('the shell ended with 7').waitFor();
   await page.getByRole('button', { name: 'New shell' }).click();
   await page.getByText('connected', { exact: true }).waitFor();
+  await page.keyboard.type('while :; do :; done\n');
+
+  // What it uses comes each second, with the verdict in words; the machine's page says it of every job.
+  await page.getByRole('tab', { name: 'Hardware' }).click();
+  await page.getByText('What limits it').waitFor();
+  await page.getByRole('img', { name: /^Chart Cores; newest values: busy: [0-9.]+/ }).waitFor();
+  await page.getByRole('img', { name: /^Chart Memory; newest values: in use: [0-9.]+ [KM]iB/ }).waitFor();
+  await check(page, 'hardware');
+  await page.getByRole('link', { name: 'Machines' }).click();
+  await page.getByRole('row', { name: /^sleeper [0-9.]+ of 1/ }).waitFor();
+  await page.getByRole('meter', { name: 'Cores, now' }).waitFor();
+  await check(page, 'machines-busy');
+  await page.getByRole('link', { name: 'sleeper' }).last().click();
+  await page.getByRole('tab', { name: 'Hardware', selected: true }).waitFor();
   berth('stop', sleeper.id);
   await page.getByRole('list', { name: 'States so far' }).getByText('stopped').waitFor();
 

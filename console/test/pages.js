@@ -46,8 +46,10 @@ try {
   await page.getByRole('tab', { name: 'Attempts' }).click();
   await page.getByText('"image_digest"').waitFor();
   await check(page, 'attempts');
-  await page.getByRole('tab', { name: 'Details' }).click();
+  await page.getByRole('tab', { name: 'Hardware' }).click();
   await page.getByText('read back').waitFor();
+  await page.getByRole('tab', { name: 'Details' }).click();
+  await page.getByText('What was asked for').waitFor();
   await check(page, 'details');
 
   // The form is made of the declaration; what it refuses it says at the field.

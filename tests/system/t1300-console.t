@@ -68,6 +68,8 @@ test_expect_success 'datasets, images, a shell in a running job' '
     browser data
 '
 
+test_expect_success 'each command is copied, run, and does the same' 'browser commands'
+
 test_expect_success 'what tries to be script is text' 'browser hostile'
 
 test_expect_success 'the first load is small' '

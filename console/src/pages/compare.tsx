@@ -29,6 +29,28 @@ const names = (jobs: Api.Job[]): { id: string; name: string }[] => jobs.map((job
   id: job.id, name: jobs.filter((other) => other.name === job.name).length > 1 ? `${job.name} ${job.id.slice(0, 13)}` : job.name,
 }));
 
+/** Where the records of the jobs differ from the first one's; a column a job. */
+function Differences({ project, jobs }: { project: string; jobs: { id: string; name: string }[] }) {
+  const [first, ...others] = jobs;
+  const path = { project, job: first!.id };
+  const { data, problem, reload } = useLoad(() => Promise.all(others.map((other) => call('job.diff', { path, query: { with: other.id } }))), `${project} ${jobs.map((job) => job.id).join()}`);
+  const fields = [...new Set(data?.flatMap((diff) => diff.items.map((item) => item.field)))];
+  const own = (field: string) => data?.flatMap((diff) => diff.items).find((item) => item.field === field)?.a;
+  const say = (value: Api.Json | undefined) => value === undefined ? '–' : typeof value === 'string' ? value : JSON.stringify(value);
+  return (
+    <section class="card">
+      <div class="card-head"><h2>Where their records differ</h2><span class="spring" />
+        <Command behind={() => ({ cli: others.map((other) => command('job.diff', path, [other.id])).join('\n'), curl: others.map((other) => curl('job.diff', { path, query: { with: other.id } })).join('\n') })} /></div>
+      {problem ? <Trouble reason={problem} again={reload} /> : null}
+      {data && (fields.length === 0 ? <p class="faint">Nowhere: code, image, data, parameters, environment and hardware are the same.</p> : (
+        <div class="wide-table" tabIndex={0} role="region" aria-label="Differences"><table class="plain-table"><thead><tr><th>Field</th>{jobs.map((job) => <th key={job.id}>{job.name}</th>)}</tr></thead>
+          <tbody>{fields.map((field) => (
+            <tr key={field}><td class="mono">{field}</td><td class="mono wrap">{say(own(field))}</td>
+              {data.map((diff, i) => { const item = diff.items.find((one) => one.field === field); return <td class={`mono wrap${item ? '' : ' faint'}`} key={others[i]?.id}>{item ? say(item.b) : 'the same'}</td>; })}</tr>))}</tbody></table></div>))}
+    </section>
+  );
+}
+
 export function ComparePage({ project }: { project: string }) {
   const { query } = useLocation();
   const ids = (query.get('jobs') ?? '').split(',').filter(Boolean).slice(0, MOST);
@@ -51,6 +73,7 @@ export function ComparePage({ project }: { project: string }) {
       </div>
       {ids.length === 0 ? <Empty title="Nothing to compare">Add jobs, or choose them in the list of jobs.</Empty>
         : data && <ChartBoard project={project} jobs={shown} live={data.some((job) => !isFinal(job.state))} />}
+      {shown.length > 1 && <Differences project={project} jobs={shown} />}
     </div>
   );
 }

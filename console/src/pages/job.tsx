@@ -14,6 +14,7 @@ import { Artifacts } from '../ui/artifacts';
 import { Attempts } from '../ui/attempts';
 import { ChartBoard } from '../ui/chart-board';
 import { LogView } from '../ui/log-view';
+import { UsageBoard } from '../ui/usage';
 
 type Spec = Partial<Api.JobRequest>;
 type Usage = { cpu_seconds?: number; memory_peak_bytes?: number; log_bytes?: number; log_lines?: number; chart_points?: number; duration_seconds?: number };
@@ -47,13 +48,13 @@ function useJob(project: string, id: string) {
   }), [id, load]);
   useEvents(project, listener);
   useEffect(() => { setJob(null); setWhy(null); setProblem(null); }, [id]);
-  // What a job waits for changes without an event of its own.
-  const waits = job?.state === 'queued';
+  // What a job waits for, and what limits it, change without an event of their own.
+  const moves = job?.state === 'queued' || job?.state === 'running';
   useEffect(() => {
-    if (!waits) return;
+    if (!moves) return;
     const timer = setInterval(() => { if (!document.hidden) void call('job.why', { path }).then(setWhy, () => {}); }, 5000);
     return () => clearInterval(timer);
-  }, [waits, path]);
+  }, [moves, path]);
   return { job, why, problem, load, path };
 }
 
@@ -82,7 +83,8 @@ function Why({ job, why }: { job: Api.Job; why: Api.Why | null }) {
     <p class={`why why-${job.state}`} role="status">
       <strong>{job.state === 'queued' ? 'Why it waits' : 'Why'}</strong> {why.text}
       {why.position !== undefined && <span class="faint"> · place {why.position + 1} in the queue</span>}
-      <span class="faint"> · rule <code>{why.rule}</code></span>
+      {why.limit && why.limit.rule !== 'unknown' ? <span> · {why.limit.text}<span class="faint"> · rule <code>{why.limit.rule}</code></span></span>
+        : <span class="faint"> · rule <code>{why.rule}</code></span>}
     </p>
   );
 }
@@ -143,6 +145,43 @@ function Delete({ path, project }: { path: { project: string; job: string }; pro
             <span class="spring" /><button onClick={() => setOpen(false)}>Keep it</button>
             <button class="danger" autofocus onClick={() => void remove()}>Delete it</button>
           </footer>
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+/** The same again, of the record: nothing is asked that was recorded. */
+function Rerun({ path, job }: { path: { project: string; job: string }; job: Api.Job }) {
+  const [open, setOpen] = useState(false);
+  const [name, setName] = useState('');
+  const [trouble, setTrouble] = useState('');
+  const input = { path, body: name ? { name } : {} };
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    try {
+      const made = await call('job.rerun', input);
+      setOpen(false);
+      note(`${made.name} is submitted`);
+      go(href('p', path.project, 'jobs', made.id));
+    } catch (reason) {
+      setTrouble(textOf(reason));
+    }
+  };
+  return (
+    <>
+      <button onClick={() => { setTrouble(''); setOpen(true); }}>Run again…</button>
+      {open && (
+        <Dialog title="Run it again?" onClose={() => setOpen(false)}>
+          <form onSubmit={(e) => void submit(e)}>
+            <p>From its record: the same files, commit, image, data, environment and hardware shape. To change more than the name, take <a href={`${href('p', path.project, 'new-job')}?from=${path.job}`}>the form</a>.</p>
+            <label class="field">Name <input value={name} placeholder={job.name} spellcheck={false} onInput={(e) => setName(e.currentTarget.value.trim())} /></label>
+            {trouble && <p class="trouble" role="alert">{trouble}</p>}
+            <footer>
+              <Command behind={() => ({ cli: command('job.rerun', path, ['--detach', ...(name ? ['--name', name] : [])]), curl: curl('job.rerun', input) })} />
+              <span class="spring" /><button type="button" onClick={() => setOpen(false)}>Cancel</button><button class="primary" autofocus>Run again</button>
+            </footer>
+          </form>
         </Dialog>
       )}
     </>
@@ -224,7 +263,7 @@ export function JobPage({ project, id }: { project: string; id: string }) {
   const inputs = (job.inputs ?? []) as unknown as Used[];
   const outputs = (job.outputs ?? []) as unknown as Used[];
   const left = (job.attempt?.artifacts ?? {}) as { count?: number };
-  const tabs = [{ id: 'log', name: 'Log' }, { id: 'charts', name: 'Charts' }, { id: 'artifacts', name: 'Artifacts', mark: left.count },
+  const tabs = [{ id: 'log', name: 'Log' }, { id: 'charts', name: 'Charts' }, ...(job.attempt?.allocation ? [{ id: 'hardware', name: 'Hardware' }] : []), { id: 'artifacts', name: 'Artifacts', mark: left.count },
     ...(job.state === 'running' && may('member') ? [{ id: 'shell', name: 'Shell' }] : []),
     { id: 'attempts', name: 'Attempts', mark: (job.attempts ?? 0) > 1 ? job.attempts : undefined }, { id: 'details', name: 'Details' }];
   const at = tabs.some((tab) => tab.id === query.get('tab')) ? query.get('tab')! : 'log';
@@ -237,6 +276,7 @@ export function JobPage({ project, id }: { project: string; id: string }) {
         <span class="spring" />
         <Command behind={() => ({ cli: command('job.show', path), curl: curl('job.show', { path }) })} />
         {may('member') && <a class="button" href={`${href('p', project, 'new-job')}?from=${id}`} title="The form, filled in as this job was">Submit like this</a>}
+        {may('member') && job.attempt && <Rerun path={path} job={job} />}
         {!live && may('member') && <Delete path={path} project={project} />}
         {live && may('member') && <Stop path={path} onDone={() => void load()} />}
       </header>
@@ -249,11 +289,13 @@ export function JobPage({ project, id }: { project: string; id: string }) {
         {at === 'charts' && <ChartBoard project={project} jobs={[{ id, name: job.name }]} live={live} extra={<>
           <Command behind={() => ({ cli: command('chart.list', path), curl: curl('chart.list', { path }) })} />
           <a class="button" href={`${href('p', project, 'compare')}?jobs=${id}`}>Compare…</a></>} />}
+        {at === 'hardware' && <div class="scroll"><div class="facts-wide"><Card title="Given to it"><Hardware job={job} /></Card></div>
+          <UsageBoard path={path} live={job.state === 'running' || job.state === 'stopping'} attempt={job.attempts ?? 1} /></div>}
         {at === 'artifacts' && <Artifacts path={path} live={live} />}
         {at === 'shell' && <LaterShell path={path} />}
         {at === 'attempts' && <Attempts path={path} version={job.version} />}
-        {at === 'details' && <div class="cards"><Card title="What was asked for"><Specification job={job} /></Card><Card title="Hardware"><Hardware job={job} /></Card>
-          {(inputs.length > 0 || outputs.length > 0) && <Card title="Data"><Facts>
+        {at === 'details' && <div class="cards"><Card title="What was asked for"><Specification job={job} /></Card>
+          {(inputs.length > 0 || outputs.length > 0) && <Card title="Inputs and outputs"><Facts>
             <Fact name="Read">{inputs.length > 0 && <Datasets project={project} used={inputs} />}</Fact>
             <Fact name="Wrote">{outputs.length > 0 && <Datasets project={project} used={outputs} />}</Fact></Facts></Card>}</div>}
       </Panel>

@@ -2,7 +2,7 @@
 import type * as Api from '#declared/api';
 import { call } from '../client';
 import { command, curl } from '../cli';
-import { bytes, plural } from '../format';
+import { bytes, figure, plural } from '../format';
 import { isFinal } from '../jobs';
 import { useChanges, useLoad } from '../load';
 import { href } from '../route';
@@ -52,7 +52,51 @@ function Cores({ cores, use, holders }: { cores: Core[]; use: Use; holders: Map<
   );
 }
 
-function Machine({ node, holders }: { node: Api.Node; holders: Map<number, Api.Job> }) {
+/** What is busy now, of what there is. */
+function Meter({ name, part, text }: { name: string; part: number; text: string }) {
+  return (
+    <div class="meter">
+      <div class="meter-head"><span>{name}</span><span class="faint num">{text}</span></div>
+      <div class="meter-bar" role="meter" aria-label={name} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(100 * part)} aria-valuetext={text}>
+        <span class="meter-used" style={{ width: `${Math.min(100, 100 * part)}%` }} /></div>
+    </div>
+  );
+}
+
+const share = (part: number | undefined): string => part === undefined ? '' : `${Math.round(100 * part)} %`;
+const speed = (rate: number | undefined): string => rate ? `${bytes(rate)}/s` : '–';
+
+function Now({ top }: { top: Api.TopNode }) {
+  const now = top.now;
+  if (!now) return null;
+  return (
+    <div class="meters">
+      <Meter name="Cores, now" part={now.cores / Math.max(1, top.cores)} text={`${figure(Number(now.cores.toFixed(2)))} of ${top.cores} busy`} />
+      <Meter name="Memory, now" part={now.memory / Math.max(1, top.memory)} text={`${bytes(now.memory)} of ${bytes(top.memory)} in use`} />
+      {now.gpus?.map((gpu, i) => <Meter key={gpu.uuid ?? i} name={`GPU ${i}, now`} part={gpu.busy ?? 0} text={[share(gpu.busy), gpu.memory !== undefined && bytes(gpu.memory), gpu.power !== undefined && `${Math.round(gpu.power)} W`, gpu.temperature !== undefined && `${gpu.temperature} °C`].filter(Boolean).join(', ')} />)}
+    </div>
+  );
+}
+
+/** Running jobs of the project, by what they use. */
+function Busy({ project, jobs }: { project: string; jobs: Api.TopJob[] }) {
+  const input = { path: { project } };
+  const gpuOf = (job: Api.TopJob) => job.now?.gpus?.length ? share(job.now.gpus.reduce((sum, gpu) => sum + (gpu.busy ?? 0), 0) / job.now.gpus.length) : '–';
+  return (
+    <section class="card">
+      <div class="card-head"><h2>Running jobs of {project}</h2><span class="spring" /><Command behind={() => ({ cli: command('top.show', input.path), curl: curl('top.show', input) })} /></div>
+      {jobs.length === 0 ? <p class="faint">None.</p> : (
+        <div class="wide-table" tabIndex={0} role="region" aria-label="Running jobs"><table class="plain-table"><thead><tr><th>Name</th><th class="num">Cores</th><th class="num">Memory</th><th class="num">Read</th><th class="num">Written</th><th class="num">GPU</th><th>What limits it</th></tr></thead>
+          <tbody>{[...jobs].sort((a, b) => (b.now?.cores ?? 0) - (a.now?.cores ?? 0)).map((job) => (
+            <tr key={job.id}><td class="col-name"><a href={`${href('p', project, 'jobs', job.id)}?tab=hardware`}>{job.name}</a></td>
+              <td class="num">{job.now ? job.now.cores.toFixed(2) : '–'}<span class="faint"> of {job.cores}</span></td>
+              <td class="num">{job.now ? bytes(job.now.memory) : '–'}<span class="faint"> of {bytes(job.memory)}</span></td>
+              <td class="num">{speed(job.now?.read)}</td><td class="num">{speed(job.now?.write)}</td><td class="num">{gpuOf(job)}</td><td class="wrap">{job.limit?.text}</td></tr>))}</tbody></table></div>)}
+    </section>
+  );
+}
+
+function Machine({ node, holders, top }: { node: Api.Node; holders: Map<number, Api.Job>; top: Api.TopNode | undefined }) {
   const use = (node.use ?? {}) as Use;
   const cores = (node.cores ?? []) as unknown as Core[];
   const gpus = (node.gpus ?? []) as unknown as Gpu[];
@@ -72,6 +116,7 @@ function Machine({ node, holders }: { node: Api.Node; holders: Map<number, Api.J
           <Bar name="Memory" used={use.memory ?? 0} total={node.memory} reserved={node.reserved_memory ?? 0} />
           {node.disk !== undefined && <Bar name="Disk" used={use.disk ?? 0} total={node.disk} reserved={node.reserved_disk ?? 0} />}
         </div>
+        {top && <Now top={top} />}
       </div>
       <Cores cores={cores} use={use} holders={holders} />
       {gpus.length > 0 && <ul class="gpus" aria-label="GPUs">{gpus.map((gpu, i) =>
@@ -90,7 +135,9 @@ export function MachinesPage({ project }: { project: string }) {
     const { items } = await call('job.list', { path: { project }, query: { state: ['starting', 'running', 'stopping'], limit: 200 } });
     return Promise.all(items.map((job) => call('job.show', { path: { project, job: job.id } }).catch(() => job)));
   }, project);
-  const reload = () => { nodes.reload(); running.reload(); };
+  const top = useLoad(() => project ? call('top.show', { path: { project } }) : Promise.resolve({ jobs: [], nodes: [] }), project);
+  const reload = () => { nodes.reload(); running.reload(); top.reload(); };
+  useChanges(project, top.reload, 2000);
   useChanges(project, nodes.reload, 10_000);
   useChanges(project, running.reload);
   const holders = (node: string) => {
@@ -106,7 +153,8 @@ export function MachinesPage({ project }: { project: string }) {
       <header class="page-head"><h1>{nodes.data?.items.length === 1 ? 'This machine' : 'Machines'}</h1>
         <Command behind={() => ({ cli: command('node.list', undefined), curl: curl('node.list', {}) })} /></header>
       {problem ? <Trouble reason={problem} again={reload} /> : null}
-      {nodes.data?.items.map((node) => <Machine key={node.id} node={node} holders={holders(node.name)} />)}
+      {nodes.data?.items.map((node) => <Machine key={node.id} node={node} holders={holders(node.name)} top={top.data?.nodes.find((one) => one.name === node.name)} />)}
+      {project && top.data && <Busy project={project} jobs={top.data.jobs} />}
       {flavors.data && flavors.data.items.length > 0 && (
         <section class="card">
           <h2>Flavors</h2>

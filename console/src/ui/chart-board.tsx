@@ -8,7 +8,7 @@ import { Empty, Trouble } from './parts';
 
 /** uPlot comes with the first chart. */
 let loaded: typeof ChartType | null = null;
-function useChart(): typeof ChartType | null {
+export function useChart(): typeof ChartType | null {
   const [, again] = useReducer((n: number) => n + 1, 0);
   useEffect(() => {
     if (!loaded) void import('./chart').then((module) => { loaded = module.default; again(undefined as never); });

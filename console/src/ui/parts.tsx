@@ -19,7 +19,7 @@ export function Facts({ children }: { children: ComponentChildren }) {
 
 /** Nothing is shown for what is not known. */
 export const Fact = ({ name, children }: { name: string; children?: ComponentChildren }) =>
-  children === undefined || children === null || children === '' || children === false ? null : <><dt>{name}</dt><dd>{children}</dd></>;
+  children === undefined || children === null || children === '' || children === false ? null : <div class="fact"><dt>{name}</dt><dd>{children}</dd></div>;
 
 export const Empty = ({ title, children }: { title: string; children?: ComponentChildren }) =>
   <div class="empty"><strong>{title}</strong>{children && <div>{children}</div>}</div>;
@@ -101,14 +101,14 @@ export function Command({ behind, label = 'Command' }: { behind: () => Behind; l
   const text = open ? behind() : null;
   return (
     <div class="command" ref={box}>
-      <button class="plain" aria-expanded={open} onClick={() => setOpen(!open)} aria-label={label || 'Command'} title="The command and the API call that do the same">
+      <button type="button" class="plain" aria-expanded={open} onClick={() => setOpen(!open)} aria-label={label || 'Command'} title="The command and the API call that do the same">
         <span class="prompt" aria-hidden="true">&gt;_</span>{label && ` ${label}`}
       </button>
       {text && (
         <div class="popover" role="group" aria-label="Command and API call">
           {([['Command line', text.cli], ['API', text.curl]] as const).map(([title, line]) => (
             <div class="snippet" key={title}>
-              <div class="snippet-head"><span>{title}</span><button onClick={() => void copy(line)}>Copy</button></div>
+              <div class="snippet-head"><span>{title}</span><button type="button" onClick={() => void copy(line)}>Copy</button></div>
               <pre tabIndex={0}>{line}</pre>
             </div>
           ))}
