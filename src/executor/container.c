@@ -236,16 +236,17 @@ int container_start(struct supervisor *s, struct error *err)
 
 int container_run(struct supervisor *s, const struct container_step *step, struct error *err)
 {
-    int status = 0;
-
     int r = start_command(s, step, takes_compiled(s), err);
     if (r < 0)
         return r;
-    while (waitpid(s->container.pid, &status, 0) < 0)
-        if (errno != EINTR)
-            return error_set(err, -errno, "waiting: %s", strerror(errno));
+    /* Whoever wants to stop the attempt is heard meanwhile. */
+    s->in_step = true;
+    (void) loop_run(s->loop);
+    s->in_step = false;
     make_room(s);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (s->cause != END_NONE)
+        return error_set(err, -ECANCELED, "stopped before the command began");
+    return WIFEXITED(s->status) ? WEXITSTATUS(s->status) : 128 + WTERMSIG(s->status);
 }
 
 static void put_read(json_t *json, const char *key, char *value)

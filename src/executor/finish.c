@@ -94,7 +94,8 @@ static void judge(struct supervisor *s, const struct error *failed, struct task_
     ex->exit_code = -1;
     if (s->ended)
         judge_status(s, ex);
-    if (failed) {
+    bool stopped = failed && failed->code == -ECANCELED && s->cause != END_NONE;
+    if (failed && !stopped) {
         ex->cause = END_START_FAILED;
         xstr_set(&ex->reason, failed->text);
     } else if (s->cause != END_NONE) {

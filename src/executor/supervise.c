@@ -119,8 +119,12 @@ static void on_child(void *userdata, const struct signalfd_siginfo *info)
             (void) sessions_reap(s->sessions, pid, status);
             continue;
         }
-        s->ended = true;
         s->status = status;
+        if (s->in_step) {
+            loop_stop(s->loop, 0);
+            continue;
+        }
+        s->ended = true;
         if (pump_is_done(s->pump))
             loop_stop(s->loop, 0);
         else /* all writers are dead; what is in the pipes comes at once */

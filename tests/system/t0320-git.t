@@ -56,6 +56,30 @@ for url in file:///etc ext::sh /etc ../x; do
     '
 done
 
+# Takes connections and says nothing.
+cat >hang.py <<'END'
+import socket, time
+s = socket.create_server(("203.0.113.7", 9419))
+print("listening", flush=True)
+kept = [s.accept() for _ in iter(int, 1)]
+END
+
+state_is() { test "$(api GET "/v1/projects/lab/jobs/$1" | jq -r .state)" = "$2"; }
+is_cloning() { nsenter --net=/proc/$internet/ns/net ss -tn state established "sport = :9419" | grep 203.0.113.7; }
+
+test_expect_success 'a job whose repository hangs can be stopped' '
+    { nsenter --net=/proc/$internet/ns/net /usr/bin/python3 hang.py >hang.out & hang=$!; } &&
+    await 10 grep listening hang.out &&
+    job --detach --name hangs --git git://203.0.113.7:9419/repo.git -- true && await 20 is_cloning &&
+    state_is hangs starting && berth job stop hangs && await 20 state_is hangs stopped &&
+    await 10 sh -c "! pgrep -f [2]03.0.113.7:9419/repo" && berth why hangs >why.log && grep "was stopped" why.log
+'
+
+test_expect_success 'also with a server that was restarted meanwhile' '
+    job --detach --name hangs-on --git git://203.0.113.7:9419/repo.git -- true && await 20 is_cloning &&
+    berth_kill && berth_server && berth job stop hangs-on && await 20 state_is hangs-on stopped && kill $hang
+'
+
 test_expect_success 'the internet goes' 'kill $internet "$(cat git.pid)"'
 
 test_done
