@@ -282,6 +282,7 @@ json_t *container_evidence(struct supervisor *s)
     json_put_str(json, "cgroup", cgroup);
     json_put_int(json, "uid_base", s->spec->uid_base);
     json_put_int(json, "init_pid", s->container.pid);
+    json_put_int(json, "started_boot_us", s->started_boot_us);
     put_number(json, "seccomp", status_field(status, "Seccomp"));
     put_number(json, "no_new_privileges", status_field(status, "NoNewPrivs"));
     json_put_str(json, "image_digest", sha256_format(&s->image->digest, digest));

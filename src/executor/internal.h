@@ -200,7 +200,7 @@ struct supervisor {
     struct watch *term_timer, *kill_timer, *max_timer, *disk_timer, *drain_timer;
     struct process container; /* its first process */
     bool ended;
-    bool in_step; /* what runs is a step before the command */
+    bool in_step;         /* what runs is a step before the command */
     int status;           /* of waitpid */
     enum end_cause cause; /* asked for: stop, limits; END_NONE */
     int emulated_signal;  /* ended by us in place of a signal's default action */

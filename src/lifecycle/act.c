@@ -159,17 +159,24 @@ static struct job *job_of(struct lifecycle *lc, const struct id *attempt, unsign
     return job && job->w->attempt->epoch == epoch && job->launched ? job : NULL;
 }
 
+/* How long the attempt has run: by the boot clock where its node and this server share one, because the
+ * wall clock may have been set since. */
+static int64_t run_time(struct lifecycle *lc, const struct workload *w)
+{
+    int64_t began_us = json_get_int(w->attempt->evidence, "started_boot_us", 0);
+    int64_t passed_us = began_us > 0 ? lc_boot(lc) - began_us : lc_now(lc) - w->attempt->started_us;
+
+    return passed_us > 0 ? passed_us : 0;
+}
+
 void act_arm_max_time(struct lifecycle *lc, const struct job *job)
 {
     const struct workload *w = job->w;
     int64_t limit_us = w->spec->max_time_s * US_PER_S;
-    int64_t passed_us = lc_now(lc) - w->attempt->started_us;
 
     if (limit_us == 0 || w->attempt->started_us == 0)
         return;
-    /* The wall clock may have been set since the start: never less than none, never more than all. */
-    if (passed_us < 0)
-        passed_us = 0;
+    int64_t passed_us = run_time(lc, w);
     struct timer timer = {
         .due_us = lc_boot(lc) + (passed_us < limit_us ? limit_us - passed_us : 0),
         .kind = TIMER_MAX_TIME,
