@@ -17,6 +17,8 @@ struct engine;
 struct engine_listener {
     /* The command runs. Takes nothing: STARTED is valid during the call. */
     void (*started)(void *userdata, const struct id *attempt, const struct task_started *started);
+    /* What the attempt uses of its disk now, when that has changed. NULL: nobody listens. */
+    void (*disk)(void *userdata, const struct id *attempt, int64_t bytes);
     /* The attempt is over and its leftovers are gone. */
     void (*ended)(void *userdata, const struct id *attempt, const struct task_exit *ex);
     /* Nothing is left of what was to be deleted; R < 0: it is still there. */

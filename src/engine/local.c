@@ -152,6 +152,16 @@ static void send_stop(struct task *task)
     send_order(task, order);
 }
 
+/* {"event":"disk","bytes":N} */
+static void report_disk(struct task *task, const char *packet, size_t len)
+{
+    const struct engine_listener *listener = &task->local->engine.listener;
+    _cleanup_json_ json_t *news = NULL;
+
+    if (listener->disk && json_parse(packet, len, &news, NULL) >= 0)
+        listener->disk(listener->userdata, &task->request.attempt, json_get_int(news, "bytes", 0));
+}
+
 static void on_news(void *userdata, uint32_t events)
 {
     struct task *task = userdata;
@@ -171,6 +181,8 @@ static void on_news(void *userdata, uint32_t events)
         }
         if (strstr(packet, "\"started\""))
             report_started(task);
+        if (strstr(packet, "\"disk\""))
+            report_disk(task, packet, (size_t) n);
     }
     hang_up(task);
     /* Not before the launcher's answer: it may say why there is nobody. */

@@ -34,6 +34,7 @@ struct control {
     struct watch *watch;
     struct peer peers[PEERS_MAX];
     bool started, ended;
+    int64_t disk_bytes; /* -1: not known yet */
 };
 
 static void drop(struct peer *peer)
@@ -51,10 +52,20 @@ static void tell(struct peer *peer, const char *event)
     (void) send(peer->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+static void tell_disk(struct peer *peer)
+{
+    _cleanup_free_ char *text =
+        xasprintf("{\"event\":\"disk\",\"bytes\":%lld}", (long long) peer->control->disk_bytes);
+
+    (void) send(peer->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void tell_state(struct peer *peer)
 {
     if (peer->control->started)
         tell(peer, "started");
+    if (peer->control->disk_bytes >= 0)
+        tell_disk(peer);
     if (peer->control->ended)
         tell(peer, "exit");
 }
@@ -164,6 +175,7 @@ int control_new(struct supervisor *s, int peer, struct control **ret, struct err
     struct control *c = xnew(struct control);
 
     c->s = s;
+    c->disk_bytes = -1;
     for (size_t i = 0; i < PEERS_MAX; i++)
         c->peers[i].fd = -1;
     c->listener = listen_in(s);
@@ -176,6 +188,20 @@ int control_new(struct supervisor *s, int peer, struct control **ret, struct err
     add_peer(c, peer);
     *ret = c;
     return 0;
+}
+
+#define DISK_STEP INT64_C(1048576)
+
+void control_set_disk(struct control *c, int64_t bytes)
+{
+    int64_t more = bytes - c->disk_bytes;
+
+    if (more < DISK_STEP && more > -DISK_STEP)
+        return;
+    c->disk_bytes = bytes;
+    for (size_t i = 0; i < PEERS_MAX; i++)
+        if (c->peers[i].fd >= 0)
+            tell_disk(&c->peers[i]);
 }
 
 void control_send(struct control *c, const char *event)

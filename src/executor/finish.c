@@ -55,6 +55,7 @@ static void on_sample(void *userdata)
     int64_t used = pump_log_bytes(s->pump);
     used += usage_below(own, limit - used);
     used += usage_below(artifacts, limit - used);
+    control_set_disk(s->control, used);
     if (used > limit) {
         char text[32];
         if (!s->reason)

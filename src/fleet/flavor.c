@@ -127,6 +127,14 @@ struct capacity {
     int64_t disk_bytes;
 };
 
+/* The disk that default flavors share: half of what is free, for results stay and files of others come. */
+static int64_t disk_to_share(const struct node *node)
+{
+    if (node->disk_free_bytes == 0)
+        return node->disk_bytes - node->reserved_disk_bytes;
+    return (node->disk_free_bytes - node->reserved_disk_bytes) / 2;
+}
+
 /* What tasks may get of NODE. */
 static struct capacity usable(const struct node *node)
 {
@@ -141,7 +149,7 @@ static struct capacity usable(const struct node *node)
     struct capacity c = {
         .cores = (unsigned) node->cores.len > reserved ? (unsigned) node->cores.len - reserved : 0,
         .memory_bytes = node->memory_bytes - node->reserved_memory_bytes,
-        .disk_bytes = node->disk_bytes - node->reserved_disk_bytes,
+        .disk_bytes = disk_to_share(node),
     };
     if (c.memory_bytes < 0)
         c.memory_bytes = 0;

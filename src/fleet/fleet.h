@@ -48,6 +48,7 @@ struct node {
     VEC(struct gpu) gpus;
     int64_t memory_bytes;
     int64_t disk_bytes;      /* of the state's filesystem */
+    int64_t disk_free_bytes; /* free there when it was last looked at; 0: not known */
     unsigned reserved_cores; /* per NUMA node; 0 on machines with 4 cores or fewer (DESIGN 7.12) */
     int64_t reserved_memory_bytes;
     int64_t reserved_disk_bytes;

@@ -93,6 +93,8 @@ json_t *node_to_json(const struct node *node)
     json_put_str(json, "cpu_model", node->cpu_model);
     json_put_int(json, "memory", node->memory_bytes);
     json_put_int(json, "disk", node->disk_bytes);
+    if (node->disk_free_bytes > 0)
+        json_put_int(json, "disk_free", node->disk_free_bytes);
     json_put_int(json, "reserved_cores", node->reserved_cores);
     json_put_int(json, "reserved_memory", node->reserved_memory_bytes);
     json_put_int(json, "reserved_disk", node->reserved_disk_bytes);
@@ -201,6 +203,8 @@ static int read_capacity(struct node *node, const json_t *json, struct error *er
     int r = read_bytes(json, "memory", &node->memory_bytes, err);
     if (r >= 0)
         r = read_bytes(json, "disk", &node->disk_bytes, err);
+    if (r >= 0)
+        r = read_bytes(json, "disk_free", &node->disk_free_bytes, err);
     if (r >= 0)
         r = read_unsigned(json, "reserved_cores", CPU_SET_MAX, &node->reserved_cores, err);
     if (r >= 0)

@@ -186,6 +186,15 @@ void act_arm_max_time(struct lifecycle *lc, const struct job *job)
     timer_add(lc, &timer);
 }
 
+static void on_disk(void *userdata, const struct id *attempt, int64_t bytes)
+{
+    struct lifecycle *lc = userdata;
+    struct job *job = map_get(lc->attempts, attempt->bytes, sizeof attempt->bytes);
+
+    if (job)
+        use_set_disk(lc, job, bytes);
+}
+
 static void on_started(void *userdata, const struct id *attempt, const struct task_started *started)
 {
     struct lifecycle *lc = userdata;
@@ -269,9 +278,11 @@ static void on_deleted(void *userdata, const struct leftover *leftover, int r)
 
 void act_listen(struct lifecycle *lc)
 {
-    lc->engine->listener = (struct engine_listener){
-        .started = on_started, .ended = on_ended, .deleted = on_deleted, .userdata = lc
-    };
+    lc->engine->listener = (struct engine_listener){ .started = on_started,
+                                                     .disk = on_disk,
+                                                     .ended = on_ended,
+                                                     .deleted = on_deleted,
+                                                     .userdata = lc };
 }
 
 struct id *lifecycle_live_attempts(struct lifecycle *lc, size_t *ret_n, int64_t *ret_since_us)

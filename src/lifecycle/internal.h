@@ -27,11 +27,12 @@
 struct job {
     struct workload *w;
     const struct project *project;
-    struct job *same_name; /* the next older live one of its name */
-    unsigned refs;         /* commits under way that know it */
-    bool launched;         /* the engine knows the current attempt */
-    bool final;            /* its last event is on the way to the store */
-    bool gone;             /* out of memory once nobody refers to it */
+    struct job *same_name;   /* the next older live one of its name */
+    unsigned refs;           /* commits under way that know it */
+    int64_t disk_used_bytes; /* by the current attempt, at most what it may */
+    bool launched;           /* the engine knows the current attempt */
+    bool final;              /* its last event is on the way to the store */
+    bool gone;               /* out of memory once nobody refers to it */
 };
 
 /* Queued jobs in the policy's order; room at both ends, so that both are cheap. */
@@ -47,7 +48,7 @@ struct node_use {
     VEC(const char *) gpus;
     VEC(struct job *) shared; /* the tasks in the pools */
     unsigned n_tasks;
-    int64_t memory_bytes, disk_bytes;
+    int64_t memory_bytes, disk_bytes, disk_used_bytes;
 };
 
 enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE };
@@ -136,6 +137,8 @@ struct node_use *use_of(struct lifecycle *lc, const struct workload *w);
 void use_take(struct lifecycle *lc, struct job *job);
 void use_give_back(struct lifecycle *lc, struct job *job);
 /* As placement wants it; borrowed from LC, array owned by the caller. */
+/* What the attempt of JOB was seen to use of its disk. */
+void use_set_disk(struct lifecycle *lc, struct job *job, int64_t bytes);
 struct placement_node *use_snapshot(const struct lifecycle *lc);
 void use_done(struct lifecycle *lc);
 

@@ -63,7 +63,9 @@ int lifecycle_new(const struct lifecycle_settings *settings,
                   struct error *err);
 void lifecycle_free(struct lifecycle *lc);
 DEFINE_CLEANUP(struct lifecycle *, lifecycle_free);
-void lifecycle_set_node(struct lifecycle *lc, struct node *node);       /* takes it */
+void lifecycle_set_node(struct lifecycle *lc, struct node *node); /* takes it */
+/* What is free now on the disk of the node of that name, in bytes. */
+void lifecycle_set_disk_free(struct lifecycle *lc, const char *name, int64_t bytes);
 void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor); /* takes it */
 /* Once, when the nodes are set. Where a node's boot id differs from the one of an attempt's start, the
  * attempt is lost (END_NODE_LOST); the others are attached. Then the engine sweeps. */

@@ -50,6 +50,7 @@ void use_take(struct lifecycle *lc, struct job *job)
     use->n_tasks++;
     use->memory_bytes += a->memory_bytes;
     use->disk_bytes += a->disk_bytes;
+    job->disk_used_bytes = 0;
     for (char **gpu = a->gpus; gpu && *gpu; gpu++)
         vec_push(&use->gpus, *gpu);
     if (a->shared) {
@@ -84,6 +85,7 @@ void use_give_back(struct lifecycle *lc, struct job *job)
     use->n_tasks--;
     use->memory_bytes -= a->memory_bytes;
     use->disk_bytes -= a->disk_bytes;
+    use->disk_used_bytes -= job->disk_used_bytes;
     for (char **gpu = a->gpus; gpu && *gpu; gpu++)
         for (size_t i = 0; i < use->gpus.len; i++)
             if (use->gpus.items[i] == *gpu) {
@@ -110,6 +112,7 @@ struct placement_node *use_snapshot(const struct lifecycle *lc)
             .n_tasks = use->n_tasks,
             .memory_taken_bytes = use->memory_bytes,
             .disk_taken_bytes = use->disk_bytes,
+            .disk_used_bytes = use->disk_used_bytes,
             .gpus_taken = use->gpus.items,
             .n_gpus_taken = use->gpus.len,
         };
@@ -147,6 +150,34 @@ void lifecycle_set_node(struct lifecycle *lc, struct node *node)
         vec_push(&lc->node_list, node);
     }
     lc_want_pass(lc);
+}
+
+void use_set_disk(struct lifecycle *lc, struct job *job, int64_t bytes)
+{
+    struct node_use *use = use_of(lc, job->w);
+    int64_t most = job->w->attempt->allocation->disk_bytes;
+
+    if (!use)
+        return;
+    bytes = bytes < 0 ? 0 : bytes < most ? bytes : most;
+    use->disk_used_bytes += bytes - job->disk_used_bytes;
+    job->disk_used_bytes = bytes;
+    lc->changes++;
+    if (lc->queue.len > 0)
+        lc_want_pass(lc);
+}
+
+void lifecycle_set_disk_free(struct lifecycle *lc, const char *name, int64_t bytes)
+{
+    struct node_use *use = use_find(lc, name);
+
+    if (!use || use->node->disk_free_bytes == bytes)
+        return;
+    bool more = bytes > use->node->disk_free_bytes;
+    use->node->disk_free_bytes = bytes;
+    lc->changes++;
+    if (more && lc->queue.len > 0)
+        lc_want_pass(lc);
 }
 
 void lifecycle_nodes(struct lifecycle *lc, const struct node *const **ret, size_t *ret_n)

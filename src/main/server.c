@@ -40,6 +40,8 @@
 
 enum { POOL_THREADS = 4, MANIFEST_BYTES_MAX = 256 << 20 };
 
+#define DISK_US (2 * US_PER_S)
+
 struct server {
     struct settings settings;
     char *notify; /* socket of the service manager; NULL: none */
@@ -50,7 +52,7 @@ struct server {
     int layers_pidfd;
     struct seal *seal;
     struct loop *loop;
-    struct watch *launcher_watch, *layers_watch, *timer, *sigterm, *sigint;
+    struct watch *launcher_watch, *layers_watch, *timer, *disk_timer, *sigterm, *sigint;
     struct pool *pool;
     struct store *store;
     struct blob_store *blobs;
@@ -120,6 +122,19 @@ static void on_tick(void *userdata)
     struct server *s = userdata;
     lifecycle_tick(s->lifecycle);
     arm_timer(s);
+}
+
+/* Files come and go without us: results of jobs, and whatever else lies on that disk. */
+static void on_disk(void *userdata)
+{
+    struct server *s = userdata;
+    const struct node *const *nodes;
+    size_t n;
+
+    lifecycle_nodes(s->lifecycle, &nodes, &n);
+    if (n > 0)
+        lifecycle_set_disk_free(s->lifecycle, nodes[0]->name, probe_disk_free(s->settings.state));
+    timer_set(s->disk_timer, DISK_US);
 }
 
 static void on_wake(void *userdata) { arm_timer(userdata); }
@@ -505,6 +520,7 @@ static void server_done(struct server *s)
     watch_free(s->sigint);
     watch_free(s->sigterm);
     watch_free(s->timer);
+    watch_free(s->disk_timer);
     watch_free(s->launcher_watch);
     watch_free(s->layers_watch);
     loop_free(s->loop);
@@ -578,6 +594,7 @@ static int begin(struct server *s, struct error *err)
     if (r < 0)
         return r;
     s->timer = loop_timer(s->loop, 0, on_tick, s);
+    s->disk_timer = loop_timer(s->loop, DISK_US, on_disk, s);
     lifecycle_on_wake(s->lifecycle, on_wake, s);
     lifecycle_recover(s->lifecycle);
     open_collector(s);

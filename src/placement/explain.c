@@ -45,6 +45,30 @@ static void explain_bytes(const struct shortage *s, const struct node_state *sta
                     state->taken->n_tasks, plural(state->taken->n_tasks));
 }
 
+/* Files take it, too: those of jobs, their results, and what else lies there. */
+static void explain_disk(const struct node_state *state, const struct shape *shape, char *text,
+                         size_t len)
+{
+    const struct node *node = state->node;
+    int64_t is_free = node->disk_free_bytes - node->reserved_disk_bytes;
+    char needs[32], free_text[32], of[32], kept[32];
+
+    if (node->disk_free_bytes == 0) {
+        explain_bytes(&(struct shortage){ "disk", shape->disk_bytes, state->disk_free_bytes,
+                                          state->disk_usable_bytes },
+                      state, text, len);
+        return;
+    }
+    int n = snprintf(text, len, "needs %s of disk; %s of %s is free on node %s",
+                     bytes_to_str(shape->disk_bytes, needs),
+                     bytes_to_str(is_free > 0 ? is_free : 0, free_text),
+                     bytes_to_str(state->disk_usable_bytes, of), node->name);
+    if (state->taken->n_tasks > 0 && n > 0 && (size_t) n < len)
+        (void) snprintf(text + n, len - (size_t) n, ", %s of it is kept for %u job%s",
+                        bytes_to_str(state->disk_kept_bytes > 0 ? state->disk_kept_bytes : 0, kept),
+                        state->taken->n_tasks, plural(state->taken->n_tasks));
+}
+
 static void explain_cores(const struct node_state *state, const struct shape *shape, char *text,
                           size_t len)
 {
@@ -97,9 +121,7 @@ static void explain_node(const struct node_state *state, const struct shape *sha
                       state, text, len);
         break;
     case PLACEMENT_NO_DISK:
-        explain_bytes(&(struct shortage){ "disk", shape->disk_bytes, state->disk_free_bytes,
-                                          state->disk_usable_bytes },
-                      state, text, len);
+        explain_disk(state, shape, text, len);
         break;
     default:
         (void) snprintf(text, len, "node %s is cordoned: it takes no new work", state->node->name);

@@ -109,6 +109,22 @@ static int64_t without_reserve(int64_t bytes, int64_t reserved_bytes)
     return bytes > reserved_bytes ? bytes - reserved_bytes : 0;
 }
 
+/* What no task has been promised, and what no file lies on. */
+static void init_disk(struct node_state *state)
+{
+    const struct placement_node *taken = state->taken;
+    const struct node *node = state->node;
+
+    state->disk_usable_bytes = without_reserve(node->disk_bytes, node->reserved_disk_bytes);
+    state->disk_free_bytes = state->disk_usable_bytes - taken->disk_taken_bytes;
+    state->disk_kept_bytes = taken->disk_taken_bytes - taken->disk_used_bytes;
+    if (node->disk_free_bytes == 0)
+        return;
+    int64_t is_free = without_reserve(node->disk_free_bytes, node->reserved_disk_bytes);
+    if (is_free - state->disk_kept_bytes < state->disk_free_bytes)
+        state->disk_free_bytes = is_free - state->disk_kept_bytes;
+}
+
 void node_state_init(struct node_state *state, const struct placement_node *taken)
 {
     const struct node *node = taken->node;
@@ -124,8 +140,7 @@ void node_state_init(struct node_state *state, const struct placement_node *take
     init_gpus(state);
     state->memory_usable_bytes = without_reserve(node->memory_bytes, node->reserved_memory_bytes);
     state->memory_free_bytes = state->memory_usable_bytes - taken->memory_taken_bytes;
-    state->disk_usable_bytes = without_reserve(node->disk_bytes, node->reserved_disk_bytes);
-    state->disk_free_bytes = state->disk_usable_bytes - taken->disk_taken_bytes;
+    init_disk(state);
 }
 
 void node_state_done(struct node_state *state)

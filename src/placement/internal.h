@@ -26,6 +26,7 @@ struct node_state {
     unsigned gpus_free;
     int64_t memory_usable_bytes, memory_free_bytes;
     int64_t disk_usable_bytes, disk_free_bytes;
+    int64_t disk_kept_bytes; /* free on the disk, and promised to tasks */
 };
 
 /* What decides whether a request fits: requests of equal shape share one answer. */

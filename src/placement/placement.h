@@ -28,6 +28,8 @@ struct placement_node {
     unsigned n_tasks;
     int64_t memory_taken_bytes;
     int64_t disk_taken_bytes;
+    int64_t
+        disk_used_bytes; /* of that, what tasks were seen to use: it is no longer free on the disk */
     const char *const *gpus_taken; /* UUIDs */
     size_t n_gpus_taken;
 };

@@ -107,8 +107,19 @@ static void describe(const struct place *place, const struct probe_options *opti
         if (n > 0)
             node->cpu_model = xstrndup(model, (size_t) n);
     }
-    if (options->disk && statvfs(options->disk, &fs) == 0)
+    if (options->disk && statvfs(options->disk, &fs) == 0) {
         node->disk_bytes = (int64_t) fs.f_blocks * (int64_t) fs.f_frsize;
+        node->disk_free_bytes = probe_disk_free(options->disk);
+    }
+}
+
+int64_t probe_disk_free(const char *path)
+{
+    struct statvfs fs;
+
+    if (statvfs(path, &fs) < 0)
+        return 0;
+    return fs.f_bavail ? (int64_t) fs.f_bavail * (int64_t) fs.f_frsize : 1;
 }
 
 int probe_node(const struct probe_options *options, struct node **ret, struct error *err)

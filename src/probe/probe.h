@@ -26,4 +26,7 @@ struct probe_options {
  * for the caller to fill in. With `sys` of a test's own, hwloc must be "": it reads the machine. */
 int probe_node(const struct probe_options *options, struct node **ret, struct error *err);
 
+/* Bytes that are free for everybody on the filesystem of PATH, 1 on a full one; 0: not known. */
+int64_t probe_disk_free(const char *path);
+
 #endif

@@ -64,6 +64,18 @@ TEST(a_wrong_node_is_refused_with_its_field)
     }
 }
 
+TEST(default_flavors_leave_half_of_what_is_free)
+{
+    _cleanup_(node_freep) struct node *node = machine(4);
+    struct flavor *flavors[16];
+
+    node->disk_free_bytes = 40 * GIB;
+    size_t n = flavor_defaults(node, flavors, 16);
+    ok(n > 2 && flavors[0]->disk_bytes == 5 * GIB && flavors[2]->disk_bytes == 20 * GIB);
+    for (size_t i = 0; i < n; i++)
+        flavor_free(flavors[i]);
+}
+
 TEST(default_flavors_share_the_machine)
 {
     _cleanup_(node_freep) struct node *node = machine(6);

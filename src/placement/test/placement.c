@@ -131,6 +131,27 @@ TEST(who_waits_knows_why)
     placement_plan_done(&plan);
 }
 
+TEST(disk_that_files_lie_on_is_not_free)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 4);
+    struct placement_node taken = {
+        .node = node, .n_tasks = 1, .disk_taken_bytes = 30 * GIB, .disk_used_bytes = 20 * GIB
+    };
+
+    /* 100 GiB: 20 of the task, which may have 10 more, and 40 of others. */
+    node->disk_free_bytes = 40 * GIB;
+    ask(0, 1)->disk_bytes = 31 * GIB;
+    struct placement_plan plan = pass(&taken, 1, 1, true);
+    ok(plan.decisions[0].rule == PLACEMENT_NO_DISK);
+    is_str(plan.decisions[0].text, "needs 31 GiB of disk; 40 GiB of 100 GiB is free on node n1, "
+                                   "10 GiB of it is kept for 1 job");
+    placement_plan_done(&plan);
+    ask(0, 1)->disk_bytes = 30 * GIB;
+    plan = pass(&taken, 1, 1, true);
+    ok(plan.decisions[0].rule == PLACEMENT_PLACED);
+    placement_plan_done(&plan);
+}
+
 TEST(shared_tasks_of_one_org_share_and_of_two_do_not)
 {
     _cleanup_(node_freep) struct node *node = machine("n1", 4);
