@@ -7,6 +7,7 @@ if [ "$(id -u)" -eq 0 ] && [ -z "${BERTH_ROOM:-}" ]; then
     BERTH_ROOM=1 exec unshare --net --mount "$0" "$@"
 fi
 . "$(dirname "$0")/lib.sh"
+. "$BERTH_SOURCE/tests/system/images.sh"
 
 berth_needs_root
 [ "$BERTH_BUILD" -ef "$BERTH_SOURCE/build" ] || {
@@ -25,6 +26,40 @@ test_expect_success 'a machine with a cable that leads nowhere' '
 
 test_expect_success 'the tour works: server, key, job, charts, artifacts, record' '
     "$BERTH_SOURCE/tools/tour" start >tour.log 2>&1 || { tail -30 tour.log; false; }
+'
+
+if command -v umoci >/dev/null && command -v busybox >/dev/null; then test_set_prereq IMAGES; fi
+[ ! -f "$BERTH_BUILD/src/console/console-files.c.p/files/index.html" ] || test_set_prereq CONSOLE
+
+test_expect_success IMAGES 'an image from an archive runs' '
+    busybox_tree root && image_layer oci:one root && layout_tar oci one.tar &&
+    berth image import one.tar --name one:1 &&
+    berth run --source none --name imaged --image one:1 -- cat /etc/group >imaged.log && grep staff imaged.log
+'
+
+test_expect_success IMAGES 'an image that would have to be fetched is refused in words' '
+    test_expect_code 125 berth run --source none --image registry.example.org/a/b:1 -- true 2>fetched.log &&
+    grep "registry.example.org" fetched.log
+'
+
+test_expect_success 'a dataset is pushed, read by a job, written by another, verified' '
+    mkdir data && seq 1000 >data/numbers && berth dataset push numbers data &&
+    berth run --source none --name sum --dataset numbers --output-dataset sums -- sh -c \
+        "mkdir -p /artifacts/sums && wc -l </datasets/numbers/numbers >/artifacts/sums/lines" &&
+    berth dataset pull sums sums && test "$(cat sums/lines)" = 1000 && berth dataset verify numbers
+'
+
+test_expect_success CONSOLE 'the console is served, and names nothing outside' '
+    url=${BERTH_URL:-http://127.0.0.1:7077} && curl -sf "$url/console/" >page &&
+    for file in $(sed -n "s/.*\(src\|href\)=\"\([^\"]*\)\".*/\2/p" page); do
+        case $file in /console/*) curl -sf -o file "$url$file" || return 1 ;; *) echo "outside: $file" && return 1 ;; esac
+    done
+'
+
+test_expect_success 'a shell in a job, files to it, what it uses, a job again' '
+    berth run --source none --detach --name stays -- sleep 1000 && await 20 berth exec stays -- true &&
+    berth cp tour.log stays:/tmp/log && berth exec stays -- cat /tmp/log >back && test_cmp tour.log back &&
+    berth top >top && grep stays top && berth stop --grace 0 --wait stays && berth job rerun sum
 '
 
 test_expect_success 'a job that tries to get out is told that there is no way' '
