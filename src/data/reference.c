@@ -144,15 +144,15 @@ static int parse_registry(const char *text, struct image_reference *ret, struct 
                              colon, TAG_MAX);
         ret->tag = xstrdup(colon);
     }
-    if (!repository_is_valid(rest))
-        return error_set(err, -EINVAL,
-                         "image: '%.80s' is not a name such as python:3.12 or "
-                         "registry.example/team/name:tag (lower case)",
-                         text);
     if (!ret->registry)
         ret->registry = xstrdup(REGISTRY_DEFAULT);
     bool official = str_equal(ret->registry, REGISTRY_DEFAULT) && !strchr(rest, '/');
     ret->repository = official ? xasprintf("library/%s", rest) : xstrdup(rest);
+    if (!repository_is_valid(ret->repository))
+        return error_set(err, -EINVAL,
+                         "image: '%.80s' is not a name such as python:3.12 or "
+                         "registry.example/team/name:tag (lower case)",
+                         text);
     if (!ret->tag && !ret->has_digest)
         ret->tag = xstrdup("latest");
     return 0;
