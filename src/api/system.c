@@ -47,10 +47,13 @@ static void ready(struct call *call)
 
 static void version(struct call *call)
 {
-    json_t *answer = json_object();
+    json_t *answer = json_object(), *addresses = json_array();
 
+    for (size_t i = 0; api_address(call->api, i); i++)
+        (void) json_array_append_new(addresses, json_string(api_address(call->api, i)));
     json_put_str(answer, "version", BERTH_VERSION);
     json_put_str(answer, "api", "v1");
+    json_put(answer, "addresses", addresses);
     call_answer(call, 200, answer);
 }
 

@@ -42,7 +42,7 @@ static int read_hidden(const char *question, char *buf, size_t size, struct erro
 static const struct cli_flag init_flags[] = {
     { "org", NULL, "NAME", "the org; default when left out" },
     { "key", NULL, "NAME", "name of the admin key; admin when left out" },
-    { "url", NULL, "URL", "what the context shall name; http://127.0.0.1:7077 when left out" },
+    { "url", NULL, "URL", "what the context shall name; where the server listens when left out" },
     { NULL },
 };
 
@@ -115,15 +115,32 @@ static int set_up(struct cli *cli, const char *org, const char *project, struct 
     return r < 0 ? error_context(err, r, "making project %s", project) : 0;
 }
 
+/* What the context shall name: as asked for, else where the server says that it listens; all addresses of
+ * a machine are none to go to. */
+static char *url_for_context(struct cli *cli, const char *asked)
+{
+    _cleanup_json_ json_t *version = NULL;
+    const char *env = getenv("BERTH_URL");
+
+    if (asked || (env && *env))
+        return xstrdup(asked ? asked : env);
+    if (remote_get(cli, "/v1/version", &version, NULL) < 0)
+        return xstrdup(cli->url);
+    const char *first = json_string_value(json_array_get(json_object_get(version, "addresses"), 0));
+    if (!first)
+        return xstrdup(cli->url);
+    if (str_starts(first, "0.0.0.0:"))
+        return xasprintf("http://127.0.0.1%s", first + strlen("0.0.0.0"));
+    if (str_starts(first, "[::]:"))
+        return xasprintf("http://[::1]%s", first + strlen("[::]"));
+    return xasprintf("http://%s", first);
+}
+
 /* Over the unix socket, where root and the server's own account need no key. */
 static int run_init(struct cli *cli, const struct args *args, struct error *err)
 {
     const char *org = args_get(args, "org") ? args_get(args, "org") : "default";
     const char *key_name = args_get(args, "key") ? args_get(args, "key") : "admin";
-    const char *env_url = getenv("BERTH_URL");
-    const char *url = args_get(args, "url") ? args_get(args, "url")
-                      : env_url && *env_url ? env_url
-                                            : "http://127.0.0.1:7077";
     _cleanup_free_ char *project = xstrdup(cli->project ? cli->project : "main"), *key = NULL;
     int r = config_load(&cli->config, err);
 
@@ -136,6 +153,7 @@ static int run_init(struct cli *cli, const struct args *args, struct error *err)
     r = set_up(cli, org, project, err);
     if (r < 0)
         return r;
+    _cleanup_free_ char *url = url_for_context(cli, args_get(args, "url"));
     if (works(cli, url, project, config_context(&cli->config, context))) {
         print_note(cli, "context %s works already: %s, project %s", context, url, project);
         return CLI_OK;

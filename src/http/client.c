@@ -2,6 +2,7 @@
 #include "http/http.h"
 
 #include "base/alloc.h"
+#include "http/tls.h"
 #include "os/fd.h"
 
 #include <errno.h>
@@ -101,9 +102,12 @@ static int connect_tcp(struct http_client *client, unsigned timeout_ms, struct e
     }
     freeaddrinfo(found);
     if (client->fd < 0)
-        return error_set(err, r, "no server answers at http://%s:%s: %s", u->host, u->port,
-                         strerror(-r));
-    return 0;
+        return error_set(err, r, "no server answers at http%s://%s:%s: %s", u->tls ? "s" : "",
+                         u->host, u->port, strerror(-r));
+    if (!u->tls)
+        return 0;
+    client->fd = tls_begin(take_fd(&client->fd), host, timeout_ms, err);
+    return client->fd < 0 ? client->fd : 0;
 }
 
 /* Nothing may come between answers, so what is readable then is the end. */

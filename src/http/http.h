@@ -89,6 +89,7 @@ struct url {
     char *host; /* as for Host; "localhost" for unix */
     char *port;
     char *unix_path; /* NULL: TCP */
+    bool tls;        /* https */
 };
 int url_parse(const char *s, struct url *ret, struct error *err);
 void url_done(struct url *url);

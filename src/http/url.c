@@ -1,4 +1,4 @@
-/* url.c - percent-encoding and the two kinds of URL that Berth connects to; pure */
+/* url.c - percent-encoding and the kinds of URL that Berth connects to; pure */
 #include "http/http.h"
 
 #include "base/alloc.h"
@@ -51,7 +51,9 @@ void url_encode(struct text *out, const char *s, bool slash)
 
 static int refuse(const char *s, struct error *err)
 {
-    return error_set(err, -EINVAL, "'%s' is not of the form http://HOST[:PORT] or unix:PATH", s);
+    return error_set(err, -EINVAL,
+                     "'%s' is not of the form http://HOST[:PORT], https://HOST[:PORT] or unix:PATH",
+                     s);
 }
 
 static bool is_host(const char *s, size_t len)
@@ -72,9 +74,10 @@ int url_parse(const char *s, struct url *ret, struct error *err)
         ret->host = xstrdup("localhost");
         return 0;
     }
-    if (!str_starts(s, "http://"))
+    ret->tls = str_starts(s, "https://");
+    if (!ret->tls && !str_starts(s, "http://"))
         return refuse(s, err);
-    const char *host = s + 7;
+    const char *host = strstr(s, "://") + 3;
     size_t len = strcspn(host, "/?#");
     if ((host[len] && strcmp(host + len, "/") != 0) || len > 255 || !is_host(host, len))
         return refuse(s, err);
@@ -90,7 +93,7 @@ int url_parse(const char *s, struct url *ret, struct error *err)
         }
         len = (size_t) (colon - host);
     } else {
-        ret->port = xstrdup("80");
+        ret->port = xstrdup(ret->tls ? "443" : "80");
     }
     ret->host = xstrndup(host, len);
     return 0;
