@@ -1,7 +1,7 @@
 /* devices.c - GPUs and RDMA adapters in a container: what CDI says of them, made by root
  *
  * Device nodes are made anew on a tmpfs of the supervisor and bound to their places: they belong to
- * the container's own root, whoever owns the machine's, and only those of the job's devices are
+ * whom the command runs as, whoever owns the machine's, and only those of the job's devices are
  * there. The device cgroup is opened for exactly their numbers.
  */
 #include "executor/internal.h"
@@ -72,8 +72,9 @@ static int add_rdma(struct cdi_edits *edits, const char *driver_root, struct err
 static int make_node(struct supervisor *s, const char *directory, size_t i, struct error *err)
 {
     struct cdi_node *node = &s->edits.nodes.items[i];
-    uid_t uid = s->spec->uid_base + node->uid;
-    gid_t gid = s->spec->uid_base + node->gid;
+    /* Root inside may use it in any case; others only what is theirs. */
+    uid_t uid = s->spec->uid_base + (node->uid ? node->uid : s->user.uid);
+    gid_t gid = s->spec->uid_base + (node->gid ? node->gid : s->user.gid);
     mode_t type = node->type == 'b' ? S_IFBLK : S_IFCHR;
     char *path = xasprintf("%s/%zu", directory, i);
 

@@ -27,7 +27,7 @@ struct cdi_node {
     bool has_number;
     char *permissions; /* of "rwm" */
     int mode;          /* -1: not known yet */
-    uid_t uid;         /* inside; 0 unless given */
+    uid_t uid;         /* inside; 0: of whom the command runs as */
     gid_t gid;
 };
 
