@@ -19,6 +19,7 @@ struct call;
 struct follower;
 struct file_watches;
 struct tickets;
+struct session;
 
 typedef void (*handler_f)(struct call *call);
 
@@ -45,6 +46,7 @@ struct api {
     struct follower *followers; /* streams that wait for events */
     struct metrics_stream *metrics_streams;
     struct watch *beat;             /* keeps streams alive */
+    struct session *sessions;       /* newest first; each frees itself */
     struct tickets *tickets;        /* of sessions; NULL before the first */
     VEC(struct port_use) port_uses; /* oldest first */
     uint64_t answers[6];            /* by hundreds of the status */

@@ -8,6 +8,7 @@
 #include "api/session.h"
 
 #include "base/alloc.h"
+#include "base/time.h"
 #include "os/fd.h"
 
 #include <fcntl.h>
@@ -16,11 +17,12 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define FIRST_MESSAGE_US 15000000
+#define FIRST_MESSAGE_US 10000000
 
 struct session {
     struct api *api;
-    struct websocket *ws; /* NULL: the client has left */
+    struct session *next, **link; /* among those of the api */
+    struct websocket *ws;         /* NULL: the client has left */
     struct session_purpose purpose;
     json_t *order; /* for the supervisor; NULL before the first message */
     struct id id, project, job, attempt;
@@ -30,13 +32,25 @@ struct session {
     struct watch *watch;
     struct text held; /* a message that the supervisor did not take yet */
     bool committing, started;
-    int64_t began_us;
+    int64_t began_us, began_wall_us;
     int exit_code; /* -1: none came */
     char *reason;
 };
 
+static void join(struct session *s)
+{
+    s->next = s->api->sessions;
+    s->link = &s->api->sessions;
+    if (s->next)
+        s->next->link = &s->next;
+    s->api->sessions = s;
+}
+
 static void session_free(struct session *s)
 {
+    *s->link = s->next;
+    if (s->next)
+        s->next->link = s->link;
     watch_free(s->timer);
     watch_free(s->watch);
     safe_close(s->fd);
@@ -47,6 +61,20 @@ static void session_free(struct session *s)
 }
 
 /* ---- on record ----------------------------------------------------------------------------------- */
+
+/* What was asked for, without what was typed. */
+static void put_order(const struct session *s, json_t *into)
+{
+    static const char *const shown[] = { "tty", "path", "direction", "port" };
+    const json_t *command = json_object_get(s->order, "command");
+
+    json_put_str(into, "kind", s->purpose.op);
+    if (command)
+        json_put(into, "command", session_words(command));
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        if (json_object_get(s->order, shown[i]))
+            json_put(into, shown[i], json_incref(json_object_get(s->order, shown[i])));
+}
 
 static struct session_record record_of(struct session *s, bool ended)
 {
@@ -60,11 +88,7 @@ static struct session_record record_of(struct session *s, bool ended)
     json_put_str(record.data, "session", id_format(&s->id, text));
     if (!ended) {
         json_put_str(record.data, "attempt", id_format(&s->attempt, text));
-        json_put_str(record.data, "kind", json_get_str(s->order, "op", ""));
-        static const char *const shown[] = { "command", "tty", "path", "direction", "port" };
-        for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
-            if (json_object_get(s->order, shown[i]))
-                json_put(record.data, shown[i], json_incref(json_object_get(s->order, shown[i])));
+        put_order(s, record.data);
     } else {
         if (s->exit_code >= 0)
             json_put_int(record.data, "exit_code", s->exit_code);
@@ -355,7 +379,9 @@ void session_relay(struct call *call, const struct workload *w,
                            .attempt = w->attempt->id,
                            .fd = -1,
                            .began_us = clock_boot_us(),
+                           .began_wall_us = clock_now_us(),
                            .exit_code = -1 };
+    join(s);
     memcpy(s->actor, call->actor, sizeof s->actor);
     api->answers[1]++;
     s->ws = websocket_accept(call_take_request(call), CHANNEL_PROTOCOL, NULL, &events);
@@ -366,4 +392,34 @@ void session_relay(struct call *call, const struct workload *w,
     s->timer = loop_timer(api->options.loop, FIRST_MESSAGE_US, on_late, s);
     if (s->order)
         begin(s);
+}
+
+size_t sessions_of(const struct api *api, const char *actor)
+{
+    size_t n = 0;
+
+    for (const struct session *s = api->sessions; s; s = s->next)
+        n += str_equal(s->actor, actor);
+    return n;
+}
+
+json_t *sessions_in(const struct api *api, const struct id *job)
+{
+    char text[TIME_TEXT_LEN + ID_TEXT_LEN];
+    json_t *list = json_array();
+
+    for (const struct session *s = api->sessions; s; s = s->next) {
+        if (!id_equal(&s->job, job))
+            continue;
+        json_t *one = json_object();
+        json_put_str(one, "id", id_format(&s->id, text));
+        put_order(s, one);
+        json_object_del(one, "tty");
+        json_object_del(one, "direction");
+        json_put_str(one, "actor", s->actor);
+        json_put_str(one, "attempt", id_format(&s->attempt, text));
+        json_put_str(one, "started", time_format(s->began_wall_us, text));
+        (void) json_array_append_new(list, one);
+    }
+    return list;
 }

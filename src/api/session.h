@@ -2,6 +2,7 @@
  *
  * sessions.c       the endpoints: who may, which job, what was asked
  * session-relay.c  messages between the two
+ * session-words.c  commands, as they go on record
  * tickets.c        for pages, which cannot send a key
  */
 #ifndef API_SESSION_H
@@ -40,5 +41,15 @@ struct session_purpose {
 /* Give the call's request away to a session with the running attempt of W. */
 void session_relay(struct call *call, const struct workload *w,
                    const struct session_purpose *purpose);
+/* How many sessions of ACTOR are open. */
+size_t sessions_of(const struct api *api, const char *actor);
+/* Those of JOB as an array. */
+json_t *sessions_in(const struct api *api, const struct id *job);
+
+/* ---- words --------------------------------------------------------------------------------------- */
+
+/* A command (a line or words) as it goes on record: the values of what is called a secret, a token, a
+ * password or a key are left out. The caller owns it. */
+json_t *session_words(const json_t *command);
 
 #endif

@@ -27,6 +27,19 @@ static bool check_upgrade(struct call *call)
     return false;
 }
 
+/* May there be one more of whoever asks? Answers itself if not. */
+static bool check_number(struct call *call)
+{
+    size_t open = sessions_of(call->api, call->actor);
+
+    if ((int64_t) open < call->api->options.sessions_per_key)
+        return true;
+    call_refuse(call, -EAGAIN,
+                "%s has %zu sessions open, as many as one key may have (setting sessions_per_key)",
+                call->actor, open);
+    return false;
+}
+
 /* Is there something to go into? Answers itself if not. */
 static bool check_running(struct call *call, const struct workload *w)
 {
@@ -35,7 +48,7 @@ static bool check_running(struct call *call, const struct workload *w)
         return false;
     }
     if (w->attempt && (w->state == WORKLOAD_RUNNING || w->state == WORKLOAD_STOPPING))
-        return true;
+        return check_number(call);
     call_refuse(call, -EBUSY, "the job %s is %s, not running", w->name,
                 workload_state_name(w->state));
     return false;
@@ -128,7 +141,18 @@ static void session_forward(struct call *call)
         job_find(call, forward_to);
 }
 
+static void list_in(struct call *call, const struct workload *w)
+{
+    json_t *answer = json_object();
+
+    json_put(answer, "items", sessions_in(call->api, &w->id));
+    call_answer(call, 200, answer);
+}
+
+static void job_sessions(struct call *call) { job_find(call, list_in); }
+
 const struct api_route session_routes[] = {
+    { "job.sessions", job_sessions },
     { "session.copy", session_copy },
     { "session.exec", session_exec },
     { "session.forward", session_forward },

@@ -14,12 +14,15 @@ static const char script[] =
     "    local IFS=$'\\n'\n"
     "    COMPREPLY=($(berth completion words -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
     "    [ ${#COMPREPLY[@]} -gt 0 ] || compopt -o default 2>/dev/null\n"
+    "    [[ ${COMPREPLY[0]-} != *: ]] || compopt -o nospace 2>/dev/null\n"
     "}\n"
     "complete -F _berth berth\n";
 
 struct words {
     const char *prefix;
     const char *noun;
+    const char *suffix; /* of every name; NULL: none */
+    const char *job;    /* the first operand; NULL: this is it */
     struct map *seen;
 };
 
@@ -70,6 +73,12 @@ static void offer_flags(struct words *w, const struct command *c)
         offer_flag(w, f->name);
 }
 
+static void offer_name(struct words *w, const char *name)
+{
+    _cleanup_free_ char *word = xasprintf("%s%s", name, w->suffix ? w->suffix : "");
+    offer(w, word);
+}
+
 /* Names of a list, from the server; nothing when it does not answer. */
 static void offer_names(struct cli *cli, struct words *w, const char *target)
 {
@@ -80,7 +89,7 @@ static void offer_names(struct cli *cli, struct words *w, const char *target)
     if (cli_resolve(cli, NULL) < 0 || remote_get(cli, target, &list, NULL) < 0)
         return;
     json_array_foreach(json_object_get(list, "items"), i, item)
-        offer(w, json_get_str(item, "name", json_get_str(item, "path", "")));
+        offer_name(w, json_get_str(item, "name", json_get_str(item, "path", "")));
 }
 
 static void offer_of_project(struct cli *cli, struct words *w, const char *what)
@@ -89,6 +98,33 @@ static void offer_of_project(struct cli *cli, struct words *w, const char *what)
         return;
     _cleanup_free_ char *target = project_path(cli, what, NULL);
     offer_names(cli, w, target);
+}
+
+/* JOB, or JOB:PATH. */
+static void offer_jobs(struct cli *cli, struct words *w, const struct command *c, const char *form)
+{
+    if (cli_resolve(cli, NULL) < 0 || !cli->project)
+        return;
+    _cleanup_free_ char *all = project_path(cli, "jobs", NULL);
+    _cleanup_free_ char *target = xasprintf("%s%s", all, c->goes_in ? "?state=running" : "");
+    w->suffix = form[strlen("JOB")] == ':' ? ":" : NULL;
+    offer_names(cli, w, target);
+}
+
+/* Those that the job gave names to. */
+static void offer_ports(struct cli *cli, struct words *w)
+{
+    _cleanup_json_ json_t *job = NULL;
+    size_t i;
+    const json_t *port;
+
+    if (!w->job || cli_resolve(cli, NULL) < 0 || !cli->project)
+        return;
+    _cleanup_free_ char *target = project_path(cli, "jobs", w->job, NULL);
+    if (remote_get(cli, target, &job, NULL) < 0)
+        return;
+    json_array_foreach(json_object_get(json_object_get(job, "spec"), "ports"), i, port)
+        offer(w, json_get_str(port, "name", ""));
 }
 
 static void offer_contexts(struct cli *cli, struct words *w)
@@ -131,7 +167,9 @@ static void offer_operand(struct cli *cli, struct words *w, const struct command
         p = strchr(p, ' ') + 1;
     p += *p == '[';
     if (str_starts(p, "JOB"))
-        offer_of_project(cli, w, "jobs");
+        offer_jobs(cli, w, c, p);
+    else if (str_starts(p, "LOCAL:"))
+        offer_ports(cli, w);
     else if (str_starts(p, "SECRET") || (str_equal(c->noun, "secret") && str_starts(p, "NAME")))
         offer_of_project(cli, w, "secrets");
     else if (str_starts(p, "NODE"))
@@ -175,8 +213,11 @@ static void complete(struct cli *cli, struct words *w, char *const *items, size_
         offer_flags(w, c);
         return;
     }
-    for (size_t i = first; i + 1 < n; i++)
-        operands += items[i][0] != '-';
+    for (size_t i = first; i + 1 < n; i++) {
+        if (items[i][0] == '-')
+            continue;
+        w->job = operands++ ? w->job : items[i];
+    }
     offer_operand(cli, w, c, operands);
 }
 

@@ -316,5 +316,6 @@ const struct command command_cp = {
                 "berth cp tiny-gpt:/artifacts - | tar tv",
     .operands_min = 2,
     .operands_max = 2,
+    .goes_in = true,
     .run = run,
 };

@@ -219,5 +219,6 @@ const struct command command_exec = {
     .operands_min = 1,
     .operands_max = UINT_MAX,
     .takes_command = 2,
+    .goes_in = true,
     .run = run,
 };

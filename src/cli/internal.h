@@ -62,6 +62,7 @@ struct command {
     /* The operand of this number, from 1, begins a command: no flag of ours comes after it. 0: none. */
     unsigned takes_command;
     bool offline; /* needs no server */
+    bool goes_in; /* JOB is one that runs */
     /* Returns an exit code, or a negative errno with ERR set. */
     int (*run)(struct cli *cli, const struct args *args, struct error *err);
 };

@@ -195,7 +195,8 @@ static void shaken(void *item)
     }
     if (c->result < 0) {
         print_note(all->cli, "%s: %s", c->forward->label, c->err.text);
-        give_up(all, c->result, &c->err);
+        if (c->result != -EBUSY) /* too many at the moment */
+            give_up(all, c->result, &c->err);
         connection_free(c);
         return;
     }
@@ -393,5 +394,6 @@ const struct command command_port_forward = {
     .flags = flags,
     .operands_min = 2,
     .operands_max = 100,
+    .goes_in = true,
     .run = run,
 };

@@ -462,6 +462,7 @@ static int open_api(struct server *s, struct error *err)
         .admin_uid = s->account.uid,
         .listen = (const char *const *) set->listen,
         .hosts = (const char *const *) set->hosts,
+        .sessions_per_key = set->sessions_per_key,
         .idempotency_keep_s = set->idempotency_keep,
     };
     return api_start(&options, &s->api, err);

@@ -80,6 +80,7 @@ static const struct setting table[] = {
     SETTING(collect_interval, TYPE_SECONDS, "1h",
             "how often files that nobody needs are removed; 0: never"),
     SETTING(collect_grace, TYPE_SECONDS, "24h", "how long files stay that nobody uses yet"),
+    SETTING(sessions_per_key, TYPE_INT, "1000", "sessions that one key may have open in jobs"),
     SETTING(idempotency_keep, TYPE_SECONDS, "24h", "how long Idempotency-Keys are remembered"),
 };
 

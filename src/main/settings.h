@@ -49,6 +49,7 @@ struct settings {
     int64_t max_time;
     int64_t collect_interval;
     int64_t collect_grace;
+    int64_t sessions_per_key;
     int64_t idempotency_keep;
     json_t *flavors; /* array of flavors; NULL: made from the machine */
 

@@ -174,6 +174,7 @@ __attribute__((noreturn)) static void child_run(const char *store_url, const cha
                                          .socket = socket,
                                          .admin_uid = getuid(),
                                          .listen = listen,
+                                         .sessions_per_key = 100,
                                          .idempotency_keep_s = 3600 };
     if (api_start(&options, &api, &err) < 0)
         child_fail("api", &err);

@@ -97,6 +97,13 @@ test_expect_success 'what is wrong is refused at once' '
     test_expect_code 5 berth port-forward serve $count:7001 2>err && grep "in use" err
 '
 
+test_expect_success 'completion knows the jobs that run, and their ports' '
+    echo serve >want && berth completion words -- exec se >out && test_cmp want out &&
+    berth completion words -- port-forward "" >out && test_cmp want out &&
+    echo serve: >want && berth completion words -- cp file se >out && test_cmp want out &&
+    echo count >want && berth completion words -- port-forward serve "" >out && test_cmp want out
+'
+
 test_expect_success 'who used which port is on record, once' '
     berth event list --job serve -o json >events.json &&
     jq -e "[.items[] | select(.data.kind == \"forward\") | .data.port] | sort == [9, 7001, 7002]" events.json
@@ -105,7 +112,9 @@ test_expect_success 'who used which port is on record, once' '
 test_expect_success 'without the job there is nothing to forward to' '
     berth stop --grace 0 --wait serve &&
     { curl -s "http://127.0.0.1:$count/" || :; } &&
-    test_expect_code 5 wait $forward && grep "not running" forward.err
+    test_expect_code 5 wait $forward && grep "not running" forward.err &&
+    berth completion words -- exec "" >out && test_must_be_empty out &&
+    berth completion words -- logs "" >out && grep serve out
 '
 
 test_done
