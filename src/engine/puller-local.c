@@ -24,7 +24,7 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
-enum { PULLS_MAX = 4, UNPACKS_MAX = 2 };
+enum { PULLS_MAX = 4, UNPACKS_MAX = 2, AGAIN_US = 250000, AGAIN_MAX_US = 60000000 };
 
 struct local;
 
@@ -60,7 +60,10 @@ struct local {
     uint64_t serial;
     unsigned n_running, n_asked;
     struct packed_sweep *sweeping; /* nothing is started meanwhile */
-    VEC(struct pull *) pulls;      /* oldest first */
+    uint64_t collection;           /* serial of the newest */
+    struct watch *again;           /* timer: some layers were still in use then */
+    int64_t again_us;
+    VEC(struct pull *) pulls; /* oldest first */
     VEC(struct unpacking) unpackings;
 };
 
@@ -254,14 +257,39 @@ static void ask_next(struct local *local)
     }
 }
 
+/* A job that has just ended lets go of its layers a moment later. */
+static void on_collected(struct local *local, const struct layers_answer *answer)
+{
+    if (answer->serial != local->collection)
+        return;
+    if (answer->bytes == 0) {
+        local->again_us = AGAIN_US;
+        return;
+    }
+    timer_set(local->again, local->again_us);
+    local->again_us = local->again_us * 2 < AGAIN_MAX_US ? local->again_us * 2 : AGAIN_MAX_US;
+}
+
+static void on_again(void *userdata)
+{
+    struct local *local = userdata;
+    const struct puller_listener *listener = &local->puller.listener;
+
+    timer_clear(local->again);
+    if (listener->collect)
+        listener->collect(listener->userdata);
+}
+
 static void on_answer(struct local *local, struct layers_answer *answer)
 {
     size_t i = 0;
 
     while (i < local->unpackings.len && local->unpackings.items[i].serial != answer->serial)
         i++;
-    if (i == local->unpackings.len)
-        return; /* of a collection */
+    if (i == local->unpackings.len) {
+        on_collected(local, answer);
+        return;
+    }
     struct unpacking u = local->unpackings.items[i];
     vec_remove(&local->unpackings, i);
     local->n_asked--;
@@ -493,7 +521,7 @@ static void local_collect(struct puller *puller, const struct image_keep *keep)
     _cleanup_close_ int list = memfd_create("layers", MFD_CLOEXEC);
     struct layers_request request = { .op = LAYERS_COLLECT, .count = (uint32_t) keep->n_layers };
 
-    request.serial = ++local->serial;
+    request.serial = local->collection = ++local->serial;
     if (list >= 0 && write_full(list, keep->layers, keep->n_layers * sizeof *keep->layers) == 0)
         (void) send_request(local, &request, list);
     if (local->sweeping || local->pulls.len > 0)
@@ -517,6 +545,7 @@ static void local_free(struct puller *puller)
     vec_done(&local->pulls);
     vec_done(&local->unpackings);
     watch_free(local->watch);
+    watch_free(local->again);
     safe_close(local->options.layers_fd);
     free(local);
 }
@@ -541,5 +570,8 @@ struct puller *puller_local_new(const struct puller_local_options *options)
     local->puller.ops = &ops;
     local->options = *options;
     local->watch = loop_watch(options->loop, options->layers_fd, EPOLLIN, on_keeper, local);
+    local->again_us = AGAIN_US;
+    local->again = loop_timer(options->loop, 0, on_again, local);
+    timer_clear(local->again);
     return &local->puller;
 }

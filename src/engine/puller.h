@@ -53,6 +53,8 @@ struct puller_listener {
     void (*ready)(void *userdata, const struct id *image, const struct image_found *found);
     /* CODE -EAGAIN: another try may help. */
     void (*failed)(void *userdata, const struct id *image, int code, const char *text);
+    /* Layers that were to go were still in use a while ago: collect again. */
+    void (*collect)(void *userdata);
     void *userdata;
 };
 

@@ -272,6 +272,7 @@ static int unpack(const struct keeper *k, const struct layers_request *request, 
     return r;
 }
 
+/* 1: it is gone; 0: somebody uses it. */
 static int remove_layer(const struct keeper *k, const char *name, struct error *err)
 {
     _cleanup_close_ int fd = open_beneath_nosymlink(k->layers, name, O_RDONLY | O_DIRECTORY, 0);
@@ -323,9 +324,11 @@ static int collect(const struct keeper *k, const struct layers_request *request,
     while (r >= 0 && (entry = readdir(dir))) {
         if (is_leftover(entry->d_name))
             r = remove_tree(k->layers, entry->d_name, err);
-        else if (sha256_parse(entry->d_name, &sum) == 0 && !map_get_str(keep, entry->d_name))
-            r = remove_layer(k, entry->d_name, err);
+        if (sha256_parse(entry->d_name, &sum) < 0 || map_get_str(keep, entry->d_name))
+            continue;
+        r = remove_layer(k, entry->d_name, err);
         answer->entries += r > 0;
+        answer->bytes += r == 0;
     }
     (void) closedir(dir);
     return r;

@@ -692,11 +692,17 @@ int lifecycle_registry_login(struct lifecycle *lc, const struct registry_login *
 
 /* ---- life -------------------------------------------------------------------------------------------- */
 
+static void on_collect(void *userdata) { images_collect(userdata); }
+
 void lifecycle_set_puller(struct lifecycle *lc, struct puller *puller)
 {
     lc->puller = puller;
     puller->listener = (struct puller_listener){
-        .progress = on_progress, .ready = on_ready, .failed = on_failed, .userdata = lc
+        .progress = on_progress,
+        .ready = on_ready,
+        .failed = on_failed,
+        .collect = on_collect,
+        .userdata = lc,
     };
 }
 

@@ -37,7 +37,7 @@ struct layers_answer {
     uint64_t serial;
     int32_t code; /* 0 or negative errno */
     uint32_t reserved;
-    int64_t entries, bytes; /* COLLECT: layers that were removed */
+    int64_t entries, bytes; /* COLLECT: layers that were removed, and that are still in use */
     char text[232];
 };
 

@@ -58,7 +58,7 @@ test_expect_success 'a layer that is mounted stays, whatever the records say' '
 '
 
 test_expect_success 'it goes when nobody holds it any more' '
-    kill "$holder" && berth_stop && berth_server && await 10 layers_are 0
+    kill "$holder" && await 30 layers_are 0
 '
 
 test_expect_success 'packed bytes are not kept of what a registry has' '
