@@ -31,6 +31,7 @@ const struct command *const cli_commands[] = {
     &command_context_use,
     &command_context_delete,
     &command_event_follow,
+    &command_image_build,
     &command_image_import,
     &command_image_login,
     &command_image_pull,

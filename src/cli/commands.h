@@ -14,6 +14,7 @@ extern const struct command command_dataset_push, command_dataset_pull, command_
     command_dataset_update, command_dataset_verify;
 extern const struct command command_cp;
 extern const struct command command_job_diff, command_job_rerun;
+extern const struct command command_image_build;
 extern const struct command command_image_import, command_image_login, command_image_pull,
     command_image_push;
 extern const struct command command_top, command_job_metrics;

@@ -1,4 +1,6 @@
 /* image.c - berth image pull, import, login: what needs more than one call, a file or a password */
+#include "cli/image.h"
+
 #include "cli/commands.h"
 #include "cli/progress.h"
 
@@ -67,7 +69,7 @@ static int tell_image(struct cli *cli, const json_t *image, struct error *err)
     return CLI_OK;
 }
 
-static int finish(struct cli *cli, const struct args *args, json_t **image, struct error *err)
+int image_finish(struct cli *cli, const struct args *args, json_t **image, struct error *err)
 {
     if (args_has(args, "detach")) {
         print_answer(cli, "image", *image);
@@ -92,7 +94,7 @@ static int run_pull(struct cli *cli, const struct args *args, struct error *err)
 
     json_put_str(body, "reference", args_operand(args, 0));
     int r = remote_post(cli, target, body, &image, err);
-    return r < 0 ? r : finish(cli, args, &image, err);
+    return r < 0 ? r : image_finish(cli, args, &image, err);
 }
 
 const struct command command_image_pull = {
@@ -153,13 +155,35 @@ static char *name_of(const char *path)
     return text_take(&t);
 }
 
+int image_send(struct cli *cli, const struct image_sending *sending, json_t **ret,
+               struct error *err)
+{
+    _cleanup_free_ char *path = project_path(cli, "image-archives", NULL);
+    _cleanup_text_ struct text target = { 0 };
+    struct sending s = { .fd = sending->fd };
+
+    text_addf(&target, "%s?name=", path);
+    url_encode(&target, sending->name, false);
+    text_add(&target, sending->docker ? "&format=docker-archive" : "");
+    const struct remote_call call = {
+        .method = "POST",
+        .target = target.data,
+        .content_type = "application/x-tar",
+        .read_body = read_archive,
+        .read_len = sending->size,
+        .userdata = &s,
+    };
+    progress_begin(&s.progress, &cli->err, "sending", sending->size > 0 ? sending->size : 0);
+    int r = remote_call(cli, &call, ret, err);
+    progress_end(&s.progress);
+    return r;
+}
+
 static int run_import(struct cli *cli, const struct args *args, struct error *err)
 {
     const char *file = args_operand(args, 0);
-    _cleanup_free_ char *path = project_path(cli, "image-archives", NULL);
     _cleanup_free_ char *name =
         args_has(args, "name") ? xstrdup(args_get(args, "name")) : name_of(file);
-    _cleanup_text_ struct text target = { 0 };
     _cleanup_json_ json_t *image = NULL;
     _cleanup_close_ int fd = str_equal(file, "-") ? dup(0) : open(file, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -172,22 +196,14 @@ static int run_import(struct cli *cli, const struct args *args, struct error *er
             "%s is a directory; send a layout as tar -C %s -c . | berth image import - "
             "--name NAME",
             file, file);
-    text_addf(&target, "%s?name=", path);
-    url_encode(&target, name, false);
-    text_add(&target, args_has(args, "docker") ? "&format=docker-archive" : "");
-    struct sending s = { .fd = fd };
-    const struct remote_call call = {
-        .method = "POST",
-        .target = target.data,
-        .content_type = "application/x-tar",
-        .read_body = read_archive,
-        .read_len = S_ISREG(st.st_mode) ? st.st_size : -1,
-        .userdata = &s,
+    const struct image_sending sending = {
+        .fd = fd,
+        .size = S_ISREG(st.st_mode) ? st.st_size : -1,
+        .name = name,
+        .docker = args_has(args, "docker"),
     };
-    progress_begin(&s.progress, &cli->err, "sending", S_ISREG(st.st_mode) ? st.st_size : 0);
-    int r = remote_call(cli, &call, &image, err);
-    progress_end(&s.progress);
-    return r < 0 ? r : finish(cli, args, &image, err);
+    int r = image_send(cli, &sending, &image, err);
+    return r < 0 ? r : image_finish(cli, args, &image, err);
 }
 
 const struct command command_image_import = {
