@@ -138,10 +138,11 @@ static int put_document(const struct build *b, json_t *document, struct made *re
     return file_replace(AT_FDCWD, path, 0644, text, n, false, err);
 }
 
-static json_t *config_of(const struct made *tar)
+static json_t *config_of(const struct build *b, const struct made *tar)
 {
     _cleanup_free_ char *digest = digest_text(tar);
     json_t *json = json_object(), *rootfs = json_object(), *layers = json_array();
+    json_t *history = json_array(), *step = json_object();
     struct utsname machine;
 
     (void) uname(&machine);
@@ -156,6 +157,12 @@ static json_t *config_of(const struct made *tar)
     json_put(rootfs, "diff_ids", layers);
     json_put(json, "rootfs", rootfs);
     json_put(json, "config", json_object());
+    /* Who builds on it counts layers by their history. */
+    _cleanup_free_ char *by =
+        xasprintf("berth image build --packages %s", args_get(b->args, "packages"));
+    json_put_str(step, "created_by", by);
+    (void) json_array_append_new(history, step);
+    json_put(json, "history", history);
     return json;
 }
 
@@ -169,7 +176,7 @@ static int write_layout(const struct build *b, const struct made *tar, const str
     json_t *layers = json_array(), *manifests = json_array();
     struct made config, entry;
 
-    int r = put_document(b, config_of(tar), &config, err);
+    int r = put_document(b, config_of(b, tar), &config, err);
     json_put_int(manifest, "schemaVersion", 2);
     json_put_str(manifest, "mediaType", "application/vnd.oci.image.manifest.v1+json");
     json_put(manifest, "config", descriptor("application/vnd.oci.image.config.v1+json", &config));

@@ -4,27 +4,28 @@ test_description='images are built: of packages, by a Dockerfile'
 . "$BERTH_SOURCE/tests/system/images.sh"
 berth_needs mmdebstrap dpkg-deb skopeo umoci busybox docker-registry
 berth_start
+repo=$BERTH_TEST/repo # apt wants a path without spaces
 
 # package NAME DEPENDS: into the repository; what is in NAME/ is its content
 package() {
-    mkdir -p "$1/DEBIAN" repo &&
+    mkdir -p "$1/DEBIAN" "$repo" &&
         printf 'Package: %s\nVersion: 1.0\nArchitecture: all\nMaintainer: Test <test@example.org>\nDepends: %s\nDescription: for a test\n' \
             "$1" "$2" | sed '/^Depends: $/d' >"$1/DEBIAN/control" &&
-        dpkg-deb --root-owner-group -b "$1" "repo/$1.deb" >/dev/null &&
+        dpkg-deb --root-owner-group -b "$1" "$repo/$1.deb" >/dev/null &&
         {
             cat "$1/DEBIAN/control" &&
-                printf 'Filename: ./%s.deb\nSize: %s\nSHA256: %s\n\n' "$1" "$(stat -c %s "repo/$1.deb")" \
-                    "$(sha256sum "repo/$1.deb" | cut -d " " -f 1)"
-        } >>repo/Packages
+                printf 'Filename: ./%s.deb\nSize: %s\nSHA256: %s\n\n' "$1" "$(stat -c %s "$repo/$1.deb")" \
+                    "$(sha256sum "$repo/$1.deb" | cut -d " " -f 1)"
+        } >>"$repo/Packages"
 }
 
 test_expect_success 'a repository of two packages' '
     busybox_tree shell && package shell "" && mkdir -p words/usr/share/words && echo built >words/usr/share/words/word &&
-    package words shell && chmod -R a+rX repo
+    package words shell && chmod -R a+rX "$repo"
 '
 
 test_expect_success 'an image of a package and what it depends on' '
-    berth image build made:1 --packages words --suite ./ --mirror "deb [trusted=yes] copy:$PWD/repo ./" -- \
+    berth image build made:1 --packages words --suite ./ --mirror "deb [trusted=yes] copy:$repo ./" -- \
         --variant=extract >digest 2>err &&
     grep "^sha256:" digest && grep "localhost/made:1 is here" err &&
     berth run --source none --image made:1 -- cat /usr/share/words/word >out && echo built >expected && test_cmp expected out
@@ -32,7 +33,7 @@ test_expect_success 'an image of a package and what it depends on' '
 
 test_expect_success 'what cannot be built is not there, and nothing is left' '
     mkdir tmp && test_expect_code 1 env TMPDIR="$PWD/tmp" berth image build broken:1 --packages none-such --suite ./ \
-        --mirror "deb [trusted=yes] copy:$PWD/repo ./" -- --variant=extract 2>err &&
+        --mirror "deb [trusted=yes] copy:$repo ./" -- --variant=extract 2>err &&
     grep "none-such" err && grep "mmdebstrap ended with code" err &&
     test -z "$(ls tmp)" && test_expect_code 3 berth image show broken:1
 '
@@ -46,7 +47,8 @@ test_expect_success 'one of the two is said, and only one' '
 if command -v buildah >/dev/null; then
     test_set_prereq BUILDAH
 fi
-export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=oci
+printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$BERTH_TEST/graph" "$BERTH_TEST/graph.run" >storage.conf
+export CONTAINERS_STORAGE_CONF="$PWD/storage.conf"
 
 test_expect_success BUILDAH 'a Dockerfile on a base from a registry with a password; its config is honoured' '
     registry_start auth && echo s3cret | berth image login "$REGISTRY" --username demo --password-stdin &&
