@@ -330,10 +330,9 @@ static int make_fifo(const struct entry *e, int dir)
 {
     int r = make_node(e->name, dir, S_IFIFO);
 
-    if (r >= 0 && (fchownat(dir, e->name, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-                   fchmodat(dir, e->name, e->mode, 0) < 0))
-        r = -errno;
-    return r;
+    if (r >= 0)
+        r = dress_path(e, dir);
+    return r >= 0 && fchmodat(dir, e->name, e->mode, 0) < 0 ? -errno : r;
 }
 
 static int make(struct unpack *u, const struct entry *e, int dir, struct error *err)
