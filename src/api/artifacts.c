@@ -120,7 +120,6 @@ void answer_file(struct call *call, const struct sha256 *digest, int fd, int64_t
     struct http_request *req = call_take_request(call);
     http_add_header(req, "ETag", tag);
     http_add_header(req, "Accept-Ranges", "bytes");
-    http_add_header(req, "X-Content-Type-Options", "nosniff");
     if (known && strstr(known, tag)) {
         (void) safe_close(fd);
         http_respond(req, 304, NULL, NULL, 0);

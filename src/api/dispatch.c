@@ -189,6 +189,8 @@ void dispatch_request(void *userdata, struct http_request *req)
     struct declare_match match = { 0 };
     int r = declare_route(method_text(http_method(req)), path, strlen(path), &match);
 
+    /* Logs, results and names are written by others: nobody shall take them for anything but what is said. */
+    http_add_header(req, "X-Content-Type-Options", "nosniff");
     if (r == -EOPNOTSUPP) {
         refuse_method(api, req, match.methods);
     } else if (r == -ENOENT && page_respond(api, req)) {

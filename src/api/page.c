@@ -17,7 +17,6 @@ static const char policy[] =
 
 static const char *const safety[][2] = {
     { "Content-Security-Policy", policy },
-    { "X-Content-Type-Options", "nosniff" },
     { "Referrer-Policy", "no-referrer" },
     { "Cross-Origin-Opener-Policy", "same-origin" },
     { "Cross-Origin-Resource-Policy", "same-origin" },

@@ -13,6 +13,8 @@ struct problem {
 
 static const struct problem problems[] = {
     { EINVAL, 400, "invalid", "Invalid request" },
+    { EXDEV, 400, "invalid", "Invalid request" },   /* a link that leads out of its tree */
+    { ENOTDIR, 400, "invalid", "Invalid request" }, /* a path below a file */
     { EKEYREJECTED, 401, "no-key", "A valid key is needed" },
     { EPERM, 403, "denied", "The key may not do this" },
     { EACCES, 403, "denied", "The key may not do this" },

@@ -196,6 +196,8 @@ static void workspace_work(void *item)
     _cleanup_(blob_writer_freep) struct blob_writer *writer = NULL;
 
     ws->r = manifest_parse(ws->bytes, ws->len, &ws->manifest, &ws->err);
+    if (ws->r == -EEXIST)
+        ws->r = -EINVAL; /* twice in the same text, not there before */
     if (ws->r < 0)
         return;
     ws->sums = xnew_n(struct sha256, ws->manifest->n);

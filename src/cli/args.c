@@ -142,8 +142,7 @@ static int take_declared(struct parser *p, const struct typed *t, struct error *
     } else if (t->value) {
         value = t->value;
     }
-    int r = declare_set_flag(&flag, into, value, err);
-    return r < 0 ? error_context(err, r, "flag %s", t->arg) : 0;
+    return declare_set_flag(&flag, into, value, err);
 }
 
 /* ---- words near to each other ---------------------------------------------------------------- */

@@ -82,14 +82,28 @@ static int check_string(const struct declare_type *type, json_t *value,
     return 0;
 }
 
+/* A limit as people write such values: 16 MiB, 365d. */
+static const char *limit_text(const struct declare_type *type, int64_t limit, char buf[static 32])
+{
+    if (type->kind == DECLARE_BYTES)
+        return bytes_to_str(limit, buf);
+    if (type->kind == DECLARE_SECONDS)
+        return seconds_to_str(limit, buf);
+    (void) snprintf(buf, 32, "%lld", (long long) limit);
+    return buf;
+}
+
 static int check_range(const struct declare_type *type, const json_t *value, int64_t n,
                        const struct declare_place *place, struct error *err)
 {
+    char min[32], max[32];
+
     if (n < type->min && type->max == INT64_MAX)
-        return declare_refuse(place, value, err, "must be at least %lld", (long long) type->min);
+        return declare_refuse(place, value, err, "must be at least %s",
+                              limit_text(type, type->min, min));
     if (n < type->min || n > type->max)
-        return declare_refuse(place, value, err, "must be between %lld and %lld",
-                              (long long) type->min, (long long) type->max);
+        return declare_refuse(place, value, err, "must be between %s and %s",
+                              limit_text(type, type->min, min), limit_text(type, type->max, max));
     return 0;
 }
 

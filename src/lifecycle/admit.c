@@ -151,6 +151,20 @@ static int resolve_hardware(const struct lifecycle *lc, struct workload_spec *sp
     return check_gpus(spec, err);
 }
 
+/* Those below are for services of the machine; who asks one at such a port takes it for one of them. */
+#define PUBLISH_MIN 1024u
+
+static int check_published(const struct workload_spec *spec, struct error *err)
+{
+    for (size_t i = 0; i < spec->n_ports; i++)
+        if (spec->ports[i].publish && spec->ports[i].publish < PUBLISH_MIN)
+            return error_set(err, -EINVAL,
+                             "ports[%zu].publish: %u belongs to the machine; choose %u to 65535, "
+                             "or 0 for a free one",
+                             i, spec->ports[i].publish, PUBLISH_MIN);
+    return 0;
+}
+
 static int resolve_rest(const struct lifecycle *lc, struct workload_spec *spec, struct error *err)
 {
     const struct lifecycle_settings *set = &lc->settings;
@@ -161,6 +175,9 @@ static int resolve_rest(const struct lifecycle *lc, struct workload_spec *spec, 
             err, -EINVAL,
             "network: the operator allows '%s' only, not '%s' (setting network_choice)",
             set->network_default, spec->network);
+    int r = check_published(spec, err);
+    if (r < 0)
+        return r;
     if (!spec->network)
         spec->network = xstrdup(set->network_default);
     if (spec->grace_s < 0)

@@ -74,8 +74,7 @@ TEST(refusals_name_path_value_and_cure)
         "command: a list must be a program and its arguments as a list, or a line for the shell");
     job_is("{command: [a], memory: lots}",
            "memory: \"lots\" must be a size such as 512Mi or 1.5Gi, or a number of bytes");
-    job_is("{command: [a], memory: 1K}",
-           "memory: \"1K\" must be between 16777216 and 1125899906842624");
+    job_is("{command: [a], memory: 1K}", "memory: \"1K\" must be between 16 MiB and 1 PiB");
     job_is("{command: [a], network: open}", "network: \"open\" must be one of egress, none");
     job_is("{command: [a], flavor: cpu.1, cpus: 2}",
            "cpus: cannot be given together with 'flavor'");
