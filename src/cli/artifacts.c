@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct cli_flag get_flags[] = {
     { "to", NULL, "DIR",
@@ -71,6 +72,7 @@ struct fetch {
     struct hasher *hasher;
     struct progress progress;
     int64_t done;
+    int written; /* the first failure to write here; it is not the server's */
 };
 
 static int on_bytes(void *userdata, const char *bytes, size_t n)
@@ -81,15 +83,18 @@ static int on_bytes(void *userdata, const char *bytes, size_t n)
         hasher_add(f->hasher, bytes, n);
     f->done += (int64_t) n;
     progress_show(&f->progress, f->done);
-    return write_full(f->fd, bytes, n);
+    f->written = write_full(f->fd, bytes, n);
+    return f->written;
 }
 
-static int receive(struct fetch *f, const char *target, struct error *err)
+static int receive(struct fetch *f, const char *name, const char *target, struct error *err)
 {
     const struct remote_call call = {
         .method = "GET", .target = target, .on_body = on_bytes, .userdata = f
     };
-    return remote_call(f->cli, &call, NULL, err);
+    int r = remote_call(f->cli, &call, NULL, err);
+    return f->written < 0 ? error_set(err, -EIO, "writing %.120s: %s", name, strerror(-f->written))
+                          : r;
 }
 
 /* The server's paths are not trusted either: nothing is written outside of the directory. */
@@ -127,7 +132,7 @@ static int fetch_file(struct fetch *f, const json_t *item, struct error *err)
     _cleanup_free_ char *base = project_path(f->cli, "jobs", f->job, "artifacts", NULL);
     text_addf(&target, "%s/", base);
     url_encode(&target, path, true);
-    r = receive(f, target.data, err);
+    r = receive(f, part, target.data, err);
     struct sha256 sum = hasher_end(f->hasher);
     if (r == 0 && !str_equal(sha256_format(&sum, hex), json_get_str(item, "sha256", "")))
         r = error_set(err, -EBADMSG, "%.100s arrived with SHA-256 %.16s…, not %.16s…", path, hex,
@@ -213,8 +218,10 @@ static int get_tar(struct cli *cli, const struct args *args, const char *file, s
     struct fetch f = { .cli = cli, .fd = fd };
     progress_begin(&f.progress, &cli->err, "fetching", 0);
     f.progress.shown_us = INT64_MAX / 2; /* the size is not known before */
-    int r = receive(&f, target.data, err);
-    if (r < 0 && !to_stdout)
+    int r = receive(&f, file, target.data, err);
+    /* Half an archive is none. But only what is a file: a device or a pipe is its owner's. */
+    struct stat st;
+    if (r < 0 && !to_stdout && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
         (void) unlink(file);
     return r;
 }

@@ -140,6 +140,9 @@ int cli_main(int argc, char **argv, const struct cli_role *roles)
     struct error err = { 0 };
 
     int r = dispatch(&cli, argc - 1, argv + 1, &err);
+    /* What nobody got is no success. */
+    if (r == CLI_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        r = error_set(&err, -EIO, "the output could not be written whole");
     int code = r < 0 ? fail(&cli, r, &err) : r;
     cli_done(&cli);
     return code;

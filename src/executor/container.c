@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -82,19 +83,36 @@ static int read_pid(struct supervisor *s, pid_t *ret, struct error *err)
     return 0;
 }
 
+/* The container's owner becomes the owner of what crun gets as standard input and output (it calls fchown):
+ * never a device of the machine, which a job could then take from everybody. This one is at its end. */
+static int empty_input(void)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    safe_close(ends[1]);
+    return ends[0];
+}
+
 static int call_crun(struct supervisor *s, const char *const *words, bool is_silent,
                      struct error *err)
 {
     _cleanup_free_ char *root = xasprintf("--root=%s", s->crun_root);
     _cleanup_free_ char *log = xasprintf("--log=%s/crun.log", s->x->bundle);
     const char *argv[12] = { "crun", root, "--cgroup-manager=cgroupfs", log };
-    int ends[2] = { -1, -1 };
+    _cleanup_close_ int input = empty_input();
+    _cleanup_close_ int unheard = is_silent ? memfd_create("unheard", MFD_CLOEXEC) : -1;
+    int ends[2] = { unheard, unheard };
+    if (input < 0 || (is_silent && unheard < 0))
+        return error_set(err, -errno, "standard input and output for the container: %s",
+                         strerror(errno));
     if (!is_silent)
         pump_ends(s->pump, ends);
     struct process_options options = {
         .argv = argv,
         .program_fd = s->x->crun.fd,
-        .stdin_fd = -1,
+        .stdin_fd = input,
         .stdout_fd = ends[0],
         .stderr_fd = ends[1],
     };

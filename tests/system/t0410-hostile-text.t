@@ -3,7 +3,10 @@ test_description='text that would be script elsewhere: every answer says what it
 . "$(dirname "$0")/lib.sh"
 berth_start
 
-hostile='</script><script>alert(1)</script><img src=x onerror=alert(2)>"&'"'"'{{7*7}}'
+cat >hostile.txt <<'END'
+</script><script>alert(1)</script><img src=x onerror=alert(2)>"&'{{7*7}}
+END
+hostile=$(cat hostile.txt)
 export hostile
 
 # head_of PATH: the head of an answer to a browser with a key
@@ -13,8 +16,8 @@ head_of() {
     tr -d '\r' <head.raw
 }
 is_inert() { # PATH TYPE [SECONDS]
-    head_of "$1" "${3:-20}" >head
-    grep -i "^X-Content-Type-Options: nosniff$" head && grep -i "^Content-Type: $2" head && ! grep -i "text/html" head
+    head_of "$1" "${3:-20}" >got
+    grep -i "^X-Content-Type-Options: nosniff$" got && grep -i "^Content-Type: $2" got && ! grep -i "text/html" got
 }
 
 test_expect_success 'names are of letters, digits and hyphens, wherever one is given' '

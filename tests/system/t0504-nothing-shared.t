@@ -1,7 +1,15 @@
 #!/bin/sh
 test_description='two running containers share no core, and none sees what lies on the machine'
+# With a /dev/null of its own: other servers on this machine have nothing to do with what becomes of it.
+if [ "$(id -u)" -eq 0 ] && [ -z "${BERTH_ROOM:-}" ]; then
+    BERTH_ROOM=1 exec unshare --mount "$0" "$@"
+fi
 . "$(dirname "$0")/lib.sh"
 berth_needs_root
+mknod -m 666 "$BERTH_TEST/null" c 1 3 && mount --bind "$BERTH_TEST/null" /dev/null || {
+    skip_all='cannot make a device'
+    test_done
+}
 
 # A server behind a socket that everybody may connect to, in every place that a container must not see,
 # and one without a place (abstract).
@@ -66,6 +74,14 @@ test_expect_success 'a job reaches none of them, and finds none' '
 '
 
 test_expect_success 'the sockets go' 'kill $planter && unplant'
+
+# Changing a mode to what it is does no harm, and only an owner may.
+test_expect_success 'a job owns no device of the machine, by whatever way it has it' '
+    berth run --source none --name owner -- sh -c "
+        ! chmod 666 /dev/null || echo owns /dev/null
+        for fd in 0 1 2; do ! test -c /proc/self/fd/\$fd || echo fd \$fd is a device; done; cat" >own 2>&1 &&
+    ! grep "owns\|is a device" own && test "$(stat -c %u:%g:%a /dev/null)" = 0:0:666
+'
 
 # What the kernel says of every process of a job, read in one go.
 cat >cores.py <<'END'
