@@ -112,11 +112,12 @@ berth_cleanup() {
     for mount in $(awk -v top="$BERTH_TEST/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | sort -r); do
         umount -l "$mount" 2>/dev/null
     done
-    local attempt
-    for attempt in "$BERTH_STATE"/attempts/*/; do
-        attempt=$(basename "$attempt")
-        [ "$attempt" = '*' ] || find /sys/fs/cgroup -depth -type d -path "*$attempt*" -exec rmdir {} + 2>/dev/null
-    done
+    # Groups of other servers come and go meanwhile.
+    local group attempt
+    find /sys/fs/cgroup -depth -type d -path '*/berth/*' 2>/dev/null | while read -r group; do
+        attempt=${group#*/berth/}
+        [ ! -d "$BERTH_STATE/attempts/${attempt%%/*}" ] || rmdir "$group" 2>/dev/null || :
+    done || :
     if [ -n "${BERTH_KEEP:-}" ]; then
         echo "# kept: $BERTH_TEST" >&2
     else
