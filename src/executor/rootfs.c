@@ -111,6 +111,16 @@ static int mount_bundle(struct supervisor *s, struct error *err)
     return 0;
 }
 
+/* STATE/running/ATTEMPT; what lies there is of a supervisor that was killed before it started anything. */
+static int make_private(struct supervisor *s, struct error *err)
+{
+    int r = mkdirat(s->x->running_fd, s->name, 0711);
+
+    if (r < 0 && errno == EEXIST && remove_tree(s->x->running_fd, s->name, err) == 0)
+        r = mkdirat(s->x->running_fd, s->name, 0711);
+    return r < 0 ? fail(err, "making the attempt's own directory") : 0;
+}
+
 /* NAME and NAME.work below STATE/running/ATTEMPT. */
 static int make_layer(struct supervisor *s, const char *name, const struct owner *owner,
                       struct error *err)
@@ -118,7 +128,6 @@ static int make_layer(struct supervisor *s, const char *name, const struct owner
     _cleanup_free_ char *upper = xasprintf("%s/%s", s->name, name);
     _cleanup_free_ char *work = xasprintf("%s/%s.work", s->name, name);
 
-    (void) mkdirat(s->x->running_fd, s->name, 0711);
     if (mkdirat(s->x->running_fd, upper, owner->mode) < 0 ||
         mkdirat(s->x->running_fd, work, 0700) < 0 ||
         fchownat(s->x->running_fd, upper, owner->uid, owner->gid, 0) < 0 ||
@@ -251,7 +260,9 @@ static int mount_root(struct supervisor *s, const char *rootfs, struct error *er
     const struct owner base = { s->spec->uid_base, s->spec->uid_base, 0755 };
     _cleanup_close_ int own = -1;
 
-    int r = make_layer(s, "root", &base, err);
+    int r = make_private(s, err);
+    if (r >= 0)
+        r = make_layer(s, "root", &base, err);
     if (r >= 0)
         r = write_own_files(s, s->spec->workload_name ? s->spec->workload_name : "berth", &own,
                             err);
