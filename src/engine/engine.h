@@ -33,6 +33,12 @@ struct engine_ops {
      * an attempt that already runs only re-attaches. -ENOSPC and the like are reported by `ended`
      * with END_START_FAILED, not here. */
     void (*start)(struct engine *engine, const struct task_spec *spec, const char *token);
+    /* May be NULL. Make ready what start() will need, while `starting` is being committed: nothing of
+     * the job runs and nothing is reported, and what was made goes with the server. start() or
+     * cancel() follows; a failure here is start()'s to find again. Not for tasks with secrets. */
+    void (*prepare)(struct engine *engine, const struct task_spec *spec);
+    /* With prepare: it will not be started. */
+    void (*cancel)(struct engine *engine, const struct id *attempt);
     /* After the server's restart: take up an attempt that was started before, whatever became of it.
      * Answers by started/ended as if it had been seen live (started again is harmless: apply is
      * asked only when the state calls for it). LAUNCHED: `running` was committed before. */

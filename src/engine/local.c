@@ -48,6 +48,7 @@ struct task {
     int peer;
     struct watch *watch;
     struct watch *timer; /* to look again */
+    bool held;           /* prepared: the supervisor waits for `go`, and nobody for a report */
     bool launched;       /* the command ran, as far as is known */
     bool reported;       /* started() was called */
     bool asked;          /* the launcher owes an answer */
@@ -101,8 +102,19 @@ static void report_ended(struct task *task, const struct task_exit *ex)
     task_free(task);
 }
 
+/* What a held task failed at, its start finds again. */
+static void drop(struct task *task)
+{
+    (void) map_remove(task->local->tasks, &task->request.attempt, sizeof(struct id));
+    task_free(task);
+}
+
 static void fail(struct task *task, enum end_cause cause, const char *reason)
 {
+    if (task->held) {
+        drop(task);
+        return;
+    }
     struct task_exit ex = { .epoch = task->request.epoch,
                             .cause = cause,
                             .exit_code = -1,
@@ -176,7 +188,7 @@ static void on_news(void *userdata, uint32_t events)
             break;
         packet[n] = '\0';
         if (strstr(packet, "\"exit\"")) {
-            finish(task);
+            task->held ? drop(task) : finish(task);
             return;
         }
         if (strstr(packet, "\"started\""))
@@ -213,7 +225,7 @@ static void look_later(struct task *task, int64_t after_us)
 static void ask(struct task *task, enum launcher_op op, int fd, int token)
 {
     task->request.op = op;
-    task->request.flags = token >= 0 ? LAUNCHER_HAS_TOKEN : 0;
+    task->request.flags = (token >= 0 ? LAUNCHER_HAS_TOKEN : 0) | (task->held ? LAUNCHER_HOLD : 0);
     task->asked = true;
     launcher_ask(task->local->launcher, &task->request, (const int[2]){ fd, token });
 }
@@ -292,6 +304,10 @@ static void connect_again(struct task *task)
 /* What is so? See the head of this file. */
 static void look(struct task *task)
 {
+    if (task->held) { /* the supervisor is gone, or the launcher */
+        drop(task);
+        return;
+    }
     int attempts = task->local->attempts;
     bool locked = directory_is_locked(attempts, task->id);
 
@@ -392,14 +408,49 @@ static void on_directory_failed(void *userdata)
     fail(task, END_START_FAILED, task->end.reason);
 }
 
+static void local_prepare(struct engine *engine, const struct task_spec *spec)
+{
+    struct local *local = local_of(engine);
+
+    if (task_find(local, &spec->attempt))
+        return;
+    struct task *task = task_new(local, spec, NULL);
+    task->held = true;
+    if (directory_make(local->attempts, spec, NULL) == 0)
+        launch(task);
+    else
+        drop(task);
+}
+
+static void local_cancel(struct engine *engine, const struct id *attempt)
+{
+    struct task *task = task_find(local_of(engine), attempt);
+
+    if (task && task->held)
+        drop(task);
+}
+
+static void let_go(struct task *task)
+{
+    json_t *order = json_object();
+
+    task->held = false;
+    json_put_str(order, "op", "go");
+    send_order(task, order);
+}
+
 static void local_start(struct engine *engine, const struct task_spec *spec, const char *token)
 {
     struct local *local = local_of(engine);
     struct error err = { 0 };
 
-    if (task_find(local, &spec->attempt))
+    struct task *task = task_find(local, &spec->attempt);
+    if (task) {
+        if (task->held)
+            let_go(task);
         return;
-    struct task *task = task_new(local, spec, token);
+    }
+    task = task_new(local, spec, token);
     int r = directory_make(local->attempts, spec, &err);
     if (r < 0) {
         task->end.reason = xstrdup(err.text);
@@ -493,6 +544,8 @@ static void local_free(struct engine *engine)
 static const struct engine_ops local_ops = {
     .name = "local",
     .start = local_start,
+    .prepare = local_prepare,
+    .cancel = local_cancel,
     .attach = local_attach,
     .stop = local_stop,
     .signal = local_signal,

@@ -1,6 +1,7 @@
 /* control.c - the supervisor's socket: orders in, news out, one JSON object a packet
  *
- *     in    {"op":"stop","cause":"stopped","grace":30}   {"op":"signal","signal":10}   {"op":"state"}
+ *     in    {"op":"go"}   once, when the launcher was asked to hold the attempt
+ *           {"op":"stop","cause":"stopped","grace":30}   {"op":"signal","signal":10}   {"op":"state"}
  *     out   {"event":"started"}   {"event":"exit"}
  *
  * The orders "exec", "copy" and "forward" turn a connection into a session (session.h).
@@ -15,6 +16,7 @@
 #include "os/fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -33,7 +35,7 @@ struct control {
     int listener;
     struct watch *watch;
     struct peer peers[PEERS_MAX];
-    bool started, ended;
+    bool go, started, ended;
     int64_t disk_bytes; /* -1: not known yet */
 };
 
@@ -93,7 +95,9 @@ static void obey(struct peer *peer, const json_t *order)
         give_away(peer, order);
         return;
     }
-    if (str_equal(op, "stop")) {
+    if (str_equal(op, "go")) {
+        peer->control->go = true;
+    } else if (str_equal(op, "stop")) {
         enum end_cause cause = end_cause_parse(json_get_str(order, "cause", "stopped"));
         supervisor_stop(s, cause <= END_NONE ? END_STOPPED : cause,
                         json_get_int(order, "grace", 0));
@@ -202,6 +206,18 @@ void control_set_disk(struct control *c, int64_t bytes)
     for (size_t i = 0; i < PEERS_MAX; i++)
         if (c->peers[i].fd >= 0)
             tell_disk(&c->peers[i]);
+}
+
+bool control_await_go(struct control *c)
+{
+    struct peer *engine = &c->peers[0];
+
+    while (!c->go && engine->fd >= 0) {
+        struct pollfd polled = { .fd = engine->fd, .events = POLLIN };
+        if (poll(&polled, 1, -1) > 0)
+            on_packet(engine, EPOLLIN);
+    }
+    return c->go;
 }
 
 void control_send(struct control *c, const char *event)

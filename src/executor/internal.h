@@ -297,6 +297,8 @@ DEFINE_CLEANUP(struct pump *, pump_free);
 int control_new(struct supervisor *s, int peer, struct control **ret, struct error *err);
 /* What the attempt uses of its disk: told to who listens, and to whoever comes. */
 void control_set_disk(struct control *c, int64_t bytes);
+/* Wait for the engine's word; false: it is gone without. */
+bool control_await_go(struct control *c);
 void control_send(struct control *c, const char *event);
 void control_free(struct control *c);
 DEFINE_CLEANUP(struct control *, control_free);

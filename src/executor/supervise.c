@@ -223,9 +223,18 @@ static int prepare(struct supervisor *s, struct error *err)
     return relays_new(s, &s->relays, err);
 }
 
+/* Nothing of the job has run; its directory is as one that was never started. */
+static _Noreturn void withdraw(struct supervisor *s)
+{
+    rootfs_remove(s);
+    _exit(0);
+}
+
 static int run(struct supervisor *s, struct error *err)
 {
     int r = prepare(s, err);
+    if ((s->launch->request.flags & LAUNCHER_HOLD) && !control_await_go(s->control))
+        withdraw(s);
     if (r >= 0)
         r = loader_cache_make(s, err);
     if (r >= 0 && s->spec->workload_spec->source == SOURCE_GIT)

@@ -11,8 +11,10 @@
 
 static char *borrow(const char *s) { return (char *) (uintptr_t) s; }
 
-/* Ask the engine to start or attach the current attempt of JOB. */
-static void hand_over(struct lifecycle *lc, struct job *job, bool attach)
+enum handing { HAND_PREPARE, HAND_START, HAND_ATTACH };
+
+/* Ask the engine to do so with the current attempt of JOB. */
+static void hand_over(struct lifecycle *lc, struct job *job, enum handing how)
 {
     const struct workload *w = job->w;
     char tree[SHA256_HEX_LEN + 1], token[TASK_TOKEN_LEN + 1];
@@ -55,16 +57,24 @@ static void hand_over(struct lifecycle *lc, struct job *job, bool attach)
     if (secrets)
         lc->sources.token(lc->sources.userdata, &spec.attempt, spec.epoch, token);
 
-    job->launched = true;
-    if (attach)
+    job->launched = how != HAND_PREPARE;
+    if (how == HAND_ATTACH)
         lc->engine->ops->attach(lc->engine, &spec, secrets ? token : NULL,
                                 w->attempt->started_us != 0);
-    else
+    else if (how == HAND_START)
         lc->engine->ops->start(lc->engine, &spec, secrets ? token : NULL);
+    else
+        lc->engine->ops->prepare(lc->engine, &spec);
     explicit_bzero(token, sizeof token);
 }
 
-void act_attach(struct lifecycle *lc, struct job *job) { hand_over(lc, job, true); }
+void act_attach(struct lifecycle *lc, struct job *job) { hand_over(lc, job, HAND_ATTACH); }
+
+void act_prepare(struct lifecycle *lc, struct job *job)
+{
+    if (lc->engine->ops->prepare && !spec_has_secrets(job->w->spec))
+        hand_over(lc, job, HAND_PREPARE);
+}
 
 void act_launch(struct lifecycle *lc, struct job *job, unsigned epoch)
 {
@@ -72,10 +82,13 @@ void act_launch(struct lifecycle *lc, struct job *job, unsigned epoch)
 
     if (job->gone || !workload_has_live_attempt(w) || w->attempt->epoch != epoch || job->launched)
         return;
-    if (w->stop_requested)
-        act_lose(lc, job, w->stop_cause, "it was stopped before it began");
-    else
-        hand_over(lc, job, false);
+    if (!w->stop_requested) {
+        hand_over(lc, job, HAND_START);
+        return;
+    }
+    if (lc->engine->ops->cancel)
+        lc->engine->ops->cancel(lc->engine, &w->attempt->id);
+    act_lose(lc, job, w->stop_cause, "it was stopped before it began");
 }
 
 /* ---- the end of an attempt --------------------------------------------------------------------- */

@@ -198,6 +198,8 @@ int admit(struct lifecycle *lc, struct submit *submit, const struct project *pro
 void submit_done(struct submit *submit);
 
 /* ---- act.c ---- */
+/* Its `starting` is on the way to the store: what a launch needs may be made ready. */
+void act_prepare(struct lifecycle *lc, struct job *job);
 void act_launch(struct lifecycle *lc, struct job *job, unsigned epoch);
 void act_attach(struct lifecycle *lc, struct job *job);
 void act_stop(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *actor,

@@ -108,6 +108,9 @@ static void carry_out(struct lifecycle *lc, const struct placement_snapshot *sna
     free(jobs);
     c->effect = started_committed;
     commit_send(c);
+    /* While the disk works; the store answers on the loop, so C is still there. */
+    vec_foreach(&c->started, job)
+        act_prepare(lc, *job);
 }
 
 static void pass_over(struct lifecycle *lc, struct placement_snapshot *snapshot)

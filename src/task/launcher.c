@@ -33,7 +33,7 @@ int launcher_request_check(const struct launcher_request *request, uint32_t uid_
 {
     if (request->op < LAUNCHER_START || request->op > LAUNCHER_DELETE)
         return error_set(err, -EINVAL, "there is no request %u", request->op);
-    if (request->flags & ~(uint32_t) LAUNCHER_HAS_TOKEN)
+    if (request->flags & ~(uint32_t) (LAUNCHER_HAS_TOKEN | LAUNCHER_HOLD))
         return error_set(err, -EINVAL, "flags %x are unknown", request->flags);
     if (request->op == LAUNCHER_DELETE)
         return check_delete(request, err);

@@ -140,7 +140,11 @@ enum launcher_op {
     LAUNCHER_DELETE,
 };
 
-enum { LAUNCHER_HAS_TOKEN = 1 };
+enum {
+    LAUNCHER_HAS_TOKEN = 1,
+    LAUNCHER_HOLD =
+        2, /* make all ready, and run nothing before {"op":"go"}; end when the peer does */
+};
 
 /* One packet each way, of fixed size. SERIAL comes back in the answer. */
 struct launcher_request {

@@ -25,6 +25,7 @@ struct proxy {
     struct engine engine;
     struct engine *null;
     VEC(struct running) running;
+    VEC(struct id) prepared; /* neither started nor cancelled yet */
     VEC(struct leftover) deleted;
     bool keeps; /* it cannot delete */
     unsigned n_starts;
@@ -59,11 +60,26 @@ static void watch_running(struct proxy *p, const struct task_spec *spec)
     vec_push(&p->running, new);
 }
 
+static void proxy_prepare(struct engine *engine, const struct task_spec *spec)
+{
+    vec_push(&((struct proxy *) engine)->prepared, spec->attempt);
+}
+
+static void proxy_cancel(struct engine *engine, const struct id *attempt)
+{
+    struct proxy *p = (struct proxy *) engine;
+
+    for (size_t i = p->prepared.len; i > 0; i--)
+        if (id_equal(&p->prepared.items[i - 1], attempt))
+            vec_remove(&p->prepared, i - 1);
+}
+
 static void proxy_start(struct engine *engine, const struct task_spec *spec, const char *token)
 {
     struct proxy *p = (struct proxy *) engine;
 
     p->n_starts++;
+    proxy_cancel(engine, &spec->attempt);
     watch_running(p, spec);
     p->null->ops->start(p->null, spec, token);
 }
@@ -130,8 +146,16 @@ static void proxy_delete(struct engine *engine, const struct leftover *leftover)
 static void proxy_free(struct engine *engine) {}
 
 static const struct engine_ops proxy_ops = {
-    "proxy",      proxy_start, proxy_attach, proxy_stop,
-    proxy_signal, proxy_sweep, proxy_delete, proxy_free,
+    .name = "proxy",
+    .start = proxy_start,
+    .prepare = proxy_prepare,
+    .cancel = proxy_cancel,
+    .attach = proxy_attach,
+    .stop = proxy_stop,
+    .signal = proxy_signal,
+    .sweep = proxy_sweep,
+    .delete = proxy_delete,
+    .free = proxy_free,
 };
 
 static void proxy_started(void *userdata, const struct id *attempt, const struct task_started *s)
@@ -264,6 +288,7 @@ static void settle(void)
 {
     while (world.lc->commits)
         loop_once(world.loop, 1000);
+    ok(world.proxy.prepared.len == 0);
 }
 
 static void world_open_at(const char *store, unsigned cores)
@@ -290,6 +315,7 @@ static void world_close(void)
     store_close(world.store);
     engine_free(world.proxy.null);
     vec_done(&world.proxy.running);
+    vec_done(&world.proxy.prepared);
     vec_done(&world.proxy.deleted);
     loop_free(world.loop);
 }
@@ -300,6 +326,7 @@ static void crash(void)
     struct store_health health;
 
     lifecycle_free(world.lc);
+    world.proxy.prepared.len = 0;
     do {
         loop_once(world.loop, 1);
         store_health(world.store, &health);
