@@ -174,7 +174,7 @@ TEST(the_launcher_refuses_what_is_not_of_its_form)
     ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
     bad = good, bad.attempt = id_none;
     ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
-    bad = good, bad.flags = 2;
+    bad = good, bad.flags = 4;
     ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
 }
 
