@@ -79,6 +79,10 @@ export function useEvents(project: string, listener: Listener): void {
   }, [project, listener]);
 }
 
+/** The time, a second each: one for all that shows it. */
+export const clock = new Store(Date.now());
+setInterval(() => { if (!document.hidden) clock.set(Date.now()); }, 1000);
+
 /** The time, again every PERIOD while something moves. */
 export function useNow(active: boolean, period = 1000): number {
   const [now, set] = useState(Date.now);

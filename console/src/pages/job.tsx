@@ -1,6 +1,6 @@
 // job.tsx - one job: where it stands and why, its log, its hardware
 import type { ComponentChildren } from 'preact';
-import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type * as Api from '#declared/api';
 import { call, Problem } from '../client';
 import { command, commandText, curl } from '../cli';
@@ -27,9 +27,11 @@ function useJob(project: string, id: string) {
   const [why, setWhy] = useState<Api.Why | null>(null);
   const [problem, setProblem] = useState<unknown>(null);
   const path = useMemo(() => ({ project, job: id }), [project, id]);
+  const known = useRef(id); // the address may hold its name
   const load = useCallback(async () => {
     try {
       const [shown, reason] = await Promise.all([call('job.show', { path }), call('job.why', { path })]);
+      known.current = shown.id;
       setJob(shown);
       setWhy(reason);
       setProblem(null);
@@ -39,7 +41,7 @@ function useJob(project: string, id: string) {
   }, [path]);
   const listener = useMemo(() => ({
     event: (event: Api.Event) => {
-      if (event.subject !== id) return;
+      if (event.subject !== known.current) return;
       if (event.type === 'job.deleted') return setProblem(new Problem(404, 'the job was deleted'));
       setJob((old) => old && apply(old, event));
       if (isTurn(event)) void load();

@@ -10,7 +10,8 @@ import { go, href, setQuery, useLocation } from '../route';
 import { Command, Empty, State, Time, Trouble } from '../ui/parts';
 import { Virtual } from '../ui/virtual';
 
-const PAGE = 200;
+const FIRST = 200;
+const MORE = 1000;
 const ROW = 34;
 
 export interface Filter { state: Api.JobState[]; name: string; tag: string }
@@ -37,7 +38,11 @@ class Jobs {
   next: string | undefined;
   problem: unknown = null;
   loaded = false;
+  /** Something of what is shown goes on by itself. */
+  moves = false;
+  /** By id: its place, counted from that of the first. New jobs come before it, so theirs are negative. */
   private places = new Map<string, number>();
+  private first = 0;
   private busy = false;
   private closed = false;
   private early: Api.Event[] = [];
@@ -51,18 +56,20 @@ class Jobs {
   }
 
   private redraw(): void {
+    this.moves = this.items.some((job) => !isFinal(job.state));
     if (!this.drawing && !this.closed) this.drawing = requestAnimationFrame(() => { this.drawing = 0; this.draw(); });
   }
 
   private index(): void {
     this.places = new Map(this.items.map((job, place) => [job.id, place]));
+    this.first = 0;
   }
 
   /** From the start again, keeping what is shown until it is there. */
   async reload(): Promise<void> {
     this.busy = true;
     try {
-      const page = await call('job.list', { path: { project: this.project }, query: { ...queryOf(this.filter), limit: PAGE } });
+      const page = await call('job.list', { path: { project: this.project }, query: { ...queryOf(this.filter), limit: FIRST } });
       this.items = page.items;
       this.next = page.next;
       this.problem = null;
@@ -80,9 +87,9 @@ class Jobs {
     if (this.busy || !this.next) return;
     this.busy = true;
     try {
-      const page = await call('job.list', { path: { project: this.project }, query: { ...queryOf(this.filter), limit: PAGE, cursor: this.next } });
+      const page = await call('job.list', { path: { project: this.project }, query: { ...queryOf(this.filter), limit: MORE, cursor: this.next } });
       for (const job of page.items) {
-        this.places.set(job.id, this.items.length);
+        this.places.set(job.id, this.first + this.items.length);
         this.items.push(job);
       }
       this.next = page.next;
@@ -102,7 +109,8 @@ class Jobs {
       this.early.push(event);
       return;
     }
-    const place = this.places.get(event.subject);
+    const found = this.places.get(event.subject);
+    const place = found === undefined ? undefined : found - this.first;
     if (event.type === 'job.deleted') {
       if (place !== undefined) this.remove(place);
     } else if (place !== undefined) {
@@ -120,7 +128,7 @@ class Jobs {
   private insert(job: Api.Job): void {
     if (!matches(job, this.filter)) return;
     this.items.unshift(job);
-    this.index();
+    this.places.set(job.id, --this.first);
   }
 
   private remove(place: number): void {
@@ -174,8 +182,8 @@ export function JobsPage({ project }: { project: string }) {
   const listener = useMemo(() => ({ event: (event: Api.Event) => jobs.take(event), open: () => void jobs.reload() }), [jobs]);
   useEvents(project, listener);
   useEffect(() => () => jobs.close(), [jobs]);
-  const now = useNow(jobs.items.some((job) => !isFinal(job.state)));
-  const onSpan = useMemo(() => (_: number, last: number) => { if (last > jobs.items.length - PAGE / 2) void jobs.more(); }, [jobs, jobs.items.length]);
+  const now = useNow(jobs.moves);
+  const onSpan = useMemo(() => (_: number, last: number) => { if (last > jobs.items.length - FIRST / 2) void jobs.more(); }, [jobs, jobs.items.length]);
 
   const move = (event: KeyboardEvent) => {
     const rows = Math.max(1, Math.floor((box.current?.clientHeight ?? ROW) / ROW) - 1);

@@ -4,12 +4,12 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import type { JobState } from '#declared/api';
 import { Problem } from '../client';
 import { moment, ago } from '../format';
-import { Store, useNow, useStore } from '../live';
+import { clock, Store, useStore } from '../live';
 
 export const State = ({ state }: { state: JobState }) => <span class={`state state-${state}`}><i aria-hidden="true" />{state}</span>;
 
 export function Time({ time }: { time: string | undefined }) {
-  const now = useNow(!!time, time && Date.now() - Date.parse(time) < 60_000 ? 1000 : 10_000);
+  const now = useStore(clock);
   return time ? <time dateTime={time} title={moment(time)}>{ago(time, Math.max(now, Date.parse(time)))}</time> : <span class="faint">–</span>;
 }
 
