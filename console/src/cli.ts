@@ -15,6 +15,10 @@ export const verbOf = (name: Name): string => SHORT[name] ?? name.replace('.', '
 export const quote = (word: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
+/** What no single endpoint does; WORDS follow the verb and the project. */
+export const verb = (words: string, project: string, rest: string[]): string =>
+  ['berth', ...words.split(' '), '--project', project, ...rest].map(quote).join(' ');
+
 /** OPERANDS and FLAGS follow the verb; the project is named unless the path has none. */
 export function command<E extends Name>(name: E, path: Endpoints[E]['path'] | undefined, rest: string[] = []): string {
   const words = ['berth', ...verbOf(name).split(' ')];

@@ -55,9 +55,16 @@ try {
   for (const [tab, region, seen] of [['Charts', page.getByRole('region', { name: 'Charts' }), 'c'], ['Artifacts', page.getByRole('region', { name: 'Artifacts' }), 'x'], ['Hardware', page.getByRole('region', { name: 'Use of the hardware' }), '']]) {
     await page.getByRole('tab', { name: tab }).click();
     const found = await behind(region);
-    ok(sh(found.cli).includes(seen), found.cli);
-    ok(JSON.stringify(json(found.curl)).includes(seen), found.curl);
+    ok(sh(found.cli.split('\n')[0]).includes(seen), found.cli);
+    ok(JSON.stringify(json(found.curl.split('\n')[0])).includes(seen), found.curl);
   }
+  await page.getByRole('tab', { name: 'Artifacts' }).click();
+  const [, all] = (await behind(page.getByRole('region', { name: 'Artifacts' }))).cli.split('\n');
+  is(sh(`${all} && tar xOf ${first.id}.tar x`), '42\n');
+  await page.getByRole('button', { name: 'View x' }).click();
+  const one = await behind(page.getByRole('dialog'));
+  await page.keyboard.press('Escape');
+  for (const how of [one.cli, one.curl]) is(sh(`rm -f x && ${how} >&2 && cat x`), '42\n');
   for (const [path, check_] of [['queue', (answer) => answer.items], ['datasets', (answer) => answer.items], ['images', (answer) => answer.items], ['secrets', (answer) => answer.items]]) {
     await page.goto(`${base}/console/p/lab/${path}`);
     const found = await behind();

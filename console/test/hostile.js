@@ -1,5 +1,7 @@
 // hostile.js - names, tags, lines, charts and files that try to be script: all of it is text
 import { strictEqual as is, ok } from 'node:assert';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { api, base, ended, open, shot, signIn, submit } from './browser.js';
 
 const EVIL = '<img src=x onerror=alert(1)>"\'><script>alert(2)</script>{{7*7}}javascript:alert(3)';
@@ -44,6 +46,24 @@ try {
   await page.getByText('image_digest').waitFor();
   await page.getByRole('link', { name: 'Submit like this' }).click();
   await page.locator('[data-snippet="Command line"]').getByText('onerror').waitFor();
+
+  // What lies in datasets, too.
+  const trap = '<svg onload=alert(9)>';
+  mkdirSync(`trap/${trap}`, { recursive: true });
+  writeFileSync(`trap/${trap}/<img src=x onerror=alert(10)>.html`, EVIL);
+  execFileSync('berth', ['dataset', 'push', 'evil-words', 'trap', '-m', EVIL, '--tag', `k=${EVIL}`]);
+  await page.goto(`${base}/console/p/lab/datasets`);
+  await page.getByRole('cell', { name: EVIL, exact: true }).waitFor();
+  await shot(page, 'hostile-datasets');
+  await page.getByRole('link', { name: 'evil-words' }).click();
+  await page.getByRole('cell', { name: EVIL, exact: true }).waitFor();
+  await page.getByRole('tab', { name: 'Files' }).click();
+  await page.getByText(`${trap}/<img src=x onerror=alert(10)>.html`).waitFor();
+  await page.getByRole('button', { name: /^View/ }).click();
+  await page.getByRole('dialog').getByText(EVIL).waitFor();
+  await page.keyboard.press('Escape');
+  await page.goto(`${base}/console/p/lab/images`);
+  await page.getByRole('heading', { name: 'Images' }).waitFor();
 
   // What comes by the address is text, too.
   for (const path of [`p/${encodeURIComponent(EVIL)}/jobs`, `p/lab/jobs/${encodeURIComponent(EVIL)}`, `p/lab/jobs?tag=${encodeURIComponent(EVIL)}&name=${encodeURIComponent(EVIL)}`,

@@ -2,12 +2,12 @@
 import { useState } from 'preact/hooks';
 import type * as Api from '#declared/api';
 import { call, request } from '../client';
-import { command, curl, quote } from '../cli';
+import { command, curl, verb } from '../cli';
 import { bytes, count, plural } from '../format';
 import { useChanges, useLoad } from '../load';
 import { may } from '../live';
 import { go, href, setQuery, useLocation } from '../route';
-import { Files } from '../ui/files';
+import { exactly, Files } from '../ui/files';
 import { Command, Dialog, Empty, Fact, Facts, note, Panel, State, Tabs, textOf, Time, Trouble } from '../ui/parts';
 
 const Tags = ({ tags }: { tags: Record<string, string> }) =>
@@ -77,7 +77,8 @@ function Content({ project, dataset }: { project: string; dataset: string }) {
         <input type="search" aria-label="Path, or a pattern" placeholder="Path or pattern" value={glob} onInput={(e) => setGlob(e.currentTarget.value.trim())} />
         <span class="spring" /><Command behind={() => ({ cli: command('dataset.files', path, query.glob ? ['--glob', query.glob] : []), curl: curl('dataset.files', { path, query }) })} /></div>
       {problem ? <Trouble reason={problem} again={reload} /> : null}
-      <Files items={data?.items ?? []} fetched={(file, headers) => request('dataset.fetch', { path: { ...path, path: file.path } }, headers)} />
+      <Files items={data?.items ?? []} fetched={(file, headers) => request('dataset.fetch', { path: { ...path, path: file.path } }, headers)}
+        behind={(file) => ({ cli: verb('dataset pull', project, [dataset, '--glob', exactly(file.path)]), curl: `${curl('dataset.fetch', { path: { ...path, path: file.path } })} -O` })} />
     </section>
   );
 }
@@ -133,7 +134,7 @@ function DatasetPage({ project, name }: { project: string; name: string }) {
       <header class="page-head">
         <h1><a class="crumb" href={href('p', project, 'datasets')}>Datasets</a><span class="faint"> / </span>{name}</h1>
         <span class="spring" />
-        <Command behind={() => ({ cli: `${command('dataset.show', path)}\nberth dataset pull --project ${quote(project)} ${quote(name)}`, curl: curl('dataset.show', { path }) })} />
+        <Command behind={() => ({ cli: `${command('dataset.show', path)}\n${verb('dataset pull', project, [name])}`, curl: curl('dataset.show', { path }) })} />
         {may('member') && <a class="button" href={`${href('p', project, 'new-job')}?dataset=${encodeURIComponent(name)}`}>Use in a job</a>}
         {may('member') && <Delete path={path} />}
       </header>

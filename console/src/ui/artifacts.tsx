@@ -1,11 +1,11 @@
 // artifacts.tsx - what a job left
 import { useState } from 'preact/hooks';
 import { call, request } from '../client';
-import { command, curl } from '../cli';
+import { command, curl, verb } from '../cli';
 import { bytes, plural } from '../format';
 import { useLoad } from '../load';
 import type { JobPath } from '../log';
-import { download, Files } from './files';
+import { download, exactly, Files } from './files';
 import { Command, Empty, Trouble } from './parts';
 
 const LIMIT = 10_000;
@@ -23,11 +23,15 @@ export function Artifacts({ path, live }: { path: JobPath; live: boolean }) {
         <span class="faint">{data && <>{plural(data.items.length, 'file')}{data.next && ' shown'}, {bytes(total)}</>}</span>
         <input type="search" aria-label="Path, or a pattern" placeholder="Path or pattern" value={glob} onChange={(e) => setGlob(e.currentTarget.value.trim())} />
         <span class="spring" />
-        <Command behind={() => ({ cli: command('artifact.list', path), curl: curl('artifact.list', { path }) })} />
+        <Command behind={() => { const only = query.glob ? [query.glob] : []; return {
+          cli: `${command('artifact.list', path, only)}\n${verb('artifact get', path.project, [path.job, ...only, '--tar', `${path.job}.tar`])}`,
+          curl: `${curl('artifact.list', { path, query: { glob: query.glob } })}\n${curl('artifact.tar', { path, query: { glob: query.glob } })} -o ${path.job}.tar`,
+        }; }} />
         <button disabled={!data?.items.length} onClick={() => download(() => request('artifact.tar', { path, query: { glob: query.glob } }), `${path.job}.tar`, total)}>All as tar</button>
       </div>
       {problem ? <Trouble reason={problem} again={reload} /> : null}
-      <Files items={data?.items ?? []} fetched={(file, headers) => request('artifact.fetch', { path: { ...path, path: file.path } }, headers)} />
+      <Files items={data?.items ?? []} fetched={(file, headers) => request('artifact.fetch', { path: { ...path, path: file.path } }, headers)}
+        behind={(file) => ({ cli: verb('artifact get', path.project, [path.job, exactly(file.path)]), curl: `${curl('artifact.fetch', { path: { ...path, path: file.path } })} -O` })} />
     </section>
   );
 }

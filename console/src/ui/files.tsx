@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { Problem } from '../client';
 import { bytes } from '../format';
 import { useLoad } from '../load';
-import { Dialog, Empty, note, textOf, Trouble } from './parts';
+import { Command, Dialog, Empty, note, textOf, Trouble, type Behind } from './parts';
 import { Virtual } from './virtual';
 
 const ROW = 32;
@@ -41,7 +41,9 @@ export const download = (fetched: () => Promise<Response>, name: string, size: n
     if ((reason as Error).name !== 'AbortError') note(textOf(reason), true);
   });
 
-function Preview({ file, fetched, onClose }: { file: File; fetched: Fetch; onClose: () => void }) {
+const take = (file: File, fetched: Fetch): void => download(() => fetched(file), file.path.split('/').at(-1)!, file.size ?? 0);
+
+function Preview({ file, fetched, behind, onClose }: { file: File; fetched: Fetch; behind: (file: File) => Behind; onClose: () => void }) {
   const long = (file.size ?? 0) > SEEN;
   const { data, problem } = useLoad(async () => {
     const answer = await fetched(file, long ? { Range: `bytes=0-${SEEN - 1}` } : {});
@@ -54,11 +56,15 @@ function Preview({ file, fetched, onClose }: { file: File; fetched: Fetch; onClo
       {data === null && <Empty title="Not text" />}
       {data !== undefined && data !== null && <pre class="preview" tabIndex={0}>{data}</pre>}
       {data && long && <p class="faint">the first {bytes(SEEN)} of {bytes(file.size)}</p>}
+      <footer><Command behind={() => behind(file)} /><span class="spring" /><button onClick={() => take(file, fetched)}>Download</button></footer>
     </Dialog>
   );
 }
 
-export function Files({ items, fetched }: { items: File[]; fetched: Fetch }) {
+/** Of a name: the pattern that means it and nothing else. */
+export const exactly = (path: string): string => path.replace(/[*?[\]\\]/g, '\\$&');
+
+export function Files({ items, fetched, behind }: { items: File[]; fetched: Fetch; behind: (file: File) => Behind }) {
   const [shown, setShown] = useState<File | null>(null);
   return (
     <div class="table files" role="table" aria-label="Files">
@@ -74,12 +80,12 @@ export function Files({ items, fetched }: { items: File[]; fetched: Fetch }) {
             <span role="cell" class="mono faint" title={item.sha256}>{item.sha256 && `${item.sha256.slice(0, 16)}…`}</span>
             <span role="cell" class="num actions">
               <button class="plain" onClick={() => setShown(item)} aria-label={`View ${item.path}`}>View</button>
-              <button class="plain" onClick={() => download(() => fetched(item), item.path.split('/').at(-1)!, item.size ?? 0)} aria-label={`Download ${item.path}`}>Download</button>
+              <button class="plain" onClick={() => take(item, fetched)} aria-label={`Download ${item.path}`}>Download</button>
             </span>
           </div>
         );
       }} />
-      {shown && <Preview file={shown} fetched={fetched} onClose={() => setShown(null)} />}
+      {shown && <Preview file={shown} fetched={fetched} behind={behind} onClose={() => setShown(null)} />}
     </div>
   );
 }
