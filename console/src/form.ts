@@ -26,6 +26,14 @@ export function kindOf(field: Field, types: Types): { kind: Kind; declared: Decl
   return { kind: 'text', declared, inner };
 }
 
+/** Bytes as they are typed, where that says the same. */
+function amountOf(value: unknown): string {
+  if (typeof value !== 'number' || value <= 0) return String(value);
+  for (const [unit, size] of [['Ti', 2 ** 40], ['Gi', 2 ** 30], ['Mi', 2 ** 20], ['Ki', 1024]] as const)
+    if (value % size === 0) return `${value / size}${unit}`;
+  return String(value);
+}
+
 const isEmpty = (value: Value | undefined): boolean => value === undefined || value === '' || value === false
   || (Array.isArray(value) ? value.every(isEmpty) : typeof value === 'object' && Object.values(value).every(isEmpty));
 
@@ -65,7 +73,7 @@ export function valuesOf(declared: Declared, types: Types, body: Record<string, 
       typeof row === 'object' ? valuesOf(types[inner]!, types, row as Record<string, unknown>) : String(row));
     else if (kind === 'switch') values[name] = value === true;
     else if (kind === 'command') values[name] = value as Value;
-    else values[name] = String(value);
+    else values[name] = (type.type ?? field.type) === 'bytes' ? amountOf(value) : String(value);
   }
   return values;
 }

@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type * as Api from '#declared/api';
 import { call, Problem } from '../client';
 import { command, commandText, curl } from '../cli';
-import { bytes, duration, moment, plural, seconds } from '../format';
+import { bytes, duration, moment, seconds } from '../format';
 import { apply, isFinal } from '../jobs';
 import { may, useEvents, useNow } from '../live';
 import { go, href, setQuery, useLocation } from '../route';
@@ -222,7 +222,8 @@ function Specification({ job }: { job: Api.Job }) {
       <Fact name="Command"><code class="wrap">{commandText(spec.command)}</code></Fact>
       <Fact name="Image"><code>{spec.image}</code>{record.image_digest && <span class="faint mono digest" title={record.image_digest}> {record.image_digest.slice(0, 12)}</span>}</Fact>
       <Fact name="Source">{git ? <code>{git.url} {git.ref}</code> : spec.source?.workspace ? <code title={spec.source.workspace}>workspace {spec.source.workspace.slice(0, 12)}</code> : undefined}</Fact>
-      <Fact name="Flavor">{spec.flavor ?? (spec.cpus !== undefined && plural(spec.cpus, 'core'))}</Fact>
+      <Fact name="Flavor">{spec.flavor}</Fact>
+      <Fact name="Cores">{!spec.flavor && spec.cpus}</Fact>
       <Fact name="Environment">{spec.env && Object.entries(spec.env).map(([name, value]) => <div key={name}><code class="wrap">{name}={String(value)}</code></div>)}</Fact>
       <Fact name="Ports">{spec.ports?.map((port) => <div key={port.name}><code>{port.name}: {port.port}</code></div>)}</Fact>
       <Fact name="Priority">{job.priority || undefined}</Fact>

@@ -125,6 +125,15 @@ export function LogView({ path, attempt, live }: { path: JobPath; attempt?: numb
   useLayoutEffect(() => {
     if (follows.current && box.current) box.current.scrollTop = box.current.scrollHeight;
   }, [log.count, log.loaded]);
+  // What lies above comes and goes while the job runs: the end stays in sight.
+  const shown = log.count > 0;
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const sized = new ResizeObserver(() => { if (follows.current) element.scrollTop = element.scrollHeight; });
+    sized.observe(element);
+    return () => sized.disconnect();
+  }, [shown]);
   const onScroll = (element: HTMLDivElement) => {
     const atEnd = element.scrollHeight - element.scrollTop - element.clientHeight < ROW * 1.5;
     if (atEnd === follows.current) return;
