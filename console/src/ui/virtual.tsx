@@ -12,10 +12,11 @@ export function spanOf(count: number, rowHeight: number, top: number, height: nu
   const full = count * rowHeight;
   const shown = Math.min(full, MAX_HEIGHT);
   const scale = shown > height && full > shown ? (full - height) / (shown - height) : 1;
-  const at = Math.max(0, Math.min(top, shown - height)) * scale;
+  const scrolled = Math.max(0, Math.min(top, shown - height)); // the box may have padding, which scrolls too
+  const at = scrolled * scale;
   const first = Math.max(0, Math.floor(at / rowHeight) - spare);
   const last = Math.min(count, Math.ceil((at + height) / rowHeight) + spare);
-  return { first, last, offset: top - at + first * rowHeight };
+  return { first, last, offset: scrolled - at + first * rowHeight };
 }
 
 /** Where to scroll so that row ROW comes to the middle of the box. */
