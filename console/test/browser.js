@@ -30,7 +30,7 @@ export async function open(options = {}) {
   }
   const page = context.pages()[0] ?? await context.newPage();
   watch(page);
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const close = async () => {
     await context.close();
     rmSync(profile, { recursive: true, force: true });

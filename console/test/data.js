@@ -62,6 +62,37 @@ try {
     await page.locator('[data-snippet="Command line"]').getByText('--image localhost/tiny:1').waitFor();
   }
 
+  // A registry that wants a login: the reason is said, a login is given, the pull is seen to its end.
+  const registry = process.env.BERTH_TEST_REGISTRY;
+  if (registry) {
+    const pull = async () => {
+      await page.getByRole('button', { name: 'Pull an image' }).click();
+      await page.getByLabel('Reference').fill(`${registry}/lib/one:1`);
+      await page.getByRole('button', { name: 'Pull', exact: true }).click();
+    };
+    await page.goto(`${base}/console/p/lab/images`);
+    await pull();
+    await page.getByText(/wants a login/).first().waitFor();
+    await page.goto(`${base}/console/p/lab/images`);
+    await page.getByRole('button', { name: 'Registry login' }).click();
+    await page.getByLabel('Registry', { exact: true }).fill(registry);
+    await page.getByLabel('User').fill('demo');
+    await page.getByLabel('Password or token').fill('s3cret');
+    await check(page, 'registry-login');
+    await page.getByRole('dialog').getByRole('button', { name: 'Command', exact: true }).click();
+    const command = await page.getByRole('dialog').locator('pre').first().textContent();
+    execFileSync('sh', ['-c', `echo s3cret | ${command}`]);
+    await page.getByRole('dialog').getByRole('button', { name: 'Command', exact: true }).click();
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.getByText('is kept, sealed').waitFor();
+    await pull();
+    const row = page.getByRole('row', { name: new RegExp(`${registry}/lib/one:1`) });
+    await row.getByText('ready').waitFor();
+    page.once('dialog', (dialog) => void dialog.accept());
+    await row.getByRole('button', { name: 'Delete' }).click();
+    await row.waitFor({ state: 'detached' });
+  }
+
   // A shell: what is typed runs in the job; colours need no style of ours loosened.
   const sleeper = await submit({ name: 'sleeper', command: ['sh', '-c', 'exec sleep 1000'] });
   await page.goto(`${base}/console/p/lab/jobs/${sleeper.id}`);

@@ -63,9 +63,14 @@ test_expect_success 'every page, by keyboard and screen reader; the commands do 
 test_expect_success 'datasets, images, a shell in a running job' '
     if command -v umoci >/dev/null && command -v busybox >/dev/null; then
         busybox_tree root && image_layer one:latest root && layout_tar one one.tar &&
-            BERTH_TEST_IMAGE=$PWD/one.tar && export BERTH_TEST_IMAGE
+            BERTH_TEST_IMAGE=$PWD/one.tar && export BERTH_TEST_IMAGE || return 1
+        if command -v docker-registry >/dev/null && command -v skopeo >/dev/null; then
+            registry_start auth && registry_push one:latest lib/one:1 &&
+                BERTH_TEST_REGISTRY=$REGISTRY && export BERTH_TEST_REGISTRY || return 1
+        fi
     fi &&
-    browser data
+    browser data &&
+    registry_stop
 '
 
 test_expect_success 'each command is copied, run, and does the same' 'browser commands'
