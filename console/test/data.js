@@ -81,7 +81,7 @@ try {
     await check(page, 'registry-login');
     await page.getByRole('dialog').getByRole('button', { name: 'Command', exact: true }).click();
     const command = await page.getByRole('dialog').locator('pre').first().textContent();
-    execFileSync('sh', ['-c', `echo s3cret | ${command}`]);
+    execFileSync('sh', ['-c', command], { input: 's3cret\n' });
     await page.getByRole('dialog').getByRole('button', { name: 'Command', exact: true }).click();
     await page.getByRole('button', { name: 'Log in' }).click();
     await page.getByText('is kept, sealed').waitFor();

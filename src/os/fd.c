@@ -42,9 +42,19 @@ static int read_all(int fd, size_t limit, struct text *ret)
     }
 }
 
+/* A socket cannot be opened by its name, and stdin is one where Node.js or inetd start us. */
+static int open_to_read(int dirfd, const char *path)
+{
+    int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0 && errno == ENXIO && strcmp(path, "/dev/stdin") == 0)
+        fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+    return fd;
+}
+
 int file_read(int dirfd, const char *path, size_t limit, struct text *ret, struct error *err)
 {
-    _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    _cleanup_close_ int fd = open_to_read(dirfd, path);
     if (fd < 0)
         return error_set(err, -errno, "%s: %s", path, strerror(errno));
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -42,6 +43,24 @@ TEST(a_replaced_file_is_read_whole_with_its_mode)
     ok(remove_tree(fd, "a", &err) == 0);
     ok(remove_tree(fd, "a", &err) == 0);
     rmdir(dir);
+}
+
+/* A socket has no name that could be opened: programs that Node.js starts have one as stdin. */
+TEST(stdin_is_read_also_from_a_socket)
+{
+    _cleanup_text_ struct text got = { 0 };
+    struct error err = { 0 };
+    int ends[2], kept = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+
+    ok(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    ok(write_full(ends[1], "hello", 5) == 0);
+    close(ends[1]);
+    ok(dup2(ends[0], STDIN_FILENO) == STDIN_FILENO);
+    close(ends[0]);
+    ok(file_read(AT_FDCWD, "/dev/stdin", 100, &got, &err) == 0);
+    is_str(text_str(&got), "hello");
+    if (kept >= 0)
+        ok(dup2(kept, STDIN_FILENO) == STDIN_FILENO && close(kept) == 0);
 }
 
 TEST(nothing_outside_is_opened_or_removed)
