@@ -101,7 +101,7 @@ export function ImagesPage({ project }: { project: string }) {
           <thead><tr><th>Reference</th><th>State</th><th>Digest</th><th class="num">Layers</th><th class="num">Size</th><th class="num">Changed</th><th><span class="hidden">Actions</span></th></tr></thead>
           <tbody>{data.items.map((image) => (
             <tr key={image.id}><td class="wrap"><code class="wrap">{image.name}</code>{image.reason && <div class="help bad">{image.reason}</div>}{image.state === 'pulling' && image.progress && <div class="help">{image.progress}</div>}</td>
-              <td><State image={image} /></td><td class="mono faint" title={image.digest}>{image.digest?.replace(/^sha256:/, '').slice(0, 12)}</td><td class="num">{image.layers ?? ''}</td><td class="num">{image.size ? bytes(image.size) : ''}</td>
+              <td><State image={image} /></td><td class="mono faint" title={image.digest}>{image.digest?.replace(/^sha256:/, '').slice(0, 12)}</td><td class="num">{image.layers || ''}</td><td class="num">{image.size ? bytes(image.size) : ''}</td>
               <td class="num faint"><Time time={image.updated} /></td>
               <td class="num">{may('member') && <>
                 <a class="button" href={`${href('p', project, 'new-job')}?image=${encodeURIComponent(image.name)}`}>Use</a>
