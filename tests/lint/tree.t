@@ -49,6 +49,12 @@ put docs/a.bin 'x\0y'
 refuses 'a binary file' 'docs/a.bin: a binary file' "$tools/check-tree" .
 put tests/fuzz/corpus/node/1 'x\0y'
 passes 'a binary file in the fuzz corpus' "$tools/check-tree" .
+put docs/a.png '\211PNG\r\n\032\n\0'
+passes 'a picture in the docs' "$tools/check-tree" .
+put docs/a.png '\211PNG\0'"$(head -c 120000 /dev/zero | tr '\0' x)"
+refuses 'a large picture' 'a picture has at most' "$tools/check-tree" .
+put docs/a.png 'x\0y'
+refuses 'what only says that it is a picture' 'docs/a.png: a binary file' "$tools/check-tree" .
 put docs/a.txt "$(head -c 300000 /dev/zero | tr '\0' x)"
 refuses 'a large file' 'docs/a.txt: 300000 bytes' "$tools/check-tree" .
 put docs/a.md 'see /home/me/notes\n'
