@@ -55,17 +55,6 @@ const struct dataset *dataset_of_path(struct call *call, const struct dataset_ve
 
 /* ---- lists ------------------------------------------------------------------------------------------- */
 
-/* TAG is KEY or KEY=VALUE; NULL fits all. */
-static bool tag_fits(const json_t *tags, const char *tag)
-{
-    if (!tag)
-        return true;
-    const char *equals = strchr(tag, '=');
-    _cleanup_free_ char *key = xstrndup(tag, equals ? (size_t) (equals - tag) : strlen(tag));
-    const char *value = json_get_str(tags, key, NULL);
-    return value && (!equals || str_equal(value, equals + 1));
-}
-
 static bool name_fits(const char *name, const char *pattern)
 {
     size_t n = pattern ? strlen(pattern) : 0;
@@ -77,7 +66,6 @@ static bool name_fits(const char *name, const char *pattern)
 
 static void dataset_list(struct call *call)
 {
-    const char *tag = json_get_str(call->query, "tag", NULL);
     const char *name = json_get_str(call->query, "name", NULL);
     const char *cursor = json_get_str(call->query, "cursor", "");
     size_t limit = (size_t) json_get_int(call->query, "limit", 100), n;
@@ -88,7 +76,7 @@ static void dataset_list(struct call *call)
     const char *last = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct dataset *d = all[i];
-        if (strcmp(d->name, cursor) <= 0 || !name_fits(d->name, name) || !tag_fits(d->tags, tag))
+        if (strcmp(d->name, cursor) <= 0 || !name_fits(d->name, name) || !tags_fit(call, d->tags))
             continue;
         if (json_array_size(items) == limit) {
             json_put_str(answer, "next", last);
@@ -103,7 +91,6 @@ static void dataset_list(struct call *call)
 
 static void dataset_versions(struct call *call)
 {
-    const char *tag = json_get_str(call->query, "tag", NULL);
     long long before = 0;
     size_t limit = (size_t) json_get_int(call->query, "limit", 100);
     const struct dataset_version *one = NULL;
@@ -116,7 +103,7 @@ static void dataset_versions(struct call *call)
     char last[16] = "";
     for (size_t i = d->versions.len; i-- > 0;) {
         const struct dataset_version *v = &d->versions.items[i];
-        if ((before && v->number >= before) || (one && v != one) || !tag_fits(v->tags, tag))
+        if ((before && v->number >= before) || (one && v != one) || !tags_fit(call, v->tags))
             continue;
         if (json_array_size(items) == limit) {
             json_put_str(answer, "next", last);

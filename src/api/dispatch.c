@@ -30,6 +30,7 @@ static const struct api_route *const tables[] = {
     secret_routes,
     session_routes,
     system_routes,
+    tag_routes,
     ticket_routes,
     upload_routes,
 };

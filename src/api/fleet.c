@@ -1,12 +1,27 @@
 /* fleet.c - machines and flavors */
 #include "api/internal.h"
 
-static json_t *node_and_use(const struct call *call, const struct node *node)
+json_t *node_json(const struct call *call, const struct node *node)
 {
     json_t *json = node_to_json(node);
 
     json_put(json, "use", lifecycle_node_use(call->api->options.lifecycle, node));
     return json;
+}
+
+const struct node *node_of_path(struct call *call)
+{
+    const struct node *const *nodes;
+    const char *name = call_param(call, "node");
+    char id[ID_TEXT_LEN + 1];
+    size_t n;
+
+    lifecycle_nodes(call->api->options.lifecycle, &nodes, &n);
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(nodes[i]->name, name) || str_equal(id_format(&nodes[i]->id, id), name))
+            return nodes[i];
+    call_refuse(call, -ENOENT, "there is no node '%s'", name);
+    return NULL;
 }
 
 static void node_list(struct call *call)
@@ -16,26 +31,22 @@ static void node_list(struct call *call)
     size_t n;
 
     lifecycle_nodes(call->api->options.lifecycle, &nodes, &n);
-    for (size_t i = 0; i < n; i++)
-        (void) json_array_append_new(array, node_and_use(call, nodes[i]));
+    for (size_t i = 0; i < n; i++) {
+        struct id subject = lifecycle_node_subject(call->api->options.lifecycle, nodes[i]);
+        add_tagged(call, array, &subject, node_json(call, nodes[i]));
+    }
     json_put(answer, "items", array);
     call_answer(call, 200, answer);
 }
 
 static void node_show(struct call *call)
 {
-    const struct node *const *nodes;
-    const char *name = call_param(call, "node");
-    char id[ID_TEXT_LEN + 1];
-    size_t n;
+    const struct node *node = node_of_path(call);
 
-    lifecycle_nodes(call->api->options.lifecycle, &nodes, &n);
-    for (size_t i = 0; i < n; i++)
-        if (str_equal(nodes[i]->name, name) || str_equal(id_format(&nodes[i]->id, id), name)) {
-            call_answer(call, 200, node_and_use(call, nodes[i]));
-            return;
-        }
-    call_refuse(call, -ENOENT, "there is no node '%s'", name);
+    if (!node)
+        return;
+    struct id subject = lifecycle_node_subject(call->api->options.lifecycle, node);
+    call_answer(call, 200, with_tags(call, &subject, node_json(call, node)));
 }
 
 static void flavor_list(struct call *call)

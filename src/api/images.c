@@ -18,7 +18,7 @@ static void image_list(struct call *call)
 
     lifecycle_images(call->api->options.lifecycle, &call->project, &images, &n);
     for (size_t i = 0; i < n; i++)
-        (void) json_array_append_new(array, image_record_show(images[i]));
+        add_tagged(call, array, &images[i]->id, image_record_show(images[i]));
     json_put(answer, "items", array);
     call_answer(call, 200, answer);
 }
@@ -30,7 +30,7 @@ static void image_show(struct call *call)
         lifecycle_image(call->api->options.lifecycle, &call->project, name);
 
     if (image)
-        call_answer(call, 200, image_record_show(image));
+        call_answer(call, 200, with_tags(call, &image->id, image_record_show(image)));
     else
         call_refuse(call, -ENOENT, "the project has no image '%.100s'", name);
 }
@@ -50,7 +50,7 @@ static void pull_begun(void *userdata)
                                                        &p->call->project, id_format(&p->image, id));
 
     if (image)
-        call_answer_once(p->call, 202, image_record_show(image));
+        call_answer_once(p->call, 202, with_tags(p->call, &image->id, image_record_show(image)));
     else
         call_refuse(p->call, -ENOENT, "the image was deleted at once");
 }

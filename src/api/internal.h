@@ -148,10 +148,25 @@ const struct dataset *dataset_of_path(struct call *call,
                                       const struct dataset_version **ret_version);
 void dataset_add(struct call *call);
 void dataset_verify(struct call *call);
-extern const struct api_route dataset_file_routes[], rerun_routes[];
+extern const struct api_route dataset_file_routes[], rerun_routes[], tag_routes[];
 
 /* The bytes of a blob, or the range of them that was asked for. Takes FD. */
 void answer_file(struct call *call, const struct sha256 *digest, int fd, int64_t size);
+
+/* ---- tags ------------------------------------------------------------------------------------------ */
+
+/* Are TAGS what the query's `tag` (KEY or KEY=VALUE; none fits all) asks for? */
+bool tags_fit(const struct call *call, const json_t *tags);
+/* JSON with the tags of SUBJECT, whose record has none; given back. */
+json_t *with_tags(const struct call *call, const struct id *subject, json_t *json);
+/* The same into a list, if they fit. Takes JSON. */
+void add_tagged(const struct call *call, json_t *items, const struct id *subject, json_t *json);
+
+/* ---- machines ------------------------------------------------------------------------------------- */
+
+/* The one of the path; answers 404 itself, and gives NULL then. */
+const struct node *node_of_path(struct call *call);
+json_t *node_json(const struct call *call, const struct node *node);
 
 /* ---- uploads --------------------------------------------------------------------------------------- */
 

@@ -30,7 +30,7 @@ static void key_made(void *userdata)
     lifecycle_keys(call->api->options.lifecycle, &keys, &n);
     for (size_t i = 0; i < n && !answer; i++)
         if (id_equal(&keys[i]->id, &made->id))
-            answer = key_to_json(keys[i]);
+            answer = with_tags(call, &keys[i]->id, key_to_json(keys[i]));
     if (!answer) {
         call_refuse(call, -ENOENT, "the key was deleted at once");
         return;
@@ -62,6 +62,7 @@ static void key_create(struct call *call)
         .name = json_get_str(call->body, "name", ""),
         .role = key_role_parse(json_get_str(call->body, "role", "member")),
         .expires_us = expires_us,
+        .tags = json_object_get(call->body, "tags"),
         .actor = call->actor,
     };
     int r = lifecycle_create_key(call->api->options.lifecycle, &new, made->text, key_made, call,
@@ -78,7 +79,7 @@ static void key_list(struct call *call)
 
     lifecycle_keys(call->api->options.lifecycle, &keys, &n);
     for (size_t i = 0; i < n; i++)
-        (void) json_array_append_new(array, key_to_json(keys[i]));
+        add_tagged(call, array, &keys[i]->id, key_to_json(keys[i]));
     json_put(answer, "items", array);
     call_answer(call, 200, answer);
 }

@@ -238,7 +238,7 @@ static void add_job(void *userdata, const struct workload *w)
     const struct metrics_task *task = task_of(top->call->api, w->attempt);
     char id[ID_TEXT_LEN + 1], time[TIME_TEXT_LEN + 1];
 
-    if (!id_equal(&w->project, &top->call->project) ||
+    if (!id_equal(&w->project, &top->call->project) || !tags_fit(top->call, w->tags) ||
         (w->state != WORKLOAD_RUNNING && w->state != WORKLOAD_STOPPING))
         return;
     json_t *json = json_object();

@@ -10,6 +10,13 @@ static const struct project *find(const struct call *call, const struct id *id)
     return lifecycle_project(call->api->options.lifecycle, id_format(id, text));
 }
 
+static struct new_tenant new_tenant(const struct call *call)
+{
+    return (struct new_tenant){ .name = json_get_str(call->body, "name", ""),
+                                .tags = json_object_get(call->body, "tags"),
+                                .actor = call->actor };
+}
+
 struct created {
     struct id id;
 };
@@ -19,7 +26,8 @@ static void project_made(void *userdata)
     struct call *call = userdata;
     const struct created *created = call->state;
 
-    call_answer_once(call, 201, project_to_json(find(call, &created->id)));
+    call_answer_once(call, 201,
+                     with_tags(call, &created->id, project_to_json(find(call, &created->id))));
 }
 
 static void project_create(struct call *call)
@@ -29,9 +37,9 @@ static void project_create(struct call *call)
 
     call->state = created;
     call->free_state = free;
-    int r =
-        lifecycle_create_project(call->api->options.lifecycle, json_get_str(call->body, "name", ""),
-                                 call->actor, project_made, call, &created->id, &err);
+    const struct new_tenant new = new_tenant(call);
+    int r = lifecycle_create_project(call->api->options.lifecycle, &new, project_made, call,
+                                     &created->id, &err);
     if (r < 0)
         call_fail(call, r, &err);
 }
@@ -45,14 +53,15 @@ static void project_list(struct call *call)
     lifecycle_projects(call->api->options.lifecycle, &projects, &n);
     for (size_t i = 0; i < n; i++)
         if (call_sees(call, &projects[i]->id))
-            (void) json_array_append_new(array, project_to_json(projects[i]));
+            add_tagged(call, array, &projects[i]->id, project_to_json(projects[i]));
     json_put(answer, "items", array);
     call_answer(call, 200, answer);
 }
 
 static void project_show(struct call *call)
 {
-    call_answer(call, 200, project_to_json(find(call, &call->project)));
+    call_answer(call, 200,
+                with_tags(call, &call->project, project_to_json(find(call, &call->project))));
 }
 
 static void org_list(struct call *call)
@@ -63,7 +72,7 @@ static void org_list(struct call *call)
 
     lifecycle_orgs(call->api->options.lifecycle, &orgs, &n);
     for (size_t i = 0; i < n; i++)
-        (void) json_array_append_new(array, org_to_json(orgs[i]));
+        add_tagged(call, array, &orgs[i]->id, org_to_json(orgs[i]));
     json_put(answer, "items", array);
     call_answer(call, 200, answer);
 }
@@ -79,7 +88,7 @@ static void org_made(void *userdata)
     lifecycle_orgs(call->api->options.lifecycle, &orgs, &n);
     for (size_t i = 0; i < n && !answer; i++)
         if (id_equal(&orgs[i]->id, &created->id))
-            answer = org_to_json(orgs[i]);
+            answer = with_tags(call, &orgs[i]->id, org_to_json(orgs[i]));
     call_answer_once(call, 201, answer ? answer : json_object());
 }
 
@@ -90,8 +99,9 @@ static void org_create(struct call *call)
 
     call->state = created;
     call->free_state = free;
-    int r = lifecycle_create_org(call->api->options.lifecycle, json_get_str(call->body, "name", ""),
-                                 call->actor, org_made, call, &created->id, &err);
+    const struct new_tenant new = new_tenant(call);
+    int r = lifecycle_create_org(call->api->options.lifecycle, &new, org_made, call, &created->id,
+                                 &err);
     if (r < 0)
         call_fail(call, r, &err);
 }

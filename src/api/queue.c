@@ -8,7 +8,9 @@ static void queue_show(struct call *call)
     _cleanup_free_ struct workload **jobs = lifecycle_queue(lc, &call->project, &n);
     json_t *answer = json_object(), *array = json_array();
 
-    for (size_t i = 0; i < n && i < limit; i++) {
+    for (size_t i = 0; i < n && json_array_size(array) < limit; i++) {
+        if (!tags_fit(call, jobs[i]->tags))
+            continue;
         json_t *item = json_object();
         json_put(item, "job", workload_to_json(jobs[i], false));
         json_put(item, "why", lifecycle_why(lc, jobs[i]));

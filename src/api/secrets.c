@@ -14,7 +14,7 @@ static json_t *secret_named(const struct call *call, const char *name)
     lifecycle_secrets(call->api->options.lifecycle, &call->project, &secrets, &n);
     for (size_t i = 0; i < n; i++)
         if (str_equal(secrets[i]->name, name))
-            return secret_to_json(secrets[i]);
+            return with_tags(call, &secrets[i]->id, secret_to_json(secrets[i]));
     return NULL;
 }
 
@@ -26,7 +26,7 @@ static void secret_list(struct call *call)
 
     lifecycle_secrets(call->api->options.lifecycle, &call->project, &secrets, &n);
     for (size_t i = 0; i < n; i++)
-        (void) json_array_append_new(array, secret_to_json(secrets[i]));
+        add_tagged(call, array, &secrets[i]->id, secret_to_json(secrets[i]));
     json_put(answer, "items", array);
     call_answer(call, 200, answer);
 }
@@ -49,6 +49,7 @@ static void secret_set(struct call *call)
         .project = call->project,
         .name = call_param(call, "secret"),
         .value = json_get_str(call->body, "value", ""),
+        .tags = json_object_get(call->body, "tags"),
         .actor = call->actor,
     };
     int r = lifecycle_set_secret(call->api->options.lifecycle, &new, secret_is_set, call, &err);

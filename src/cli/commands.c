@@ -45,11 +45,9 @@ const struct command *const cli_commands[] = {
     &command_dataset_push,
     &command_dataset_pull,
     &command_dataset_diff,
-    &command_dataset_update,
     &command_dataset_verify,
     &command_workspace_push,
     &command_job_create,
-    &command_job_update,
     &command_job_rerun,
     &command_job_diff,
 };

@@ -8,10 +8,10 @@ extern const struct command command_run, command_logs, command_charts, command_a
     command_ps, command_why, command_queue, command_stop, command_init, command_login,
     command_completion, command_exec, command_port_forward, command_man, command_artifact_get,
     command_context_list, command_context_use, command_context_delete, command_event_follow,
-    command_job_record, command_job_show, command_job_wait, command_job_create, command_job_update,
-    command_secret_set, command_workspace_push;
+    command_job_record, command_job_show, command_job_wait, command_job_create, command_secret_set,
+    command_workspace_push;
 extern const struct command command_dataset_push, command_dataset_pull, command_dataset_diff,
-    command_dataset_update, command_dataset_verify;
+    command_dataset_verify;
 extern const struct command command_cp;
 extern const struct command command_job_diff, command_job_rerun;
 extern const struct command command_image_build;

@@ -1,4 +1,4 @@
-/* dataset.c - berth dataset diff and update, and what the commands of datasets share */
+/* dataset.c - berth dataset diff, and what the commands of datasets share */
 #include "cli/dataset.h"
 
 #include "cli/commands.h"
@@ -190,56 +190,4 @@ const struct command command_dataset_diff = {
     .operands_min = 2,
     .operands_max = 2,
     .run = run_diff,
-};
-
-/* ---- update ------------------------------------------------------------------------------------------ */
-
-static const struct cli_flag update_flags[] = {
-    { "tag", NULL, "KEY=VALUE", "set a tag" },
-    { "untag", NULL, "KEY", "remove a tag" },
-    { NULL },
-};
-
-static int run_update(struct cli *cli, const struct args *args, struct error *err)
-{
-    _cleanup_free_ char *target = project_path(cli, "datasets", args_operand(args, 0), NULL);
-    _cleanup_json_ json_t *patch = json_object(), *dataset = NULL;
-    const char *tag = args_get(args, "tag"), *untag = args_get(args, "untag");
-    size_t len = tag ? strcspn(tag, "=") : 0;
-    json_t *tags = json_object();
-
-    json_put(patch, "tags", tags);
-    if (!tag && !untag)
-        return error_set(err, -EINVAL, "nothing to change: --tag or --untag");
-    if (tag && (len == 0 || !tag[len]))
-        return error_set(err, -EINVAL, "--tag %.60s: KEY=VALUE is needed", tag);
-    if (untag)
-        (void) json_object_set_new(tags, untag, json_null());
-    if (tag) {
-        _cleanup_free_ char *key = xstrndup(tag, len);
-        json_put_str(tags, key, tag + len + 1);
-    }
-    const struct remote_call call = { .method = "PATCH",
-                                      .target = target,
-                                      .body = patch,
-                                      .content_type = "application/merge-patch+json",
-                                      .if_match = "*" };
-    int r = remote_call(cli, &call, &dataset, err);
-    if (r < 0)
-        return r;
-    print_answer(cli, "dataset", dataset);
-    return CLI_OK;
-}
-
-const struct command command_dataset_update = {
-    .noun = "dataset",
-    .verb = "update",
-    .operands = "DATASET",
-    .summary = "Change a tag of a dataset, or of a version of it",
-    .examples = "berth dataset update corpus --tag owner=anna\n"
-                "berth dataset update corpus@3 --tag stage=final",
-    .flags = update_flags,
-    .operands_min = 1,
-    .operands_max = 1,
-    .run = run_update,
 };

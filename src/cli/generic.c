@@ -14,8 +14,15 @@ static const struct cli_flag list_flags[] = {
     { NULL },
 };
 
+static const struct cli_flag update_flags[] = {
+    { "untag", NULL, "KEY[,KEY]", "remove tags" },
+    { NULL },
+};
+
 const struct cli_flag *generic_flags(const struct declare_endpoint *e)
 {
+    if (str_equal(e->method, "PATCH"))
+        return update_flags;
     return e->query && declare_field(e->query, "cursor") ? list_flags : NULL;
 }
 
@@ -44,17 +51,43 @@ static int fill_body(const struct args *args, struct error *err)
     return r;
 }
 
+/* RFC 7396: what is null goes. */
+static void add_untags(const struct args *args)
+{
+    _cleanup_free_ char *keys = xstrdup(args_get(args, "untag"));
+    json_t *tags = json_object_get(args->body, "tags");
+    char *save = NULL;
+
+    if (!keys)
+        return;
+    if (!tags) {
+        tags = json_object();
+        json_put(args->body, "tags", tags);
+    }
+    for (char *key = strtok_r(keys, ",", &save); key; key = strtok_r(NULL, ",", &save))
+        (void) json_object_set_new(tags, key, json_null());
+}
+
+static int check_patch(const struct args *args, struct error *err)
+{
+    add_untags(args);
+    if (json_object_size(args->body) == 0)
+        return error_set(err, -EINVAL, "nothing to change; berth %s %s --help names what can",
+                         args->command->noun, args->command->verb);
+    return declare_check_patch(args->endpoint->body, args->body, err);
+}
+
 static int check_body(const struct args *args, struct error *err)
 {
     const struct declare_endpoint *e = args->endpoint;
 
     if (!e->body)
         return 0;
+    if (str_equal(e->method, "PATCH"))
+        return check_patch(args, err);
     int r = fill_body(args, err);
     if (r < 0)
         return r;
-    if (str_equal(e->method, "PATCH"))
-        return declare_check_patch(e->body, args->body, err);
     return declare_check(e->body, args->body, err);
 }
 
@@ -68,12 +101,14 @@ static int call_once(struct cli *cli, const struct args *args, json_t **ret, str
     int r = endpoint_target(cli, e, args, &target, err);
     if (r < 0)
         return r;
-    bool post = str_equal(e->method, "POST");
+    bool post = str_equal(e->method, "POST"), patch = str_equal(e->method, "PATCH");
     const struct remote_call call = {
         .method = e->method,
         .target = target,
         .body = e->body ? args->body : NULL,
+        .content_type = patch ? "application/merge-patch+json" : NULL,
         .idempotency_key = post ? id_format(&id, key) : NULL,
+        .if_match = patch ? "*" : NULL, /* a tag is set or removed, whatever else was changed */
     };
     return remote_call(cli, &call, ret, err);
 }

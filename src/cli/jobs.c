@@ -1,4 +1,4 @@
-/* jobs.c - berth stop, job wait, job record, job update */
+/* jobs.c - berth stop, job wait, job record */
 #include "cli/commands.h"
 #include "cli/follow.h"
 
@@ -107,79 +107,4 @@ const struct command command_job_record = {
     .operands_min = 1,
     .operands_max = 1,
     .run = run_record,
-};
-
-/* ---- job update -------------------------------------------------------------------------------------- */
-
-static const struct cli_flag update_flags[] = {
-    { "priority", NULL, "N", "higher goes first" },
-    { "tag", NULL, "KEY=VALUE", "set a tag" },
-    { "untag", NULL, "KEY", "remove a tag" },
-    { NULL },
-};
-
-static int make_patch(const struct args *args, json_t *patch, struct error *err)
-{
-    const char *priority = args_get(args, "priority"), *tag = args_get(args, "tag"),
-               *untag = args_get(args, "untag");
-    long long n;
-
-    if (!priority && !tag && !untag)
-        return error_set(err, -EINVAL, "nothing to change: --priority, --tag or --untag");
-    if (priority && str_to_i64(priority, -1000, 1000, &n) < 0)
-        return error_set(err, -EINVAL, "--priority %.40s: not a number from -1000 to 1000",
-                         priority);
-    if (priority)
-        json_put_int(patch, "priority", n);
-    if (!tag && !untag)
-        return 0;
-    json_t *tags = json_object();
-    json_put(patch, "tags", tags);
-    if (untag)
-        json_object_set_new(tags, untag, json_null());
-    if (!tag)
-        return 0;
-    size_t len = strcspn(tag, "=");
-    if (!tag[len] || len == 0)
-        return error_set(err, -EINVAL, "--tag %.60s: KEY=VALUE is needed", tag);
-    _cleanup_free_ char *key = xstrndup(tag, len);
-    json_put_str(tags, key, tag + len + 1);
-    return 0;
-}
-
-static int run_update(struct cli *cli, const struct args *args, struct error *err)
-{
-    _cleanup_free_ char *target = project_path(cli, "jobs", args_operand(args, 0), NULL);
-    _cleanup_json_ json_t *patch = json_object(), *job = NULL;
-    int r = make_patch(args, patch, err);
-
-    if (r < 0)
-        return r;
-    if (cli->dry_run) {
-        print_json(cli, patch);
-        return CLI_OK;
-    }
-    const struct remote_call call = { .method = "PATCH",
-                                      .target = target,
-                                      .body = patch,
-                                      .content_type = "application/merge-patch+json",
-                                      .if_match = "*" };
-    r = remote_call(cli, &call, &job, err);
-    if (r < 0)
-        return r;
-    print_answer(cli, "job", job);
-    return CLI_OK;
-}
-
-const struct command command_job_update = {
-    .noun = "job",
-    .verb = "update",
-    .operands = "JOB",
-    .summary = "Change the priority or a tag of a job",
-    .examples =
-        "berth job update tiny-gpt --priority 10\nberth job update tiny-gpt --tag stage=final",
-    .flags = update_flags,
-    .operands_min = 1,
-    .operands_max = 1,
-    .run = run_update,
 };

@@ -129,11 +129,12 @@ static void print_queue_names(const json_t *items)
 
 static int run_queue(struct cli *cli, const struct args *args, struct error *err)
 {
-    _cleanup_free_ char *target = project_path(cli, "queue", NULL);
+    _cleanup_free_ char *target = NULL;
     _cleanup_json_ json_t *queue = NULL;
-    int r = remote_get(cli, target, &queue, err);
+    int r = endpoint_target(cli, args->endpoint, args, &target, err);
 
-    (void) args;
+    if (r >= 0)
+        r = remote_get(cli, target, &queue, err);
     if (r < 0)
         return r;
     const json_t *items = json_object_get(queue, "items");
@@ -151,7 +152,8 @@ static int run_queue(struct cli *cli, const struct args *args, struct error *err
 const struct command command_queue = {
     .verb = "queue",
     .summary = "Show what waits and what runs, in order, with reasons",
-    .examples = "berth queue",
+    .examples = "berth queue\nberth queue --tag team=nlp",
+    .endpoint = "queue.show",
     .run = run_queue,
 };
 

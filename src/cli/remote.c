@@ -269,7 +269,10 @@ int remote_call(struct cli *cli, const struct remote_call *call, json_t **ret, s
     _cleanup_free_ char *body = call->body ? json_text(call->body) : NULL;
     _cleanup_free_ char *key = cli->key ? xasprintf("Bearer %s", cli->key) : NULL;
     add_header(&headers, "Authorization", key);
-    add_header(&headers, "Content-Type", body ? "application/json" : call->content_type);
+    add_header(&headers, "Content-Type",
+               call->content_type ? call->content_type
+               : body             ? "application/json"
+                                  : NULL);
     add_header(&headers, "Accept", call->accept);
     add_header(&headers, "Idempotency-Key", call->idempotency_key);
     add_header(&headers, "If-Match", call->if_match);

@@ -37,7 +37,7 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
 {
     _cleanup_free_ char *target = project_path(cli, "secrets", args_operand(args, 0), NULL);
     _cleanup_text_ struct text value = { 0 };
-    _cleanup_json_ json_t *body = json_object(), *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL;
     const char *file = args_get(args, "from-file");
 
     if (!file && isatty(0))
@@ -45,9 +45,11 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     int r = read_value(file, &value, err);
     if (r < 0)
         return r;
-    json_put_str(body, "value", text_str(&value));
-    const struct remote_call call = { .method = "PUT", .target = target, .body = body };
-    r = remote_call(cli, &call, &answer, err);
+    json_put_str(args->body, "value", text_str(&value));
+    r = declare_check(args->endpoint->body, args->body, err);
+    const struct remote_call call = { .method = "PUT", .target = target, .body = args->body };
+    if (r >= 0)
+        r = remote_call(cli, &call, &answer, err);
     if (value.data)
         explicit_bzero(value.data, value.len);
     if (r < 0)
@@ -68,6 +70,7 @@ const struct command command_secret_set = {
                 "pass show hf | berth secret set HF_TOKEN\n"
                 "berth run -e HF_TOKEN=secret:HF_TOKEN -- python3 fetch.py",
     .flags = flags,
+    .endpoint = "secret.set",
     .operands_min = 1,
     .operands_max = 1,
     .run = run,

@@ -173,20 +173,27 @@ static void add_jobs(const struct cli *cli, const json_t *jobs, struct text *out
 
 /* ---- the command --------------------------------------------------------------------------------- */
 
-static int get_top(struct cli *cli, json_t **ret, struct error *err)
-{
-    _cleanup_free_ char *target = project_path(cli, "top", NULL);
+struct asked {
+    struct cli *cli;
+    const struct args *args;
+};
 
-    return remote_get(cli, target, ret, err);
+static int get_top(const struct asked *asked, json_t **ret, struct error *err)
+{
+    _cleanup_free_ char *target = NULL;
+    int r = endpoint_target(asked->cli, asked->args->endpoint, asked->args, &target, err);
+
+    return r < 0 ? r : remote_get(asked->cli, target, ret, err);
 }
 
 static int draw(void *userdata, struct text *out, struct error *err)
 {
-    struct cli *cli = userdata;
+    const struct asked *asked = userdata;
+    struct cli *cli = asked->cli;
     _cleanup_json_ json_t *top = NULL;
     const json_t *node;
     size_t i;
-    int r = get_top(cli, &top, err);
+    int r = get_top(asked, &top, err);
 
     if (r < 0)
         return r;
@@ -197,10 +204,10 @@ static int draw(void *userdata, struct text *out, struct error *err)
     return 0;
 }
 
-static int print_once(struct cli *cli, struct error *err)
+static int print_once(struct asked *asked, struct error *err)
 {
     _cleanup_text_ struct text out = { 0 };
-    int r = draw(cli, &out, err);
+    int r = draw(asked, &out, err);
 
     if (r < 0)
         return r;
@@ -210,22 +217,24 @@ static int print_once(struct cli *cli, struct error *err)
 
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
+    struct asked asked = { cli, args };
     _cleanup_json_ json_t *top = NULL;
 
     if (cli->output != OUTPUT_TABLE) {
-        int r = get_top(cli, &top, err);
+        int r = get_top(&asked, &top, err);
         if (r < 0)
             return r;
         print_answer(cli, "top", top);
         return CLI_OK;
     }
     if (!cli->out.tty || args_has(args, "once"))
-        return print_once(cli, err);
-    return live_run(cli, draw, cli, err);
+        return print_once(&asked, err);
+    return live_run(cli, draw, &asked, err);
 }
 
 const struct command command_top = {
     .verb = "top",
+    .endpoint = "top.show",
     .summary = "Show what runs, what it uses of its hardware and what limits it, live",
     .examples = "berth top                    live; q leaves\n"
                 "berth top --once\n"

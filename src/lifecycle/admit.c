@@ -201,20 +201,11 @@ static int check_secrets(const struct lifecycle *lc, const struct workload_spec 
     return 0;
 }
 
-static int check_tags(const struct submit *submit, struct error *err)
+static int check_priority(const struct submit *submit, struct error *err)
 {
-    const char *key;
-    json_t *value;
-
     if (submit->priority < -PRIORITY_MAX || submit->priority > PRIORITY_MAX)
         return error_set(err, -EINVAL, "priority: is %d; it must be -%d to %d", submit->priority,
                          PRIORITY_MAX, PRIORITY_MAX);
-    if (json_object_size(submit->tags) > TAGS_MAX)
-        return error_set(err, -EINVAL, "tags: there are %zu; %d are allowed",
-                         json_object_size(submit->tags), TAGS_MAX);
-    json_object_foreach(submit->tags, key, value)
-        if (!json_is_string(value))
-            return error_set(err, -EINVAL, "tags.%s: must be text", key);
     return 0;
 }
 
@@ -259,7 +250,9 @@ int admit(struct lifecycle *lc, struct submit *submit, const struct project *pro
     if (r >= 0 && submit->name)
         r = name_check("name", submit->name, err);
     if (r >= 0)
-        r = check_tags(submit, err);
+        r = check_priority(submit, err);
+    if (r >= 0)
+        r = tags_check(submit->tags, err);
     if (r >= 0)
         r = resolve_hardware(lc, submit->spec, err);
     if (r >= 0)

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-enum { TAGS_MAX = 64 };
-
 /* ---- finding ------------------------------------------------------------------------------------- */
 
 static int compare(const struct dataset *d, const struct id *project, const char *name)
@@ -191,40 +189,12 @@ static struct commit *begin(struct lifecycle *lc, lifecycle_dataset_f done, void
     return c;
 }
 
-static int check_tags(const json_t *tags, struct error *err)
-{
-    if (json_object_size(tags) > TAGS_MAX)
-        return error_set(err, -EINVAL, "tags: there are %zu; %d are allowed",
-                         json_object_size(tags), TAGS_MAX);
-    return 0;
-}
-
-static int merge(const json_t *tags, const json_t *patch, json_t **ret, struct error *err)
-{
-    _cleanup_json_ json_t *merged = json_deep_copy(tags);
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *) (uintptr_t) patch, key, value) {
-        if (json_is_null(value))
-            (void) json_object_del(merged, key);
-        else if (json_is_string(value))
-            (void) json_object_set(merged, key, value);
-        else
-            return error_set(err, -EINVAL, "tags.%s: must be text, or null to remove it", key);
-    }
-    int r = check_tags(merged, err);
-    if (r >= 0)
-        *ret = take_ptr(merged);
-    return r;
-}
-
 static int check_new(struct lifecycle *lc, const struct new_version *new, struct error *err)
 {
     int r = name_check("name", new->name, err);
 
     if (r >= 0)
-        r = check_tags(new->tags, err);
+        r = tags_check(new->tags, err);
     if (r >= 0 && new->message && strlen(new->message) > DATASET_MESSAGE_MAX)
         r = error_set(err, -EINVAL, "message: is longer than %d bytes", DATASET_MESSAGE_MAX);
     if (r >= 0 && !project_get(lc, &new->project))
@@ -254,7 +224,7 @@ int lifecycle_tag_dataset(struct lifecycle *lc, const struct dataset_change *cha
     unsigned number = change->number;
     const struct dataset_version *v = number ? dataset_version(d, number) : NULL;
     json_t *merged = NULL, *data = json_object();
-    int r = merge(v ? v->tags : d->tags, change->tags, &merged, err);
+    int r = tags_merge(v ? v->tags : d->tags, change->tags, &merged, err);
 
     if (r < 0) {
         json_decref(data);

@@ -225,6 +225,7 @@ static void remove_image(struct lifecycle *lc, struct image_record *image)
     struct commit *c = note(lc, image, "image.deleted", "system");
 
     store_delete_image(c->batch, &image->id);
+    tags_forget(c, &image->id);
     commit_send(c);
     drop(lc, image);
 }
@@ -647,6 +648,7 @@ int lifecycle_delete_image(struct lifecycle *lc, const struct id *project, const
         lc->puller->ops->cancel(lc->puller, &image->id);
     struct commit *c = note(lc, image, "image.deleted", actor);
     store_delete_image(c->batch, &image->id);
+    tags_forget(c, &image->id);
     c->ok = done;
     c->userdata = userdata;
     c->effect = delete_committed;

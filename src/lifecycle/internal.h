@@ -15,6 +15,7 @@
  * images.c   images of projects: pulled once, pinned, kept while used
  * image-push.c  images on their way to registries
  * tenants.c, secrets.c   orgs, projects, keys; secrets
+ * tags.c     the rules of tags, and those of what has no record for them
  */
 #ifndef LIFECYCLE_INTERNAL_H
 #define LIFECYCLE_INTERNAL_H
@@ -86,6 +87,7 @@ struct lifecycle {
     VEC(struct key *) keys;
     struct map *keys_by_hash;
     VEC(struct secret *) secrets;
+    struct map *tags;                       /* by subject: what has no record for them */
     VEC(const struct secret *) secret_list; /* of the project last asked for */
     VEC(struct dataset *) datasets;         /* by project and name */
     VEC(const struct dataset *) dataset_list;
@@ -276,5 +278,14 @@ int secret_keep(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok
                 void *userdata, struct error *err);
 struct secret *secret_find(const struct lifecycle *lc, const struct id *project, const char *name);
 bool spec_has_secrets(const struct workload_spec *spec);
+
+void tags_take(struct lifecycle *lc, struct store_state *state);
+void tags_done(struct lifecycle *lc);
+int tags_check(const json_t *tags, struct error *err);
+/* TAGS (NULL: none) with PATCH over them, where null removes. *RET is the caller's. */
+int tags_merge(const json_t *tags, const json_t *patch, json_t **ret, struct error *err);
+/* With a commit about SUBJECT: its tags, whole; it and its tags go. */
+void tags_put(struct commit *c, const struct id *subject, const json_t *tags);
+void tags_forget(struct commit *c, const struct id *subject);
 
 #endif

@@ -46,6 +46,7 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     tenants_take(lc, state);
     datasets_take(lc, state);
     images_take(lc, state);
+    tags_take(lc, state);
     int r = take_workloads(lc, state, err);
     if (r < 0)
         return r;

@@ -169,18 +169,40 @@ void lifecycle_nodes(struct lifecycle *lc, const struct node *const **ret, size_
 json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node);
 void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
 
-int lifecycle_create_org(struct lifecycle *lc, const char *name, const char *actor,
-                         lifecycle_ok_f done, void *userdata, struct id *ret, struct error *err);
+struct new_tenant {
+    const char *name;
+    const json_t *tags; /* NULL: none */
+    const char *actor;
+};
+int lifecycle_create_org(struct lifecycle *lc, const struct new_tenant *new, lifecycle_ok_f done,
+                         void *userdata, struct id *ret, struct error *err);
 /* In the first org. */
-int lifecycle_create_project(struct lifecycle *lc, const char *name, const char *actor,
+int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
                              lifecycle_ok_f done, void *userdata, struct id *ret,
                              struct error *err);
+/* Tags, where null removes one, of what has no call of its own to change them: KIND "org", EVENT
+ * "org.updated". */
+struct tagging {
+    const char *kind, *event;
+    struct id subject;
+    struct id project; /* id_none: of the whole cloud */
+    const json_t *tags;
+    const char *actor;
+};
+int lifecycle_tag(struct lifecycle *lc, const struct tagging *tagging, lifecycle_ok_f done,
+                  void *userdata, struct error *err);
+/* NULL: none. Valid until the next change. */
+const json_t *lifecycle_tags(struct lifecycle *lc, const struct id *subject);
+/* As what a machine is tagged. */
+struct id lifecycle_node_subject(struct lifecycle *lc, const struct node *node);
+
 struct new_key {
     struct id project; /* id_none: the whole cloud */
     const char *name;
     enum key_role role;
     int64_t expires_us; /* 0: never */
     const char *actor;
+    const json_t *tags; /* NULL: none */
 };
 /* TEXT receives the key's text, shown once. */
 int lifecycle_create_key(struct lifecycle *lc, const struct new_key *new,
@@ -193,6 +215,7 @@ struct new_secret {
     const char *name;
     const char *value;
     const char *actor;
+    const json_t *tags; /* in place of those before; NULL: as they were */
 };
 /* New, or in place of the value before. */
 int lifecycle_set_secret(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok_f done,

@@ -40,7 +40,7 @@ static int check_secret(const struct lifecycle *lc, const struct new_secret *new
         return error_set(err, -EINVAL, "value: is longer than %d bytes", SECRET_VALUE_MAX);
     if (!project_get(lc, &new->project))
         return error_set(err, -ENOENT, "there is no such project");
-    return 0;
+    return tags_check(new->tags, err);
 }
 
 static struct commit *begin(struct lifecycle *lc, const struct secret *secret, const char *type,
@@ -84,6 +84,8 @@ int secret_keep(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok
     secret->sealed_len = sealed_len;
     secret->updated_us = lc_now(lc);
     struct commit *c = begin(lc, secret, "secret.set", new->actor, done, userdata);
+    if (new->tags)
+        tags_put(c, &secret->id, new->tags);
     store_put_secret(c->batch, secret);
     commit_send(c);
     return 0;
@@ -107,6 +109,7 @@ int lifecycle_delete_secret(struct lifecycle *lc, const struct id *project, cons
         return error_set(err, -ENOENT, "there is no secret '%s'", name);
     struct commit *c = begin(lc, secret, "secret.deleted", actor, done, userdata);
     store_delete_secret(c->batch, &secret->id);
+    tags_forget(c, &secret->id);
     commit_send(c);
     for (size_t i = 0; i < lc->secrets.len; i++)
         if (lc->secrets.items[i] == secret) {

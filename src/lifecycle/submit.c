@@ -182,25 +182,6 @@ int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo,
     return 0;
 }
 
-/* RFC 7396 on one level: tags have no depth. */
-static int merge_tags(const json_t *tags, const json_t *patch, json_t **ret, struct error *err)
-{
-    _cleanup_json_ json_t *merged = json_deep_copy(tags);
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *) (uintptr_t) patch, key, value) {
-        if (json_is_null(value))
-            (void) json_object_del(merged, key);
-        else if (json_is_string(value))
-            (void) json_object_set(merged, key, value);
-        else
-            return error_set(err, -EINVAL, "tags.%s: must be text, or null to remove it", key);
-    }
-    *ret = take_ptr(merged);
-    return 0;
-}
-
 static int updated_data(const struct workload *w, const struct job_change *change, json_t **ret,
                         struct error *err)
 {
@@ -210,7 +191,7 @@ static int updated_data(const struct workload *w, const struct job_change *chang
     if (change->priority && (*change->priority < -1000 || *change->priority > 1000))
         return error_set(err, -EINVAL, "priority: is %d; it must be -1000 to 1000",
                          *change->priority);
-    int r = change->tags ? merge_tags(w->tags, change->tags, &merged, err) : 0;
+    int r = change->tags ? tags_merge(w->tags, change->tags, &merged, err) : 0;
     if (r < 0)
         return r;
     json_put(data, "tags", merged);

@@ -16,6 +16,24 @@ static void note(struct commit *c, const struct event *what, const char *actor, 
     store_add_event(c->batch, event);
 }
 
+/* About something new, with its tags. */
+static void note_new(struct commit *c, const struct event *what, const struct new_tenant *new,
+                     json_t *data)
+{
+    if (json_object_size(new->tags)) {
+        json_put(data, "tags", json_deep_copy(new->tags));
+        tags_put(c, &what->subject, new->tags);
+    }
+    note(c, what, new->actor, data);
+}
+
+static int check_tenant(const struct new_tenant *new, struct error *err)
+{
+    int r = name_check("name", new->name, err);
+
+    return r < 0 ? r : tags_check(new->tags, err);
+}
+
 static void add_project(struct lifecycle *lc, struct project *project)
 {
     vec_push(&lc->projects, project);
@@ -64,6 +82,7 @@ void tenants_done(struct lifecycle *lc)
     vec_done(&lc->keys);
     vec_done(&lc->secrets);
     vec_done(&lc->secret_list);
+    tags_done(lc);
     map_free(lc->projects_by_name);
     map_free(lc->projects_by_id);
     map_free(lc->keys_by_hash);
@@ -108,10 +127,12 @@ void lifecycle_keys(struct lifecycle *lc, const struct key *const **ret, size_t 
     *ret_n = lc->keys.len;
 }
 
-int lifecycle_create_org(struct lifecycle *lc, const char *name, const char *actor,
-                         lifecycle_ok_f done, void *userdata, struct id *ret, struct error *err)
+int lifecycle_create_org(struct lifecycle *lc, const struct new_tenant *new, lifecycle_ok_f done,
+                         void *userdata, struct id *ret, struct error *err)
 {
-    int r = name_check("name", name, err);
+    const char *name = new->name;
+    int r = check_tenant(new, err);
+
     if (r < 0)
         return r;
     vec_foreach(&lc->orgs, other)
@@ -128,17 +149,19 @@ int lifecycle_create_org(struct lifecycle *lc, const char *name, const char *act
     c->ok = done;
     c->userdata = userdata;
     struct event what = { .subject_kind = "org", .subject = org->id, .type = "org.created" };
-    note(c, &what, actor, org_to_json(org));
+    note_new(c, &what, new, org_to_json(org));
     store_put_org(c->batch, org);
     commit_send(c);
     *ret = org->id;
     return 0;
 }
 
-int lifecycle_create_project(struct lifecycle *lc, const char *name, const char *actor,
+int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
                              lifecycle_ok_f done, void *userdata, struct id *ret, struct error *err)
 {
-    int r = name_check("name", name, err);
+    const char *name = new->name;
+    int r = check_tenant(new, err);
+
     if (r < 0)
         return r;
     if (map_get_str(lc->projects_by_name, name))
@@ -165,7 +188,7 @@ int lifecycle_create_project(struct lifecycle *lc, const char *name, const char 
         .project = project->id,
         .type = "project.created",
     };
-    note(c, &what, actor, data);
+    note_new(c, &what, new, data);
     store_put_project(c->batch, project);
     commit_send(c);
     *ret = project->id;
@@ -186,6 +209,8 @@ static struct key *find_key(const struct lifecycle *lc, const char *name_or_id)
 static int check_key(const struct lifecycle *lc, const struct new_key *new, struct error *err)
 {
     int r = name_check("name", new->name, err);
+    if (r >= 0)
+        r = tags_check(new->tags, err);
     if (r < 0)
         return r;
     if (find_key(lc, new->name))
@@ -197,15 +222,19 @@ static int check_key(const struct lifecycle *lc, const struct new_key *new, stru
     return 0;
 }
 
-static void note_key(struct commit *c, const struct key *key, const char *type, const char *actor)
+static void note_key(struct commit *c, const struct key *key, const char *type, const char *actor,
+                     const json_t *tags)
 {
+    json_t *data = key_to_json(key);
     struct event what = {
         .subject_kind = "key",
         .subject = key->id,
         .project = key->project,
         .type = type,
     };
-    note(c, &what, actor, key_to_json(key));
+    if (json_object_size(tags))
+        json_put(data, "tags", json_deep_copy(tags));
+    note(c, &what, actor, data);
 }
 
 int lifecycle_create_key(struct lifecycle *lc, const struct new_key *new,
@@ -236,8 +265,10 @@ int lifecycle_create_key(struct lifecycle *lc, const struct new_key *new,
     struct commit *c = commit_new(lc, NULL);
     c->ok = done;
     c->userdata = userdata;
-    note_key(c, key, "key.created", new->actor);
+    note_key(c, key, "key.created", new->actor, new->tags);
     store_put_key(c->batch, key);
+    if (json_object_size(new->tags))
+        tags_put(c, &key->id, new->tags);
     commit_send(c);
     *ret = key->id;
     return 0;
@@ -253,8 +284,9 @@ int lifecycle_delete_key(struct lifecycle *lc, const char *name_or_id, const cha
     struct commit *c = commit_new(lc, NULL);
     c->ok = done;
     c->userdata = userdata;
-    note_key(c, key, "key.deleted", actor);
+    note_key(c, key, "key.deleted", actor, NULL);
     store_delete_key(c->batch, &key->id);
+    tags_forget(c, &key->id);
     commit_send(c);
 
     map_remove(lc->keys_by_hash, key->hash.bytes, sizeof key->hash.bytes);

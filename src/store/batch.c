@@ -105,6 +105,14 @@ void store_delete_image(struct store_batch *batch, const struct id *image)
     add(batch, OP_IMAGE_DELETE)->id = *image;
 }
 
+void store_put_tags(struct store_batch *batch, const struct id *subject, const json_t *tags)
+{
+    struct op *op = add(batch, OP_TAGS);
+
+    op->id = *subject;
+    op->record = json_object_size(tags) ? json_deep_copy(tags) : NULL;
+}
+
 void store_delete_secret(struct store_batch *batch, const struct id *secret)
 {
     add(batch, OP_SECRET_DELETE)->id = *secret;

@@ -42,6 +42,7 @@ struct use_row {
 struct backend {
     struct map *orgs, *projects, *keys, *secrets; /* by id; values are the structs */
     struct map *images;                           /* by id; values are records */
+    struct map *tags;                             /* by subject; values are subject_tags */
     struct map *rows;                             /* by id */
     VEC(struct event *) events;
     VEC(struct leftover) leftovers;
@@ -56,8 +57,9 @@ struct backend {
 static int memory_open(const char *path, struct backend **ret, struct error *err)
 {
     struct backend *b = xnew(struct backend);
-    struct map **maps[] = { &b->orgs,      &b->projects, &b->keys, &b->secrets,  &b->rows,
-                            &b->manifests, &b->answers,  &b->refs, &b->datasets, &b->images };
+    struct map **maps[] = { &b->orgs,     &b->projects,  &b->keys,    &b->secrets,
+                            &b->rows,     &b->manifests, &b->answers, &b->refs,
+                            &b->datasets, &b->images,    &b->tags };
 
     if (*path) {
         free(b);
@@ -92,6 +94,14 @@ static void free_manifest(void *p)
     free(m);
 }
 
+static void free_tags(void *p)
+{
+    struct subject_tags *tags = p;
+
+    if (tags)
+        json_decref(tags->tags);
+    free(tags);
+}
 static void free_org(void *p) { org_free(p); }
 static void free_project(void *p) { project_free(p); }
 static void free_key(void *p) { key_free(p); }
@@ -107,6 +117,7 @@ static void memory_close(struct backend *b)
     map_free_with(b->keys, free_key);
     map_free_with(b->secrets, free_secret);
     map_free_with(b->images, free_record);
+    map_free_with(b->tags, free_tags);
     map_free_with(b->rows, row_free);
     map_free_with(b->manifests, free_manifest);
     map_free_with(b->answers, free_answer);
@@ -422,6 +433,19 @@ static struct event *copy_event(const struct event *event)
 }
 
 /* The row is taken out of the operation: the batch frees what is left in it. */
+static void put_tags(struct backend *b, const struct op *op)
+{
+    struct subject_tags *tags = NULL;
+
+    if (op->record) {
+        tags = xnew(struct subject_tags);
+        *tags = (struct subject_tags){ op->id, json_incref(op->record) };
+        free_tags(map_set(b->tags, id_key(&op->id), sizeof op->id.bytes, tags));
+    } else {
+        free_tags(map_remove(b->tags, id_key(&op->id), sizeof op->id.bytes));
+    }
+}
+
 #define KEEP(map, field, free_fn)                                                                  \
     do {                                                                                           \
         struct op *mine = (struct op *) (uintptr_t) op;                                            \
@@ -455,6 +479,9 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
         break;
     case OP_IMAGE_DELETE:
         json_decref(map_remove(b->images, id_key(&op->id), sizeof op->id.bytes));
+        break;
+    case OP_TAGS:
+        put_tags(b, op);
         break;
     case OP_WORKLOAD:
         put_workload(b, op);
@@ -831,11 +858,22 @@ static int load_images(struct backend *b, struct store_state *ret, struct error 
     return 0;
 }
 
+static void load_tags(struct backend *b, struct store_state *ret)
+{
+    const struct subject_tags *tags;
+
+    map_foreach(b->tags, pos, tags) {
+        struct subject_tags copy = { tags->subject, json_deep_copy(tags->tags) };
+        vec_push(&ret->tags, copy);
+    }
+}
+
 static int memory_load(struct backend *b, struct store_state *ret, struct error *err)
 {
     struct row *row;
 
     load_tenants(b, ret);
+    load_tags(b, ret);
     int r = load_images(b, ret, err);
     if (r >= 0)
         r = load_datasets(b, ret, err);

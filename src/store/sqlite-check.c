@@ -101,6 +101,20 @@ static int load_images(struct backend *b, struct store_state *ret, struct error 
     return r < 0 ? error_context(err, r, "loading an image") : 0;
 }
 
+static int load_tags(struct backend *b, struct store_state *ret, struct error *err)
+{
+    PREPARE(stmt, "SELECT subject, record FROM tags ORDER BY subject");
+    int r = 0;
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+        struct subject_tags tags = { .subject = column_id(stmt, 0) };
+        r = column_json(stmt, 1, &tags.tags, err);
+        if (r >= 0)
+            vec_push(&ret->tags, tags);
+    }
+    sqlite3_reset(stmt);
+    return r < 0 ? error_context(err, r, "loading tags") : 0;
+}
+
 static int load_workloads(struct backend *b, struct store_state *ret, struct error *err)
 {
     /* The states that are not final; the condition is that of the partial index. */
@@ -146,6 +160,8 @@ int sqlite_load(struct backend *b, struct store_state *ret, struct error *err)
         r = sqlite_load_datasets(b, ret, err);
     if (r >= 0)
         r = load_images(b, ret, err);
+    if (r >= 0)
+        r = load_tags(b, ret, err);
     if (r >= 0)
         r = load_workloads(b, ret, err);
     return r < 0 ? r : load_last(b, ret, err);

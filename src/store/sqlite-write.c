@@ -78,6 +78,17 @@ static int delete_by_id(struct backend *b, const char *sql, const struct id *id,
     return sqlite_run(&b->writer, stmt, err);
 }
 
+static int put_subject_tags(struct backend *b, const struct op *op, struct error *err)
+{
+    if (!op->record)
+        return delete_by_id(b, "DELETE FROM tags WHERE subject = ?", &op->id, err);
+    _cleanup_free_ char *record = json_text(op->record);
+    PREPARE(stmt, "INSERT OR REPLACE INTO tags (subject, record) VALUES (?, ?)");
+    bind_id(stmt, 1, &op->id);
+    bind_str(stmt, 2, record);
+    return sqlite_run(&b->writer, stmt, err);
+}
+
 /* ---- workloads --------------------------------------------------------------------------------- */
 
 /* The state that is stored now: 1 when there is one. */
@@ -378,6 +389,8 @@ int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
         return put_image(b, op, err);
     case OP_IMAGE_DELETE:
         return delete_by_id(b, "DELETE FROM images WHERE id = ?", &op->id, err);
+    case OP_TAGS:
+        return put_subject_tags(b, op, err);
     case OP_WORKLOAD:
         return put_workload(b, op, err);
     case OP_WORKLOAD_DELETE:

@@ -52,6 +52,8 @@ void store_put_secret(struct store_batch *batch, const struct secret *secret);
 void store_delete_secret(struct store_batch *batch, const struct id *secret);
 void store_put_image(struct store_batch *batch, const struct image_record *image);
 void store_delete_image(struct store_batch *batch, const struct id *image);
+/* Tags of what has none in a record of its own, whole; NULL or none: they are forgotten. */
+void store_put_tags(struct store_batch *batch, const struct id *subject, const json_t *tags);
 /* The workload and its current attempt. */
 void store_put_workload(struct store_batch *batch, const struct workload *w);
 /* Its rows, attempts and artifacts; events stay. What is on the disk becomes leftovers. */
@@ -130,6 +132,10 @@ void store_health(struct store *store, struct store_health *ret);
 
 /* After opening, before anything is committed or asked; synchronous. Owned by the caller. May be
  * called again by tests that restart what stands on the store: what was given is written first. */
+struct subject_tags {
+    struct id subject;
+    json_t *tags; /* object of strings */
+};
 struct store_state {
     VEC(struct org *) orgs;
     VEC(struct project *) projects;
@@ -137,6 +143,7 @@ struct store_state {
     VEC(struct secret *) secrets;
     VEC(struct dataset *) datasets; /* with their versions */
     VEC(struct image_record *) images;
+    VEC(struct subject_tags) tags;
     VEC(struct workload *) workloads; /* those that are not final, with their current attempt */
     uint64_t seq;
     int64_t last_time_us;

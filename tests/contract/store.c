@@ -60,6 +60,9 @@ static void state_done(struct store_state *st)
         secret_free(*s);
     vec_foreach(&st->workloads, w)
         workload_free(*w);
+    vec_foreach(&st->tags, t)
+        json_decref(t->tags);
+    vec_done(&st->tags);
     vec_done(&st->orgs);
     vec_done(&st->projects);
     vec_done(&st->keys);
@@ -417,6 +420,50 @@ TEST(sqlite_filters_agree_with_a_search)
 }
 
 TEST(memory_filters_agree_with_a_search) { filters_agree("memory:"); }
+
+static size_t tags_of(const struct store_state *state, const char *key)
+{
+    size_t n = 0;
+
+    vec_foreach(&state->tags, t)
+        n += json_object_get(t->tags, key) != NULL;
+    return n;
+}
+
+static void keeps_tags(const char *url)
+{
+    struct store_state before = { 0 }, after = { 0 };
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &before);
+    struct id subjects[] = { id_new(), id_new(), id_new() };
+    _cleanup_json_ json_t *old = json_object(), *new = json_object();
+    json_put_str(old, "old", "1");
+    json_put_str(new, "new", "2");
+
+    struct store_batch *batch = store_batch_new();
+    for (size_t i = 0; i < 3; i++)
+        store_put_tags(batch, &subjects[i], old);
+    store_put_tags(batch, &subjects[1], new);
+    store_put_tags(batch, &subjects[2], NULL);
+    waiting++;
+    store_commit(s, batch, committed, NULL);
+    settle();
+    ok(store_load(s, &after, NULL) == 0);
+    ok(after.tags.len == 2 && tags_of(&after, "old") == 1 && tags_of(&after, "new") == 1);
+    state_done(&before);
+    state_done(&after);
+    store_close(s);
+    loop_free(loop);
+}
+
+TEST(sqlite_keeps_tags)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/tags.db", dir);
+    keeps_tags(url);
+}
+
+TEST(memory_keeps_tags) { keeps_tags("memory:"); }
 
 static void take_missing(void *userdata, int r, const struct sha256 *missing, size_t n,
                          const struct error *err)

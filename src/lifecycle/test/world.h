@@ -302,8 +302,10 @@ static void world_open_at(const char *store, unsigned cores)
     proxy_new_null(&world.proxy);
     ok(store_open(store, world.loop, &world.store, &err) == 0);
     world_begin();
-    ok(lifecycle_create_org(world.lc, "acme", "test", NULL, NULL, &org, &err) == 0);
-    ok(lifecycle_create_project(world.lc, "p1", "test", NULL, NULL, &world.project, &err) == 0);
+    ok(lifecycle_create_org(world.lc, &(struct new_tenant){ .name = "acme", .actor = "test" }, NULL,
+                            NULL, &org, &err) == 0);
+    ok(lifecycle_create_project(world.lc, &(struct new_tenant){ .name = "p1", .actor = "test" },
+                                NULL, NULL, &world.project, &err) == 0);
     settle();
 }
 
