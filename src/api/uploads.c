@@ -55,12 +55,16 @@ int upload_check_room(const struct call *call, struct error *err)
 
 /* ---- one file ---- */
 
+#define LARGE_MIN (INT64_C(64) << 20)
+
 struct upload {
     struct call *call;
     struct intake in;
-    struct blob_writer *writer;
+    struct blob_writer *writer; /* NULL: opened with the first piece */
     struct sha256 expected;
+    int64_t from;
     int64_t size;
+    bool is_large; /* what came of it is kept if the client leaves */
 };
 
 static void upload_free(void *state)
@@ -89,10 +93,23 @@ static void blob_referenced(void *userdata, struct event *const *events, size_t 
     call_answer(u->call, 201, blob_json(u));
 }
 
+/* Somebody else sends the same at this moment: then both send all of it. */
+static int open_writer(struct upload *u, struct error *err)
+{
+    struct blob_store *bs = u->call->api->options.blobs;
+    const struct blob_part part = { u->call->project, u->expected, u->from };
+    int r = u->is_large ? blob_writer_resume(bs, &part, &u->writer, err) : -EBUSY;
+
+    return r == -EBUSY && u->from == 0 ? blob_writer_new(bs, &u->writer, err) : r;
+}
+
 static int upload_work(void *owner, struct text *piece, bool is_last, struct error *err)
 {
     struct upload *u = owner;
-    int r = blob_writer_add(u->writer, text_str(piece), piece->len, err);
+    int r = u->writer ? 0 : open_writer(u, err);
+
+    if (r >= 0)
+        r = blob_writer_add(u->writer, text_str(piece), piece->len, err);
 
     text_clear(piece);
     if (r >= 0 && is_last)
@@ -121,12 +138,52 @@ static void upload_blob(struct call *call)
     int r = sha256_parse(call_param(call, "sum"), &u->expected);
     if (r == 0)
         r = upload_check_room(call, &err);
-    if (r == 0)
-        r = blob_writer_new(call->api->options.blobs, &u->writer, &err);
+    u->from = json_get_int(call->query, "offset", 0);
+    u->is_large = u->from > 0 || http_content_length(call->req) >= LARGE_MIN;
     if (r < 0)
         call_fail(call, r, &err);
     else
         intake_begin(&u->in);
+}
+
+/* ---- how much of a large one is there? ---- */
+
+struct part_status {
+    struct call *call;
+    struct blob_part part;
+    int64_t size;
+};
+
+static void status_work(void *item)
+{
+    struct part_status *s = item;
+
+    s->size = blob_part_size(s->call->api->options.blobs, &s->part);
+}
+
+static void status_worked(void *item)
+{
+    struct part_status *s = item;
+    char sum[SHA256_HEX_LEN + 1];
+    json_t *answer = json_object();
+
+    json_put_str(answer, "sha256", sha256_format(&s->part.sum, sum));
+    json_put_int(answer, "size", s->size);
+    call_answer(s->call, 200, answer);
+}
+
+static void upload_status(struct call *call)
+{
+    struct part_status *s = xnew(struct part_status);
+
+    s->call = call;
+    s->part.project = call->project;
+    call->state = s;
+    call->free_state = free;
+    if (sha256_parse(call_param(call, "sum"), &s->part.sum) < 0)
+        call_refuse(call, -EINVAL, "sum: is not a SHA-256 in hexadecimal");
+    else
+        pool_submit(call->api->options.pool, status_work, status_worked, s);
 }
 
 /* ---- a workspace ---- */
@@ -249,9 +306,7 @@ static void upload_workspace(struct call *call)
 }
 
 const struct api_route upload_routes[] = {
-    { "upload.missing", upload_missing },
-    { "upload.blob", upload_blob },
-    { "upload.workspace", upload_workspace },
-    { "upload.files", upload_files },
-    { NULL, NULL },
+    { "upload.missing", upload_missing }, { "upload.blob", upload_blob },
+    { "upload.status", upload_status },   { "upload.workspace", upload_workspace },
+    { "upload.files", upload_files },     { NULL, NULL },
 };

@@ -9,6 +9,7 @@
 #define BLOB_BLOB_H
 
 #include "base/cleanup.h"
+#include "base/id.h"
 #include "data/data.h"
 #include "os/hash.h"
 
@@ -29,7 +30,19 @@ int blob_writer_add(struct blob_writer *w, const void *bytes, size_t n, struct e
  * disk when this returns. */
 int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool sync,
                     struct sha256 *ret, int64_t *ret_size, struct error *err);
-/* Drops what was not ended. */
+/* One that goes on after FROM bytes: what a project has sent of a large file is kept when its writer is
+ * dropped or the process dies, until nothing was added for an hour. Blocks while it reads them again.
+ * -EBUSY while another writes it, -ESTALE when there is less. */
+struct blob_part {
+    struct id project;
+    struct sha256 sum; /* as promised */
+    int64_t from;
+};
+int blob_writer_resume(struct blob_store *bs, const struct blob_part *part,
+                       struct blob_writer **ret, struct error *err);
+/* How much of it there is; 0: nothing. */
+int64_t blob_part_size(struct blob_store *bs, const struct blob_part *part);
+/* Drops what was not ended, unless that can go on. */
 void blob_writer_free(struct blob_writer *w);
 DEFINE_CLEANUP(struct blob_writer *, blob_writer_free);
 

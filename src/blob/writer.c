@@ -14,10 +14,13 @@
 /* Runs of zeros of this length become holes, so that a sparse file stays one. */
 #define HOLE_BYTES 4096
 
+#define PART_NAME_LEN (sizeof "tmp-part--" + ID_TEXT_LEN + SHA256_HEX_LEN)
+
 struct blob_writer {
     struct blob_store *bs;
     struct hasher *hasher;
-    char tmp[TMP_NAME_LEN];
+    char tmp[PART_NAME_LEN];
+    bool is_part; /* is kept when it is dropped */
     struct sink sink;
     bool hole_at_end;
 };
@@ -101,6 +104,91 @@ int blob_writer_new(struct blob_store *bs, struct blob_writer **ret, struct erro
     return 0;
 }
 
+/* ---- parts -------------------------------------------------------------------------------------------- */
+
+static void part_name(const struct blob_part *part, char buf[static PART_NAME_LEN])
+{
+    char id[ID_TEXT_LEN + 1], hex[SHA256_HEX_LEN + 1];
+
+    (void) snprintf(buf, PART_NAME_LEN, "tmp-part-%s-%s", id_format(&part->project, id),
+                    sha256_format(&part->sum, hex));
+}
+
+int64_t blob_part_size(struct blob_store *bs, const struct blob_part *part)
+{
+    char name[PART_NAME_LEN];
+    struct stat st;
+
+    part_name(part, name);
+    return fstatat(bs->tmp, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : (int64_t) st.st_size;
+}
+
+/* Nobody else has it, nor has it been swept away before it was locked. */
+static int open_part(struct blob_writer *w)
+{
+    struct stat st = { 0 };
+
+    while (st.st_nlink == 0) {
+        safe_close(w->sink.fd);
+        w->sink.fd = openat(w->bs->tmp, w->tmp, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (w->sink.fd < 0)
+            return -errno;
+        if (flock(w->sink.fd, LOCK_EX | LOCK_NB) < 0)
+            return errno == EWOULDBLOCK ? -EBUSY : -errno;
+        if (fstat(w->sink.fd, &st) < 0)
+            return -errno;
+    }
+    return store_own(w->bs, w->sink.fd);
+}
+
+static int hash_again(struct blob_writer *w, int64_t size)
+{
+    enum { CHUNK = 1 << 20 };
+    _cleanup_free_ char *buf = xcalloc(1, CHUNK);
+    int64_t at = 0;
+
+    while (at < size) {
+        size_t want = size - at < CHUNK ? (size_t) (size - at) : CHUNK;
+        ssize_t n = read(w->sink.fd, buf, want);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -ESTALE;
+        hasher_add(w->hasher, buf, (size_t) n);
+        at += n;
+    }
+    return 0;
+}
+
+int blob_writer_resume(struct blob_store *bs, const struct blob_part *part,
+                       struct blob_writer **ret, struct error *err)
+{
+    _cleanup_(blob_writer_freep) struct blob_writer *w = xnew(struct blob_writer);
+
+    w->bs = bs;
+    w->sink.fd = -1;
+    w->hasher = hasher_new();
+    part_name(part, w->tmp);
+    int r = open_part(w);
+    if (r >= 0)
+        r = hash_again(w, part->from);
+    if (r >= 0 && ftruncate(w->sink.fd, part->from) < 0)
+        r = -errno;
+    if (r < 0) {
+        w->tmp[0] = '\0'; /* it stays as it is */
+        return error_set(err, r, "going on after %lld bytes: %s", (long long) part->from,
+                         r == -EBUSY    ? "somebody else sends it now"
+                         : r == -ESTALE ? "there are less"
+                                        : strerror(-r));
+    }
+    w->is_part = true;
+    w->sink.at = part->from;
+    *ret = take_ptr(w);
+    return 0;
+}
+
+/* ---- adding ------------------------------------------------------------------------------------------- */
+
 static bool is_zero(const char *bytes, size_t n)
 {
     return bytes[0] == '\0' && memcmp(bytes, bytes + 1, n - 1) == 0;
@@ -177,6 +265,7 @@ int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool s
     char name[BLOB_NAME_LEN + 3];
     struct sha256 sum = hasher_end(w->hasher);
 
+    w->is_part = false; /* it is whole, for good or ill */
     if (expected && !sha256_equal(expected, &sum)) {
         char want[SHA256_HEX_LEN + 1], got[SHA256_HEX_LEN + 1];
         return error_set(err, -EBADMSG, "the bytes have SHA-256 %s, not %s",
@@ -207,7 +296,9 @@ void blob_writer_free(struct blob_writer *w)
 {
     if (!w)
         return;
-    if (w->sink.fd >= 0 && w->tmp[0])
+    if (w->is_part && w->sink.fd >= 0)
+        (void) (sink_end(&w->sink) < 0 || ftruncate(w->sink.fd, w->sink.at) < 0);
+    else if (w->sink.fd >= 0 && w->tmp[0])
         (void) unlinkat(w->bs->tmp, w->tmp, 0);
     safe_close(w->sink.fd);
     sink_done(&w->sink);

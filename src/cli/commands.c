@@ -46,6 +46,7 @@ const struct command *const cli_commands[] = {
     &command_dataset_pull,
     &command_dataset_diff,
     &command_dataset_verify,
+    &command_dataset_show,
     &command_workspace_push,
     &command_job_create,
     &command_job_rerun,

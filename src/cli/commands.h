@@ -11,7 +11,7 @@ extern const struct command command_run, command_logs, command_charts, command_a
     command_job_record, command_job_show, command_job_wait, command_job_create, command_secret_set,
     command_workspace_push;
 extern const struct command command_dataset_push, command_dataset_pull, command_dataset_diff,
-    command_dataset_verify;
+    command_dataset_show, command_dataset_verify;
 extern const struct command command_cp;
 extern const struct command command_job_diff, command_job_rerun;
 extern const struct command command_image_build;

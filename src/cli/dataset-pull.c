@@ -187,10 +187,10 @@ static int run_pull(struct cli *cli, const struct args *args, struct error *err)
             r = pull_all(&p, err);
         progress_end(&p.progress);
         if (r == 0)
-            print_note(cli, "%s is in %s: %lld files, %s, %lld of them fetched (%s)",
+            print_note(cli, "%s is in %s: %lld file%s, %s, %lld of them fetched (%s)",
                        p.manifest.name, dir, (long long) p.manifest.files,
-                       bytes_to_str(p.manifest.size_bytes, a), (long long) p.files,
-                       bytes_to_str(p.bytes, b));
+                       p.manifest.files == 1 ? "" : "s", bytes_to_str(p.manifest.size_bytes, a),
+                       (long long) p.files, bytes_to_str(p.bytes, b));
     }
     hasher_free(p.hasher);
     safe_close(p.top);

@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "data/data.h"
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/hash.h"
 
@@ -23,6 +24,7 @@
 #include <unistd.h>
 
 #define CHUNK_BYTES (256 * 1024)
+#define TIMEOUT_MS  600000 /* every file of it is looked at */
 
 struct push {
     struct cli *cli;
@@ -259,8 +261,17 @@ static int make_version(struct push *p, const struct args *args, const char *hex
     _cleanup_free_ char *target = project_path(p->cli, "datasets", p->name, "versions", NULL);
 
     json_put_str(args->body, "manifest", hex);
+    char key[ID_TEXT_LEN + 1];
+    struct id id = id_new();
+    const struct remote_call call = {
+        .method = "POST",
+        .target = target,
+        .body = args->body,
+        .idempotency_key = id_format(&id, key),
+        .timeout_ms = TIMEOUT_MS,
+    };
     int r = declare_check(args->endpoint->body, args->body, err);
-    return r < 0 ? r : remote_post(p->cli, target, args->body, ret, err);
+    return r < 0 ? r : remote_call(p->cli, &call, ret, err);
 }
 
 static void report(struct push *p, const json_t *answer)

@@ -25,6 +25,8 @@
 #define PAGE_BYTES       (64 << 20) /* sent while the page cache still has them */
 #define BUNDLE_FILE_MAX  (1 << 20)  /* larger files have a request of their own */
 #define BUNDLE_BYTES_MAX (32 << 20)
+#define PART_MIN         (64 << 20) /* from here on the server keeps what it got */
+#define TIMEOUT_MS       600000     /* the answer comes when the disk has it */
 #define WAIT_MS          100
 
 struct item {
@@ -76,6 +78,7 @@ struct stream {
     struct sender *sender;
     const struct item *const *items;
     size_t n, next;
+    int64_t from; /* of the first */
     bool heads;
     struct text head;
     size_t head_at;
@@ -92,7 +95,10 @@ static int open_next(struct stream *s)
     s->fd = open_beneath_nosymlink(s->sender->top, item->path, O_RDONLY, 0);
     if (s->fd < 0)
         return push_changed(item->path, &s->err);
-    s->left = item->size_bytes;
+    if (s->from && lseek(s->fd, s->from, SEEK_SET) < 0)
+        return push_changed(item->path, &s->err);
+    s->left = item->size_bytes - s->from;
+    s->from = 0;
     text_clear(&s->head);
     s->head_at = 0;
     if (s->heads)
@@ -145,41 +151,81 @@ static ssize_t read_stream(void *userdata, void *bytes, size_t n)
     return (ssize_t) got;
 }
 
-static int send_stream(struct sender *s, const struct item *const *items, size_t n, bool heads,
-                       struct error *err)
+static int send_stream(struct stream *stream, const char *target, int64_t len, struct error *err)
 {
-    char hex[SHA256_HEX_LEN + 1], size[32];
-    struct stream stream = { .sender = s, .items = items, .n = n, .heads = heads, .fd = -1 };
-    _cleanup_free_ char *target =
-        heads ? project_path(s->cli, "blobs", NULL)
-              : project_path(s->cli, "blobs", sha256_format(&items[0]->sum, hex), NULL);
-    struct remote_call call = {
-        .method = heads ? "POST" : "PUT",
+    struct sender *s = stream->sender;
+    const struct remote_call call = {
+        .method = stream->heads ? "POST" : "PUT",
         .target = target,
         .content_type = "application/octet-stream",
         .read_body = read_stream,
-        .userdata = &stream,
+        .read_len = len,
+        .userdata = stream,
+        .timeout_ms = TIMEOUT_MS,
     };
+    int r = remote_call(s->cli, &call, NULL, err);
+
+    safe_close(stream->fd);
+    text_done(&stream->head);
+    if (r < 0 && stream->err.code) {
+        *err = stream->err;
+        return stream->err.code;
+    }
+    if (r < 0)
+        return error_context(err, r, "sending %.80s%s (did it change meanwhile?)",
+                             stream->items[0]->path, stream->n > 1 ? " and others" : "");
+    return 0;
+}
+
+static int send_bundle(struct sender *s, const struct item *const *items, size_t n,
+                       struct error *err)
+{
+    struct stream stream = { .sender = s, .items = items, .n = n, .heads = true, .fd = -1 };
+    _cleanup_free_ char *target = project_path(s->cli, "blobs", NULL);
+    char size[32];
+    int64_t len = 0;
 
     for (size_t i = 0; i < n; i++) {
-        if (heads)
-            call.read_len +=
-                snprintf(size, sizeof size, "%" PRId64, items[i]->size_bytes) + SHA256_HEX_LEN + 2;
-        call.read_len += items[i]->size_bytes;
+        len += snprintf(size, sizeof size, "%" PRId64, items[i]->size_bytes) + SHA256_HEX_LEN + 2;
+        len += items[i]->size_bytes;
         s->totals.bytes += items[i]->size_bytes;
     }
     s->totals.files += (int64_t) n;
-    int r = remote_call(s->cli, &call, NULL, err);
-    safe_close(stream.fd);
-    text_done(&stream.head);
-    if (r < 0 && stream.err.code) {
-        *err = stream.err;
-        return stream.err.code;
-    }
-    if (r < 0)
-        return error_context(err, r, "sending %.80s%s (did it change meanwhile?)", items[0]->path,
-                             n > 1 ? " and others" : "");
-    return 0;
+    return send_stream(&stream, target, len, err);
+}
+
+static int send_from(struct sender *s, const struct item *item, int64_t from, struct error *err)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    struct stream stream = { .sender = s, .items = &item, .n = 1, .from = from, .fd = -1 };
+    _cleanup_free_ char *path = project_path(s->cli, "blobs", sha256_format(&item->sum, hex), NULL);
+    _cleanup_free_ char *target = xasprintf("%s?offset=%" PRId64, path, from);
+
+    s->gone_bytes += from;
+    s->totals.bytes += item->size_bytes - from;
+    return send_stream(&stream, from ? target : path, item->size_bytes - from, err);
+}
+
+/* How much of a large file the server has kept of a push that was cut off. */
+static int64_t kept_bytes(struct sender *s, const struct item *item)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    _cleanup_free_ char *path = project_path(s->cli, "blobs", sha256_format(&item->sum, hex), NULL);
+    _cleanup_json_ json_t *answer = NULL;
+    int r = item->size_bytes >= PART_MIN ? remote_get(s->cli, path, &answer, NULL) : -ENOENT;
+    int64_t size = r < 0 ? 0 : json_get_int(answer, "size", 0);
+
+    return size > 0 && size < item->size_bytes ? size : 0;
+}
+
+/* What is kept may be torn: then all of it goes again. */
+static int send_large(struct sender *s, const struct item *item, struct error *err)
+{
+    int64_t from = kept_bytes(s, item);
+    int r = send_from(s, item, from, err);
+
+    s->totals.files++;
+    return r < 0 && from && !s->is_cancelled ? send_from(s, item, 0, err) : r;
 }
 
 /* Those of ITEMS that are small go together. */
@@ -193,19 +239,19 @@ static int send_items(struct sender *s, const struct item *const *items, size_t 
 
     for (size_t i = 0; i < n && r == 0; i++) {
         if (items[i]->size_bytes > BUNDLE_FILE_MAX) {
-            r = send_stream(s, &items[i], 1, false, err);
+            r = send_large(s, items[i], err);
             continue;
         }
         bundle[in_bundle++] = items[i];
         bytes += items[i]->size_bytes;
         if (bytes < BUNDLE_BYTES_MAX)
             continue;
-        r = send_stream(s, bundle, in_bundle, true, err);
+        r = send_bundle(s, bundle, in_bundle, err);
         in_bundle = 0;
         bytes = 0;
     }
     if (r == 0 && in_bundle)
-        r = send_stream(s, bundle, in_bundle, true, err);
+        r = send_bundle(s, bundle, in_bundle, err);
     free(bundle);
     return r;
 }

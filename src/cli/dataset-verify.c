@@ -210,8 +210,9 @@ static int report(struct verify *v)
         json_put(answer, "wrong", json_incref(v->wrong));
         print_json(v->cli, answer);
     } else {
-        print_note(v->cli, "%lld files, %s read: %s", (long long) v->files,
-                   bytes_to_str(v->bytes, buf), n ? "not all are right" : "all are right");
+        print_note(v->cli, "%lld file%s, %s read: %s", (long long) v->files,
+                   v->files == 1 ? "" : "s", bytes_to_str(v->bytes, buf),
+                   n ? "not all are right" : "all are right");
     }
     return n ? CLI_FAILED : CLI_OK;
 }

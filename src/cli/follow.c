@@ -226,6 +226,9 @@ static void add_artifacts(const json_t *job, const char *name, struct text *t)
         text_addf(t, ", %lld artifact%s (%s): berth artifacts %s", (long long) count,
                   count == 1 ? "" : "s", bytes_to_str(json_get_int(artifacts, "bytes", 0), buf),
                   name);
+    if (json_get_int(artifacts, "skipped", 0) > 0)
+        text_addf(t, "; %lld left out: links and special files",
+                  (long long) json_get_int(artifacts, "skipped", 0));
 }
 
 static void add_duration(const json_t *job, struct text *t)

@@ -205,11 +205,15 @@ static void artifacts_line(const json_t *job, struct text *t)
 {
     const json_t *artifacts = json_object_get(attempt_of(job), "artifacts");
     int64_t count = json_get_int(artifacts, "count", 0);
+    int64_t skipped = json_get_int(artifacts, "skipped", 0);
     char buf[32];
 
     if (count > 0)
         text_addf(t, "%lld file%s, %s", (long long) count, count == 1 ? "" : "s",
                   bytes_to_str(json_get_int(artifacts, "bytes", 0), buf));
+    if (skipped > 0)
+        text_addf(t, "%s%lld left out: links and special files", count > 0 ? "; " : "",
+                  (long long) skipped);
 }
 
 static void rerun_line(const json_t *job, struct text *t)

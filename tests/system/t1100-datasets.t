@@ -93,6 +93,21 @@ test_expect_success 'lineage both ways' '
     berth dataset show clean -o json | jq -e ".jobs[] | select(.role == \"wrote\") | .state == \"deleted\" and .name == \"writes\""
 '
 
+test_expect_success 'show says it in words' '
+    berth dataset show corpus@1 >out && grep "^version *1: 5 files, .* by key:" out && grep "^message *first words" out &&
+    grep "^its tags *lang=en" out && grep "writes *read *1 *deleted" out &&
+    berth dataset show clean >out && grep "made .* ago by a job\|made .* by a job" out && grep "writes *write *1" out
+'
+
+test_expect_success 'a version that is pushed later changes nothing for a job that runs' '
+    run --detach --name runs --dataset corpus -- sleep 60 && echo changed >d/a && berth dataset push corpus d >out && echo corpus@3 | test_cmp - out &&
+    await 10 sh -c "berth exec runs -- cat /datasets/corpus/a >seen" && echo alpha | test_cmp - seen &&
+    test_must_fail berth exec runs -- sh -c "echo x >/datasets/corpus/a" 2>err && grep -i "read-only" err &&
+    berth stop runs --wait && berth job rerun runs --name again --detach &&
+    await 10 sh -c "berth exec again -- cat /datasets/corpus/a >seen" && echo alpha | test_cmp - seen &&
+    berth stop again --wait && berth dataset delete corpus@3 && echo alpha >d/a
+'
+
 test_expect_success 'what a waiting or running job reads cannot be deleted' '
     run --detach --name holds --dataset corpus@1 -- sleep 60 &&
     test_expect_code 5 berth dataset delete corpus@1 2>err && grep "job .holds." err &&
@@ -100,7 +115,7 @@ test_expect_success 'what a waiting or running job reads cannot be deleted' '
     berth dataset delete corpus@2 &&
     berth stop holds --wait &&
     berth dataset delete corpus@1 && berth dataset versions corpus -o json | jq -e ".items == []" &&
-    echo delta >d/d && berth dataset push corpus d >out && echo corpus@3 | test_cmp - out &&
+    echo delta >d/d && berth dataset push corpus d >out && echo corpus@4 | test_cmp - out &&
     berth dataset delete corpus && test_expect_code 3 berth dataset show corpus
 '
 

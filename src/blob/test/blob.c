@@ -1,5 +1,7 @@
 #include "blob/test/scratch.h"
 
+#include "os/clock.h"
+
 #include <stdint.h>
 #include <sys/wait.h>
 
@@ -113,6 +115,51 @@ TEST(large_blobs_are_what_was_given)
         ok(fd >= 0 && size == LARGE && read_full(fd, back, LARGE) == 0);
         ok(memcmp(bytes, back, LARGE) == 0);
     }
+}
+
+static struct blob_writer *resume(struct scratch *s, const struct blob_part *part, int expected)
+{
+    struct blob_writer *w = NULL;
+
+    ok(blob_writer_resume(s->bs, part, &w, NULL) == expected);
+    return w;
+}
+
+TEST(a_part_goes_on_where_it_was)
+{
+    _cleanup_scratch_ struct scratch s = scratch_open();
+    struct blob_part part = { .project = id_new(), .sum = sha256_of("hello world", 11) };
+    struct blob_part other = { .project = id_new(), .sum = part.sum };
+    struct sha256 sum;
+
+    ok(blob_part_size(s.bs, &part) == 0);
+    struct blob_writer *w = resume(&s, &part, 0);
+    ok(blob_writer_add(w, "hello xx", 8, NULL) == 0);
+    (void) resume(&s, &part, -EBUSY);
+    blob_writer_free(w);
+    ok(blob_part_size(s.bs, &part) == 8 && blob_part_size(s.bs, &other) == 0);
+
+    part.from = 9;
+    (void) resume(&s, &part, -ESTALE);
+    part.from = 6;
+    w = resume(&s, &part, 0);
+    ok(blob_writer_add(w, "world", 5, NULL) == 0);
+    ok(blob_writer_end(w, &part.sum, true, &sum, NULL, NULL) == 0);
+    blob_writer_free(w);
+    ok(sha256_equal(&sum, &part.sum) && blob_has(s.bs, &sum));
+    ok(entries(&s, "blobs/tmp") == 0);
+}
+
+TEST(a_part_that_is_wrong_is_dropped)
+{
+    _cleanup_scratch_ struct scratch s = scratch_open();
+    const struct blob_part part = { .project = id_new(), .sum = sha256_of("hello", 5) };
+    struct blob_writer *w = resume(&s, &part, 0);
+
+    ok(blob_writer_add(w, "hellx", 5, NULL) == 0);
+    ok(blob_writer_end(w, &part.sum, true, NULL, NULL, NULL) == -EBADMSG);
+    blob_writer_free(w);
+    ok(blob_part_size(s.bs, &part) == 0 && entries(&s, "blobs/tmp") == 0);
 }
 
 TEST(keeps_holes_and_hashes_them_as_zeros)
