@@ -376,22 +376,28 @@ static double gpu_busy(const struct gpu_state *gpu)
 static double gpu_memory(const struct gpu_state *gpu) { return (double) gpu->memory_used_bytes; }
 static double gpu_power(const struct gpu_state *gpu) { return gpu->power_w; }
 static double gpu_temperature(const struct gpu_state *gpu) { return gpu->temperature_c; }
+static double gpu_errors(const struct gpu_state *gpu) { return (double) gpu->xids; }
 
 static void add_gpus(const struct gpu_report *report, struct text *out)
 {
     static const struct {
         const char *name, *help;
         double (*value)(const struct gpu_state *gpu);
+        const char *type;
     } families[] = {
-        { "berth_gpu_busy_ratio", "Part of the time in which something ran on it.", gpu_busy },
-        { "berth_gpu_memory_used_bytes", "Memory in use.", gpu_memory },
-        { "berth_gpu_power_watts", "Power that it takes.", gpu_power },
-        { "berth_gpu_temperature_celsius", "Temperature.", gpu_temperature },
+        { "berth_gpu_busy_ratio", "Part of the time in which something ran on it.", gpu_busy,
+          "gauge" },
+        { "berth_gpu_memory_used_bytes", "Memory in use.", gpu_memory, "gauge" },
+        { "berth_gpu_power_watts", "Power that it takes.", gpu_power, "gauge" },
+        { "berth_gpu_temperature_celsius", "Temperature.", gpu_temperature, "gauge" },
+        { "berth_gpu_errors_total", "Errors that the driver reported by number (XID).", gpu_errors,
+          "counter" },
     };
 
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
         const char *name = families[i].name;
-        text_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, families[i].help, name);
+        text_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, families[i].help, name,
+                  families[i].type);
         for (unsigned k = 0; k < report->n; k++) {
             const struct gpu_state *gpu = &report->gpus[k];
             if (families[i].value(gpu) < 0)

@@ -141,6 +141,8 @@ struct gpu_state {
     int busy_percent; /* part of the last moment in which something ran on it */
     double power_w, power_limit_w;
     int temperature_c;
+    unsigned xid;  /* the last error that the driver reported by number; 0: none */
+    uint64_t xids; /* how many since nvml_open() */
 };
 
 struct gpu_report {
@@ -155,9 +157,10 @@ struct nvml;
 int nvml_open(const char *library, struct nvml **ret);
 void nvml_close(struct nvml *nvml);
 DEFINE_CLEANUP(struct nvml *, nvml_close);
-/* GPUs that do not answer (they have fallen off the bus) are left out. May block for ever in the
+/* GPUs that do not answer (they have fallen off the bus) are left out, unless they reported an error before.
+ * May block for ever in the
  * kernel: see gpu_reporter_start(). */
-int nvml_read(const struct nvml *nvml, struct gpu_report *ret, struct error *err);
+int nvml_read(struct nvml *nvml, struct gpu_report *ret, struct error *err);
 
 /* A child process that reads NVML every second: a driver that hangs or crashes takes nobody with
  * it. It ends when its socket is closed. */

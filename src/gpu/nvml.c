@@ -27,7 +27,16 @@ struct nvml_utilization {
     unsigned gpu, memory;
 };
 
-enum { TEMPERATURE_GPU = 0 };
+struct nvml_event {
+    nvml_device_t device;
+    unsigned long long type, data;
+    unsigned gpu_instance, compute_instance;
+};
+_Static_assert(sizeof(struct nvml_event) == 32, "as in nvml.h");
+
+typedef struct nvml_events *nvml_events_t;
+
+enum { TEMPERATURE_GPU = 0, EVENT_XID = 0x8, EVENTS_MAX = 64 };
 
 struct nvml {
     void *library;
@@ -47,12 +56,25 @@ struct nvml {
     int (*power)(nvml_device_t device, unsigned *ret_mw);
     int (*power_limit)(nvml_device_t device, unsigned *ret_mw);
     int (*temperature)(nvml_device_t device, int sensor, unsigned *ret);
+    int (*events_new)(nvml_events_t *ret);
+    int (*events_free)(nvml_events_t events);
+    int (*events_register)(nvml_device_t device, unsigned long long types, nvml_events_t events);
+    int (*events_wait)(nvml_events_t events, struct nvml_event *ret, unsigned timeout_ms);
+    nvml_events_t events; /* NULL: errors are not told */
+    struct {
+        nvml_device_t device;
+        char uuid[GPU_TEXT_MAX];
+        unsigned last;
+        uint64_t count;
+    } xids[GPUS_MAX]; /* by index */
 };
 
 void nvml_close(struct nvml *n)
 {
     if (!n)
         return;
+    if (n->events)
+        (void) n->events_free(n->events);
     if (n->is_started)
         (void) n->shutdown();
     if (n->library)
@@ -75,6 +97,10 @@ static bool find_all(struct nvml *n)
     (void) find(n, "nvmlDeviceGetPowerUsage", &n->power);
     (void) find(n, "nvmlDeviceGetEnforcedPowerLimit", &n->power_limit);
     (void) find(n, "nvmlDeviceGetTemperature", &n->temperature);
+    (void) find(n, "nvmlEventSetCreate", &n->events_new);
+    (void) find(n, "nvmlEventSetFree", &n->events_free);
+    (void) find(n, "nvmlDeviceRegisterEvents", &n->events_register);
+    (void) find(n, "nvmlEventSetWait_v2", &n->events_wait);
     return find(n, "nvmlInit_v2", &n->init) && find(n, "nvmlShutdown", &n->shutdown) &&
            find(n, "nvmlSystemGetDriverVersion", &n->driver_version) &&
            find(n, "nvmlDeviceGetCount_v2", &n->count) &&
@@ -82,6 +108,40 @@ static bool find_all(struct nvml *n)
            find(n, "nvmlDeviceGetUUID", &n->uuid) && find(n, "nvmlDeviceGetName", &n->name) &&
            find(n, "nvmlDeviceGetPciInfo_v3", &n->pci) &&
            find(n, "nvmlDeviceGetMemoryInfo", &n->memory);
+}
+
+/* Errors that the driver reports by number from now on. */
+static void watch_xids(struct nvml *n)
+{
+    unsigned count = 0;
+
+    if (!n->events_new || !n->events_free || !n->events_register || !n->events_wait ||
+        n->events_new(&n->events) != 0) {
+        n->events = NULL;
+        return;
+    }
+    (void) n->count(&count);
+    for (unsigned i = 0; i < count && i < GPUS_MAX; i++)
+        if (n->handle(i, &n->xids[i].device) != 0 ||
+            n->uuid(n->xids[i].device, n->xids[i].uuid, GPU_TEXT_MAX) != 0 ||
+            n->events_register(n->xids[i].device, EVENT_XID, n->events) != 0)
+            n->xids[i].device = NULL;
+}
+
+static void take_xids(struct nvml *n)
+{
+    struct nvml_event event;
+
+    for (int i = 0; n->events && i < EVENTS_MAX; i++) {
+        if (n->events_wait(n->events, &event, 0) != 0)
+            return;
+        for (unsigned k = 0; k < GPUS_MAX && event.type == EVENT_XID; k++) {
+            if (!event.device || n->xids[k].device != event.device)
+                continue;
+            n->xids[k].last = (unsigned) event.data;
+            n->xids[k].count++;
+        }
+    }
 }
 
 int nvml_open(const char *library, struct nvml **ret)
@@ -94,6 +154,7 @@ int nvml_open(const char *library, struct nvml **ret)
     if (!n->library || !find_all(n) || n->init() != 0)
         return -ENOENT;
     n->is_started = true;
+    watch_xids(n);
     *ret = take_ptr(n);
     return 0;
 }
@@ -131,6 +192,10 @@ static bool read_gpu(const struct nvml *n, unsigned index, struct gpu_state *gpu
     if (n->minor && n->minor(device, &number) != 0)
         number = index;
     gpu->index = index;
+    if (index < GPUS_MAX) {
+        gpu->xid = n->xids[index].last;
+        gpu->xids = n->xids[index].count;
+    }
     gpu->minor = (int) number;
     gpu->memory_bytes = (int64_t) memory.total;
     gpu->memory_used_bytes = (int64_t) memory.used;
@@ -138,17 +203,36 @@ static bool read_gpu(const struct nvml *n, unsigned index, struct gpu_state *gpu
     return true;
 }
 
-int nvml_read(const struct nvml *n, struct gpu_report *ret, struct error *err)
+/* One that does not answer any more, but has said why. */
+static bool read_lost(const struct nvml *n, unsigned index, struct gpu_state *gpu)
+{
+    if (index >= GPUS_MAX || n->xids[index].count == 0)
+        return false;
+    *gpu = (struct gpu_state){ .index = index,
+                               .minor = (int) index,
+                               .memory_used_bytes = -1,
+                               .busy_percent = -1,
+                               .power_w = -1,
+                               .power_limit_w = -1,
+                               .temperature_c = -1,
+                               .xid = n->xids[index].last,
+                               .xids = n->xids[index].count };
+    memcpy(gpu->uuid, n->xids[index].uuid, sizeof gpu->uuid);
+    return true;
+}
+
+int nvml_read(struct nvml *n, struct gpu_report *ret, struct error *err)
 {
     unsigned count = 0;
 
     *ret = (struct gpu_report){ 0 };
+    take_xids(n);
     int code = n->count(&count);
     if (code != 0)
         return error_set(err, -EIO, "NVML does not count the GPUs (its error %d)", code);
     if (n->driver_version(ret->driver, sizeof ret->driver) != 0)
         ret->driver[0] = '\0';
     for (unsigned i = 0; i < count && ret->n < GPUS_MAX; i++)
-        ret->n += read_gpu(n, i, &ret->gpus[ret->n]);
+        ret->n += read_gpu(n, i, &ret->gpus[ret->n]) || read_lost(n, i, &ret->gpus[ret->n]);
     return 0;
 }

@@ -2,6 +2,7 @@
  *
  * The first rule that holds is the verdict. With GPUs the question is why they are not busy:
  *
+ *     fault     the driver reported an error of one by number (XID)
  *     gpu       they are, 80 % of the time and more
  *     cpu       they are not, and 90 % of the cores are busy (95 % with what others took, a quarter
  *               its own)
@@ -134,12 +135,49 @@ static bool judge_busy_gpus(const struct verdict *v, double busy)
                power >= 0.97 ? ", at the limit of its power" : "");
 }
 
+/* Of NVIDIA's catalogue of XIDs, what people meet. */
+static const char *xid_words(unsigned xid)
+{
+    static const struct {
+        unsigned xid;
+        const char *words;
+    } known[] = {
+        { 13, "a kernel of the program did something that is not allowed" },
+        { 31, "a kernel of the program used memory that is not its own" },
+        { 43, "the program's work on it was stopped" },
+        { 48, "its memory lost data" },
+        { 63, "a row of its memory was replaced" },
+        { 64, "a row of its memory could not be replaced" },
+        { 74, "its NVLink fails" },
+        { 79, "it has fallen off the bus" },
+        { 94, "its memory lost data of this program" },
+        { 95, "its memory lost data" },
+        { 119, "its own processor does not answer" },
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].xid == xid)
+            return known[i].words;
+    return "see NVIDIA's catalogue of XIDs";
+}
+
+static bool judge_faults(const struct verdict *v)
+{
+    for (unsigned i = 0; i < v->p->n_gpus; i++)
+        if (v->p->gpus[i].xid)
+            return say(v, "fault", "GPU %u reported an error, XID %u: %s", i, v->p->gpus[i].xid,
+                       xid_words(v->p->gpus[i].xid));
+    return false;
+}
+
 static bool judge_gpus(struct verdict *v)
 {
     double busy = gpu_mean(v->p, busy_of);
     unsigned cores = v->share->cores;
     char text[96];
 
+    if (judge_faults(v))
+        return true;
     if (busy < 0)
         return false;
     if (busy >= GPU_BUSY)

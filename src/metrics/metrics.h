@@ -35,6 +35,7 @@ struct metrics_gpu {
     int64_t memory_bytes;
     double power_w, power_limit_w;
     double temperature_c;
+    unsigned xid; /* the last error of the driver meanwhile; 0: none */
 };
 
 /* Means over SECONDS that end at TIME_US. */

@@ -59,6 +59,7 @@ static void add_gpus(struct metrics_point *point, const struct metrics_point *ne
         a->power_w = mean(a->power_w, s, b->power_w, next_s);
         a->power_limit_w = mean(a->power_limit_w, s, b->power_limit_w, next_s);
         a->temperature_c = mean(a->temperature_c, s, b->temperature_c, next_s);
+        a->xid = b->xid ? b->xid : a->xid;
     }
 }
 
@@ -101,6 +102,8 @@ static json_t *gpu_to_json(const struct metrics_gpu *gpu, const char *uuid)
     put_real(json, "power", gpu->power_w);
     put_real(json, "power_limit", gpu->power_limit_w);
     put_real(json, "temperature", gpu->temperature_c);
+    if (gpu->xid)
+        json_put_int(json, "xid", gpu->xid);
     return json;
 }
 
@@ -148,6 +151,7 @@ static void read_gpus(const json_t *json, struct metrics_point *point)
             .power_w = json_get_real(item, "power", -1),
             .power_limit_w = json_get_real(item, "power_limit", -1),
             .temperature_c = json_get_real(item, "temperature", -1),
+            .xid = (unsigned) json_get_int(item, "xid", 0),
         };
 }
 

@@ -49,6 +49,7 @@ struct metrics {
     /* the round's */
     VEC(struct metrics_task *) round;
     struct gpu_report round_report;
+    uint64_t xids[GPUS_MAX]; /* of the round before, by the GPU's index */
     bool round_has_report;
     struct cpu_times cpu_times;
     struct counters machine_before;
@@ -144,6 +145,7 @@ static void fill_gpu(const struct gpu_state *state, struct metrics_gpu *ret)
         .power_w = state->power_w,
         .power_limit_w = state->power_limit_w,
         .temperature_c = state->temperature_c,
+        .xid = state->xid,
     };
 }
 
@@ -168,7 +170,7 @@ static void fill_gpus(const struct metrics *m, const struct metrics_task *task,
     point->n_gpus = n;
     for (unsigned i = 0; i < n; i++) {
         const struct gpu_state *state = find_gpu(&m->round_report, task->uuids[i]);
-        point->gpus[i] = (struct metrics_gpu){ -1, -1, -1, -1, -1 };
+        point->gpus[i] = (struct metrics_gpu){ -1, -1, -1, -1, -1, 0 };
         if (state)
             fill_gpu(state, &point->gpus[i]);
     }
@@ -285,6 +287,19 @@ static void round_done(void *item)
         m->sampled(m->sampled_userdata);
 }
 
+/* An error is told once, in the round after it came. */
+static void forget_old_xids(struct metrics *m)
+{
+    for (unsigned i = 0; i < m->round_report.n; i++) {
+        struct gpu_state *gpu = &m->round_report.gpus[i];
+        if (gpu->index >= GPUS_MAX)
+            continue;
+        if (gpu->xids == m->xids[gpu->index])
+            gpu->xid = 0;
+        m->xids[gpu->index] = gpu->xids;
+    }
+}
+
 static void begin_round(void *userdata)
 {
     struct metrics *m = userdata;
@@ -302,6 +317,7 @@ static void begin_round(void *userdata)
     }
     m->round_has_report = m->has_report;
     m->round_report = m->report;
+    forget_old_xids(m);
     m->is_sampling = true;
     pool_submit(m->options.pool, round_work, round_done, m);
 }

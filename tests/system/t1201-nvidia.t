@@ -78,6 +78,9 @@ test_expect_success 'what its GPU does is measured, and named where it is the li
     await 40 sh -c "berth why trains | grep \"the GPU is the limit\"" &&
     api GET /metrics >metrics.out && { ! command -v promtool >/dev/null || promtool check metrics <metrics.out; } &&
     grep "^berth_.*gpu.* 0.97" metrics.out &&
+    echo 31 >"$FAKE_NVML_LOAD.xid" &&
+    await 20 sh -c "berth why trains | grep \"GPU 0 reported an error, XID 31: a kernel of the program used memory\"" &&
+    api GET /metrics | grep "^berth_gpu_errors_total{.*} 1" &&
     berth stop --grace 0 --wait trains
 '
 

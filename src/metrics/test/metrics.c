@@ -111,6 +111,11 @@ TEST(a_gpu_that_is_not_busy_waits_for_something_that_has_a_name)
         is_str(limit.text, cases[i].text);
     }
     gpus[0] = gpus[1] = gpu(1);
+    gpus[1].xid = 79;
+    struct metrics_limit fault = judge((struct metrics_point){ .gpus = gpus, .n_gpus = 2 });
+    is_str(fault.rule, "fault");
+    is_str(fault.text, "GPU 1 reported an error, XID 79: it has fallen off the bus");
+    gpus[1].xid = 0;
     gpus[0].power_w = gpus[1].power_w = 699;
     struct metrics_limit limit =
         judge((struct metrics_point){ .cores = 1, .gpus = gpus, .n_gpus = 2 });

@@ -2,14 +2,14 @@
  * FAKE_NVML_LOST is set; FAKE_NVML_BROKEN makes it refuse to start. FAKE_NVML_LOAD names a file with what
  * the first one does: busy (%), power (mW), temperature (C), memory used (bytes); it is read at each
  * question. Structs are written out again here, as the real library does not share our declarations
- * either. */
+ * either. A file FAKE_NVML_LOAD.xid with a number is an error of the first GPU, told once. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { SUCCESS = 0, NOT_SUPPORTED = 3, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15 };
+enum { SUCCESS = 0, NOT_SUPPORTED = 3, DRIVER_NOT_LOADED = 9, TIMEOUT = 10, GPU_IS_LOST = 15 };
 
 typedef struct {
     char busIdLegacy[16];
@@ -24,6 +24,12 @@ typedef struct {
 typedef struct {
     unsigned int gpu, memory;
 } nvmlUtilization_t;
+
+typedef struct {
+    void *device;
+    unsigned long long eventType, eventData;
+    unsigned int gpuInstanceId, computeInstanceId;
+} nvmlEventData_t;
 
 static int numbers[2] = { 0, 1 };
 
@@ -60,6 +66,10 @@ EXPORT int nvmlDeviceGetMemoryInfo(void *device, nvmlMemory_t *memory);
 EXPORT int nvmlDeviceGetUtilizationRates(void *device, nvmlUtilization_t *ret);
 EXPORT int nvmlDeviceGetPowerUsage(void *device, unsigned int *ret);
 EXPORT int nvmlDeviceGetEnforcedPowerLimit(void *device, unsigned int *ret);
+EXPORT int nvmlEventSetCreate(void **set);
+EXPORT int nvmlEventSetFree(void *set);
+EXPORT int nvmlDeviceRegisterEvents(void *device, unsigned long long types, void *set);
+EXPORT int nvmlEventSetWait_v2(void *set, nvmlEventData_t *data, unsigned int timeout_ms);
 EXPORT int nvmlDeviceGetTemperature(void *device, int sensor, unsigned int *ret);
 
 int nvmlInit_v2(void) { return getenv("FAKE_NVML_BROKEN") ? DRIVER_NOT_LOADED : SUCCESS; }
@@ -150,4 +160,38 @@ int nvmlDeviceGetTemperature(void *device, int sensor, unsigned int *ret)
 
     *ret = load.temperature;
     return sensor == 0 ? code : NOT_SUPPORTED;
+}
+
+int nvmlEventSetCreate(void **set)
+{
+    *set = numbers;
+    return SUCCESS;
+}
+
+int nvmlEventSetFree(void *set) { return set == numbers ? SUCCESS : NOT_SUPPORTED; }
+
+int nvmlDeviceRegisterEvents(void *device, unsigned long long types, void *set)
+{
+    return device && types == 8 && set == numbers ? SUCCESS : NOT_SUPPORTED;
+}
+
+int nvmlEventSetWait_v2(void *set, nvmlEventData_t *data, unsigned int timeout_ms)
+{
+    static unsigned long long told;
+    const char *load = getenv("FAKE_NVML_LOAD");
+    char path[4096];
+    int code = TIMEOUT;
+
+    (void) set;
+    (void) timeout_ms;
+    (void) snprintf(path, sizeof path, "%s.xid", load ? load : "/dev/null/none");
+    FILE *file = fopen(path, "re");
+    *data = (nvmlEventData_t){ .device = &numbers[0], .eventType = 8 };
+    if (!file)
+        return TIMEOUT;
+    if (fscanf(file, "%llu", &data->eventData) == 1 && data->eventData != told)
+        code = SUCCESS;
+    told = data->eventData;
+    (void) fclose(file);
+    return code;
 }
