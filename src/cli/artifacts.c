@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const struct cli_flag get_flags[] = {
     { "to", NULL, "DIR",
@@ -111,11 +112,11 @@ static int make_parents(struct fetch *f, const char *path, struct error *err)
     return mkdir_all(f->dirfd, dir, 0777, err);
 }
 
-/* Written beside and renamed when the hash is right. */
+/* Written beside and renamed when the hash is right; by two at once, each beside the other. */
 static int fetch_file(struct fetch *f, const json_t *item, struct error *err)
 {
     const char *path = json_get_str(item, "path", "");
-    _cleanup_free_ char *part = xasprintf("%s.part", path);
+    _cleanup_free_ char *part = xasprintf("%s.part-%d", path, (int) getpid());
     _cleanup_text_ struct text target = { 0 };
     char hex[SHA256_HEX_LEN + 1];
     mode_t mode = json_get_bool(item, "executable", false) ? 0777 : 0666;

@@ -84,7 +84,7 @@ static int fetch_bytes(struct pull *p, const struct manifest_entry *e, struct er
 
 static int fetch_file(struct pull *p, const struct manifest_entry *e, struct error *err)
 {
-    _cleanup_free_ char *part = xasprintf("%s.part", e->path);
+    _cleanup_free_ char *part = xasprintf("%s.part-%d", e->path, (int) getpid());
 
     (void) unlinkat(p->top, part, 0);
     p->fd = open_beneath_nosymlink(p->top, part, O_WRONLY | O_CREAT | O_EXCL,
