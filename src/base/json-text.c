@@ -98,7 +98,8 @@ void text_add_json_string(struct text *t, const char *s, size_t len)
     while (i < len) {
         unsigned char c = (unsigned char) s[i];
         size_t n = c < 0x80 ? 1 : utf8_sequence(s + i, len - i);
-        if (n > 1 || (n == 1 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)) {
+        bool control = n == 2 && c == 0xc2 && (unsigned char) s[i + 1] < 0xa0;
+        if ((n > 1 && !control) || (n == 1 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)) {
             i += n;
             continue;
         }
@@ -106,8 +107,9 @@ void text_add_json_string(struct text *t, const char *s, size_t len)
         if (n == 0)
             text_add(t, "\xef\xbf\xbd");
         else
-            add_escape(t, c);
-        plain = ++i;
+            add_escape(t,
+                       (unsigned char) s[i + n - 1]); /* U+0080 to U+009F are their second byte */
+        plain = i += n ? n : 1;
     }
     text_add_bytes(t, s + plain, len - plain);
     text_add_char(t, '"');

@@ -28,7 +28,10 @@ struct words {
 
 static void offer(struct words *w, const char *word)
 {
-    if (!str_starts(word, w->prefix) || map_get_str(w->seen, word))
+    _cleanup_text_ struct text clean = { 0 };
+
+    text_add_clean(&clean, word);
+    if (!str_starts(word, w->prefix) || map_get_str(w->seen, word) || !str_equal(clean.data, word))
         return;
     map_set_str(w->seen, word, w);
     (void) printf("%s\n", word);

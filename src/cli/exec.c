@@ -164,11 +164,11 @@ static int follow(struct exec *x, const char *target, const json_t *request, str
     if (!session_ended(x->session, &code, err))
         return CLI_BROKEN;
     if (code >= 0 && err->code) {
-        (void) fprintf(stderr, "berth: %s\n", err->text);
+        print_error(x->cli, err->text);
         return code;
     }
     if (code < 0 && code == -ECONNRESET) {
-        (void) fprintf(stderr, "berth: %s\n", err->text);
+        print_error(x->cli, err->text);
         return CLI_BROKEN;
     }
     return code;

@@ -147,6 +147,8 @@ void print_answer(const struct cli *cli, const char *noun, const json_t *answer)
 void print_json(const struct cli *cli, const json_t *value); /* as JSON or YAML, by cli->output */
 /* TEXT on stdout, in one write. */
 void print_text(const struct text *t);
+/* "berth: TEXT" on stderr: why a command fails. */
+void print_error(const struct cli *cli, const char *text);
 /* "note: …" on stderr. */
 __attribute__((format(printf, 2, 3))) void print_note(const struct cli *cli, const char *fmt, ...);
 /* One value for a table cell, by its field's name and kind: sizes, durations, ages. */

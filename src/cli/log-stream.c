@@ -52,17 +52,37 @@ struct stream {
     bool progress; /* something came since the connection was made */
     int64_t lines; /* printed so far */
     int failed;
+    bool cleans; /* stdout is a terminal */
+    struct log_cleaner cleaner;
 };
 
-static int put(const char *bytes, size_t n) { return fwrite(bytes, 1, n, stdout) == n ? 0 : -EIO; }
+static int put(struct stream *s, const char *bytes, size_t n)
+{
+    _cleanup_text_ struct text clean = { 0 };
+
+    if (s->cleans) {
+        log_clean(&s->cleaner, bytes, n, &clean);
+        bytes = text_str(&clean);
+        n = clean.len;
+    }
+    return fwrite(bytes, 1, n, stdout) == n ? 0 : -EIO;
+}
+
+static void end_output(struct stream *s)
+{
+    _cleanup_text_ struct text end = { 0 };
+
+    log_clean_end(&s->cleaner, &end);
+    print_text(&end);
+}
 
 static int print_line(struct stream *s, const json_t *line)
 {
     const json_t *text = json_object_get(line, "text");
-    int r = put(json_string_value(text), json_string_length(text));
+    int r = put(s, json_string_value(text), json_string_length(text));
 
     if (r == 0 && !json_get_bool(line, "part", false)) {
-        r = put("\n", 1);
+        r = put(s, "\n", 1);
         s->lines++;
     }
     return r < 0 || s->lines != s->request->lines ? r : -ECANCELED;
@@ -98,7 +118,7 @@ static int on_bytes(void *userdata, const char *bytes, size_t n)
     if (s->request->follow)
         r = sse_reader_feed(&s->reader, bytes, n, on_event, s);
     else
-        r = put(bytes, n);
+        r = put(s, bytes, n);
     if (fflush(stdout) == EOF)
         r = -EIO; /* whoever read our output has gone */
     if (r == 0 && s->request->on_beat)
@@ -162,7 +182,11 @@ static int connect_once(struct stream *s, struct error *err)
 
 int log_print(struct cli *cli, struct log_request *q, struct error *err)
 {
-    struct stream s = { .cli = cli, .request = q, .reader = { .limit = LINE_BYTES_MAX } };
+    struct stream s = { .cli = cli,
+                        .request = q,
+                        .reader = { .limit = LINE_BYTES_MAX },
+                        .cleans = cli->out.tty && !q->raw,
+                        .cleaner = { .utf8 = cli->out.utf8 } };
     int64_t since = 0;
     int r;
 
@@ -178,5 +202,6 @@ int log_print(struct cli *cli, struct log_request *q, struct error *err)
             break;
     }
     sse_reader_done(&s.reader);
+    end_output(&s);
     return r < 0 ? r : 0;
 }

@@ -10,6 +10,7 @@ static const struct cli_flag flags[] = {
     { "tail", NULL, "N", "only the last N lines" },
     { "since-line", NULL, "N", "from line N on, the first is 0" },
     { "lines", NULL, "N", "at most N lines" },
+    { "raw", NULL, NULL, "escape sequences as they came, also to a terminal" },
     { "attempt", NULL, "N", "of attempt N; the last when left out" },
     { "search", NULL, "TEXT",
       "only the lines that have TEXT, each with its number; exits with 1 when none has" },
@@ -37,7 +38,8 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
                              .from = -1,
                              .tail = -1,
                              .lines = -1,
-                             .follow = args_has(args, "follow") || cli->wait };
+                             .follow = args_has(args, "follow") || cli->wait,
+                             .raw = args_has(args, "raw") };
     int64_t attempt = 0;
     int r = number(args, "tail", 0, &q.tail, err);
 

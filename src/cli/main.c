@@ -9,11 +9,7 @@
 
 static int fail(const struct cli *cli, int code, const struct error *err)
 {
-    _cleanup_text_ struct text clean = { 0 };
-
-    text_add_clean(&clean, err->text[0] ? err->text : strerror(-code));
-    (void) fprintf(stderr, "%sberth:%s %s\n", style_begin(&cli->err, STYLE_RED),
-                   style_end(&cli->err, STYLE_RED), text_str(&clean));
+    print_error(cli, err->text[0] ? err->text : strerror(-code));
     return exit_code_of(code);
 }
 

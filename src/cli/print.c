@@ -27,6 +27,15 @@ void print_text(const struct text *t)
     (void) fflush(stdout);
 }
 
+void print_error(const struct cli *cli, const char *text)
+{
+    _cleanup_text_ struct text clean = { 0 };
+
+    text_add_clean(&clean, text);
+    (void) fprintf(stderr, "%sberth:%s %s\n", style_begin(&cli->err, STYLE_RED),
+                   style_end(&cli->err, STYLE_RED), text_str(&clean));
+}
+
 void print_note(const struct cli *cli, const char *fmt, ...)
 {
     _cleanup_text_ struct text t = { 0 };

@@ -45,8 +45,6 @@ static void say(const struct run_watch *r, const char *word, const char *text)
                    style_end(&r->cli->err, STYLE_BOLD), text);
 }
 
-static void complain(const struct error *err) { (void) fprintf(stderr, "berth: %s\n", err->text); }
-
 static bool is_running(const struct run_watch *r) { return r->follower.pid > 0; }
 
 static void say_watching(const struct run_watch *r)
@@ -69,7 +67,7 @@ static int follow(void *userdata)
     (void) sigprocmask(SIG_BLOCK, &set, NULL);
     int code = follow_changed(r->cli, r->job, r->name, r->changed_us, &err);
     if (code < 0)
-        complain(&err);
+        print_error(r->cli, err.text);
     return code < 0 ? CLI_BROKEN : code;
 }
 
@@ -122,7 +120,7 @@ static void take_failure(struct run_watch *r, int code, const struct error *err)
         return;
     }
     r->waiting = false;
-    complain(err);
+    print_error(r->cli, err->text);
     say_watching(r);
 }
 
@@ -239,7 +237,7 @@ static void on_signal(void *userdata, const struct signalfd_siginfo *info)
     }
     print_note(r->cli, "stopping the job; Ctrl-C again leaves it");
     if (stop_run(r, &err) < 0) {
-        complain(&err);
+        print_error(r->cli, err.text);
         loop_stop(r->loop, 0);
     }
 }

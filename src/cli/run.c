@@ -171,12 +171,12 @@ static int run_request(struct cli *cli, const struct args *args, json_t *request
 
 /* What Berth refuses has the usual codes; what fails on the way is 125, so that no script takes it for
  * an answer of the program that should have run. */
-static int exit_of_run(int r, const struct error *err)
+static int exit_of_run(const struct cli *cli, int r, const struct error *err)
 {
     if (r >= 0 || r == -EINVAL || r == -EACCES || r == -EPERM || r == -ENOENT || r == -EBUSY ||
         r == -ENOSPC)
         return r;
-    (void) fprintf(stderr, "berth: %s\n", err->text[0] ? err->text : strerror(-r));
+    print_error(cli, err->text[0] ? err->text : strerror(-r));
     return CLI_BROKEN;
 }
 
@@ -215,7 +215,7 @@ static int run_run(struct cli *cli, const struct args *args, struct error *err)
     else if (r == 0)
         r = run_request(cli, args, request, &source, err);
     source_done(&source);
-    return exit_of_run(r, err);
+    return exit_of_run(cli, r, err);
 }
 
 const struct command command_run = {

@@ -45,4 +45,15 @@ void text_add_cut(struct text *t, const char *s, size_t width, bool utf8);
 /* Add S with control characters made visible, so that what a server says cannot steer the terminal. */
 void text_add_clean(struct text *t, const char *s);
 
+/* What a job printed, on its way to a terminal, in any pieces (log-clean.c). All-zero but for UTF8 is the
+ * beginning; the end puts colours back. */
+struct log_cleaner {
+    char held[40]; /* a character or sequence that is not whole yet */
+    size_t n;
+    bool styled;
+    bool utf8; /* what the terminal takes */
+};
+void log_clean(struct log_cleaner *c, const char *bytes, size_t n, struct text *out);
+void log_clean_end(struct log_cleaner *c, struct text *out);
+
 #endif

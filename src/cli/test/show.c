@@ -40,6 +40,48 @@ TEST(control_characters_become_visible)
     is_str(t.data, "a\\x1b[2Jb\\x0a\xef\xbf\xbd");
 }
 
+/* BYTES, cut in pieces of STEP. */
+static char *log_shown(const char *bytes, size_t step, bool utf8)
+{
+    struct log_cleaner cleaner = { .utf8 = utf8 };
+    struct text t = { 0 };
+
+    for (size_t at = 0, len = strlen(bytes); at < len; at += step)
+        log_clean(&cleaner, bytes + at, len - at < step ? len - at : step, &t);
+    log_clean_end(&cleaner, &t);
+    return text_take(&t);
+}
+
+TEST(a_log_keeps_its_colours_and_nothing_else)
+{
+    static const struct {
+        const char *printed, *shown;
+    } cases[] = {
+        { "a\tb\r\n", "a\tb\r\n" },
+        { "\033[1;31mred\033[0m", "\033[1;31mred\033[0m\033[0m" },
+        { "\033[38:2:1:2:3mx\033[K", "\033[38:2:1:2:3mx\033[K\033[0m" },
+        { "\033[2J\033[?25l\033[6n", "\\x1b[2J\\x1b[?25l\\x1b[6n" },
+        { "\033]0;title\007", "\\x1b]0;title\\x07" },
+        { "\033\033[mx", "\\x1b\033[mx\033[0m" },
+        { "\033[3", "\\x1b[3" },
+        { "\033[1234567890;1234567890;1234567890;1234567890m",
+          "\\x1b[1234567890;1234567890;1234567890;1234567890m" },
+        { "\xc2\x9b"
+          "2J \xc3\xa9 \xe6\x97\xa5 \x9b \xe6\x97",
+          "\xef\xbf\xbd"
+          "2J \xc3\xa9 \xe6\x97\xa5 \xef\xbf\xbd \xef\xbf\xbd" },
+        { "\xe6\033[2J", "\xef\xbf\xbd\\x1b[2J" },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t step = 1; step < 8; step += 3) {
+            _cleanup_free_ char *got = log_shown(cases[i].printed, step, true);
+            is_str(got, cases[i].shown);
+        }
+    _cleanup_free_ char *latin = log_shown("\xc3\x9b", 1, false);
+    is_str(latin, "\\xc3\\x9b");
+}
+
 static struct table *jobs(void)
 {
     struct table *t = table_new();
