@@ -78,7 +78,10 @@ static bool expect_host(SSL *ssl, const char *host)
 
     if (inet_pton(AF_INET, host, &address) == 1 || inet_pton(AF_INET6, host, &address) == 1)
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+    /* What SSL_set_tlsext_host_name() is, without its cast. */
+    return SSL_set1_host(ssl, host) == 1 &&
+           SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    (void *) (uintptr_t) host) == 1;
 }
 
 static int refuse(const SSL *ssl, const char *host, struct error *err)
