@@ -535,32 +535,6 @@ static void server_done(struct server *s)
     settings_done(&s->settings);
 }
 
-/* A listener beyond loopback would carry keys in clear. */
-static bool is_loopback(const char *address)
-{
-    return str_starts(address, "127.") || str_starts(address, "localhost:") ||
-           str_starts(address, "[::1]:");
-}
-
-static int check_settings(const struct settings *set, struct error *err)
-{
-    enum log_level level;
-
-    if (log_level_parse(set->log_level, &level) < 0)
-        return error_set(err, -EINVAL, "setting log_level: '%s' is not debug, info, warn or error",
-                         set->log_level);
-    log_set_level(level);
-    if (!str_equal(set->network, "egress") && !str_equal(set->network, "none"))
-        return error_set(err, -EINVAL, "setting network: '%s' is not egress or none", set->network);
-    for (char *const *p = set->listen; *p; p++)
-        if (!set->insecure && !is_loopback(*p))
-            return error_set(err, -EPERM,
-                             "listening on %s without TLS would send keys in clear; put a TLS "
-                             "proxy in front of a loopback address, or say --insecure",
-                             *p);
-    return 0;
-}
-
 /* Everything that needs root, then none. */
 static int begin_as_root(struct server *s, struct error *err)
 {
@@ -620,18 +594,22 @@ int role_server(int argc, char **argv)
                         .layers_pidfd = -1,
                         .gpus = { .fd = -1 } };
     struct error err = { 0 };
+    enum log_level level = LOG_LEVEL_INFO;
     int r = settings_load(argc - 1, argv + 1, (const char *(*) (const char *) ) getenv, &s.settings,
                           &err);
     if (r == -ECANCELED)
         return 0;
+    if (r >= 0)
+        r = settings_check(&s.settings, &err);
     if (r < 0) {
         log_error("wrong settings", "reason", err.text);
+        settings_done(&s.settings);
         return 2;
     }
+    (void) log_level_parse(s.settings.log_level, &level);
+    log_set_level(level);
     (void) signal(SIGPIPE, SIG_IGN);
-    r = check_settings(&s.settings, &err);
-    if (r >= 0)
-        r = begin_as_root(&s, &err);
+    r = begin_as_root(&s, &err);
     if (r >= 0)
         r = begin(&s, &err);
     if (r < 0) {

@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "base/yaml.h"
 #include "os/fd.h"
+#include "os/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -386,6 +387,31 @@ int settings_load(int argc, char **argv, const char *(*read_env)(const char *nam
     (void) fputs(text_str(&out), stdout);
     settings_done(ret);
     return -ECANCELED;
+}
+
+/* A listener beyond loopback would carry keys in clear. */
+static bool is_loopback(const char *address)
+{
+    return str_starts(address, "127.") || str_starts(address, "localhost:") ||
+           str_starts(address, "[::1]:");
+}
+
+int settings_check(const struct settings *s, struct error *err)
+{
+    enum log_level level;
+
+    if (log_level_parse(s->log_level, &level) < 0)
+        return error_set(err, -EINVAL, "setting log_level: '%s' is not debug, info, warn or error",
+                         s->log_level);
+    if (!str_equal(s->network, "egress") && !str_equal(s->network, "none"))
+        return error_set(err, -EINVAL, "setting network: '%s' is not egress or none", s->network);
+    for (char *const *p = s->listen; *p; p++)
+        if (!s->insecure && !is_loopback(*p))
+            return error_set(err, -EPERM,
+                             "listening on %s without TLS would send keys in clear; put a TLS "
+                             "proxy in front of a loopback address, or say --insecure",
+                             *p);
+    return 0;
 }
 
 void settings_done(struct settings *s)

@@ -60,6 +60,8 @@ struct settings {
  * -ECANCELED when --help or --print-config was answered on stdout. */
 int settings_load(int argc, char **argv, const char *(*read_env)(const char *name),
                   struct settings *ret, struct error *err);
+/* Values that are well formed and wrong nevertheless. */
+int settings_check(const struct settings *s, struct error *err);
 void settings_done(struct settings *s);
 
 /* The result with where each value came from, as YAML with comments. */

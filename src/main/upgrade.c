@@ -44,6 +44,8 @@ int role_upgrade(int argc, char **argv)
     char *flags[2] = { 0 };
     int n = state_flag(argc, argv, flags);
     int r = settings_load(n, flags, from_environment, &settings, &err);
+    if (r >= 0 && (r = settings_check(&settings, &err)) < 0)
+        settings_done(&settings);
 
     /* That a server would refuse the settings is part of the answer. */
     if (r < 0 && settings_load(n, flags, places_only, &settings, NULL) < 0)

@@ -14,7 +14,7 @@ test_expect_success 'the settings print with their origin' '
 '
 
 test_expect_success 'a listener beyond loopback is refused without TLS, before anything starts' '
-    test_expect_code 1 berth server --listen 0.0.0.0:1 2>err && grep insecure err
+    test_expect_code 2 berth server --listen 0.0.0.0:1 2>err && grep insecure err
 '
 
 test_expect_success 'a wrong setting is named' '

@@ -58,7 +58,8 @@ test_expect_success 'after the upgrade nothing is left to change; the older vers
 '
 
 test_expect_success 'so would one whose settings are wrong, which it says by name' '
-    BERTH_GRACE=soon check ./berth 5 && jq -e ".would[] | contains(\"grace\")" check.json
+    BERTH_GRACE=soon check ./berth 5 && jq -e ".would[] | contains(\"grace\")" check.json &&
+    BERTH_LISTEN=0.0.0.0:1 check ./berth 5 && jq -e ".would[] | contains(\"insecure\")" check.json
 '
 
 test_expect_success 'a task of a newer version is refused by its name' '
