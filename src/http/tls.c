@@ -55,6 +55,13 @@ static void relay_freep(struct relay **r)
 
 static SSL_CTX *context;
 
+/* Threads may still move bytes when the program ends: OpenSSL must not clear up below them. That can only be
+ * said before anything else is. */
+__attribute__((constructor)) static void stay_until_the_end(void)
+{
+    (void) OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
+}
+
 /* Reads the authorities, which takes milliseconds: once. */
 static void make_context(void)
 {
