@@ -2,10 +2,10 @@
 test_description='an enormous line and a large artifact pass through in bounded memory'
 . "$(dirname "$0")/lib.sh"
 
-# To be quick the line is a quarter of 2 GiB and the artifact a tenth of 5 GiB, eight times what the memory may
+# To be quick the line is an eighth of 2 GiB and the artifact a twentieth of 5 GiB, four times what the memory may
 # be; with BERTH_LINE_BYTES=2147483648 and BERTH_ARTIFACT_BYTES=5368709120 they are whole.
-: "${BERTH_ARTIFACT_BYTES:=536870912}"
-: "${BERTH_LINE_BYTES:=536870912}"
+: "${BERTH_ARTIFACT_BYTES:=268435456}"
+: "${BERTH_LINE_BYTES:=268435456}"
 # A sanitizer keeps what was freed.
 limit_kb=65536
 grep -q __asan_init "$(command -v berth)" && limit_kb=600000
