@@ -3,14 +3,14 @@ test_description='tags: on every object, and a filter by tag in every list, with
 . "$(dirname "$0")/lib.sh"
 berth_start
 
-# Lists whose items are things of their own: they have an id. Parts and records of things have no tags.
+# Lists whose items are things of their own have an id. Parts and records of things have no tags: they are named here.
 test_expect_success 'what the description of the API lists can be tagged, and found by tag' '
     api GET /openapi.json >openapi.json &&
     cat >check.py <<-\EOF &&
 	import json, sys
 	api = json.load(open("openapi.json"))
 	schemas = api["components"]["schemas"]
-	parts = {"attempt_list": "of a job", "event_list": "records", "flavor_list": "settings", "chart_list": "of a job"}
+	parts = {"attempt_list": "of a job", "session_list": "open connections to a job", "event_list": "records", "flavor_list": "settings", "chart_list": "of a job"}
 	def follow(s):
 	    while "$ref" in s:
 	        s = schemas[s["$ref"].rsplit("/", 1)[1]]
