@@ -36,8 +36,7 @@ static void end(struct session *s, int code)
     s->code = code;
     watch_free(s->watch);
     s->watch = NULL;
-    if (s->ws)
-        websocket_close(s->ws, WS_NORMAL, "");
+    websocket_free(s->ws); /* nobody is left to wait for the other side's goodbye */
     s->ws = NULL;
     if (s->io.ended)
         s->io.ended(s->io.userdata);
