@@ -7,6 +7,7 @@
  */
 #include "metrics/metrics.h"
 #include "base/alloc.h"
+#include "base/time.h"
 #include "os/cgroup.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -123,15 +124,18 @@ static void end(void *userdata)
 
 int main(int argc, char **argv)
 {
-    struct bench b = { .n = argc > 3 ? (unsigned) atoi(argv[1]) : 0 };
+    struct bench b = { 0 };
+    long long n = 0, seconds = 0;
     struct metrics_options options = { .want = want, .userdata = &b };
     struct metrics *metrics = NULL;
     struct error err = { 0 };
 
-    if (b.n == 0 || cgroups_find(&b.cgroups, &err) < 0) {
+    if (argc <= 3 || str_to_i64(argv[1], 1, 10000, &n) < 0 ||
+        str_to_i64(argv[2], 1, 3600, &seconds) < 0 || cgroups_find(&b.cgroups, &err) < 0) {
         (void) fprintf(stderr, "usage: bench-metrics JOBS SECONDS DIR %s\n", err.text);
         return 2;
     }
+    b.n = (unsigned) n;
     b.attempts = xnew_n(struct attempt, b.n);
     b.pids = xnew_n(pid_t, b.n);
     for (unsigned i = 0; i < b.n; i++)
@@ -143,7 +147,7 @@ int main(int argc, char **argv)
     if (r < 0)
         (void) fprintf(stderr, "bench-metrics: %s\n", err.text);
     struct watch *first = loop_timer(b.loop, WARM_UP_US, begin, &b);
-    struct watch *last = loop_timer(b.loop, WARM_UP_US + atoi(argv[2]) * INT64_C(1000000), end, &b);
+    struct watch *last = loop_timer(b.loop, WARM_UP_US + seconds * US_PER_S, end, &b);
     if (r >= 0)
         (void) loop_run(b.loop);
     watch_free(first);
