@@ -407,5 +407,7 @@ void websockets_end(struct http_server *server)
         struct websocket *ws = server->sockets;
         send_close(ws, WS_GOING_AWAY, "the server is stopping");
         finish(ws, WS_GOING_AWAY, "the server is stopping");
+        loop_undefer(ws->loop, free_later, ws); /* there is no next round */
+        free(ws);
     }
 }
