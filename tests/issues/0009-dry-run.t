@@ -5,11 +5,14 @@ test_description='--dry-run changes nothing, whatever the command'
 
 berth_start
 
+runs() { berth ps --state running -o name | grep -x runs; }
+
 test_expect_success 'something is there' '
     mkdir data && echo 1 >data/one &&
     berth dataset push numbers data &&
     berth run --source none -n kept -- true &&
     berth run --source none -n runs -d -- sleep 600 &&
+    await 30 runs &&
     echo hunter2 | berth secret set TOKEN &&
     berth event list -a -o json | jq ".items | length" >before &&
     sha256sum "$HOME/.config/berth/config.yaml" >config
