@@ -296,7 +296,7 @@ static int add_forward(struct forwards *all, const struct args *args, const json
 {
     const char *address = args_has(args, "address") ? args_get(args, "address") : "127.0.0.1";
     const char *remote, *name = json_get_str(job, "name", "");
-    unsigned local, bound = 0;
+    unsigned local = 0, bound = 0;
     int r = parse_ports(job, text, &local, &remote, err);
 
     if (r < 0)

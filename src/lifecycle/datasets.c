@@ -41,6 +41,15 @@ static struct dataset *find(const struct lifecycle *lc, const struct id *project
                : NULL;
 }
 
+/* One that was found before, to be changed. */
+static struct dataset *own(const struct lifecycle *lc, const struct dataset *found)
+{
+    struct dataset *d = find(lc, &found->project, found->name);
+
+    assert(d);
+    return d;
+}
+
 const struct dataset *lifecycle_dataset(struct lifecycle *lc, const struct id *project,
                                         const char *name)
 {
@@ -220,7 +229,7 @@ int lifecycle_add_version(struct lifecycle *lc, const struct new_version *new,
 int lifecycle_tag_dataset(struct lifecycle *lc, const struct dataset_change *change,
                           lifecycle_dataset_f done, void *userdata, struct error *err)
 {
-    struct dataset *d = find(lc, &change->dataset->project, change->dataset->name);
+    struct dataset *d = own(lc, change->dataset);
     unsigned number = change->number;
     const struct dataset_version *v = number ? dataset_version(d, number) : NULL;
     json_t *merged = NULL, *data = json_object();
@@ -275,7 +284,7 @@ static void let_go(struct commit *c, const struct dataset *d, unsigned number)
 int lifecycle_delete_dataset(struct lifecycle *lc, const struct dataset_change *change,
                              lifecycle_dataset_f done, void *userdata, struct error *err)
 {
-    struct dataset *d = find(lc, &change->dataset->project, change->dataset->name);
+    struct dataset *d = own(lc, change->dataset);
     unsigned number = change->number;
     int r = check_unused(lc, d, number, err);
 

@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "os/fd.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -294,6 +295,7 @@ static int open_above(struct receiver *r, const char *path, int *ret_dir, const 
 {
     const char *slash = strrchr(path, '/');
 
+    assert(r->name); /* find_place() gave it one */
     if (str_equal(path, ".")) {
         *ret_name = r->name;
         *ret_dir = openat(r->parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
