@@ -300,14 +300,15 @@ static int open_metrics(struct server *s, struct error *err)
 }
 
 /* A newer Berth may have begun what still runs: then it alone can take it up. */
-static int check_attempts(const struct server *s, const struct store_state *state,
-                          struct error *err)
+static int check_attempts(const struct server *s, struct error *err)
 {
     VEC(struct id) ids = { 0 };
+    size_t n;
+    _cleanup_free_ struct workload **live = lifecycle_queue(s->lifecycle, NULL, &n);
 
-    vec_foreach(&state->workloads, w)
-        if (workload_has_live_attempt(*w))
-            vec_push(&ids, (*w)->attempt->id);
+    for (size_t i = 0; i < n; i++)
+        if (workload_has_live_attempt(live[i]))
+            vec_push(&ids, live[i]->attempt->id);
     int r = engine_local_check(s->settings.state, ids.items, ids.len, err);
     vec_done(&ids);
     return r;
@@ -377,9 +378,9 @@ static int open_lifecycle(struct server *s, struct error *err)
     struct store_state state = { 0 };
     int r = store_load(s->store, &state, err);
     if (r >= 0)
-        r = check_attempts(s, &state, err);
-    if (r >= 0)
         r = lifecycle_new(&settings, &sources, s->store, s->engine, &state, &s->lifecycle, err);
+    if (r >= 0)
+        r = check_attempts(s, err);
     if (r >= 0)
         open_puller(s);
     return r < 0 ? r : add_node(s, err);

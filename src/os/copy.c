@@ -295,7 +295,6 @@ static int open_above(struct receiver *r, const char *path, int *ret_dir, const 
 {
     const char *slash = strrchr(path, '/');
 
-    assert(r->name); /* find_place() gave it one */
     if (str_equal(path, ".")) {
         *ret_name = r->name;
         *ret_dir = openat(r->parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -319,6 +318,7 @@ static void set_mode(struct receiver *r, int fd, const struct tar_entry *e)
 
 static int make_directory(struct receiver *r, int dir, const char *name, const struct tar_entry *e)
 {
+    assert(name); /* open_above() gave it one */
     if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
         return fail(label(r, e->path), -errno, r->err);
     _cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
