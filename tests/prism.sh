@@ -3,7 +3,7 @@
 #
 # Sourced by server.sh where BERTH_PRISM is set (tools/check-deep prism). nginx stands in front and writes down
 # what prism found about each request; what never ends (followed streams, sessions) goes by prism, which would
-# wait for its end, and so do files that are sent, of which it would make text. Without --errors: many tests
+# wait for its end, and so do files that are sent or fetched, of which it would make text. Without --errors: many tests
 # send what is wrong on purpose.
 
 prism_tools=$BERTH_SOURCE/tests/npm/node_modules/.bin
@@ -25,6 +25,8 @@ prism_start() {
 	        ~^(true|1): $BERTH_PORT;
 	        ~^[^:]*:[^:] $BERTH_PORT;
 	        ~:PUT/.*/blobs/ $BERTH_PORT;
+	        ~:POST/.*/image-archives $BERTH_PORT;
+	        ~:GET/.*/artifacts/. $BERTH_PORT;
 	    }
 	    log_format seen escape=none '\$status \$request_method \$request_uri \$upstream_http_sl_violations';
 	    access_log $dir/seen seen;

@@ -67,7 +67,7 @@ test_expect_success 'a session, with its input and exit code' '
     berth stop --context cloud --grace 0s --wait long
 '
 
-test_expect_success 'a context that is made on the machine names where the server listens' '
+test_expect_success DIRECT 'a context that is made on the machine names where the server listens' '
     grep "http://127.0.0.1:$BERTH_PORT" "$HOME/.config/berth/config.yaml" &&
     HOME=$PWD/other berth init && grep "http://127.0.0.1:$BERTH_PORT" other/.config/berth/config.yaml
 '
