@@ -26,7 +26,8 @@ prism_start() {
 	        ~^[^:]*:[^:] $BERTH_PORT;
 	        ~:PUT/.*/blobs/ $BERTH_PORT;
 	        ~:POST/.*/image-archives $BERTH_PORT;
-	        ~:GET/.*/artifacts/. $BERTH_PORT;
+	        ~:GET/.*/(artifacts|files)/. $BERTH_PORT;
+	        ~:[A-Z]+/console $BERTH_PORT;
 	    }
 	    log_format seen escape=none '\$status \$request_method \$request_uri \$upstream_http_sl_violations';
 	    access_log $dir/seen seen;
@@ -54,14 +55,14 @@ prism_start() {
 }
 
 # What was accepted must be described, whoever sent it; what was refused must be refused as described. OpenAPI
-# has no form for a parameter of several parts, as in artifacts/DIR/FILE.
+# has no form for a parameter of several parts, as in artifacts/DIR/FILE and images/HOST/NAME.
 prism_end() {
     local seen=$BERTH_TEST/prism/seen bad
     [ -n "$prism_pids" ] || return 0
     # shellcheck disable=SC2086  # two
     kill $prism_pids 2>/dev/null
     bad=$(awk 'NF > 3 && ($1 < 400 || /"location":\["response/)' "$seen" |
-        grep -v '/artifacts/.*Selected route not found' | sort -u)
+        grep -vE '/(artifacts|files|images)/.*Selected route not found' | sort -u)
     echo "# prism looked at $(wc -l <"$seen") requests" >&2
     [ -n "$bad" ] || return 0
     echo "# prism: accepted or said, but not described:" >&2
