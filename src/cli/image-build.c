@@ -384,15 +384,14 @@ static int check(const struct args *args, struct error *err)
 static int run_build(struct cli *cli, const struct args *args, struct error *err)
 {
     const char *tmp = getenv("TMPDIR");
-    struct build b = { cli, args,
-                       xasprintf("%s/berth-build.XXXXXX", tmp && *tmp ? tmp : "/var/tmp") };
-    _cleanup_free_ char *folder = b.folder;
+    _cleanup_free_ char *folder = NULL;
 
     int r = check(args, err);
+    if (r >= 0)
+        r = mkdir_temporary(tmp && *tmp ? tmp : "/var/tmp", "berth-build", &folder, err);
     if (r < 0)
         return r;
-    if (!mkdtemp(folder))
-        return error_set(err, -errno, "%s: %s", folder, strerror(errno));
+    struct build b = { cli, args, folder };
     _cleanup_free_ char *archive = file_in(&b, "image.tar");
     interrupt_catch();
     r = args_has(args, "packages") ? build_packages(&b, archive, err)

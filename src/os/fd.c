@@ -2,6 +2,7 @@
 #include "os/fd.h"
 
 #include "base/alloc.h"
+#include "os/clock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -182,6 +183,18 @@ static int mkdir_one(int dirfd, const char *path, mode_t mode)
     if (fstatat(dirfd, path, &st, 0) < 0)
         return -errno;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+int mkdir_temporary(const char *parent, const char *name, char **ret, struct error *err)
+{
+    char text[ID_TEXT_LEN + 1];
+    struct id id = id_new();
+    _cleanup_free_ char *path = xasprintf("%s/%s.%s", parent, name, id_format(&id, text));
+
+    if (mkdir(path, 0700) < 0)
+        return error_set(err, -errno, "%.200s: %s", path, strerror(errno));
+    *ret = take_ptr(path);
+    return 0;
 }
 
 int mkdir_all(int dirfd, const char *path, mode_t mode, struct error *err)

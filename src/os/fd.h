@@ -29,6 +29,8 @@ int read_full(int fd, void *bytes, size_t n);
 int open_beneath(int dirfd, const char *path, int flags, mode_t mode);
 int open_beneath_nosymlink(int dirfd, const char *path, int flags, mode_t mode);
 
+/* A new directory for us alone, PARENT/NAME.ID; *RET is its path, owned by the caller. */
+int mkdir_temporary(const char *parent, const char *name, char **ret, struct error *err);
 /* mkdir -p with MODE for what is missing; the umask does not matter. */
 int mkdir_all(int dirfd, const char *path, mode_t mode, struct error *err);
 /* Remove a tree below DIRFD without following links or crossing mounts; absent is success. */

@@ -27,7 +27,7 @@ struct held {
 };
 
 static struct {
-    char dir[32];
+    char *dir;
     struct loop *loop;
     struct pool *pool;
     struct store *store;
@@ -302,8 +302,7 @@ static void open_world(bool sqlite)
 
     memset(&w, 0, sizeof w);
     w.random = 42;
-    strcpy(w.dir, "/tmp/berth-collect-XXXXXX");
-    if (!mkdtemp(w.dir))
+    if (mkdir_temporary("/tmp", "berth-collect", &w.dir, NULL) < 0)
         abort();
     _cleanup_free_ char *full =
         sqlite ? xasprintf("sqlite:%s/berth.db", w.dir) : xstrdup("memory:");
@@ -330,6 +329,7 @@ static void close_world(void)
     blob_store_close(w.blobs);
     loop_free(w.loop);
     (void) remove_tree(AT_FDCWD, w.dir, NULL);
+    free(w.dir);
 }
 
 static void needed_stays(bool sqlite)

@@ -12,7 +12,7 @@ SHARNESS_BUILD_DIRECTORY=$BERTH_BUILD
 export SHARNESS_BUILD_DIRECTORY
 . /usr/share/sharness/sharness.sh
 
-DEEP_DIR=$(mktemp -d /tmp/berth-deep.XXXXXX)
+DEEP_DIR=$(mktemp -d --tmpdir=/tmp --suffix=.berth-deep)
 chmod 0755 "$DEEP_DIR"
 deep_holder=
 

@@ -4,14 +4,18 @@
 #include "tests/tap.h"
 
 static struct host host;
-static char dir[] = "/tmp/berth-crun.XXXXXX";
+static char *dir;
 
-static void remove_dir(void) { (void) remove_tree(AT_FDCWD, dir, NULL); }
+static void remove_dir(void)
+{
+    (void) remove_tree(AT_FDCWD, dir, NULL);
+    free(dir);
+}
 
 __attribute__((constructor)) static void make_dir(void)
 {
     host_skip_unless_possible();
-    if (!mkdtemp(dir))
+    if (mkdir_temporary("/tmp", "berth-crun", &dir, NULL) < 0)
         abort();
     (void) atexit(remove_dir);
 }

@@ -178,9 +178,7 @@ static void put_libraries(void)
 
 static void make_machine(void)
 {
-    char template[] = "/tmp/berth-nvidia-XXXXXX";
-
-    root = xstrdup(mkdtemp(template));
+    ok(mkdir_temporary("/tmp", "berth-nvidia", &root, NULL) == 0);
     put("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54  Tue\n",
         "proc/driver/nvidia/version");
     put("GPU UUID: GPU-b\nDevice Minor: 1\n", "proc/driver/nvidia/gpus/0000:ab:00.0/information");

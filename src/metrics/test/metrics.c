@@ -170,9 +170,10 @@ TEST(a_point_reads_back_as_written)
 
 static char *scratch(void)
 {
-    char template[] = "/tmp/berth-metrics-XXXXXX";
+    char *directory = NULL;
 
-    return xstrdup(mkdtemp(template));
+    ok(mkdir_temporary("/tmp", "berth-metrics", &directory, NULL) == 0);
+    return directory;
 }
 
 static size_t count_lines(const char *path, double *ret_seconds)

@@ -13,12 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[32];
+static char *dir;
 
 static void enter(void)
 {
-    strcpy(dir, "/tmp/berth-copy-XXXXXX");
-    ok(mkdtemp(dir) && chdir(dir) == 0);
+    ok(mkdir_temporary("/tmp", "berth-copy", &dir, NULL) == 0 && chdir(dir) == 0);
 }
 
 static void leave(void)
@@ -26,6 +25,7 @@ static void leave(void)
     struct error err = { 0 };
 
     ok(chdir("/") == 0 && remove_tree(AT_FDCWD, dir, &err) == 0);
+    free(dir);
 }
 
 static void put(const char *path, const char *content, mode_t mode)

@@ -45,6 +45,20 @@ TEST(a_replaced_file_is_read_whole_with_its_mode)
     rmdir(dir);
 }
 
+TEST(a_temporary_directory_is_new_and_ours_alone)
+{
+    _cleanup_free_ char *one = NULL, *two = NULL, *none = NULL;
+    struct error err = { 0 };
+    struct stat st;
+
+    ok(mkdir_temporary("/tmp", "berth-files", &one, &err) == 0);
+    ok(mkdir_temporary("/tmp", "berth-files", &two, &err) == 0);
+    ok(strcmp(one, two) != 0 && strncmp(one, "/tmp/berth-files.", 17) == 0);
+    ok(stat(one, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0700);
+    ok(mkdir_temporary("/tmp/none", "berth-files", &none, &err) == -ENOENT && !none);
+    ok(rmdir(one) == 0 && rmdir(two) == 0);
+}
+
 /* A socket has no name that could be opened: programs that Node.js starts have one as stdin. */
 TEST(stdin_is_read_also_from_a_socket)
 {
