@@ -141,14 +141,13 @@ static int try_overlay(void *userdata, struct error *err)
 void check_overlay(struct doctor *d)
 {
     _cleanup_free_ char *parent = existing_parent(d->state);
-    _cleanup_free_ char *directory = xasprintf("%s/.berth-doctor-XXXXXX", parent);
+    _cleanup_free_ char *directory = NULL;
     struct error err = { 0 };
 
     if (!d->is_root)
         return;
-    if (!mkdtemp(directory)) {
-        doctor_add(d, LEVEL_FAIL, "overlay",
-                   xasprintf("%s cannot be written: %s", parent, strerror(errno)),
+    if (mkdir_temporary(parent, ".berth-doctor", &directory, &err) < 0) {
+        doctor_add(d, LEVEL_FAIL, "overlay", xstrdup(err.text),
                    xasprintf("mount -o remount,rw %s", parent));
         return;
     }

@@ -167,11 +167,12 @@ static const char *crun_version(struct text *out)
 static void try_container(struct doctor *d, const char *version)
 {
     /* Every parent of a container's root must be open to all: crun refuses otherwise. */
-    char directory[] = "/tmp/berth-doctor-XXXXXX";
+    _cleanup_free_ char *directory = NULL;
     struct error err = { 0 };
     int64_t us = 0;
 
-    if (!mkdtemp(directory) || chmod(directory, 0711) < 0) {
+    if (mkdir_temporary("/tmp", "berth-doctor", &directory, &err) < 0 ||
+        chmod(directory, 0711) < 0) {
         doctor_add(d, LEVEL_FAIL, "container",
                    xasprintf("no directory in /tmp: %s", strerror(errno)),
                    xstrdup("df -h /tmp; ls -ld /tmp"));
