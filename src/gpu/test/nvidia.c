@@ -2,9 +2,7 @@
 #include "gpu/gpu.h"
 
 #include "base/alloc.h"
-#include "base/text.h"
-#include "os/fd.h"
-#include "tests/tap.h"
+#include "tests/machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -134,23 +132,6 @@ TEST(a_cache_that_is_cut_anywhere_is_refused)
 
 /* ---- the machine --------------------------------------------------------------------------------- */
 
-static char *root;
-
-__attribute__((format(printf, 2, 3))) static void put(const char *content, const char *fmt, ...)
-{
-    _cleanup_text_ struct text path = { 0 };
-    va_list ap;
-
-    text_addf(&path, "%s/", root);
-    va_start(ap, fmt);
-    text_addv(&path, fmt, ap);
-    va_end(ap);
-    _cleanup_free_ char *parent =
-        xstrndup(path.data, (size_t) (strrchr(path.data, '/') - path.data));
-    ok(mkdir_all(AT_FDCWD, parent, 0755, NULL) == 0);
-    ok(file_replace(AT_FDCWD, path.data, 0644, content, strlen(content), false, NULL) == 0);
-}
-
 static void put_libraries(void)
 {
     static const struct library libraries[] = {
@@ -178,7 +159,7 @@ static void put_libraries(void)
 
 static void make_machine(void)
 {
-    ok(mkdir_temporary("/tmp", "berth-nvidia", &root, NULL) == 0);
+    machine_make();
     put("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54  Tue\n",
         "proc/driver/nvidia/version");
     put("GPU UUID: GPU-b\nDevice Minor: 1\n", "proc/driver/nvidia/gpus/0000:ab:00.0/information");
@@ -190,12 +171,6 @@ static void make_machine(void)
     put("", "usr/bin/nvidia-smi");
     put("", "run/nvidia-persistenced/socket");
     put_libraries();
-}
-
-static void remove_machine(void)
-{
-    ok(remove_tree(AT_FDCWD, root, NULL) == 0);
-    free(root);
 }
 
 static void note_mounts(const struct cdi_spec *spec, struct text *out)
@@ -222,7 +197,7 @@ TEST(a_machine_is_described)
                               "/usr/lib/x/libcuda.so.550.54>/usr/lib/x/libcuda.so.1 "
                               "/usr/lib/x/libnvidia-ml.so.550.54>/usr/lib/x/libnvidia-ml.so.1 "
                               "/usr/bin/nvidia-smi>/usr/bin/nvidia-smi ");
-    remove_machine();
+    machine_drop();
 }
 
 static void must_fail(const char *without, int code, const char *why)
@@ -235,7 +210,7 @@ static void must_fail(const char *without, int code, const char *why)
     err = (struct error){ 0 };
     ok(nvidia_spec_make(root, &spec, &err) == code);
     ok(strstr(err.text, why) != NULL);
-    remove_machine();
+    machine_drop();
 }
 
 TEST(what_is_missing_is_said_with_what_mends_it)
@@ -269,7 +244,7 @@ TEST(it_is_written_unless_somebody_else_has_one)
         ok(nvidia_spec_write(root, directories, &none, &err) == 0 && !none);
         ok(access(path, F_OK) < 0);
     }
-    remove_machine();
+    machine_drop();
 }
 
 TAP_MAIN

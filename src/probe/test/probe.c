@@ -3,39 +3,22 @@
 #include "base/alloc.h"
 #include "os/fd.h"
 #include "probe/internal.h"
-#include "tests/tap.h"
+#include "tests/machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
-static char *root;
 static struct error err;
-
-__attribute__((format(printf, 2, 3))) static void put(const char *content, const char *fmt, ...)
-{
-    _cleanup_text_ struct text path = { 0 };
-    va_list ap;
-
-    text_addf(&path, "%s/", root);
-    va_start(ap, fmt);
-    text_addv(&path, fmt, ap);
-    va_end(ap);
-    _cleanup_free_ char *parent =
-        xstrndup(path.data, (size_t) (strrchr(path.data, '/') - path.data));
-    ok(mkdir_all(AT_FDCWD, parent, 0755, NULL) == 0);
-    ok(file_replace(AT_FDCWD, path.data, 0644, content, strlen(content), false, NULL) == 0);
-}
 
 /* Two sockets of two cores with two siblings each: CPU n and n + 4 share a core; a NUMA node a
  * socket, and a third with memory alone (a GPU's). */
 static void make_machine(const char *allowed)
 {
-    char template[] = "/tmp/berth-probe-XXXXXX";
     _cleanup_free_ char *status =
         xasprintf("Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t%s\n", allowed);
 
-    root = xstrdup(mkdtemp(template));
+    machine_make();
     put("0-7\n", "sys/devices/system/cpu/online");
     for (int cpu = 0; cpu < 8; cpu++) {
         char siblings[16], socket[8];
@@ -60,13 +43,6 @@ static void make_machine(const char *allowed)
     put("node-a\n", "proc/sys/kernel/hostname");
     put("6.1.0-test\n", "proc/sys/kernel/osrelease");
     put("0c5b5f4e-0000-4000-8000-000000000000\n", "proc/sys/kernel/random/boot_id");
-}
-
-static void drop_machine(void)
-{
-    ok(remove_tree(AT_FDCWD, root, NULL) == 0);
-    free(root);
-    root = NULL;
 }
 
 static int look(const char *nvml, struct node **ret)
@@ -101,7 +77,7 @@ TEST(cores_are_whole_and_know_their_memory)
     is_str(node->name, "node-a");
     is_str(node->cpu_model, "Test CPU @ 2.00GHz");
     ok(node->gpus.len == 0 && !node->driver);
-    drop_machine();
+    machine_drop();
 }
 
 TEST(a_core_of_which_a_sibling_is_not_ours_is_not_given_away)
@@ -111,7 +87,7 @@ TEST(a_core_of_which_a_sibling_is_not_ours_is_not_given_away)
     make_machine("1-5");
     ok(look("", &node) == 0);
     ok(node->cores.len == 1 && core_is(node, 0, "1,5", 0));
-    drop_machine();
+    machine_drop();
 }
 
 TEST(without_a_whole_core_it_says_so)
@@ -121,7 +97,7 @@ TEST(without_a_whole_core_it_says_so)
     make_machine("3");
     ok(look("", &node) == -ENODEV);
     ok(strstr(err.text, "SMT siblings") != NULL);
-    drop_machine();
+    machine_drop();
 }
 
 static void put_pci(const char *address, const char *class, const char *vendor)
@@ -147,7 +123,7 @@ TEST(gpus_without_a_driver_are_found_on_the_bus)
     is_str(node->gpus.items[0].model, "10de:2330");
     ok(node->gpus.items[0].numa == 1);
     is_str(node->gpus.items[1].vendor, "amd");
-    drop_machine();
+    machine_drop();
 }
 
 /* Built beside this program. */
@@ -177,7 +153,7 @@ TEST(gpus_with_a_driver_are_what_nvml_says)
     ok(node->gpus.items[0].numa == 1 && node->gpus.items[0].memory_bytes == 85520809984);
     is_str(node->gpus.items[1].pci, "0000:ab:00.0");
     ok(node->gpus.items[1].numa == -1);
-    drop_machine();
+    machine_drop();
 }
 
 TEST(a_lost_gpu_is_left_out_and_a_broken_driver_leads_to_the_bus)
@@ -192,7 +168,7 @@ TEST(a_lost_gpu_is_left_out_and_a_broken_driver_leads_to_the_bus)
     ok(unsetenv("FAKE_NVML_LOST") == 0 && setenv("FAKE_NVML_BROKEN", "1", 1) == 0);
     ok(look(nvml, &broken) == 0 && broken->gpus.len == 1 && !broken->driver);
     ok(unsetenv("FAKE_NVML_BROKEN") == 0);
-    drop_machine();
+    machine_drop();
 }
 
 TEST(the_kernel_and_hwloc_agree_about_this_machine)
