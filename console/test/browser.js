@@ -1,4 +1,5 @@
 // browser.js - Chromium without a window, and what every session with it needs
+import { strictEqual as is } from 'node:assert';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -31,11 +32,22 @@ export async function open(options = {}) {
   const page = context.pages()[0] ?? await context.newPage();
   watch(page);
   page.setDefaultTimeout(30_000);
-  const close = async () => {
-    await context.close();
-    rmSync(profile, { recursive: true, force: true });
-  };
-  return { context, page, complaints, foreign, close };
+  /** Go through TOUR, with a picture of where it fails. At its end the pages have asked for nothing from elsewhere
+   * and complained of nothing but what EXPECTED matches. */
+  async function walk(tour, expected = /^$/) {
+    try {
+      await tour();
+      is(complaints.filter((text) => !expected.test(text)).join('\n'), '');
+      is(foreign.join('\n'), '');
+    } catch (error) {
+      await shot(page, 'failed');
+      throw error;
+    } finally {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true });
+    }
+  }
+  return { context, page, complaints, walk };
 }
 
 export async function signIn(page, path = '/console/') {

@@ -5,14 +5,14 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { api, base, ended, open, shot, signIn, submit } from './browser.js';
 
 const EVIL = '<img src=x onerror=alert(1)>"\'><script>alert(2)</script>{{7*7}}javascript:alert(3)';
-const { page, complaints, foreign, close } = await open();
+const { page, complaints, walk } = await open();
 let alerts = 0;
 page.on('dialog', (dialog) => { alerts++; void dialog.dismiss(); });
 await page.addInitScript(() => {
   document.addEventListener('securitypolicyviolation', (event) => { console.error(`violation: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`); });
 });
 
-try {
+await walk(async () => {
   const escape = '\\033[31mred\\033]0;title\\007\\033[2J\\033]8;;javascript:alert(4)\\007link';
   await api('PUT', '/v1/projects/lab/secrets/S', { value: EVIL });
   const job = await submit({ name: 'evil', tags: { 'x/y.z': EVIL }, env: { A: EVIL, B: 'secret:S' },
@@ -73,8 +73,8 @@ try {
   }
   is(alerts, 0);
   is(await page.evaluate(() => document.querySelectorAll('#app script, #app img, #app svg[onload], #app b[onclick]').length), 0);
+
   is(complaints.filter((text) => !/status of 40[04]/.test(text)).join('\n'), '');
-  is(foreign.join('\n'), '');
 
   // The policy itself holds: script that got in by other ways does not run.
   const refused = await page.evaluate(() => {
@@ -84,9 +84,4 @@ try {
   is(refused, 'TypeError');
   ok(complaints.some((text) => text.includes('TrustedHTML')));
   is(alerts, 0);
-} catch (error) {
-  await shot(page, 'failed');
-  throw error;
-} finally {
-  await close();
-}
+}, /status of 40[04]|TrustedHTML|violation: /);

@@ -2,8 +2,8 @@
 import { strictEqual as is, ok } from 'node:assert';
 import { base, ended, key, open, shot, signIn, submit } from './browser.js';
 
-const { page, complaints, foreign, close } = await open();
-try {
+const { page, complaints, walk } = await open();
+await walk(async () => {
   // A wrong key is refused in words, and nothing of it is kept.
   await page.goto(`${base}/`);
   await page.getByLabel('Key', { exact: true }).fill('berth_wrong');
@@ -55,12 +55,4 @@ try {
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByLabel('Key', { exact: true }).waitFor();
   is(await page.evaluate(() => sessionStorage.length), 0);
-
-  is(complaints.join('\n'), '');
-  is(foreign.join('\n'), '');
-} catch (error) {
-  await shot(page, 'failed');
-  throw error;
-} finally {
-  await close();
-}
+});

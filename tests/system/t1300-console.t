@@ -3,23 +3,8 @@ test_description='the console, in a browser'
 . "$(dirname "$0")/lib.sh"
 . "$BERTH_SOURCE/tests/system/images.sh"
 
-: "${BERTH_CHROMIUM:=/usr/bin/chromium}"
-[ -x "$BERTH_CHROMIUM" ] && [ -d "$BERTH_SOURCE/console/node_modules/playwright-core" ] || {
-    skip_all='chromium or playwright is not installed (tools/install-deps build test)'
-    test_done
-}
-export BERTH_CHROMIUM
-[ -f "$BERTH_BUILD/src/console/console-files.c.p/files/index.html" ] || {
-    skip_all='built without the console'
-    test_done
-}
-
+. "$BERTH_SOURCE/tests/system/console.sh"
 berth_start
-
-browser() {
-    BERTH_TEST_KEY=$(sed -n 's/^ *key: *//p' "$HOME/.config/berth/config.yaml" | tail -n 1 | tr -d '"') \
-        node "$BERTH_SOURCE/console/test/$1.js"
-}
 
 # head_of PATH [CURL OPTIONS...]
 head_of() {
