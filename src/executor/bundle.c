@@ -67,15 +67,15 @@ static json_t *rlimit(const char *name, uint64_t value)
     return json_pack("{s:s,s:I,s:I}", "type", name, "hard", number, "soft", number);
 }
 
-static json_t *user(const struct image_user *user)
+static json_t *user(const struct image_user *user, bool own_ids)
 {
     json_t *json = json_pack("{s:I,s:I}", "uid", (json_int_t) (user ? user->uid : 0), "gid",
                              (json_int_t) (user ? user->gid : 0));
     json_t *groups = json_array();
 
-    for (size_t i = 0; user && i < user->n_groups; i++)
+    for (size_t i = 0; own_ids && user && i < user->n_groups; i++)
         (void) json_array_append_new(groups, json_integer(user->groups[i]));
-    if (user && user->n_groups)
+    if (json_array_size(groups))
         json_put(json, "additionalGids", groups);
     else
         json_decref(groups);
@@ -106,7 +106,7 @@ static json_t *process(const struct task_spec *spec, const struct image *image,
     const char *workdir = own_files ? NULL : image->config.workdir;
 
     json_put(json, "terminal", json_false());
-    json_put(json, "user", user(facts->user));
+    json_put(json, "user", user(facts->user, facts->own_ids));
     json_put(json, "args", arguments(image, command, facts->command != NULL));
     json_put(json, "env", lossy_strings(facts->env));
     json_put_str(json, "cwd", workdir ? workdir : "/workspace");
@@ -132,12 +132,15 @@ static void add_mount(json_t *mounts, const char *target, const char *type,
     (void) json_array_append_new(mounts, mount);
 }
 
-static json_t *mounts(const struct task_spec *spec)
+static json_t *mounts(const struct task_spec *spec, const struct bundle_facts *facts)
 {
     static const char *const proc[] = { "nosuid", "noexec", "nodev", NULL };
     static const char *const dev[] = { "nosuid", "strictatime", "mode=755", "size=65536k", NULL };
-    static const char *const pts[] = { "nosuid",    "noexec", "newinstance", "ptmxmode=0666",
-                                       "mode=0620", "gid=5",  NULL };
+    /* The group of terminals comes last: it is nobody where one id is mapped. */
+    const char *pts[] = { "nosuid",      "noexec",
+                          "newinstance", "ptmxmode=0666",
+                          "mode=0620",   facts->own_ids ? "gid=5" : NULL,
+                          NULL };
     static const char *const queue[] = { "nosuid", "noexec", "nodev", NULL };
     json_t *list = json_array();
     _cleanup_free_ char *size =
@@ -155,13 +158,13 @@ static json_t *mounts(const struct task_spec *spec)
 static json_t *namespaces(const struct bundle_facts *facts)
 {
     static const char *const kinds[] = { "user", "pid", "ipc", "uts", "mount", "cgroup", NULL };
-    json_t *list = json_array(), *network = json_object();
+    json_t *list = json_array();
 
     for (const char *const *kind = kinds; *kind; kind++)
         (void) json_array_append_new(list, json_pack("{s:s}", "type", *kind));
-    json_put_str(network, "type", "network");
-    json_put_str(network, "path", facts->netns);
-    (void) json_array_append_new(list, network);
+    if (facts->netns)
+        (void) json_array_append_new(list, json_pack("{s:s,s:s}", "type", "network", "path",
+                                                     facts->netns));
     return list;
 }
 
@@ -188,10 +191,23 @@ static json_t *resources(const struct task_spec *spec)
     return json;
 }
 
-static json_t *id_mappings(const struct task_spec *spec)
+static json_t *id_mapping(uint32_t inside, uint32_t outside, uint32_t count)
 {
-    return json_pack("[{s:i,s:I,s:I}]", "containerID", 0, "hostID", (json_int_t) spec->uid_base,
-                     "size", (json_int_t) UIDS_PER_PROJECT);
+    return json_pack("[{s:I,s:I,s:I}]", "containerID", (json_int_t) inside, "hostID",
+                     (json_int_t) outside, "size", (json_int_t) count);
+}
+
+static void put_id_mappings(json_t *json, const struct task_spec *spec,
+                            const struct bundle_facts *facts)
+{
+    const struct image_user *user = facts->user;
+    bool range = facts->own_ids;
+    uint32_t count = range ? UIDS_PER_PROJECT : 1;
+
+    json_put(json, "uidMappings",
+             id_mapping(range || !user ? 0 : user->uid, spec->uid_base, count));
+    json_put(json, "gidMappings",
+             id_mapping(range || !user ? 0 : user->gid, spec->uid_base, count));
 }
 
 static json_t *linux_part(const struct task_spec *spec, const struct bundle_facts *facts)
@@ -199,10 +215,11 @@ static json_t *linux_part(const struct task_spec *spec, const struct bundle_fact
     json_t *json = json_object();
 
     json_put(json, "namespaces", namespaces(facts));
-    json_put(json, "uidMappings", id_mappings(spec));
-    json_put(json, "gidMappings", id_mappings(spec));
-    json_put(json, "resources", resources(spec));
-    json_put_str(json, "cgroupsPath", facts->cgroup);
+    put_id_mappings(json, spec, facts);
+    if (facts->cgroup) {
+        json_put(json, "resources", resources(spec));
+        json_put_str(json, "cgroupsPath", facts->cgroup);
+    }
     json_put(json, "maskedPaths", strings(masked_paths));
     json_put(json, "readonlyPaths", strings(readonly_paths));
     json_put_str(json, "rootfsPropagation", "private");
@@ -221,7 +238,7 @@ json_t *bundle_config(const struct task_spec *spec, const struct image *image,
     json_put_str(root, "path", facts->rootfs);
     json_put(json, "root", root);
     json_put_str(json, "hostname", facts->hostname);
-    json_put(json, "mounts", mounts(spec));
+    json_put(json, "mounts", mounts(spec, facts));
     json_put(json, "linux", linux_part(spec, facts));
     json_put_str(annotations, "run.oci.seccomp_bpf_data", facts->seccomp);
     json_put(json, "annotations", annotations);

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "os/fd.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -152,7 +153,9 @@ char *cgroup_read(const struct cgroups *cg, enum cgroup_controller controller, c
 
     if (!root || !file)
         return NULL;
-    _cleanup_free_ char *path = xasprintf("%s/" GROUP "/%s/%s", root, attempt, file);
+    _cleanup_free_ char *path = cg->step[controller]
+                                    ? xasprintf("%s%s/%s", root, cg->step[controller], file)
+                                    : xasprintf("%s/" GROUP "/%s/%s", root, attempt, file);
     if (file_read(AT_FDCWD, path, 65536, &text, NULL) < 0)
         return NULL;
     if (text.len && text.data[text.len - 1] == '\n')
@@ -245,13 +248,28 @@ static double cpu_seconds(const struct cgroups *cg, const char *attempt)
         _cleanup_free_ char *text = cgroup_read(cg, CGROUP_CPU, attempt, NULL, "cpu.stat");
         return text ? (double) keyed(text, "usage_usec") / 1e6 : 0;
     }
-    vec_foreach(&cg->hierarchies, root) {
+    _cleanup_free_ char *text = cgroup_read(cg, CGROUP_CPUACCT, attempt, "cpuacct.usage", NULL);
+    return text ? (double) strtoull(text, NULL, 10) / 1e9 : 0;
+}
+
+/* The smallest along the way up: batch systems set it on the job, and let its steps below use it all. */
+int64_t cgroup_step_memory(const struct cgroups *cg)
+{
+    const char *root = cg->roots[CGROUP_MEMORY];
+    _cleanup_free_ char *group = xstrdup(cg->step[CGROUP_MEMORY]);
+    int64_t least = -1;
+
+    for (; root && group && *group; *strrchr(group, '/') = '\0') {
         _cleanup_text_ struct text text = { 0 };
-        _cleanup_free_ char *path = xasprintf("%s/" GROUP "/%s/cpuacct.usage", *root, attempt);
-        if (file_read(AT_FDCWD, path, 64, &text, NULL) >= 0)
-            return (double) strtoull(text_str(&text), NULL, 10) / 1e9;
+        _cleanup_free_ char *path =
+            xasprintf("%s%s/%s", root, group, cg->unified ? "memory.max" : "memory.limit_in_bytes");
+        if (file_read(AT_FDCWD, path, 64, &text, NULL) < 0 || !isdigit(*text_str(&text)))
+            continue;
+        unsigned long long n = strtoull(text_str(&text), NULL, 10);
+        if (n < INT64_MAX / 2 && (least < 0 || (int64_t) n < least))
+            least = (int64_t) n;
     }
-    return 0;
+    return least;
 }
 
 void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage)

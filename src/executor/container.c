@@ -23,16 +23,18 @@ static int write_config(struct supervisor *s, const struct container_step *step,
     _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", s->x->bundle);
     _cleanup_free_ char *config = xasprintf("%s/config.json", s->x->bundle);
     _cleanup_free_ char *cgroup = xasprintf("/berth/%s", s->name);
-    _cleanup_free_ char *netns = xasprintf("/proc/1/fd/%d", s->launch->netns);
+    _cleanup_free_ char *netns =
+        s->launch->netns < 0 ? NULL : xasprintf("/proc/1/fd/%d", s->launch->netns);
     struct rlimit files = { 0 };
     struct rlimit memlock = { 0 };
     (void) getrlimit(RLIMIT_NOFILE, &files);
     (void) getrlimit(RLIMIT_MEMLOCK, &memlock);
     struct bundle_facts facts = {
         .rootfs = rootfs,
-        .cgroup = cgroup,
+        .cgroup = s->x->mode->own_groups ? cgroup : NULL,
         .hostname = s->spec->workload_name ? s->spec->workload_name : "berth",
         .netns = netns,
+        .own_ids = s->x->mode->own_ids,
         .env = s->env,
         .command = step ? (char *const *) (uintptr_t) step->command : NULL,
         .user = step && step->is_root ? NULL : &s->user,
@@ -100,7 +102,10 @@ static int call_crun(struct supervisor *s, const char *const *words, bool is_sil
 {
     _cleanup_free_ char *root = xasprintf("--root=%s", s->crun_root);
     _cleanup_free_ char *log = xasprintf("--log=%s/crun.log", s->x->bundle);
-    const char *argv[12] = { "crun", root, "--cgroup-manager=cgroupfs", log };
+    const char *argv[12] = { "crun", root,
+                             s->x->mode->own_groups ? "--cgroup-manager=cgroupfs"
+                                                    : "--cgroup-manager=disabled",
+                             log };
     _cleanup_close_ int input = empty_input();
     _cleanup_close_ int unheard = is_silent ? memfd_create("unheard", MFD_CLOEXEC) : -1;
     int ends[2] = { unheard, unheard };
@@ -215,7 +220,8 @@ static void make_room(struct supervisor *s)
     s->container.pidfd = safe_close(s->container.pidfd);
     s->container.pid = 0;
     (void) remove_tree(AT_FDCWD, s->crun_root, NULL);
-    (void) cgroup_remove(&s->x->cgroups, s->name);
+    if (s->x->mode->own_groups)
+        (void) cgroup_remove(&s->x->cgroups, s->name);
     (void) mkdir(s->crun_root, 0711);
 }
 
@@ -282,12 +288,10 @@ static void put_number(json_t *json, const char *key, char *value)
     free(value);
 }
 
-json_t *container_evidence(struct supervisor *s)
+/* What the attempt's groups allow. */
+static void put_groups(struct supervisor *s, json_t *json)
 {
     const struct cgroups *cg = &s->x->cgroups;
-    _cleanup_free_ char *status = read_status(s);
-    char digest[SHA256_HEX_LEN + 1];
-    json_t *json = json_object();
     _cleanup_free_ char *cgroup = xasprintf("/berth/%s", s->name);
 
     put_read(json, "cpus",
@@ -298,6 +302,32 @@ json_t *container_evidence(struct supervisor *s)
                cgroup_read(cg, CGROUP_MEMORY, s->name, "memory.limit_in_bytes", "memory.max"));
     put_number(json, "pids", cgroup_read(cg, CGROUP_PIDS, s->name, "pids.max", "pids.max"));
     json_put_str(json, "cgroup", cgroup);
+}
+
+/* What the step allows; the groups of a step may be few or none. */
+static void put_step(struct supervisor *s, const char *status, json_t *json)
+{
+    const struct cgroups *cg = &s->x->cgroups;
+    int64_t memory = cgroup_step_memory(cg);
+
+    json_put_str(json, "mode", s->x->mode->name);
+    put_read(json, "cpus", status_field(status, "Cpus_allowed_list"));
+    put_read(json, "mems", status_field(status, "Mems_allowed_list"));
+    if (memory >= 0)
+        json_put_int(json, "memory_bytes", memory);
+    json_put_str(json, "cgroup", cg->step[CGROUP_MEMORY]);
+}
+
+json_t *container_evidence(struct supervisor *s)
+{
+    _cleanup_free_ char *status = read_status(s);
+    char digest[SHA256_HEX_LEN + 1];
+    json_t *json = json_object();
+
+    if (s->x->mode->own_groups)
+        put_groups(s, json);
+    else
+        put_step(s, status, json);
     json_put_int(json, "uid_base", s->spec->uid_base);
     json_put_int(json, "init_pid", s->container.pid);
     json_put_int(json, "started_boot_us", s->started_boot_us);

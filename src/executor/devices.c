@@ -73,8 +73,8 @@ static int make_node(struct supervisor *s, const char *directory, size_t i, stru
 {
     struct cdi_node *node = &s->edits.nodes.items[i];
     /* Root inside may use it in any case; others only what is theirs. */
-    uid_t uid = s->spec->uid_base + (node->uid ? node->uid : s->user.uid);
-    gid_t gid = s->spec->uid_base + (node->gid ? node->gid : s->user.gid);
+    uid_t uid = supervisor_uid(s, node->uid ? node->uid : s->user.uid);
+    gid_t gid = supervisor_gid(s, node->gid ? node->gid : s->user.gid);
     mode_t type = node->type == 'b' ? S_IFBLK : S_IFCHR;
     char *path = xasprintf("%s/%zu", directory, i);
 
@@ -171,7 +171,7 @@ int devices_make(struct supervisor *s, struct error *err)
         r = add_rdma(&s->edits, s->x->driver_root, err);
     if (r >= 0)
         r = cdi_edits_fill(&s->edits, err);
-    if (r >= 0)
+    if (r >= 0 && s->x->mode->own_devices)
         r = make_nodes(s, err);
     drop_shown_mounts(s);
     return r;

@@ -36,8 +36,7 @@
 #include <unistd.h>
 
 #define NAMESPACES                                                                                 \
-    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |     \
-     CLONE_NEWCGROUP)
+    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 #define INSIDE_WAIT_MS 5000
 
 enum { EXIT_BROKEN = 125, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127 };
@@ -210,9 +209,10 @@ static _Noreturn void on_the_way(const struct entry *e)
     reset_signals();
     (void) syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
     if (privileges_limits(process, &err) < 0 ||
-        cgroup_join(&e->s->x->cgroups, e->s->name, &err) < 0)
+        (e->s->x->mode->own_groups && cgroup_join(&e->s->x->cgroups, e->s->name, &err) < 0))
         give_up(e, EXIT_BROKEN, "%s", err.text);
-    if (setns(e->s->container.pidfd, NAMESPACES) < 0)
+    int network = e->s->launch->netns < 0 ? 0 : CLONE_NEWNET;
+    if (setns(e->s->container.pidfd, NAMESPACES | network) < 0)
         give_up(e, EXIT_BROKEN, "entering the job: %s", strerror(errno));
     long pid = syscall(SYS_clone3, &args, sizeof args);
     if (pid == 0)

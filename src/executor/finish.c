@@ -258,7 +258,8 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
         hint(s, &ex);
     collect(s, &ex);
 
-    (void) cgroup_remove(&s->x->cgroups, s->name);
+    if (s->x->mode->own_groups)
+        (void) cgroup_remove(&s->x->cgroups, s->name);
     _cleanup_close_ int file = write_exit(s, &ex);
     if (s->control)
         control_send(s->control, "exit");

@@ -53,6 +53,8 @@ void cgroup_kill(const struct cgroups *cg, const char *attempt);
 int cgroup_remove(const struct cgroups *cg, const char *attempt);
 /* How often the kernel killed for want of memory. */
 uint64_t cgroup_oom_kills(const struct cgroups *cg, const char *attempt);
+/* What the groups of a batch system's step allow; -1: nothing is said. */
+int64_t cgroup_step_memory(const struct cgroups *cg);
 /* {"cpu_seconds", "memory_peak_bytes"} into USAGE. */
 void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage);
 
@@ -94,8 +96,23 @@ struct lent {
     struct network_facts facts;
 };
 
+/* What a supervisor can do where it runs (docs/design/0014). */
+struct mode {
+    const char *name;
+    /* Control groups of the attempt's own; else it stays in those that it was started in. */
+    bool own_groups;
+    /* The project's range of uids, by which mounts are mapped; else one uid is everybody. */
+    bool own_ids;
+    /* Device nodes can be made; else those of the machine are shown. */
+    bool own_devices;
+};
+
+/* As root, on a machine that is Berth's. */
+extern const struct mode mode_machine;
+
 /* The launcher's, and by clone every supervisor's. */
 struct executor {
+    const struct mode *mode;
     char *state, *runtime,
         *bundle; /* BUNDLE: a mount point that each supervisor covers for itself */
     int state_fd, attempts_fd, running_fd; /* STATE, STATE/attempts, STATE/running */
@@ -210,6 +227,10 @@ struct supervisor {
     bool reported_start;
 };
 
+/* Who UID inside is outside. */
+uid_t supervisor_uid(const struct supervisor *s, uid_t uid);
+gid_t supervisor_gid(const struct supervisor *s, gid_t gid);
+
 /* layers-mount.c: the image of the task's layers, their directories mounted for the project and open, top
  * first, in FDS (as many as RET has layers; owned by the caller). Held until the supervisor ends. */
 int layers_mount(struct supervisor *s, int fds[static OCI_LAYERS_MAX], struct error *err);
@@ -247,7 +268,10 @@ int secrets_fetch(const struct task_spec *spec, int token, json_t **ret, struct 
 
 /* What config.json needs to know besides the spec. */
 struct bundle_facts {
-    const char *rootfs, *cgroup, *hostname, *netns;
+    const char *rootfs, *hostname;
+    const char *cgroup; /* NULL: that of the supervisor, as it is */
+    const char *netns;  /* NULL: the supervisor's */
+    bool own_ids;       /* a range of uids is mapped, not one */
     char *const *env;
     char *const *command; /* instead of the spec's, NULL: that */
     const struct image_user *user;

@@ -310,7 +310,8 @@ int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t 
 
     pid_t pid = fork();
     if (pid == 0) {
-        struct executor x = { .state = xstrdup(settings->state),
+        struct executor x = { .mode = &mode_machine,
+                              .state = xstrdup(settings->state),
                               .runtime = xstrdup(settings->runtime),
                               .bundle = xasprintf("%s/bundle", settings->runtime),
                               .uid_first = settings->uid_first,

@@ -39,7 +39,7 @@ struct owner {
 /* Whom the command runs as, outside. */
 static struct owner user_of(const struct supervisor *s, mode_t mode)
 {
-    return (struct owner){ s->spec->uid_base + s->user.uid, s->spec->uid_base + s->user.gid, mode };
+    return (struct owner){ supervisor_uid(s, s->user.uid), supervisor_gid(s, s->user.gid), mode };
 }
 
 /* A directory below DIR, made if it is not there, owned by the project. */
@@ -151,8 +151,8 @@ static int mount_overlay(struct supervisor *s, const int *lower, size_t n, const
     for (size_t i = 0; i < n; i++)
         text_addf(&below, "%s/proc/self/fd/%d", i ? ":" : "", lower[i]);
     _cleanup_free_ char *options =
-        xasprintf("lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,volatile",
-                  text_str(&below), upper_fd, work_fd);
+        xasprintf("lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,volatile%s",
+                  text_str(&below), upper_fd, work_fd, s->x->mode->own_ids ? "" : ",userxattr");
 
     if (mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
         return fail(err, "mounting the overlay");
@@ -302,7 +302,7 @@ static int mount_workspace(struct supervisor *s, const char *target, struct erro
         return s->user.uid && chown(target, owner.uid, owner.gid) < 0 ? fail(err, target) : 0;
     int r = open_manifest(s, &name, &manifest, err);
     /* What was sent belongs to whom the command runs as. */
-    if (r >= 0 && s->user.uid != 0) {
+    if (r >= 0 && s->user.uid != 0 && s->x->mode->own_ids) {
         r = userns_make(&map, &own_userns, err);
         userns = own_userns;
     }
@@ -344,9 +344,25 @@ static int mount_shared(struct supervisor *s, const char *rootfs, struct error *
     return r;
 }
 
+/* In the machine's network a new one cannot be made: its own, with all that is mounted below it. */
+static int bind_sys(const char *target, struct error *err)
+{
+    struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+                                           MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC };
+    _cleanup_close_ int tree =
+        open_tree(AT_FDCWD, "/sys", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+
+    if (tree < 0 || mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr) < 0 ||
+        move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        return fail(err, target);
+    return 0;
+}
+
 /* sysfs shows the network devices of the namespace in which it is mounted. */
 static int mount_sys(struct supervisor *s, const char *target, struct error *err)
 {
+    if (s->launch->netns < 0)
+        return bind_sys(target, err);
     if (setns(s->launch->netns, CLONE_NEWNET) < 0)
         return fail(err, "entering the container's network");
     int r = mount("sysfs", target, "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0

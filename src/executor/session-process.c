@@ -72,8 +72,8 @@ static void on_report(void *userdata, uint32_t events)
 static int make_pipe(const struct supervisor *s, int ours, int ret[static 2])
 {
     const json_t *user = json_object_get(s->process, "user");
-    uid_t uid = s->spec->uid_base + (uid_t) json_get_int(user, "uid", 0);
-    gid_t gid = s->spec->uid_base + (gid_t) json_get_int(user, "gid", 0);
+    uid_t uid = supervisor_uid(s, (uid_t) json_get_int(user, "uid", 0));
+    gid_t gid = supervisor_gid(s, (gid_t) json_get_int(user, "gid", 0));
 
     if (pipe2(ret, O_CLOEXEC) < 0)
         return -errno;

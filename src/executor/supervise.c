@@ -17,6 +17,20 @@
 
 #define SPEC_MAX (8 << 20)
 
+const struct mode mode_machine = {
+    .name = "privileged", .own_groups = true, .own_ids = true, .own_devices = true
+};
+
+uid_t supervisor_uid(const struct supervisor *s, uid_t uid)
+{
+    return s->spec->uid_base + (s->x->mode->own_ids ? uid : 0);
+}
+
+gid_t supervisor_gid(const struct supervisor *s, gid_t gid)
+{
+    return s->spec->uid_base + (s->x->mode->own_ids ? gid : 0);
+}
+
 /* Standard descriptors of its own: the server's must not stay open for as long as jobs run. */
 static void become_supervisor(void)
 {

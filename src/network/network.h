@@ -98,7 +98,7 @@ char *network_resolv_conf(const struct network *network, enum network_policy pol
 int network_own(void);
 /* A non-blocking, close-on-exec socket made inside NETNS_FD and connected (or connecting: wait
  * for EPOLLOUT, then look at SO_ERROR) to 127.0.0.1:PORT there, or to [::1]:PORT where that is
- * refused. The namespace does not need a route or a leg. Needs CAP_SYS_ADMIN; the calling thread
+ * refused; NETNS_FD -1 is the caller's own. The namespace does not need a route or a leg. Needs CAP_SYS_ADMIN; the calling thread
  * is back in OWN_FD afterwards. Negative errno (-ECONNREFUSED: nothing listens yet). */
 int network_port_connect(int own_fd, int netns_fd, uint16_t port);
 

@@ -14,13 +14,14 @@
 
 static int socket_inside(int own_fd, int netns_fd, int family)
 {
-    int r = namespace_enter(netns_fd, NULL);
+    int r = netns_fd < 0 ? 0 : namespace_enter(netns_fd, NULL);
     if (r < 0)
         return r;
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         fd = -errno;
-    namespace_return(own_fd);
+    if (netns_fd >= 0)
+        namespace_return(own_fd);
     return fd;
 }
 

@@ -83,10 +83,31 @@ int cgroups_find(struct cgroups *ret, struct error *err)
     return ret->hierarchies.len == 0 ? error_set(err, -ENOENT, "no control groups are mounted") : 0;
 }
 
+/* "4:memory:/slurm/uid_1000/job_7/step_0", or "0::/system.slice/…/job_7/step_0" in version 2 */
+void cgroups_parse_step(char *membership, struct cgroups *cg)
+{
+    char *save = NULL;
+
+    for (char *line = strtok_r(membership, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *controllers = strchr(line, ':');
+        char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+        if (!path || !strstr(path, "/job_"))
+            continue;
+        *path++ = '\0';
+        controllers++;
+        for (int i = 0; i < CGROUP_N; i++)
+            if (!cg->step[i] &&
+                (cg->unified ? !*controllers : has_word(controllers, controller_names[i])))
+                cg->step[i] = xstrdup(path);
+    }
+}
+
 void cgroups_done(struct cgroups *cg)
 {
     for (int i = 0; i < CGROUP_N; i++)
         free(cg->roots[i]);
+    for (int i = 0; i < CGROUP_N; i++)
+        free(cg->step[i]);
     vec_foreach(&cg->hierarchies, path)
         free(*path);
     vec_done(&cg->hierarchies);

@@ -22,9 +22,11 @@ enum cgroup_controller {
 const char *cgroup_controller_name(enum cgroup_controller controller);
 
 struct cgroups {
-    bool unified;            /* version 2 alone */
-    char *v2;                /* where version 2 is mounted; NULL: it is not */
-    char *roots[CGROUP_N];   /* where each controller is mounted; NULL: it is not there */
+    bool unified;          /* version 2 alone */
+    char *v2;              /* where version 2 is mounted; NULL: it is not */
+    char *roots[CGROUP_N]; /* where each controller is mounted; NULL: it is not there */
+    /* The group below each root in which a batch system holds a process; NULL: in none of its own. */
+    char *step[CGROUP_N];
     VEC(char *) hierarchies; /* every mounted hierarchy of version 1; with UNIFIED that of 2 */
 };
 
@@ -32,6 +34,9 @@ struct cgroups {
 void cgroups_parse(char *mountinfo, struct cgroups *ret);
 /* -ENOENT when none are mounted. */
 int cgroups_find(struct cgroups *ret, struct error *err);
+/* Fill `step` from the text of /proc/PID/cgroup, which is changed. Pure. Only groups that a job of Slurm
+ * has for itself count: what is in others is not known. */
+void cgroups_parse_step(char *membership, struct cgroups *cg);
 void cgroups_done(struct cgroups *cg);
 
 #endif

@@ -31,6 +31,7 @@ static json_t *make(const char *seccomp)
                                   .cgroup = "/berth/x",
                                   .hostname = "job",
                                   .netns = "/proc/1/fd/9",
+                                  .own_ids = true,
                                   .env = env,
                                   .seccomp = seccomp,
                                   .nofile_hard = 1000 };
