@@ -2,7 +2,10 @@
  *
  * Berth decides what, where and when; the engine starts tasks, passes signals on and reports. All
  * calls return at once; what happens is reported on the loop through the listener, exactly once
- * per attempt and transition, also over restarts. An attempt is known by its id and epoch.
+ * per task and transition, also over restarts. An engine knows tasks only: `attempt` is the id of a
+ * task, which is its attempt's unless it is a later rank of a gang. It is known by that and its epoch.
+ *
+ * A task of a gang (spec->gang) makes all ready and says so; it runs when it is told to go.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
@@ -14,7 +17,21 @@
 
 struct engine;
 
+/* A machine of the engine's. */
+struct engine_machine {
+    const char *name;
+    const struct node
+        *node;         /* its hardware, where the engine knows it; NULL: what Berth has of it */
+    const char *fault; /* why nothing can be started there, in words; NULL: it can */
+    /* What others than Berth hold there now. */
+    unsigned others_tasks, others_cores, others_gpus;
+    int64_t others_memory_bytes;
+};
+
 struct engine_listener {
+    /* A task of a gang waits for its peers; they reach it at ADDRESS, valid during the call. Said again
+     * after attach(), also of one that runs. */
+    void (*ready)(void *userdata, const struct id *attempt, const char *address);
     /* The command runs. Takes nothing: STARTED is valid during the call. */
     void (*started)(void *userdata, const struct id *attempt, const struct task_started *started);
     /* What the attempt uses of its disk now, when that has changed. NULL: nobody listens. */
@@ -23,6 +40,10 @@ struct engine_listener {
     void (*ended)(void *userdata, const struct id *attempt, const struct task_exit *ex);
     /* Nothing is left of what was to be deleted; R < 0: it is still there. */
     void (*deleted)(void *userdata, const struct leftover *leftover, int r);
+    /* All machines that the engine has, whenever something of them has changed; valid during the call.
+     * Who is not among them any more is gone. An engine that never calls it has those that the server was
+     * given. NULL: nobody listens. */
+    void (*fleet)(void *userdata, const struct engine_machine *machines, size_t n);
     void *userdata;
 };
 
@@ -44,6 +65,9 @@ struct engine_ops {
      * asked only when the state calls for it). LAUNCHED: `running` was committed before. */
     void (*attach)(struct engine *engine, const struct task_spec *spec, const char *token,
                    bool launched);
+    /* Of a gang, once all of it is ready: run. PEERS as task/task.h says, borrowed. Harmless for one that
+     * runs already. */
+    void (*go)(struct engine *engine, const struct id *attempt, const json_t *peers);
     /* SIGTERM (or the checkpoint signal first), after GRACE_S SIGKILL; CAUSE becomes the exit's. */
     void (*stop)(struct engine *engine, const struct id *attempt, enum end_cause cause,
                  int64_t grace_s);
@@ -78,10 +102,13 @@ int engine_local_new(const struct engine_local_options *options, struct engine *
 
 /* Virtual time, for tests and the simulator. An attempt runs for the seconds that NULL_SECONDS of its
  * environment says (0 when absent) and ends with the exit code NULL_EXIT (above 128: by signal); with
- * NULL_START=fail it never runs. Reports are given by engine_null_advance() only, in the order of their
+ * NULL_START=fail it never runs. Of a gang, NULL_SECONDS_R, NULL_EXIT_R and NULL_START_R are those of rank R.
+ * Reports are given by engine_null_advance() only, in the order of their
  * time. What it knows outlives its listener: set another one and attach, as after a restart. */
 int engine_null_new(struct engine **ret);
 void engine_null_advance(struct engine *engine, int64_t now_us);
+/* Report that these are its machines, at once. */
+void engine_null_fleet(struct engine *engine, const struct engine_machine *machines, size_t n);
 /* When the next report is due, INT64_MAX if there is none. */
 int64_t engine_null_next(const struct engine *engine);
 

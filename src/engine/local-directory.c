@@ -60,6 +60,22 @@ static int read_record(int attempts, const char *id, const char *file, json_t **
     return r < 0 ? r : json_parse(text_str(&text), text.len, ret, err);
 }
 
+int directory_read_ready(int attempts, const char *id, struct task_ready **ret, struct error *err)
+{
+    _cleanup_json_ json_t *json = NULL;
+
+    int r = read_record(attempts, id, "ready", &json, err);
+    return r < 0 ? r : task_ready_from_json(json, ret, err);
+}
+
+int directory_write_peers(int attempts, const char *id, const json_t *peers, struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/peers", id);
+    _cleanup_free_ char *text = json_text(peers);
+
+    return file_replace(attempts, path, 0644, text, strlen(text), false, err);
+}
+
 int directory_read_started(int attempts, const char *id, struct task_started **ret,
                            struct error *err)
 {

@@ -9,6 +9,7 @@
  *     locked               it has a supervisor: connect
  *     free, not started    launch (again)
  *     free, started        the supervisor was lost: clean up, then say so
+ *     free, with peers     the same: they know where it was, and not where another would be
  *
  * Without a launcher nothing is begun and nothing is called lost: the next server, which has one, looks
  * at the same directories.
@@ -50,6 +51,7 @@ struct task {
     struct watch *timer; /* to look again */
     bool held;           /* prepared: the supervisor waits for `go`, and nobody for a report */
     bool launched;       /* the command ran, as far as is known */
+    bool goes;           /* of a gang: its peers are written */
     bool reported;       /* started() was called */
     bool asked;          /* the launcher owes an answer */
     bool lost;           /* and it is the one to the clean-up */
@@ -90,6 +92,15 @@ static void report_started(struct task *task)
     task->reported = true;
     local->engine.listener.started(local->engine.listener.userdata, &task->request.attempt,
                                    started);
+}
+
+static void report_ready(struct task *task)
+{
+    const struct engine_listener *listener = &task->local->engine.listener;
+    _cleanup_(task_ready_freep) struct task_ready *ready = NULL;
+
+    if (listener->ready && directory_read_ready(task->local->attempts, task->id, &ready, NULL) >= 0)
+        listener->ready(listener->userdata, &task->request.attempt, ready->address);
 }
 
 /* The task is gone afterwards. */
@@ -154,6 +165,14 @@ static void send_order(struct task *task, json_t *order)
     (void) send(task->peer, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+static void send_go(struct task *task)
+{
+    json_t *order = json_object();
+
+    json_put_str(order, "op", "go");
+    send_order(task, order);
+}
+
 static void send_stop(struct task *task)
 {
     json_t *order = json_object();
@@ -191,6 +210,8 @@ static void on_news(void *userdata, uint32_t events)
             task->held ? drop(task) : finish(task);
             return;
         }
+        if (strstr(packet, "\"ready\""))
+            report_ready(task);
         if (strstr(packet, "\"started\""))
             report_started(task);
         if (strstr(packet, "\"disk\""))
@@ -206,6 +227,8 @@ static void listen_to(struct task *task, int peer)
 {
     task->peer = peer;
     task->watch = loop_watch(task->local->loop, peer, EPOLLIN, on_news, task);
+    if (task->goes)
+        send_go(task);
     if (task->stop_cause != END_NONE)
         send_stop(task);
 }
@@ -315,7 +338,8 @@ static void look(struct task *task)
         finish(task);
     else if (locked)
         connect_again(task);
-    else if (task->launched || directory_has(attempts, task->id, "started"))
+    else if (task->launched || directory_has(attempts, task->id, "started") ||
+             directory_has(attempts, task->id, "peers"))
         lose(task);
     else
         launch(task);
@@ -432,11 +456,8 @@ static void local_cancel(struct engine *engine, const struct id *attempt)
 
 static void let_go(struct task *task)
 {
-    json_t *order = json_object();
-
     task->held = false;
-    json_put_str(order, "op", "go");
-    send_order(task, order);
+    send_go(task);
 }
 
 static void local_start(struct engine *engine, const struct task_spec *spec, const char *token)
@@ -493,6 +514,23 @@ static void local_stop(struct engine *engine, const struct id *attempt, enum end
         send_stop(task);
 }
 
+static void local_go(struct engine *engine, const struct id *attempt, const json_t *peers)
+{
+    struct local *local = local_of(engine);
+    struct task *task = task_find(local, attempt);
+    struct error err = { 0 };
+
+    if (!task || task->launched)
+        return;
+    if (directory_write_peers(local->attempts, task->id, peers, &err) < 0) {
+        local_stop(engine, attempt, END_START_FAILED, 0);
+        return;
+    }
+    task->goes = true;
+    if (task->peer >= 0)
+        send_go(task);
+}
+
 static void local_signal(struct engine *engine, const struct id *attempt, int signo)
 {
     struct task *task = task_find(local_of(engine), attempt);
@@ -547,6 +585,7 @@ static const struct engine_ops local_ops = {
     .prepare = local_prepare,
     .cancel = local_cancel,
     .attach = local_attach,
+    .go = local_go,
     .stop = local_stop,
     .signal = local_signal,
     .sweep = local_sweep,

@@ -27,6 +27,8 @@ void launcher_ask(struct launcher *launcher, const struct launcher_request *requ
 int directory_make(int attempts, const struct task_spec *spec, struct error *err);
 bool directory_is_locked(int attempts, const char *id);
 bool directory_has(int attempts, const char *id, const char *file);
+int directory_read_ready(int attempts, const char *id, struct task_ready **ret, struct error *err);
+int directory_write_peers(int attempts, const char *id, const json_t *peers, struct error *err);
 int directory_read_started(int attempts, const char *id, struct task_started **ret,
                            struct error *err);
 int directory_read_exit(int attempts, const char *id, struct task_exit **ret, struct error *err);

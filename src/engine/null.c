@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_ENDED };
+enum phase { PHASE_STARTING, PHASE_READY, PHASE_RUNNING, PHASE_ENDED };
 
 struct virtual
 {
@@ -23,6 +23,8 @@ struct virtual
     int64_t duration_us;
     int64_t started_us, ended_us;
     bool start_fails;
+    bool is_peer; /* of a gang: it is ready before it runs, */
+    bool waits;   /* and then waits for go */
     enum end_cause cause;
     int exit_code;
     json_t *evidence;
@@ -105,12 +107,26 @@ static void virtual_free(void *p)
     free(attempt);
 }
 
+static const char *find_env(const struct workload_spec *spec, const char *name)
+{
+    for (size_t i = 0; i < spec->n_env; i++)
+        if (str_equal(spec->env[i].name, name))
+            return spec->env[i].value;
+    return NULL;
+}
+
+/* That of the task's rank goes first. */
 static const char *env_of(const struct task_spec *spec, const char *name)
 {
-    for (size_t i = 0; i < spec->workload_spec->n_env; i++)
-        if (str_equal(spec->workload_spec->env[i].name, name))
-            return spec->workload_spec->env[i].value;
-    return "";
+    const char *value = NULL;
+
+    if (spec->gang) {
+        _cleanup_free_ char *of_rank = xasprintf("%s_%u", name, spec->gang->rank);
+        value = find_env(spec->workload_spec, of_rank);
+    }
+    if (!value)
+        value = find_env(spec->workload_spec, name);
+    return value ? value : "";
 }
 
 static long long env_number(const struct task_spec *spec, const char *name)
@@ -150,9 +166,28 @@ static void null_start(struct engine *engine, const struct task_spec *spec, cons
     attempt->duration_us = env_number(spec, "NULL_SECONDS") * US_PER_S;
     attempt->exit_code = (int) env_number(spec, "NULL_EXIT");
     attempt->cause = attempt->exit_code > 128 ? END_SIGNALED : END_EXITED;
+    attempt->is_peer = attempt->waits = spec->gang != NULL;
     attempt->start_fails = str_equal(env_of(spec, "NULL_START"), "fail");
     attempt->evidence = evidence_of(spec);
     map_set(null->attempts, attempt->id.bytes, sizeof attempt->id.bytes, attempt);
+    plan(null, attempt, null->now_us);
+}
+
+static void report_ready(struct engine_null *null, struct virtual *attempt)
+{
+    if (null->engine.listener.ready)
+        null->engine.listener.ready(null->engine.listener.userdata, &attempt->id, "127.0.0.1");
+}
+
+static void null_go(struct engine *engine, const struct id *id, const json_t *peers)
+{
+    struct engine_null *null = null_of(engine);
+    struct virtual *attempt = find(null, id);
+
+    if (!attempt || attempt->phase != PHASE_READY)
+        return;
+    attempt->waits = false;
+    attempt->phase = PHASE_STARTING;
     plan(null, attempt, null->now_us);
 }
 
@@ -175,6 +210,8 @@ static void null_attach(struct engine *engine, const struct task_spec *spec, con
         return;
     }
     /* Say again what was said, in case it was not heard. */
+    if (attempt->is_peer && (attempt->phase == PHASE_READY || attempt->phase == PHASE_RUNNING))
+        report_ready(null, attempt);
     if (attempt->phase == PHASE_RUNNING && null->engine.listener.started) {
         struct task_started started = { attempt->epoch, attempt->started_us, NULL,
                                         attempt->evidence };
@@ -259,6 +296,7 @@ static const struct engine_ops null_ops = {
     .name = "null",
     .start = null_start,
     .attach = null_attach,
+    .go = null_go,
     .stop = null_stop,
     .signal = null_signal,
     .sweep = null_sweep,
@@ -274,6 +312,12 @@ int engine_null_new(struct engine **ret)
     null->attempts = map_new();
     *ret = &null->engine;
     return 0;
+}
+
+void engine_null_fleet(struct engine *engine, const struct engine_machine *machines, size_t n)
+{
+    if (engine->listener.fleet)
+        engine->listener.fleet(engine->listener.userdata, machines, n);
 }
 
 /* ---- time -------------------------------------------------------------------------------------- */
@@ -317,6 +361,10 @@ static void deliver(struct engine_null *null, const struct report *report)
         attempt->exit_code = -1;
         attempt->ended_us = report->due_us;
         report_ended(null, attempt, report->due_us);
+    } else if (attempt->waits) {
+        attempt->phase = PHASE_READY;
+        attempt->ticket = 0;
+        report_ready(null, attempt);
     } else {
         report_started(null, attempt, report->due_us);
     }

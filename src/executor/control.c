@@ -2,7 +2,7 @@
  *
  *     in    {"op":"go"}   once, when the launcher was asked to hold the attempt
  *           {"op":"stop","cause":"stopped","grace":30}   {"op":"signal","signal":10}   {"op":"state"}
- *     out   {"event":"started"}   {"event":"exit"}
+ *     out   {"event":"ready"}   {"event":"started"}   {"event":"exit"}
  *
  * The orders "exec", "copy" and "forward" turn a connection into a session (session.h).
  * News only say that a file is there now: the files are the truth. The engine that asked for the
@@ -35,7 +35,8 @@ struct control {
     int listener;
     struct watch *watch;
     struct peer peers[PEERS_MAX];
-    bool go, started, ended;
+    bool ready, go, started, ended;
+    bool awaits_go;     /* in the loop */
     int64_t disk_bytes; /* -1: not known yet */
 };
 
@@ -64,6 +65,8 @@ static void tell_disk(struct peer *peer)
 
 static void tell_state(struct peer *peer)
 {
+    if (peer->control->ready)
+        tell(peer, "ready");
     if (peer->control->started)
         tell(peer, "started");
     if (peer->control->disk_bytes >= 0)
@@ -106,6 +109,8 @@ static void obey(struct peer *peer, const json_t *order)
     } else if (str_equal(op, "state")) {
         tell_state(peer);
     }
+    if (peer->control->awaits_go && (peer->control->go || s->cause != END_NONE))
+        loop_stop(s->loop, 0);
 }
 
 static void on_packet(void *userdata, uint32_t events)
@@ -220,8 +225,17 @@ bool control_await_go(struct control *c)
     return c->go;
 }
 
+void control_run_until_go(struct control *c)
+{
+    c->awaits_go = true;
+    if (!c->go && c->s->cause == END_NONE)
+        (void) loop_run(c->s->loop);
+    c->awaits_go = false;
+}
+
 void control_send(struct control *c, const char *event)
 {
+    c->ready |= str_equal(event, "ready");
     c->started |= str_equal(event, "started");
     c->ended |= str_equal(event, "exit");
     for (size_t i = 0; i < PEERS_MAX; i++)

@@ -11,7 +11,7 @@
  * datasets.c  data in and out           source.c     git
  * finish.c    exit, artifacts           devices.c   GPUs and what they need
  * loader-cache.c  the image's loader finds the driver's libraries
- * secrets.c, seccomp.c, userns.c
+ * gang.c      one of several         secrets.c, seccomp.c, userns.c
  * session.c   see session.h             enter.c, privileges.c   into a running container
  */
 #ifndef EXECUTOR_INTERNAL_H
@@ -204,6 +204,7 @@ struct supervisor {
     struct relays *relays;
     struct sessions *sessions;
     int own_netns;
+    json_t *peers; /* of a gang, once it goes: as task/task.h says */
     int artifacts; /* directory of the job's results; -1 before it is made */
     char **env;
     struct cdi_edits edits;   /* what the job's devices need */
@@ -259,6 +260,9 @@ void devices_put(const struct cdi_edits *edits, json_t *config);
 /* {"devices", "device_rules", "loader_cache"}: the nodes inside, and what the device cgroup allows; owned
  * by the caller. */
 json_t *devices_read(struct supervisor *s);
+
+/* Of a gang: say that all is made, and wait for the list of peers. -ECANCELED: it was stopped first. */
+int gang_await_go(struct supervisor *s, struct error *err);
 
 /* "NAME=value", NULL-terminated; SECRETS is {"NAME": value} or NULL. EDITS may be NULL; HOME NULL: root's. */
 char **environment_make(const struct task_spec *spec, const struct image_config *image,
@@ -323,6 +327,8 @@ int control_new(struct supervisor *s, int peer, struct control **ret, struct err
 void control_set_disk(struct control *c, int64_t bytes);
 /* Wait for the engine's word; false: it is gone without. */
 bool control_await_go(struct control *c);
+/* The same for a task of a gang, whoever gives the word; returns also when a stop was asked for. */
+void control_run_until_go(struct control *c);
 void control_send(struct control *c, const char *event);
 void control_free(struct control *c);
 DEFINE_CLEANUP(struct control *, control_free);

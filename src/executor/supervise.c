@@ -249,6 +249,8 @@ static int run(struct supervisor *s, struct error *err)
     int r = prepare(s, err);
     if ((s->launch->request.flags & LAUNCHER_HOLD) && !control_await_go(s->control))
         withdraw(s);
+    if (r >= 0 && s->spec->gang)
+        r = gang_await_go(s, err);
     if (r >= 0)
         r = loader_cache_make(s, err);
     if (r >= 0 && s->spec->workload_spec->source == SOURCE_GIT)

@@ -31,6 +31,8 @@ json_t *task_spec_to_json(const struct task_spec *spec)
     json_put(json, "resume", json_boolean(spec->resume));
     if (spec->image)
         json_put(json, "image", task_image_to_json(spec->image));
+    if (spec->gang)
+        json_put(json, "gang", task_gang_to_json(spec->gang));
     return json;
 }
 
@@ -47,6 +49,7 @@ void task_spec_free(struct task_spec *spec)
     free(spec->workspace_tree);
     free(spec->api_socket);
     task_image_free(spec->image);
+    task_gang_free(spec->gang);
     free(spec);
 }
 
@@ -101,6 +104,8 @@ int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error
         r = allocation_from_json(json_object_get(json, "allocation"), &spec->allocation, err);
     if (r >= 0 && json_object_get(json, "image"))
         r = task_image_from_json(json_object_get(json, "image"), &spec->image, err);
+    if (r >= 0 && json_object_get(json, "gang"))
+        r = task_gang_from_json(json_object_get(json, "gang"), &spec->gang, err);
     if (r < 0)
         return error_context(err, r, "task");
 

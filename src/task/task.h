@@ -4,6 +4,8 @@
  *
  *     spec.json   struct task_spec, written by the engine after `starting` is committed
  *     lock        flock held by the supervisor for life
+ *     ready       struct task_ready, written once by rename: a task of a gang waits for its peers
+ *     peers       the list of them (see below), written by the engine before it says `go`
  *     started     struct task_started, written once by rename when the command runs
  *     log         raw bytes of stdout and stderr in arrival order
  *     log.idx     struct log_record, fixed size, one per LOG_RECORD_LINES lines or second
@@ -43,7 +45,24 @@ struct task_image {
     json_t *config; /* of data/image.h's record */
 };
 
-/* Everything a supervisor needs to run one attempt. No secret values: names only. */
+/* A task of several: who it is among them. */
+struct task_gang {
+    struct id attempt;               /* of all: the id of rank 0's task */
+    unsigned rank, world_size;       /* among all */
+    unsigned local_rank, local_size; /* among those of its group, which share a network namespace */
+    unsigned node_rank, n_nodes;     /* its group */
+    char *role;                      /* NULL: none */
+    unsigned role_rank, role_size;   /* among those of its role; 0 without one */
+    unsigned master_port;            /* of rank 0's address, for torch.distributed and the like */
+};
+
+int task_gang_from_json(const json_t *json, struct task_gang **ret, struct error *err);
+json_t *task_gang_to_json(const struct task_gang *gang);
+void task_gang_free(struct task_gang *gang);
+DEFINE_CLEANUP(struct task_gang *, task_gang_free);
+
+/* Everything a supervisor needs to run one task. No secret values: names only. ATTEMPT is the task's
+ * id, which is the attempt's for a task that is alone and for rank 0. */
 struct task_spec {
     struct id attempt, workload, project;
     char *project_name, *workload_name;
@@ -61,6 +80,7 @@ struct task_spec {
     int64_t log_limit_bytes;  /* the log's own cap; a marker line says that it was reached */
     bool resume;              /* attempt > 1 */
     struct task_image *image; /* NULL: `host` */
+    struct task_gang *gang;   /* NULL: the task is alone */
 };
 
 int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error *err);
@@ -72,6 +92,28 @@ int task_image_from_json(const json_t *json, struct task_image **ret, struct err
 void task_image_free(struct task_image *image);
 DEFINE_CLEANUP(struct task_image *, task_image_free);
 DEFINE_CLEANUP(struct task_spec *, task_spec_free);
+
+/* All is made, nothing runs; peers reach it at ADDRESS. */
+struct task_ready {
+    unsigned epoch;
+    char *address; /* of IP, without a port */
+};
+#define TASK_ADDRESS_MAX 45
+
+int task_ready_from_json(const json_t *json, struct task_ready **ret, struct error *err);
+json_t *task_ready_to_json(const struct task_ready *ready);
+void task_ready_free(struct task_ready *ready);
+DEFINE_CLEANUP(struct task_ready *, task_ready_free);
+
+/* One item of the list of peers, which holds every task of the gang in the order of ranks:
+ * {"task","attempt","rank","world_size","local_rank","local_size","node_rank","n_nodes",
+ *  ["role","role_rank","role_size"],"master_port","node","address"}. Borrows all. */
+struct task_peer {
+    struct id task;
+    struct task_gang gang;
+    const char *node, *address;
+};
+json_t *task_peer_to_json(const struct task_peer *peer);
 
 /* The evidence read back from the kernel. */
 struct task_started {
@@ -142,8 +184,9 @@ enum launcher_op {
 
 enum {
     LAUNCHER_HAS_TOKEN = 1,
-    LAUNCHER_HOLD =
-        2, /* make all ready, and run nothing before {"op":"go"}; end when the peer does */
+    /* Make all ready, and run nothing before {"op":"go"}; end when the peer does. A task of a gang waits
+     * for `go` without being asked to, and whatever becomes of its peer. */
+    LAUNCHER_HOLD = 2,
 };
 
 /* One packet each way, of fixed size. SERIAL comes back in the answer. */

@@ -52,6 +52,8 @@ struct dataset_output {
     char *path; /* below /artifacts; "" is all of it */
 };
 
+#define WORKLOAD_TASKS_MAX 4096 /* of an attempt */
+
 struct workload_spec {
     enum workload_kind kind;
     char *image; /* "host", or a reference (data/image.h) */

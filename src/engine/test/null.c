@@ -81,4 +81,56 @@ TEST(attempts_live_in_virtual_time)
     text_done(&heard);
 }
 
+static void on_ready(void *userdata, const struct id *attempt, const char *address)
+{
+    text_addf(&heard, " ?%d@%s", attempt->bytes[0], address);
+}
+
+static void begin_peer(struct engine *engine, uint8_t n, bool attach)
+{
+    static char exit_of_1[] = "NULL_EXIT_1", three[] = "3", two[] = "2", zero[] = "0";
+    struct env_var env[] = { { seconds_name, two, false },
+                             { exit_name, zero, false },
+                             { exit_of_1, three, false } };
+    struct workload_spec spec = { .env = env, .n_env = 3 };
+    struct allocation allocation = { 0 };
+    struct task_gang gang = { .rank = n, .world_size = 2 };
+    struct task_spec task = { .attempt = { { n } },
+                              .epoch = 1,
+                              .workload_spec = &spec,
+                              .allocation = &allocation,
+                              .gang = &gang };
+
+    if (attach)
+        engine->ops->attach(engine, &task, NULL, false);
+    else
+        engine->ops->start(engine, &task, NULL);
+}
+
+TEST(a_gang_is_ready_before_it_goes)
+{
+    _cleanup_(engine_freep) struct engine *engine = NULL;
+    _cleanup_json_ json_t *peers = json_array();
+
+    ok(engine_null_new(&engine) == 0);
+    engine->listener =
+        (struct engine_listener){ .ready = on_ready, .started = on_started, .ended = on_ended };
+    begin_peer(engine, 0, false);
+    begin_peer(engine, 1, false);
+    engine->ops->go(engine, &(struct id){ { 1 } }, peers);
+    engine_null_advance(engine, 5 * US_PER_S);
+    heard_is(" ?0@127.0.0.1 ?1@127.0.0.1");
+    ok(engine_null_next(engine) == INT64_MAX);
+
+    begin_peer(engine, 1, true);
+    engine->ops->go(engine, &(struct id){ { 1 } }, peers);
+    engine->ops->go(engine, &(struct id){ { 1 } }, peers);
+    engine_null_advance(engine, 6 * US_PER_S);
+    begin_peer(engine, 1, true);
+    engine->ops->go(engine, &(struct id){ { 0 } }, peers);
+    engine_null_advance(engine, 20 * US_PER_S);
+    heard_is(" ?1@127.0.0.1 +1@5 ?1@127.0.0.1 +1@5 +0@6 -1@7:exited/3 -0@8:exited/0");
+    text_done(&heard);
+}
+
 TAP_MAIN

@@ -573,6 +573,57 @@ TEST(an_egress_network_has_an_address)
     job_free(&job);
 }
 
+/* A task of a gang of one: what waits for go is the same whoever the peers are. */
+#define GANG                                                                                       \
+    "{\"network\":\"egress\",\"gang\":{\"attempt\":\"01932b0e-7c00-7000-8000-000000000009\","      \
+    "\"rank\":0,\"world_size\":1,\"local_rank\":0,\"local_size\":1,\"node_rank\":0,"               \
+    "\"n_nodes\":1,\"master_port\":29500}}"
+
+static void write_peers(struct job *job)
+{
+    static const char peers[] = "[{\"rank\":0}]";
+    _cleanup_free_ char *path = xasprintf("%s/peers", job->dir);
+
+    ok(file_replace(AT_FDCWD, path, 0644, peers, strlen(peers), false, NULL) == 0);
+}
+
+TEST(a_task_of_a_gang_waits_for_go_also_without_a_server)
+{
+    struct job job;
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+    ok(job_start(&host, &job, 0, SH("true"), GANG) == 0);
+    ok(job_await(&job, "ready"));
+    _cleanup_json_ json_t *ready = read_json(job.dir, "ready");
+    ok(str_starts(json_get_str(ready, "address", ""), "10.213."));
+    /* The server goes and another one comes. */
+    safe_close(job.peer);
+    job.peer = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    (void) snprintf(address.sun_path, sizeof address.sun_path, "%s/sock", job.dir);
+    ok(connect(job.peer, (const struct sockaddr *) &address, sizeof address) == 0);
+    ok(job_await(&job, "ready"));
+    _cleanup_free_ char *started = xasprintf("%s/started", job.dir);
+    ok(access(started, F_OK) < 0);
+    write_peers(&job);
+    job_tell(&job, "{\"op\":\"go\"}");
+    job_end(&job);
+    is_end(&job, "exited", 0);
+    job_free(&job);
+}
+
+TEST(a_task_that_waits_for_go_can_be_stopped)
+{
+    struct job job;
+
+    ok(job_start(&host, &job, 0, SH("true"), GANG) == 0);
+    ok(job_await(&job, "ready"));
+    job_tell(&job, "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":30}");
+    job_end(&job);
+    is_end(&job, "stopped", -1);
+    ok(!job.started);
+    job_free(&job);
+}
+
 /* Answers one request on a unix socket with the secrets, if the token is right. */
 static pid_t serve_secrets(const char *path)
 {

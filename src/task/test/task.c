@@ -42,6 +42,53 @@ TEST(a_spec_reads_back)
     ok(json_equal(again, second));
 }
 
+#define GANG                                                                                       \
+    "{\"attempt\":\"01932b0e-7c00-7000-8000-000000000009\",\"rank\":5,\"world_size\":8,"           \
+    "\"local_rank\":1,\"local_size\":4,\"node_rank\":1,\"n_nodes\":2,\"role\":\"worker\","         \
+    "\"role_rank\":2,\"role_size\":3,\"master_port\":29500}"
+
+TEST(a_task_of_a_gang_reads_back)
+{
+    _cleanup_json_ json_t *json = parse(SPEC), *again = NULL, *bad = parse(GANG);
+    _cleanup_(task_spec_freep) struct task_spec *spec = NULL;
+    struct task_gang *gang = NULL;
+    struct error err = { 0 };
+
+    json_put(json, "gang", parse(GANG));
+    ok(task_spec_from_json(json, &spec, &err) == 0);
+    ok(spec && spec->gang && spec->gang->rank == 5 && spec->gang->world_size == 8 &&
+       spec->gang->n_nodes == 2 && spec->gang->role_size == 3 && spec->gang->master_port == 29500);
+    again = spec ? task_spec_to_json(spec) : json_null();
+    ok(json_equal(json_object_get(again, "gang"), bad));
+
+    json_put_int(bad, "rank", 8);
+    ok(task_gang_from_json(bad, &gang, &err) == -EINVAL && !gang);
+    ok(strstr(err.text, "rank, world_size") != NULL);
+    json_put_int(bad, "rank", 7);
+    json_put_int(bad, "world_size", WORKLOAD_TASKS_MAX + 1);
+    ok(task_gang_from_json(bad, &gang, NULL) == -EINVAL && !gang);
+    json_put_int(bad, "world_size", 8);
+    json_put_int(bad, "master_port", 0);
+    ok(task_gang_from_json(bad, &gang, NULL) == -EINVAL && !gang);
+}
+
+TEST(a_ready_task_says_where_it_is)
+{
+    struct task_ready in = { .epoch = 2, .address = (char[]){ "10.113.0.2" } }, *ready = NULL;
+    _cleanup_json_ json_t *json = task_ready_to_json(&in);
+    static const char *const bad[] = { "", "host", "10.0.0.1 other", "10.0.0.1\nroot" };
+
+    ok(task_ready_from_json(json, &ready, NULL) == 0);
+    ok(ready && ready->epoch == 2);
+    is_str(ready ? ready->address : "", "10.113.0.2");
+    task_ready_free(ready);
+    ready = NULL;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_put_str(json, "address", bad[i]);
+        ok(task_ready_from_json(json, &ready, NULL) == -EINVAL && !ready);
+    }
+}
+
 TEST(a_spec_of_the_future_is_refused)
 {
     _cleanup_json_ json_t *json = parse(SPEC);
