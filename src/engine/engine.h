@@ -12,6 +12,7 @@
 
 #include "engine/puller.h"
 #include "engine/pusher.h"
+#include "fleet/fleet.h"
 #include "os/loop.h"
 #include "task/task.h"
 
@@ -38,6 +39,10 @@ struct engine_listener {
     void (*disk)(void *userdata, const struct id *attempt, int64_t bytes);
     /* The attempt is over and its leftovers are gone. */
     void (*ended)(void *userdata, const struct id *attempt, const struct task_exit *ex);
+    /* Why an attempt that was asked for does not begin yet; NULL: nothing keeps it any more. */
+    void (*waits)(void *userdata, const struct id *attempt, const char *why);
+    /* There are new orders for a task that asks for them. NULL: nobody listens. */
+    void (*ordered)(void *userdata, const struct id *attempt);
     /* Nothing is left of what was to be deleted; R < 0: it is still there. */
     void (*deleted)(void *userdata, const struct leftover *leftover, int r);
     /* All machines that the engine has, whenever something of them has changed; valid during the call.
@@ -77,6 +82,13 @@ struct engine_ops {
     void (*sweep)(struct engine *engine, const struct id *live, size_t n);
     /* Remove it for good; `deleted` answers. Of a workload that has ended. */
     void (*delete)(struct engine *engine, const struct leftover *leftover);
+    /* Of engines whose machines are not this one, otherwise NULL. Their tasks call home (docs/design/0014)
+     * and each has a token; what became of a machine is the engine's to say, by `fleet` and `ended`. */
+    /* A file of the task's directory came home: started, exit.json. */
+    void (*news)(struct engine *engine, const struct id *attempt);
+    /* Orders for a task, oldest first: [{"serial":N,"op":"stop"|"signal"|…}, …] with serials above AFTER,
+     * which grow for ever; owned by the caller. NULL: this task is not to go on. */
+    json_t *(*orders)(struct engine *engine, const struct id *attempt, int64_t after);
     void (*free)(struct engine *engine);
 };
 

@@ -53,6 +53,10 @@ struct node {
     int64_t reserved_memory_bytes;
     int64_t reserved_disk_bytes;
     bool cordoned;
+    char *fault; /* why no work can begin on it, in words; NULL: it can */
+    /* What runs there that is none of Berth's. */
+    unsigned others_cores, others_gpus;
+    int64_t others_memory_bytes;
 };
 
 /* Is GPU what somebody means by MODEL: its name, or words of it ("h100", "A100 80GB")? NULL: any. */

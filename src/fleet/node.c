@@ -15,6 +15,7 @@ void node_free(struct node *node)
     free(node->boot_id);
     free(node->driver);
     free(node->cpu_model);
+    free(node->fault);
     vec_foreach(&node->gpus, gpu) {
         free(gpu->uuid);
         free(gpu->vendor);
@@ -99,6 +100,10 @@ json_t *node_to_json(const struct node *node)
     json_put_int(json, "reserved_memory", node->reserved_memory_bytes);
     json_put_int(json, "reserved_disk", node->reserved_disk_bytes);
     json_put(json, "cordoned", json_boolean(node->cordoned));
+    json_put_str(json, "fault", node->fault);
+    json_put_int(json, "others_cores", node->others_cores);
+    json_put_int(json, "others_gpus", node->others_gpus);
+    json_put_int(json, "others_memory", node->others_memory_bytes);
     json_put(json, "cores", cores_to_json(node));
     json_put(json, "numas", numas_to_json(node));
     json_put(json, "gpus", gpus_to_json(node));

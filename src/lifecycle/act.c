@@ -54,15 +54,16 @@ static void hand_over(struct lifecycle *lc, struct job *job, enum handing how)
         sha256_format(&w->spec->workspace, tree);
         spec.workspace_tree = tree;
     }
-    if (secrets)
+    bool called = secrets || lc->engine->ops->orders;
+    if (called)
         lc->sources.token(lc->sources.userdata, &spec.attempt, spec.epoch, token);
 
     job->launched = how != HAND_PREPARE;
     if (how == HAND_ATTACH)
-        lc->engine->ops->attach(lc->engine, &spec, secrets ? token : NULL,
+        lc->engine->ops->attach(lc->engine, &spec, called ? token : NULL,
                                 w->attempt->started_us != 0);
     else if (how == HAND_START)
-        lc->engine->ops->start(lc->engine, &spec, secrets ? token : NULL);
+        lc->engine->ops->start(lc->engine, &spec, called ? token : NULL);
     else
         lc->engine->ops->prepare(lc->engine, &spec);
     explicit_bzero(token, sizeof token);
@@ -138,6 +139,7 @@ static void finish(struct lifecycle *lc, struct job *job, json_t *data,
     map_remove(lc->attempts, w->attempt->id.bytes, sizeof w->attempt->id.bytes);
     use_give_back(lc, job);
     job->launched = false;
+    xstr_set(&job->waits, NULL);
     datasets_add_outputs(c, job, data);
     commit_fold(c, job, EVENT_ENDED, "system", data);
     bool retry = w->cause != END_EXITED || w->exit_code != 0;
@@ -208,6 +210,15 @@ static void on_disk(void *userdata, const struct id *attempt, int64_t bytes)
         use_set_disk(lc, job, bytes);
 }
 
+static void on_waits(void *userdata, const struct id *attempt, const char *why)
+{
+    struct lifecycle *lc = userdata;
+    struct job *job = map_get(lc->attempts, attempt->bytes, sizeof attempt->bytes);
+
+    if (job)
+        xstr_set(&job->waits, why);
+}
+
 static void on_started(void *userdata, const struct id *attempt, const struct task_started *started)
 {
     struct lifecycle *lc = userdata;
@@ -217,6 +228,7 @@ static void on_started(void *userdata, const struct id *attempt, const struct ta
         return;
     json_t *data = json_object();
     struct commit *c = commit_new(lc, job);
+    xstr_set(&job->waits, NULL);
     json_put_int(data, "started_us", started->started_us);
     if (started->evidence)
         json_put(data, "evidence", json_deep_copy(started->evidence));
@@ -284,6 +296,11 @@ static void on_ended(void *userdata, const struct id *attempt, const struct task
     finish(lc, job, data, artifacts);
 }
 
+static void on_fleet(void *userdata, const struct engine_machine *machines, size_t n)
+{
+    lifecycle_set_fleet(userdata, machines, n);
+}
+
 static void on_deleted(void *userdata, const struct leftover *leftover, int r)
 {
     forget_deleted(userdata, leftover, r);
@@ -294,6 +311,8 @@ void act_listen(struct lifecycle *lc)
     lc->engine->listener = (struct engine_listener){ .started = on_started,
                                                      .disk = on_disk,
                                                      .ended = on_ended,
+                                                     .waits = on_waits,
+                                                     .fleet = on_fleet,
                                                      .deleted = on_deleted,
                                                      .userdata = lc };
 }

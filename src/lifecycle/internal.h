@@ -9,6 +9,7 @@
  * place.c    ticks and placement passes
  * act.c      the engine: start, what it reports, the end of an attempt
  * forget.c   what deleted jobs leave on the disk
+ * fleet.c    machines as an engine reports them
  * recover.c  after a restart
  * why.c      reasons and plans
  * datasets.c datasets and their versions, what jobs read and write
@@ -30,6 +31,7 @@ struct job {
     const struct project *project;
     struct job *same_name;   /* the next older live one of its name */
     unsigned refs;           /* commits under way that know it */
+    char *waits;             /* why the engine has not begun the current attempt; NULL */
     int64_t disk_used_bytes; /* by the current attempt, at most what it may */
     bool launched;           /* the engine knows the current attempt */
     bool final;              /* its last event is on the way to the store */
@@ -142,6 +144,7 @@ void use_give_back(struct lifecycle *lc, struct job *job);
 /* What the attempt of JOB was seen to use of its disk. */
 void use_set_disk(struct lifecycle *lc, struct job *job, int64_t bytes);
 struct placement_node *use_snapshot(const struct lifecycle *lc);
+void use_node_done(struct node_use *use);
 void use_done(struct lifecycle *lc);
 
 /* ---- timer.c ---- */

@@ -64,6 +64,9 @@ int lifecycle_new(const struct lifecycle_settings *settings,
 void lifecycle_free(struct lifecycle *lc);
 DEFINE_CLEANUP(struct lifecycle *, lifecycle_free);
 void lifecycle_set_node(struct lifecycle *lc, struct node *node); /* takes it */
+/* All the machines that the engine has. What the operator decided about one stays, and so does one that is
+ * not there any more while something runs on it. */
+void lifecycle_set_fleet(struct lifecycle *lc, const struct engine_machine *machines, size_t n);
 /* What is free now on the disk of the node of that name, in bytes. */
 void lifecycle_set_disk_free(struct lifecycle *lc, const char *name, int64_t bytes);
 void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor); /* takes it */

@@ -56,6 +56,7 @@ static void forget_name(struct lifecycle *lc, const struct job *job)
 static void live_free(struct job *job)
 {
     workload_free(job->w);
+    free(job->waits);
     free(job);
 }
 

@@ -7,6 +7,8 @@
 /* Did the machine of this attempt start anew since? */
 static bool node_was_lost(struct lifecycle *lc, const struct workload *w)
 {
+    if (lc->engine->ops->orders) /* the engine says so itself */
+        return false;
     const struct node_use *use = use_of(lc, w);
     const char *boot_id = json_get_str(w->attempt->record, "boot_id", NULL);
 

@@ -120,14 +120,18 @@ struct placement_node *use_snapshot(const struct lifecycle *lc)
     return nodes;
 }
 
+void use_node_done(struct node_use *use)
+{
+    node_free(use->node);
+    vec_done(&use->pools);
+    vec_done(&use->gpus);
+    vec_done(&use->shared);
+}
+
 void use_done(struct lifecycle *lc)
 {
-    vec_foreach(&lc->nodes, use) {
-        node_free(use->node);
-        vec_done(&use->pools);
-        vec_done(&use->gpus);
-        vec_done(&use->shared);
-    }
+    vec_foreach(&lc->nodes, use)
+        use_node_done(use);
     vec_done(&lc->nodes);
     vec_done(&lc->node_list);
 }

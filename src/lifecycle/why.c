@@ -91,14 +91,17 @@ static void put_text(json_t *json, const char *rule, const char *text)
 }
 
 /* Where it is: "it runs on node n1, CPUs 0-3". */
-static void why_placed(const struct workload *w, json_t *json)
+static void why_placed(const struct workload *w, const char *waits, json_t *json)
 {
     const struct allocation *a = w->attempt->allocation;
     bool runs = w->state == WORKLOAD_RUNNING;
     _cleanup_free_ char *cpus = cpu_set_format(&a->cpus);
     _cleanup_free_ char *text =
-        xasprintf("%s node %s, CPUs %s%s", runs ? "it runs on" : "it begins on", a->node, cpus,
-                  runs ? "" : ": its container is being made");
+        xasprintf("%s node %s, CPUs %s%s%s", runs ? "it runs on" : "it begins on", a->node, cpus,
+                  runs ? "" : ": ",
+                  runs    ? ""
+                  : waits ? waits
+                          : "its container is being made");
 
     json_put(json, "numbers", numbers_of(w->spec));
     put_text(json, workload_state_name(w->state), text);
@@ -122,6 +125,7 @@ static void why_ended(const struct workload *w, json_t *json)
 
 json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w)
 {
+    const struct job *job = live_get(lc, &w->id);
     json_t *json = json_object();
 
     json_put_str(json, "state", workload_state_name(w->state));
@@ -132,7 +136,7 @@ json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w)
         break;
     case WORKLOAD_STARTING:
     case WORKLOAD_RUNNING:
-        why_placed(w, json);
+        why_placed(w, job ? job->waits : NULL, json);
         break;
     case WORKLOAD_STOPPING:
         why_stopping(w, json);

@@ -32,17 +32,24 @@ struct shortage {
     int64_t of;
 };
 
+static const char *and_others(const struct node *node)
+{
+    return node->others_cores || node->others_gpus || node->others_memory_bytes
+               ? " and by others outside of Berth"
+               : "";
+}
+
 static void explain_bytes(const struct shortage *s, const struct node_state *state, char *text,
                           size_t len)
 {
     char needs_text[32], free_text[32], of_text[32];
 
     (void) snprintf(text, len,
-                    "needs %s of %s; %s of %s is free on node %s, the rest is held by %u job%s",
+                    "needs %s of %s; %s of %s is free on node %s, the rest is held by %u job%s%s",
                     bytes_to_str(s->needs, needs_text), s->what,
                     bytes_to_str(s->is_free > 0 ? s->is_free : 0, free_text),
                     bytes_to_str(s->of > 0 ? s->of : 0, of_text), state->node->name,
-                    state->taken->n_tasks, plural(state->taken->n_tasks));
+                    state->taken->n_tasks, plural(state->taken->n_tasks), and_others(state->node));
 }
 
 /* Files take it, too: those of jobs, their results, and what else lies there. */
@@ -75,10 +82,10 @@ static void explain_cores(const struct node_state *state, const struct shape *sh
     unsigned held = state->cores_usable - state->cores_free, jobs = state->taken->n_tasks;
 
     (void) snprintf(text, len,
-                    "needs %u %score%s; %u of %u %s free on node %s, %u held by %u job%s",
+                    "needs %u %score%s; %u of %u %s free on node %s, %u held by %u job%s%s",
                     shape->cores, shape->shared ? "shared " : "", plural(shape->cores),
                     state->cores_free, state->cores_usable, is_are(state->cores_free),
-                    state->node->name, held, jobs, plural(jobs));
+                    state->node->name, held, jobs, plural(jobs), and_others(state->node));
 }
 
 /* "2 GPUs of model H100", "nvidia.com/gpu=0, nvidia.com/gpu=3"; owned by the caller. */
@@ -101,8 +108,9 @@ static void explain_gpus(const struct node_state *state, const struct shape *sha
     unsigned is_free = node_state_gpus(state, shape, false);
     unsigned all = node_state_gpus(state, shape, true);
 
-    (void) snprintf(text, len, "needs %s; %u of %u %s free on node %s", wanted, is_free, all,
-                    is_are(is_free), state->node->name);
+    (void) snprintf(text, len, "needs %s; %u of %u %s free on node %s%s%s", wanted, is_free, all,
+                    is_are(is_free), state->node->name,
+                    state->node->others_gpus ? ", held by jobs" : "", and_others(state->node));
 }
 
 static void explain_node(const struct node_state *state, const struct shape *shape,
@@ -124,7 +132,12 @@ static void explain_node(const struct node_state *state, const struct shape *sha
         explain_disk(state, shape, text, len);
         break;
     default:
-        (void) snprintf(text, len, "node %s is cordoned: it takes no new work", state->node->name);
+        if (state->node->fault)
+            (void) snprintf(text, len, "node %s takes no work: %s", state->node->name,
+                            state->node->fault);
+        else
+            (void) snprintf(text, len, "node %s is cordoned: it takes no new work",
+                            state->node->name);
     }
 }
 

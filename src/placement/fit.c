@@ -103,6 +103,36 @@ static void init_gpus(struct node_state *state)
     }
 }
 
+/* Which ones others have is not known: count them from the end. */
+static void leave_to_others(struct node_state *state)
+{
+    const struct node *node = state->node;
+    unsigned cores = node->others_cores, gpus = node->others_gpus;
+
+    for (size_t i = node->cores.len; i-- > 0 && cores > 0;) {
+        if (!state->core_free[i])
+            continue;
+        struct numa_state *numa = find_numa(state, node->cores.items[i].numa);
+        state->core_free[i] = false;
+        state->cores_free--;
+        if (numa)
+            numa->cores_free--;
+        cores--;
+    }
+    for (size_t i = node->gpus.len; i-- > 0 && gpus > 0;) {
+        if (!state->gpu_free[i])
+            continue;
+        int at = node->gpus.items[i].numa;
+        struct numa_state *numa = at < 0 ? NULL : find_numa(state, (unsigned) at);
+        state->gpu_free[i] = false;
+        state->gpus_free--;
+        if (numa)
+            numa->gpus_free--;
+        gpus--;
+    }
+    state->memory_free_bytes -= node->others_memory_bytes;
+}
+
 /* A reserve may be larger than what there is. */
 static int64_t without_reserve(int64_t bytes, int64_t reserved_bytes)
 {
@@ -140,6 +170,7 @@ void node_state_init(struct node_state *state, const struct placement_node *take
     init_gpus(state);
     state->memory_usable_bytes = without_reserve(node->memory_bytes, node->reserved_memory_bytes);
     state->memory_free_bytes = state->memory_usable_bytes - taken->memory_taken_bytes;
+    leave_to_others(state);
     init_disk(state);
 }
 
@@ -153,7 +184,7 @@ void node_state_done(struct node_state *state)
 
 bool node_state_has_room(const struct node_state *state)
 {
-    if (state->node->cordoned || state->memory_free_bytes <= 0)
+    if (state->node->cordoned || state->node->fault || state->memory_free_bytes <= 0)
         return false;
     if (state->cores_free > 0)
         return true;
@@ -222,7 +253,7 @@ static unsigned pool_growth(const struct node_state *state, const struct shape *
 
 enum placement_rule node_state_check(const struct node_state *state, const struct shape *shape)
 {
-    if (state->node->cordoned)
+    if (state->node->cordoned || state->node->fault)
         return PLACEMENT_CORDONED;
     if (shape->gpus > 0 && node_state_gpus(state, shape, false) < shape->gpus)
         return PLACEMENT_NO_GPU;

@@ -337,7 +337,7 @@ static void crash(void)
 }
 
 /* The machine starts anew: nothing runs any more. */
-static void reboot(void)
+static inline void reboot(void)
 {
     world.boot_id[5]++;
     proxy_new_null(&world.proxy);
