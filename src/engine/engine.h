@@ -70,9 +70,8 @@ struct engine_ops {
      * asked only when the state calls for it). LAUNCHED: `running` was committed before. */
     void (*attach)(struct engine *engine, const struct task_spec *spec, const char *token,
                    bool launched);
-    /* Of a gang, once all of it is ready: run. PEERS as task/task.h says, borrowed. Harmless for one that
-     * runs already. */
-    void (*go)(struct engine *engine, const struct id *attempt, const json_t *peers);
+    /* Of a gang, once all of it is ready: run. Harmless for one that runs already. */
+    void (*go)(struct engine *engine, const struct id *attempt, const struct task_go *go);
     /* SIGTERM (or the checkpoint signal first), after GRACE_S SIGKILL; CAUSE becomes the exit's. */
     void (*stop)(struct engine *engine, const struct id *attempt, enum end_cause cause,
                  int64_t grace_s);

@@ -51,7 +51,7 @@ struct task {
     struct watch *timer; /* to look again */
     bool held;           /* prepared: the supervisor waits for `go`, and nobody for a report */
     bool launched;       /* the command ran, as far as is known */
-    bool goes;           /* of a gang: its peers are written */
+    char *secret;        /* of a gang that goes: its peers are written */
     bool reported;       /* started() was called */
     bool asked;          /* the launcher owes an answer */
     bool lost;           /* and it is the one to the clean-up */
@@ -77,6 +77,9 @@ static void task_free(void *p)
     if (task->token)
         explicit_bzero(task->token, strlen(task->token));
     free(task->token);
+    if (task->secret)
+        explicit_bzero(task->secret, strlen(task->secret));
+    free(task->secret);
     free(task->end.reason);
     free(task);
 }
@@ -170,6 +173,7 @@ static void send_go(struct task *task)
     json_t *order = json_object();
 
     json_put_str(order, "op", "go");
+    json_put_str(order, "secret", task->secret);
     send_order(task, order);
 }
 
@@ -227,7 +231,7 @@ static void listen_to(struct task *task, int peer)
 {
     task->peer = peer;
     task->watch = loop_watch(task->local->loop, peer, EPOLLIN, on_news, task);
-    if (task->goes)
+    if (task->secret)
         send_go(task);
     if (task->stop_cause != END_NONE)
         send_stop(task);
@@ -514,7 +518,7 @@ static void local_stop(struct engine *engine, const struct id *attempt, enum end
         send_stop(task);
 }
 
-static void local_go(struct engine *engine, const struct id *attempt, const json_t *peers)
+static void local_go(struct engine *engine, const struct id *attempt, const struct task_go *go)
 {
     struct local *local = local_of(engine);
     struct task *task = task_find(local, attempt);
@@ -522,11 +526,11 @@ static void local_go(struct engine *engine, const struct id *attempt, const json
 
     if (!task || task->launched)
         return;
-    if (directory_write_peers(local->attempts, task->id, peers, &err) < 0) {
+    if (directory_write_peers(local->attempts, task->id, go->peers, &err) < 0) {
         local_stop(engine, attempt, END_START_FAILED, 0);
         return;
     }
-    task->goes = true;
+    xstr_set(&task->secret, go->secret);
     if (task->peer >= 0)
         send_go(task);
 }

@@ -179,7 +179,7 @@ static void report_ready(struct engine_null *null, struct virtual *attempt)
         null->engine.listener.ready(null->engine.listener.userdata, &attempt->id, "127.0.0.1");
 }
 
-static void null_go(struct engine *engine, const struct id *id, const json_t *peers)
+static void null_go(struct engine *engine, const struct id *id, const struct task_go *go)
 {
     struct engine_null *null = null_of(engine);
     struct virtual *attempt = find(null, id);

@@ -1,6 +1,6 @@
 /* control.c - the supervisor's socket: orders in, news out, one JSON object a packet
  *
- *     in    {"op":"go"}   once, when the launcher was asked to hold the attempt
+ *     in    {"op":"go"}   once, when the launcher was asked to hold the attempt; with "secret" to a gang
  *           {"op":"stop","cause":"stopped","grace":30}   {"op":"signal","signal":10}   {"op":"state"}
  *     out   {"event":"ready"}   {"event":"started"}   {"event":"exit"}
  *
@@ -100,6 +100,7 @@ static void obey(struct peer *peer, const json_t *order)
     }
     if (str_equal(op, "go")) {
         peer->control->go = true;
+        xstr_set(&s->gang_secret, json_get_str(order, "secret", NULL));
     } else if (str_equal(op, "stop")) {
         enum end_cause cause = end_cause_parse(json_get_str(order, "cause", "stopped"));
         supervisor_stop(s, cause <= END_NONE ? END_STOPPED : cause,

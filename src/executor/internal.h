@@ -204,8 +204,9 @@ struct supervisor {
     struct relays *relays;
     struct sessions *sessions;
     int own_netns;
-    json_t *peers; /* of a gang, once it goes: as task/task.h says */
-    int artifacts; /* directory of the job's results; -1 before it is made */
+    json_t *peers;     /* of a gang, once it goes: as task/task.h says */
+    char *gang_secret; /* of a gang, from then on: only its tasks know it */
+    int artifacts;     /* directory of the job's results; -1 before it is made */
     char **env;
     struct cdi_edits edits;   /* what the job's devices need */
     const char *loader_cache; /* what became of it; NULL: not asked for */

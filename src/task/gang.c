@@ -23,6 +23,8 @@ json_t *task_gang_to_json(const struct task_gang *gang)
         json_put_int(json, "role_rank", gang->role_rank);
         json_put_int(json, "role_size", gang->role_size);
     }
+    if (gang->is_service)
+        json_put(json, "is_service", json_true());
     json_put_int(json, "master_port", gang->master_port);
     return json;
 }
@@ -78,6 +80,7 @@ int task_gang_from_json(const json_t *json, struct task_gang **ret, struct error
     int r = read_places(json, gang, err);
     if (r < 0)
         return r;
+    gang->is_service = json_get_bool(json, "is_service", false);
     gang->role = xstrdup(json_get_str(json, "role", NULL));
     *ret = take_ptr(gang);
     return 0;

@@ -53,6 +53,7 @@ struct task_gang {
     unsigned node_rank, n_nodes;     /* its group */
     char *role;                      /* NULL: none */
     unsigned role_rank, role_size;   /* among those of its role; 0 without one */
+    bool is_service;                 /* runs as long as the others do */
     unsigned master_port;            /* of rank 0's address, for torch.distributed and the like */
 };
 
@@ -114,6 +115,12 @@ struct task_peer {
     const char *node, *address;
 };
 json_t *task_peer_to_json(const struct task_peer *peer);
+
+/* What the engine tells a task that is ready: {"op":"go","secret":SECRET}, once `peers` is written. */
+struct task_go {
+    const json_t *peers; /* borrowed, like SECRET */
+    const char *secret;  /* 64 hex digits that only the gang's tasks know; never on disk */
+};
 
 /* The evidence read back from the kernel. */
 struct task_started {

@@ -16,6 +16,11 @@ void put_data(json_t *json, const struct workload_spec *spec);
 json_t *dataset_input_json(const struct dataset_mount *d);
 void free_data(struct workload_spec *spec);
 
+/* The fields that say how many tasks there are (spec-tasks.c). */
+int read_tasks(struct workload_spec *spec, const json_t *json, struct error *err);
+void put_tasks(json_t *json, const struct workload_spec *spec);
+void free_tasks(struct workload_spec *spec);
+
 /* NULL-terminated lists of text; an absent or empty one is NULL (attempt.c). */
 void texts_free(char **list);
 json_t *texts_to_json(char *const *list);

@@ -104,6 +104,7 @@ json_t *workload_spec_to_json(const struct workload_spec *spec)
     if (spec->n_ports)
         json_put(json, "ports", ports_to_json(spec));
     put_data(json, spec);
+    put_tasks(json, spec);
     json_put_str(json, "network", spec->network);
     put_positive(json, "max_time", spec->max_time_s);
     if (spec->retries_max) {

@@ -57,6 +57,7 @@ void workload_spec_free(struct workload_spec *spec)
         free(spec->ports[i].name);
     free(spec->ports);
     free_data(spec);
+    free_tasks(spec);
     free(spec->network);
     free(spec);
 }

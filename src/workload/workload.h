@@ -54,6 +54,14 @@ struct dataset_output {
 
 #define WORKLOAD_TASKS_MAX 4096 /* of an attempt */
 
+/* Tasks of a gang that are the same, in the order of ranks. */
+struct role_spec {
+    char *name;
+    unsigned count;
+    char **command; /* NULL: the job's */
+    bool service;   /* runs as long as the others do, and how it ends says nothing */
+};
+
 struct workload_spec {
     enum workload_kind kind;
     char *image; /* "host", or a reference (data/image.h) */
@@ -82,6 +90,11 @@ struct workload_spec {
     size_t n_datasets;
     struct dataset_output *outputs;
     size_t n_outputs;
+    unsigned nodes;          /* groups of tasks, each with a network of its own; at least 1 */
+    unsigned tasks_per_node; /* at least 1; what the hardware above is for. With MPI: its ranks */
+    bool mpi;                /* a node is one task, in which Berth's agent starts ranks */
+    struct role_spec *roles; /* together as many as there are tasks; NULL: all are the same */
+    size_t n_roles;
     char *network;      /* "egress", "none", or NULL: the operator's default */
     int64_t max_time_s; /* 0: none */
     unsigned retries_max;
@@ -98,6 +111,17 @@ int workload_spec_from_json(const json_t *json, struct workload_spec **ret, stru
 json_t *workload_spec_to_json(const struct workload_spec *spec);
 void workload_spec_free(struct workload_spec *spec);
 DEFINE_CLEANUP(struct workload_spec *, workload_spec_free);
+
+unsigned workload_spec_n_tasks(const struct workload_spec *spec);
+/* Do its tasks know of each other? A single one may, too. */
+bool workload_spec_is_gang(const struct workload_spec *spec);
+struct task_place {
+    unsigned node_rank, local_rank, local_size;
+    const struct role_spec *role; /* borrowed; NULL: none */
+    unsigned role_rank;
+    bool is_service;
+};
+void workload_spec_place(const struct workload_spec *spec, unsigned rank, struct task_place *ret);
 
 /* ---- state ----------------------------------------------------------------------------------- */
 

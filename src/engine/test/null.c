@@ -110,24 +110,24 @@ static void begin_peer(struct engine *engine, uint8_t n, bool attach)
 TEST(a_gang_is_ready_before_it_goes)
 {
     _cleanup_(engine_freep) struct engine *engine = NULL;
-    _cleanup_json_ json_t *peers = json_array();
+    static const struct task_go go = { 0 };
 
     ok(engine_null_new(&engine) == 0);
     engine->listener =
         (struct engine_listener){ .ready = on_ready, .started = on_started, .ended = on_ended };
     begin_peer(engine, 0, false);
     begin_peer(engine, 1, false);
-    engine->ops->go(engine, &(struct id){ { 1 } }, peers);
+    engine->ops->go(engine, &(struct id){ { 1 } }, &go);
     engine_null_advance(engine, 5 * US_PER_S);
     heard_is(" ?0@127.0.0.1 ?1@127.0.0.1");
     ok(engine_null_next(engine) == INT64_MAX);
 
     begin_peer(engine, 1, true);
-    engine->ops->go(engine, &(struct id){ { 1 } }, peers);
-    engine->ops->go(engine, &(struct id){ { 1 } }, peers);
+    engine->ops->go(engine, &(struct id){ { 1 } }, &go);
+    engine->ops->go(engine, &(struct id){ { 1 } }, &go);
     engine_null_advance(engine, 6 * US_PER_S);
     begin_peer(engine, 1, true);
-    engine->ops->go(engine, &(struct id){ { 0 } }, peers);
+    engine->ops->go(engine, &(struct id){ { 0 } }, &go);
     engine_null_advance(engine, 20 * US_PER_S);
     heard_is(" ?1@127.0.0.1 +1@5 ?1@127.0.0.1 +1@5 +0@6 -1@7:exited/3 -0@8:exited/0");
     text_done(&heard);

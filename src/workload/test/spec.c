@@ -44,6 +44,42 @@ TEST(the_least_is_a_command)
     ok(spec->grace_s == -1 && spec->source == SOURCE_NONE && spec->retries_max == 0);
 }
 
+TEST(a_gang_is_groups_of_tasks)
+{
+    _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL, *again = NULL;
+    struct error err = { 0 };
+    struct task_place place;
+
+    ok(read_spec("{\"command\":\"true\",\"tasks_per_node\":2,\"roles\":[{\"name\":\"ps\","
+                 "\"command\":\"serve\"},{\"name\":\"worker\",\"count\":3}]}",
+                 &spec, &err) == 0);
+    ok(spec->nodes == 2 && workload_spec_n_tasks(spec) == 4 && workload_spec_is_gang(spec));
+    workload_spec_place(spec, 3, &place);
+    ok(place.node_rank == 1 && place.local_rank == 1 && place.local_size == 2);
+    ok(place.role_rank == 2 && !place.is_service);
+    is_str(place.role->name, "worker");
+    workload_spec_place(spec, 0, &place);
+    ok(place.is_service);
+    is_str(place.role->command[2], "serve");
+
+    _cleanup_json_ json_t *json = workload_spec_to_json(spec), *second = NULL;
+    ok(workload_spec_from_json(json, &again, &err) == 0);
+    second = workload_spec_to_json(again);
+    ok(json_equal(json, second));
+}
+
+TEST(mpi_has_a_task_a_node)
+{
+    _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL;
+    struct task_place place;
+
+    ok(read_spec("{\"command\":\"true\",\"nodes\":2,\"tasks_per_node\":4,\"mpi\":true}", &spec,
+                 NULL) == 0);
+    ok(workload_spec_n_tasks(spec) == 2);
+    workload_spec_place(spec, 1, &place);
+    ok(place.node_rank == 1 && place.local_rank == 0 && place.is_service);
+}
+
 TEST(what_is_wrong_is_named_by_its_path)
 {
     static const struct {
@@ -76,6 +112,16 @@ TEST(what_is_wrong_is_named_by_its_path)
         { "{\"command\":\"x\",\"checkpoint\":{\"signal\":\"KILL\"}}", "checkpoint.signal:" },
         { "{\"command\":\"x\",\"network\":\"host\"}", "network:" },
         { "{\"command\":\"x\",\"retries\":{\"max\":101}}", "retries: max:" },
+        { "{\"command\":\"x\",\"nodes\":0}", "nodes: is 0; it must be 1 to 4096" },
+        { "{\"command\":\"x\",\"nodes\":100,\"tasks_per_node\":100}", "nodes: 100 with 100 tasks" },
+        { "{\"command\":\"x\",\"roles\":[{\"name\":\"a\"},{\"name\":\"a\"}]}",
+          "roles[1]: name: 'a' is there twice" },
+        { "{\"command\":\"x\",\"nodes\":2,\"roles\":[{\"name\":\"a\",\"count\":3}]}",
+          "roles: have 3 tasks in all, but 2 nodes with 1 tasks each have 2" },
+        { "{\"command\":\"x\",\"roles\":[{\"name\":\"ps\",\"count\":2}]}",
+          "roles: all are services" },
+        { "{\"command\":\"x\",\"mpi\":true,\"roles\":[{\"name\":\"a\"}]}", "roles: exclude mpi" },
+        { "{\"roles\":[{\"name\":\"a\"}]}", "roles[0].command: is missing" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         struct workload_spec *spec = NULL;
