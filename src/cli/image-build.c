@@ -26,8 +26,10 @@
 
 struct build {
     struct cli *cli;
-    const struct args *args;
-    char *folder; /* of what is in between; removed at the end */
+    const struct args *args; /* of `berth image build`; NULL: another command builds */
+    const char *dockerfile;  /* directory; NULL: of packages */
+    const char *name;        /* NAME[:TAG] */
+    char *folder;            /* of what is in between; removed at the end */
 };
 
 typedef VEC(char *) words; /* owned */
@@ -66,7 +68,7 @@ static int run_program(const words *list, int in, int out, struct error *err)
 /* What stands after "--" is the builder's. */
 static void add_own(const struct build *b, words *argv)
 {
-    for (size_t i = 1; args_operand(b->args, i); i++)
+    for (size_t i = 1; b->args && args_operand(b->args, i); i++)
         vec_push(argv, xstrdup(args_operand(b->args, i)));
 }
 
@@ -342,7 +344,7 @@ static int build_dockerfile(const struct build *b, const char *archive, struct e
     const char *const push[] = { "push", "--quiet", tag, NULL };
     const char *const rmi[] = { "rmi", NULL };
 
-    int r = buildah(b, bud, true, args_get(b->args, "dockerfile"), err);
+    int r = buildah(b, bud, true, b->dockerfile, err);
     if (r < 0)
         return r;
     r = buildah(b, push, false, to, err);
@@ -352,55 +354,81 @@ static int build_dockerfile(const struct build *b, const char *archive, struct e
 
 /* ---- the command ------------------------------------------------------------------------------------- */
 
-static int send(const struct build *b, const char *archive, struct error *err)
+static int send(const struct build *b, const char *archive, json_t **ret, struct error *err)
 {
     _cleanup_close_ int fd = open(archive, O_RDONLY | O_CLOEXEC);
-    _cleanup_json_ json_t *image = NULL;
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) < 0)
         return error_set(err, -errno, "%s: %s", archive, strerror(errno));
-    const struct image_sending sending = { .fd = fd,
-                                           .size = st.st_size,
-                                           .name = args_operand(b->args, 0) };
-    int r = image_send(b->cli, &sending, &image, err);
-    return r < 0 ? r : image_finish(b->cli, b->args, &image, err);
+    const struct image_sending sending = { .fd = fd, .size = st.st_size, .name = b->name };
+    return image_send(b->cli, &sending, ret, err);
+}
+
+/* From its beginning until it is sent. */
+static int build(struct build *b, json_t **ret, struct error *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    _cleanup_free_ char *folder = NULL;
+
+    int r = mkdir_temporary(tmp && *tmp ? tmp : "/var/tmp", "berth-build", &folder, err);
+    if (r < 0)
+        return r;
+    b->folder = folder;
+    _cleanup_free_ char *archive = file_in(b, "image.tar");
+    interrupt_catch();
+    r = b->dockerfile ? build_dockerfile(b, archive, err) : build_packages(b, archive, err);
+    interrupt_release();
+    if (r >= 0)
+        r = send(b, archive, ret, err);
+    (void) remove_tree(AT_FDCWD, folder, NULL);
+    return r;
+}
+
+/* A builder takes a file for a directory and says so in its own words. */
+static int check_dockerfile(const char *path, struct error *err)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return error_set(err, -EINVAL, "--dockerfile: %.200s is no directory", path);
+    return 0;
+}
+
+int image_build(struct cli *cli, const char *dockerfile, const char *name, json_t **ret,
+                struct error *err)
+{
+    struct build b = { .cli = cli, .dockerfile = dockerfile, .name = name };
+    int r = check_dockerfile(dockerfile, err);
+
+    if (r >= 0)
+        r = build(&b, ret, err);
+    return r < 0 ? r : image_await(cli, ret, err);
 }
 
 static int check(const struct args *args, struct error *err)
 {
     const char *dockerfile = args_get(args, "dockerfile");
-    struct stat st;
 
     if (args_has(args, "packages") == args_has(args, "dockerfile"))
         return error_set(err, -EINVAL, "say either --packages NAMES or --dockerfile DIR");
     if (dockerfile && (args_has(args, "suite") || args_has(args, "mirror")))
         return error_set(err, -EINVAL, "--suite and --mirror go with --packages");
-    if (dockerfile && (stat(dockerfile, &st) < 0 || !S_ISDIR(st.st_mode)))
-        return error_set(err, -EINVAL, "--dockerfile: %.200s is no directory", dockerfile);
-    return 0;
+    return dockerfile ? check_dockerfile(dockerfile, err) : 0;
 }
 
 static int run_build(struct cli *cli, const struct args *args, struct error *err)
 {
-    const char *tmp = getenv("TMPDIR");
-    _cleanup_free_ char *folder = NULL;
+    struct build b = { .cli = cli,
+                       .args = args,
+                       .dockerfile = args_get(args, "dockerfile"),
+                       .name = args_operand(args, 0) };
+    _cleanup_json_ json_t *image = NULL;
 
     int r = check(args, err);
     if (r >= 0)
-        r = mkdir_temporary(tmp && *tmp ? tmp : "/var/tmp", "berth-build", &folder, err);
-    if (r < 0)
-        return r;
-    struct build b = { cli, args, folder };
-    _cleanup_free_ char *archive = file_in(&b, "image.tar");
-    interrupt_catch();
-    r = args_has(args, "packages") ? build_packages(&b, archive, err)
-                                   : build_dockerfile(&b, archive, err);
-    interrupt_release();
-    if (r >= 0)
-        r = send(&b, archive, err);
-    (void) remove_tree(AT_FDCWD, folder, NULL);
-    return r;
+        r = build(&b, &image, err);
+    return r < 0 ? r : image_finish(cli, args, &image, err);
 }
 
 static const struct cli_flag build_flags[] = {

@@ -22,43 +22,44 @@ enum { PASSWORD_MAX = 65536, LOOK_MS = 150 };
 /* ---- waiting until it is there ------------------------------------------------------------------ */
 
 /* Ctrl-C ends the waiting, not the pull. */
-static int await_image(struct cli *cli, const char *id, json_t **ret, struct error *err)
+int image_await(struct cli *cli, json_t **image, struct error *err)
 {
+    _cleanup_free_ char *id = xstrdup(json_get_str(*image, "id", ""));
     _cleanup_free_ char *target = project_path(cli, "images", id, NULL);
     struct progress progress = { 0 };
     int r = 0;
 
     interrupt_catch();
     for (;;) {
-        json_decref(*ret);
-        *ret = NULL;
-        r = remote_get(cli, target, ret, err);
-        if (r < 0 || !str_equal(json_get_str(*ret, "state", ""), "pulling"))
+        json_decref(*image);
+        *image = NULL;
+        r = remote_get(cli, target, image, err);
+        if (r < 0 || !str_equal(json_get_str(*image, "state", ""), "pulling"))
             break;
         if (interrupt_count() > 0) {
             r = error_set(err, -EINTR, "it is still being pulled; see berth image show %s", id);
             break;
         }
-        int64_t total = json_get_int(*ret, "total", 0);
+        int64_t total = json_get_int(*image, "total", 0);
         if (total && !progress.term)
             progress_begin(&progress, &cli->err, "pulling", total);
         if (total)
-            progress_show(&progress, json_get_int(*ret, "done", 0));
+            progress_show(&progress, json_get_int(*image, "done", 0));
         (void) nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
     }
     if (progress.term)
         progress_end(&progress);
     interrupt_release();
+    if (r >= 0 && str_equal(json_get_str(*image, "state", ""), "failed"))
+        return error_set(err, -EREMOTEIO, "%s: %s", json_get_str(*image, "name", ""),
+                         json_get_str(*image, "reason", ""));
     return r;
 }
 
-static int tell_image(struct cli *cli, const json_t *image, struct error *err)
+static int tell_image(const struct cli *cli, const json_t *image)
 {
     char size[32];
 
-    if (str_equal(json_get_str(image, "state", ""), "failed"))
-        return error_set(err, -EREMOTEIO, "%s: %s", json_get_str(image, "name", ""),
-                         json_get_str(image, "reason", ""));
     if (cli->output_given)
         print_answer(cli, "image", image);
     else
@@ -75,9 +76,8 @@ int image_finish(struct cli *cli, const struct args *args, json_t **image, struc
         print_answer(cli, "image", *image);
         return CLI_OK;
     }
-    _cleanup_free_ char *id = xstrdup(json_get_str(*image, "id", ""));
-    int r = await_image(cli, id, image, err);
-    return r < 0 ? r : tell_image(cli, *image, err);
+    int r = image_await(cli, image, err);
+    return r < 0 ? r : tell_image(cli, *image);
 }
 
 static const struct cli_flag detach_flags[] = {

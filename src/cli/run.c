@@ -2,6 +2,7 @@
 #include "cli/run.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
+#include "cli/image.h"
 #include "cli/spec.h"
 #include "cli/watch.h"
 
@@ -22,6 +23,11 @@
     {                                                                                              \
         "file", NULL, "FILE", "the job as YAML or JSON; flags go over it; - is stdin"              \
     }
+#define DOCKERFILE_FLAG                                                                            \
+    {                                                                                              \
+        "dockerfile", NULL, "DIR",                                                                 \
+            "build the image by the Dockerfile in DIR first, here, with buildah"                   \
+    }
 #define DETACH_FLAG                                                                                \
     {                                                                                              \
         "detach", "d", NULL, "return when the job is accepted"                                     \
@@ -30,6 +36,7 @@
 static const struct cli_flag run_flags[] = {
     SOURCE_FLAG,
     FILE_FLAG,
+    DOCKERFILE_FLAG,
     DETACH_FLAG,
     { "watch", NULL, NULL, "run again whenever a file of the directory changes, until Ctrl-C" },
     { "on-change", NULL, "stop|wait",
@@ -37,7 +44,9 @@ static const struct cli_flag run_flags[] = {
     { NULL },
 };
 
-static const struct cli_flag create_flags[] = { SOURCE_FLAG, FILE_FLAG, DETACH_FLAG, { NULL } };
+static const struct cli_flag create_flags[] = {
+    SOURCE_FLAG, FILE_FLAG, DOCKERFILE_FLAG, DETACH_FLAG, { NULL }
+};
 
 void run_tell_pack(const struct cli *cli, const struct pack *pack, size_t files, int64_t bytes)
 {
@@ -62,6 +71,23 @@ void run_tell_pack(const struct cli *cli, const struct pack *pack, size_t files,
         print_note(cli, "left out %.*s", (int) len, p);
         p += len + 1;
     }
+}
+
+/* The job is bound to what was built, whoever builds by that name next. */
+static int send_image(struct cli *cli, const char *dockerfile, json_t *request, struct error *err)
+{
+    _cleanup_json_ json_t *image = NULL;
+    const char *name = json_get_str(request, "image", "");
+
+    if (!dockerfile || cli->dry_run)
+        return 0;
+    int r = image_build(cli, dockerfile, strchr(name, '/') + 1, &image, err);
+    if (r < 0)
+        return r;
+    const char *digest = json_get_str(image, "digest", "");
+    print_note(cli, "image %s %s", name, digest);
+    json_put(request, "image", json_sprintf("%.*s@%s", (int) strcspn(name, ":"), name, digest));
+    return 0;
 }
 
 static int send_source(struct cli *cli, const struct source *source, json_t *request,
@@ -141,9 +167,6 @@ static int run_request(struct cli *cli, const struct args *args, json_t *request
 {
     _cleanup_json_ json_t *job = NULL;
     bool detach = args_has(args, "detach") || str_equal(args->command->verb, "create");
-
-    if (!cli->project)
-        return error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
     int r = send_source(cli, source, request, err);
     if (r < 0)
         return r;
@@ -195,9 +218,7 @@ static int check_watch(const struct cli *cli, const struct args *args, const str
                          cli->dry_run ? "dry-run" : "detach");
     if (source->sort != FROM_DIRECTORY)
         return error_set(err, -EINVAL, "--watch needs a directory to watch: --source DIR");
-    return cli->project
-               ? 0
-               : error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
+    return 0;
 }
 
 static int run_run(struct cli *cli, const struct args *args, struct error *err)
@@ -208,7 +229,11 @@ static int run_run(struct cli *cli, const struct args *args, struct error *err)
 
     if (r < 0)
         return r;
-    r = check_watch(cli, args, &source, err);
+    r = cli->project
+            ? check_watch(cli, args, &source, err)
+            : error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
+    if (r == 0)
+        r = send_image(cli, args_get(args, "dockerfile"), request, err);
     if (r == 0 && args_has(args, "watch"))
         r = run_watch(cli, request, source.directory,
                       !str_equal(args_get(args, "on-change"), "wait"), err);
@@ -226,6 +251,7 @@ const struct command command_run = {
                 "berth run --flavor cpu.2 --name tiny-gpt -e SEED=1 -- python3 train.py\n"
                 "berth run --source git+https://example.org/me/model.git@v2 -- make train\n"
                 "berth run --source none -- 'nproc; free -m'\n"
+                "berth run --dockerfile . -- python3 train.py\n"
                 "berth run --watch -- python3 train.py     again after every change\n"
                 "berth run --file job.yaml --priority 10 --detach\n"
                 "berth run --dry-run --file job.yaml",

@@ -5,9 +5,11 @@
 #include "base/yaml.h"
 #include "os/fd.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -129,6 +131,30 @@ static int check(const json_t *request, struct error *err)
     return r;
 }
 
+/* What is built in DIR is kept by the directory's own name, of letters that a reference has. */
+static int name_image(const char *dir, json_t *request, struct error *err)
+{
+    _cleanup_free_ char *path = realpath(dir, NULL);
+    _cleanup_text_ struct text name = { 0 };
+
+    if (json_object_get(request, "image"))
+        return error_set(err, -EINVAL, "say either --image or --dockerfile");
+    if (!path)
+        return error_set(err, -EINVAL, "--dockerfile %s: %s", dir, strerror(errno));
+    for (const char *p = strrchr(path, '/') + 1; *p; p++) {
+        char c = (char) tolower((unsigned char) *p);
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+            text_add_bytes(&name, &c, 1);
+        else if (name.len > 0 && name.data[name.len - 1] != '-')
+            text_add(&name, "-");
+    }
+    while (name.len > 0 && name.data[name.len - 1] == '-')
+        name.len--;
+    json_put(request, "image",
+             json_sprintf("localhost/%s:run", name.len > 0 ? text_str(&name) : "workspace"));
+    return 0;
+}
+
 int spec_build(const struct args *args, json_t **ret, struct source *ret_source, struct error *err)
 {
     _cleanup_json_ json_t *request = NULL;
@@ -143,7 +169,10 @@ int spec_build(const struct args *args, json_t **ret, struct source *ret_source,
     json_object_update_recursive(request, args->body);
     if (args->operands.len)
         json_put(request, "command", command_of(args));
-    r = choose_source(args_get(args, "source"), request, &source, err);
+    if (args_has(args, "dockerfile"))
+        r = name_image(args_get(args, "dockerfile"), request, err);
+    if (r == 0)
+        r = choose_source(args_get(args, "source"), request, &source, err);
     if (r == 0)
         r = check(request, err);
     if (r < 0) {

@@ -12,7 +12,8 @@ struct source {
     bool chosen;     /* said by --source, not the current directory by default */
 };
 
-/* The job_request from --file, flags and operands, with what --source says of git; checked. */
+/* The job_request from --file, flags and operands, with what --source says of git and a name for the image
+ * of --dockerfile; checked. */
 int spec_build(const struct args *args, json_t **ret, struct source *ret_source, struct error *err);
 void source_done(struct source *source);
 /* Name the packed workspace in the request. */

@@ -98,6 +98,10 @@ static char *local_name(const struct lifecycle *lc, const struct id *project,
     struct image_reference local = *ref;
     const char *library = "library/";
 
+    if (ref->has_digest && str_equal(ref->registry, REGISTRY_OF_BUILDS)) {
+        const struct image_record *image = find_digest(lc, project, &ref->digest);
+        return image ? xstrdup(image->name) : NULL;
+    }
     if (ref->kind != REFERENCE_REGISTRY || ref->named_registry)
         return NULL;
     char registry[] = REGISTRY_OF_BUILDS;

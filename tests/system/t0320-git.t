@@ -80,6 +80,29 @@ test_expect_success 'also with a server that was restarted meanwhile' '
     berth_kill && berth_server && berth job stop hangs-on && await 20 state_is hangs-on stopped && kill $hang
 '
 
+if command -v buildah >/dev/null && command -v busybox >/dev/null; then
+    test_set_prereq BUILDAH
+fi
+
+result() { berth artifacts "$1" -o json | jq -e "[.. | .sha256? // empty]"; }
+
+test_expect_success BUILDAH 'the same code gives the same as a directory, a repository and an image built for the run' '
+    . "$BERTH_SOURCE/tests/system/images.sh" &&
+    printf "[storage]\ndriver = \"vfs\"\ngraphroot = \"%s\"\nrunroot = \"%s\"\n" "$BERTH_TEST/graph" "$BERTH_TEST/graph.run" >storage.conf &&
+    export CONTAINERS_STORAGE_CONF="$PWD/storage.conf" && rm -rf code && git clone -q served/repo.git code &&
+    git -C code config user.name T && git -C code config user.email t@example.com &&
+    echo "sed s/t/T/ words >/artifacts/out; cat /artifacts/out" >code/run.sh && echo twenty-two >code/words &&
+    git -C code add . && git -C code commit -qm three && git -C code push -q origin HEAD &&
+    mkdir -p context/root && busybox_tree context/root && ln -s busybox context/root/bin/sed && cp -r code context/code &&
+    printf "FROM scratch\nCOPY root /\nCOPY code /code\nWORKDIR /code\n" >context/Dockerfile &&
+    job --name of-directory --source code -- sh run.sh >a.log && job --name of-repository --git git://203.0.113.7/repo.git -- sh run.sh >b.log &&
+    job --name of-image --source none --dockerfile context -- sh run.sh >c.log &&
+    grep -x Twenty-two a.log && grep -x Twenty-two b.log && grep -x Twenty-two c.log &&
+    result of-directory >a && test -s a && result of-repository >b && result of-image >c && test_cmp a b && test_cmp a c &&
+    berth job show of-image -o json | tr -d " \n" | grep -F "\"image\":\"localhost/context:run\"" &&
+    test_expect_code 2 berth run --dockerfile context --image made:1 -- true 2>err && grep "either --image or --dockerfile" err
+'
+
 test_expect_success 'the internet goes' 'kill $internet "$(cat git.pid)"'
 
 test_done
