@@ -1,4 +1,4 @@
-/* sweep-network.c - routers of projects that have no attempt left */
+/* sweep-network.c - routers of projects and gangs that have no attempt left */
 #include "executor/internal.h"
 
 #include "base/alloc.h"
@@ -14,9 +14,16 @@
 #define ENDING_US      INT64_C(3000000)
 #define ENDING_STEP_US 10000
 
-typedef VEC(unsigned) ranges;
+struct used {
+    VEC(unsigned) ranges;
+    VEC(struct id) gangs;
+};
 
-static void ranges_done(ranges *v) { vec_done(v); }
+static void used_done(struct used *used)
+{
+    vec_done(&used->ranges);
+    vec_done(&used->gangs);
+}
 
 json_t *attempt_spec(struct executor *x, const char *attempt)
 {
@@ -35,14 +42,17 @@ json_t *attempt_spec(struct executor *x, const char *attempt)
 }
 
 /* -ENOENT: nobody can say which router this attempt uses. */
-static int add_range(struct executor *x, const char *attempt, ranges *ret)
+static int add_routers(struct executor *x, const char *attempt, struct used *ret)
 {
     _cleanup_json_ json_t *spec = attempt_spec(x, attempt);
     int64_t range = json_get_int(spec, "range", -1);
+    struct id gang;
 
     if (range < 0 || range > UINT32_MAX)
         return -ENOENT;
-    vec_push(ret, (unsigned) range);
+    vec_push(&ret->ranges, (unsigned) range);
+    if (id_parse(json_get_str(json_object_get(spec, "gang"), "attempt", ""), &gang) == 0)
+        vec_push(&ret->gangs, gang);
     return 0;
 }
 
@@ -53,7 +63,7 @@ static inline void closedirp(DIR **dir)
 }
 
 /* STATE/running has a directory for every attempt whose supervisor may still be there. */
-static int add_running(struct executor *x, ranges *ret, struct error *err)
+static int add_running(struct executor *x, struct used *ret, struct error *err)
 {
     int fd = openat(x->running_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     _cleanup_(closedirp) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -64,7 +74,7 @@ static int add_running(struct executor *x, ranges *ret, struct error *err)
         struct id id;
         if (id_parse(e->d_name, &id) < 0 || !attempt_is_locked(x, e->d_name))
             continue;
-        int r = add_range(x, e->d_name, ret);
+        int r = add_routers(x, e->d_name, ret);
         if (r < 0)
             return error_set(err, r, "attempt %s runs, but its spec cannot be read", e->d_name);
     }
@@ -99,12 +109,16 @@ void sweep_networks_at_end(struct executor *x)
 
 int sweep_networks(struct executor *x, const struct id *live, size_t n, struct error *err)
 {
-    _cleanup_(ranges_done) ranges used = { 0 };
+    _cleanup_(used_done) struct used used = { 0 };
     char name[ID_TEXT_LEN + 1];
 
     /* One that is about to start has no directory in running yet; without a spec it never ran. */
     for (size_t i = 0; i < n; i++)
-        (void) add_range(x, id_format(&live[i], name), &used);
-    int r = add_running(x, &used, err);
-    return r < 0 ? r : network_sweep(x->network, used.items, used.len, err);
+        (void) add_routers(x, id_format(&live[i], name), &used);
+    const int r = add_running(x, &used, err);
+    const struct network_live keep = { .projects = used.ranges.items,
+                                       .n_projects = used.ranges.len,
+                                       .gangs = used.gangs.items,
+                                       .n_gangs = used.gangs.len };
+    return r < 0 ? r : network_sweep(x->network, &keep, err);
 }

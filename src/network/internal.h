@@ -111,8 +111,10 @@ int sysctl_write(const char *name, const char *value);
 int sysctl_read_bool(const char *name);
 
 /* router.c, machine.c */
+#define ROUTER_NAME_MAX (ID_TEXT_LEN + 1)
 struct router {
-    unsigned project;
+    char name[ROUTER_NAME_MAX]; /* of its file: the project's number or the gang's id */
+    enum network_policy policy; /* none: a bridge that leads nowhere */
     unsigned pair;
     unsigned next_slot;
     unsigned bridge; /* index */
@@ -150,10 +152,15 @@ void spares_drop(struct network *network, unsigned project);
 /* What /proc/net shows of a namespace in which nothing was sent, failed or is open; pure. */
 bool network_is_unused(const char *dev, const char *sockstat, const char *snmp);
 
-int router_find_or_make(struct network *network, unsigned project, struct router **ret,
-                        struct error *err);
+int router_find_or_make(struct network *network, const char *name, enum network_policy policy,
+                        struct router **ret, struct error *err);
 void router_close(struct router *router);
-int router_remove(struct network *network, unsigned project, struct error *err);
+int router_remove(struct network *network, const char *name, struct error *err);
+void router_project_name(unsigned project, char ret[static ROUTER_NAME_MAX]);
+
+/* network.c: a namespace with a leg of SLOT, 0: any that is free, in ROUTER; NULL: with loopback alone. */
+int network_make(struct network *network, struct router *router, unsigned slot, int *ret_netns_fd,
+                 struct network_facts *ret, struct error *err);
 /* Make the machine's rules, forwarding and ways out as they must be; under machine_lock(). As long
  * as one router's uplink exists, no server takes the table away. */
 int machine_load(struct network *network, struct error *err);

@@ -131,14 +131,37 @@ int network_new(const struct network_settings *settings, struct network **ret, s
 
 int network_project_ensure(struct network *network, unsigned project, struct error *err)
 {
+    char name[ROUTER_NAME_MAX];
     struct router *router;
 
-    return router_find_or_make(network, project, &router, err);
+    router_project_name(project, name);
+    return router_find_or_make(network, name, NETWORK_EGRESS, &router, err);
 }
 
 int network_project_delete(struct network *network, unsigned project, struct error *err)
 {
-    return router_remove(network, project, err);
+    char name[ROUTER_NAME_MAX];
+
+    spares_drop(network, project);
+    router_project_name(project, name);
+    return router_remove(network, name, err);
+}
+
+static int add_veth(const struct network *network, struct router *router, int netns, unsigned slot)
+{
+    char name[IFNAMSIZ];
+    uint8_t mac[6];
+
+    (void) snprintf(name, sizeof name, LEG_PREFIX "%u", slot);
+    slot_mac(slot, mac);
+    const struct veth veth = { .name = name,
+                               .master = router->bridge,
+                               .up = true,
+                               .mtu = network->mtu,
+                               .peer_name = LEG_NAME,
+                               .peer_netns = netns,
+                               .peer_mac = mac };
+    return rtnl_veth_add(&router->rtnl, &veth);
 }
 
 /* Slots go round, so that an address rests before it is another attempt's. */
@@ -147,20 +170,9 @@ static int claim_slot(const struct network *network, struct router *router, int 
 {
     for (unsigned tried = SLOT_MIN; tried <= SLOT_MAX; tried++) {
         unsigned slot = router->next_slot;
-        char name[IFNAMSIZ];
-        uint8_t mac[6];
 
         router->next_slot = slot < SLOT_MAX ? slot + 1 : SLOT_MIN;
-        (void) snprintf(name, sizeof name, LEG_PREFIX "%u", slot);
-        slot_mac(slot, mac);
-        const struct veth veth = { .name = name,
-                                   .master = router->bridge,
-                                   .up = true,
-                                   .mtu = network->mtu,
-                                   .peer_name = LEG_NAME,
-                                   .peer_netns = netns,
-                                   .peer_mac = mac };
-        int r = rtnl_veth_add(&router->rtnl, &veth);
+        int r = add_veth(network, router, netns, slot);
         if (r == -EEXIST)
             continue;
         *ret_slot = slot;
@@ -169,8 +181,19 @@ static int claim_slot(const struct network *network, struct router *router, int 
     return -ENOSPC;
 }
 
+/* What has this slot is a namespace that is about to go, or one of an earlier start. */
+static int take_slot(const struct network *network, struct router *router, int netns, unsigned slot)
+{
+    char name[IFNAMSIZ];
+
+    (void) snprintf(name, sizeof name, LEG_PREFIX "%u", slot);
+    int r = rtnl_link_delete(&router->rtnl, name);
+    return r < 0 ? r : add_veth(network, router, netns, slot);
+}
+
 /* The attempt's end of the leg. */
-static int raise_leg(const struct network *network, int netns, unsigned slot, struct error *err)
+static int raise_leg(const struct network *network, const struct router *router, int netns,
+                     unsigned slot, struct error *err)
 {
     struct rtnl rtnl;
 
@@ -186,40 +209,42 @@ static int raise_leg(const struct network *network, int netns, unsigned slot, st
     if (r >= 0)
         r = rtnl_address_add(&rtnl, (unsigned) index, pool_slot(&network->pool, slot),
                              SUBNET_PREFIX);
-    if (r >= 0)
+    if (r >= 0 && router->policy != NETWORK_NONE)
         r = rtnl_default_route_add(&rtnl, (unsigned) index, pool_slot(&network->pool, 1));
     rtnl_close(&rtnl);
     return r < 0 ? error_set(err, r, "address of the container: %s", strerror(-r)) : 0;
 }
 
-static int add_leg(struct network *network, struct router *router, int netns,
+static int add_leg(struct network *network, struct router *router, unsigned slot, int netns,
                    struct network_facts *ret, struct error *err)
 {
-    struct network_facts facts = { 0 };
+    struct network_facts facts = { .slot = slot };
 
-    int r = claim_slot(network, router, netns, &facts.slot);
+    int r = slot ? take_slot(network, router, netns, slot)
+                 : claim_slot(network, router, netns, &facts.slot);
     if (r < 0)
-        return error_set(err, r, "a container's leg into its project's network: %s", strerror(-r));
-    r = raise_leg(network, netns, facts.slot, err);
+        return error_set(err, r, "a container's leg into its network: %s", strerror(-r));
+    r = raise_leg(network, router, netns, facts.slot, err);
     if (r < 0)
         return r; /* the leg ends with the namespace */
     address_format(pool_slot(&network->pool, facts.slot), facts.address);
-    address_format(pool_slot(&network->pool, 1), facts.gateway);
-    address_format(pool_uplink(&network->pool, router->pair) + 1, facts.host_address);
+    if (router->policy != NETWORK_NONE) {
+        address_format(pool_slot(&network->pool, 1), facts.gateway);
+        address_format(pool_uplink(&network->pool, router->pair) + 1, facts.host_address);
+    }
     *ret = facts;
     return 0;
 }
 
-/* Without ROUTER there is loopback alone. */
-static int make_network(struct network *network, struct router *router, int *ret_netns_fd,
-                        struct network_facts *ret, struct error *err)
+int network_make(struct network *network, struct router *router, unsigned slot, int *ret_netns_fd,
+                 struct network_facts *ret, struct error *err)
 {
     _cleanup_close_ int netns = -1;
 
     *ret = (struct network_facts){ 0 };
     int r = namespace_make(network->own, &netns, err);
     if (r >= 0 && router)
-        r = add_leg(network, router, netns, ret, err);
+        r = add_leg(network, router, slot, netns, ret, err);
     if (r >= 0)
         *ret_netns_fd = take_fd(&netns);
     return r;
@@ -229,30 +254,24 @@ int network_attempt_create(struct network *network, enum network_policy policy, 
                            int *ret_netns_fd, struct network_facts *ret, struct error *err)
 {
     struct router *router = NULL;
+    char name[ROUTER_NAME_MAX];
     struct spare spare;
     int r = 0;
 
+    router_project_name(project, name);
     /* Also for a spare: it sees to it that rules and ways out are those of now. */
     if (policy == NETWORK_EGRESS)
-        r = router_find_or_make(network, project, &router, err);
+        r = router_find_or_make(network, name, policy, &router, err);
     if (r < 0)
         return r;
     if (spare_take(network, policy, project, &spare)) {
         *ret = spare.facts;
         *ret_netns_fd = spare.netns;
     } else {
-        r = make_network(network, router, ret_netns_fd, ret, err);
+        r = network_make(network, router, 0, ret_netns_fd, ret, err);
     }
     ret->has_way_out = router && network->ways.n > 0;
     return r;
-}
-
-static bool is_live(unsigned project, const unsigned *live, size_t n_live)
-{
-    for (size_t i = 0; i < n_live; i++)
-        if (live[i] == project)
-            return true;
-    return false;
 }
 
 static inline void closedirp(DIR **dir)
@@ -261,7 +280,36 @@ static inline void closedirp(DIR **dir)
         (void) closedir(*dir);
 }
 
-int network_sweep(struct network *network, const unsigned *live, size_t n_live, struct error *err)
+/* Is the router of this file another's than of who lives? */
+static bool is_left_over(const char *name, const struct network_live *live)
+{
+    long long project;
+    struct id gang;
+
+    if (id_parse(name, &gang) == 0) {
+        for (size_t i = 0; i < live->n_gangs; i++)
+            if (id_equal(&live->gangs[i], &gang))
+                return false;
+        return true;
+    }
+    if (str_to_i64(name, 0, INT32_MAX, &project) < 0)
+        return false;
+    for (size_t i = 0; i < live->n_projects; i++)
+        if (live->projects[i] == (unsigned) project)
+            return false;
+    return true;
+}
+
+static int remove_named(struct network *network, const char *name, struct error *err)
+{
+    long long project;
+
+    return str_to_i64(name, 0, INT32_MAX, &project) < 0
+               ? router_remove(network, name, err)
+               : network_project_delete(network, (unsigned) project, err);
+}
+
+int network_sweep(struct network *network, const struct network_live *live, struct error *err)
 {
     int first = 0;
     _cleanup_(closedirp) DIR *dir = opendir(network->runtime);
@@ -270,11 +318,9 @@ int network_sweep(struct network *network, const unsigned *live, size_t n_live, 
         return error_set(err, -errno, "reading %s: %m", network->runtime);
     /* One that cannot be removed does not keep the others. */
     for (const struct dirent *entry; (entry = readdir(dir));) {
-        long long project;
-        if (str_to_i64(entry->d_name, 0, INT32_MAX, &project) < 0 ||
-            is_live((unsigned) project, live, n_live))
+        if (!is_left_over(entry->d_name, live))
             continue;
-        int r = router_remove(network, (unsigned) project, first < 0 ? NULL : err);
+        int r = remove_named(network, entry->d_name, first < 0 ? NULL : err);
         if (r < 0 && first == 0)
             first = r;
     }

@@ -1,4 +1,4 @@
-/* router.c - one namespace a project: bridge, gateway, NAT, rules, uplink
+/* router.c - one namespace a project or gang: bridge, gateway, NAT, rules, uplink
  *
  * Every step may have been done by a process that was killed: what exists is taken as it is, and
  * the rules are loaded anew.
@@ -23,9 +23,14 @@ void router_close(struct router *router)
 
 static bool exists_or_made(int r) { return r >= 0 || r == -EEXIST; }
 
-static char *router_path(const struct network *network, unsigned project)
+void router_project_name(unsigned project, char ret[static ROUTER_NAME_MAX])
 {
-    return xasprintf("%s/%u", network->runtime, project);
+    (void) snprintf(ret, ROUTER_NAME_MAX, "%u", project);
+}
+
+static char *router_path(const struct network *network, const char *name)
+{
+    return xasprintf("%s/%s", network->runtime, name);
 }
 
 /* The namespace bound to PATH, or -ENOENT. */
@@ -59,9 +64,8 @@ static int make_bound(const struct network *network, const char *path, struct er
 }
 
 /* Inside the router's namespace. */
-static int fill(const struct network *network, struct router *router, struct error *err)
+static int load_rules(const struct network *network, struct error *err)
 {
-    static const char *const bridge_hooks[] = { "iptables", "ip6tables", "arptables" };
     _cleanup_text_ struct text rules = { 0 };
     const struct rules_router settings = { .pool = network->pool,
                                            .blocked = network->blocked.items,
@@ -73,6 +77,18 @@ static int fill(const struct network *network, struct router *router, struct err
     int r = nft_load(&rules, err);
     if (r < 0)
         return r;
+    r = sysctl_write("net/ipv4/ip_forward", "1");
+    return r < 0 ? error_set(err, r, "forwarding in the router: %s", strerror(-r)) : 0;
+}
+
+/* Inside the router's namespace. */
+static int fill(const struct network *network, struct router *router, struct error *err)
+{
+    static const char *const bridge_hooks[] = { "iptables", "ip6tables", "arptables" };
+
+    int r = router->policy == NETWORK_NONE ? 0 : load_rules(network, err);
+    if (r < 0)
+        return r;
     /* Else bridged packets pass the inet hooks too, and are cut there. Absent without the module. */
     for (size_t i = 0; i < sizeof bridge_hooks / sizeof *bridge_hooks; i++) {
         char name[64];
@@ -81,9 +97,6 @@ static int fill(const struct network *network, struct router *router, struct err
         if (r < 0 && r != -ENOENT)
             return error_set(err, r, "%s: %s", name, strerror(-r));
     }
-    r = sysctl_write("net/ipv4/ip_forward", "1");
-    if (r < 0)
-        return error_set(err, r, "forwarding in the router: %s", strerror(-r));
     r = rtnl_open(&router->rtnl);
     return r < 0 ? error_set(err, r, "netlink: %s", strerror(-r)) : 0;
 }
@@ -100,6 +113,8 @@ static int add_bridge(const struct network *network, struct router *router, stru
     if (r < 0)
         return error_set(err, r, "the bridge just made: %s", strerror(-r));
     router->bridge = (unsigned) r;
+    if (router->policy == NETWORK_NONE)
+        return 0;
     r = rtnl_address_add(&router->rtnl, router->bridge, pool_slot(&network->pool, 1),
                          SUBNET_PREFIX);
     return exists_or_made(r) ? 0 : error_set(err, r, "the gateway's address: %s", strerror(-r));
@@ -191,13 +206,13 @@ static int connect_uplink(struct network *network, struct router *router, struct
 
 static int make(struct network *network, struct router *router, struct error *err)
 {
-    _cleanup_free_ char *path = router_path(network, router->project);
+    _cleanup_free_ char *path = router_path(network, router->name);
     _cleanup_close_ int lock = -1;
+    bool has_uplink = router->policy != NETWORK_NONE;
 
-    int r = machine_lock(network, &lock, err);
-    if (r < 0)
-        return r;
-    r = machine_load(network, err);
+    int r = has_uplink ? machine_lock(network, &lock, err) : 0;
+    if (r >= 0 && has_uplink)
+        r = machine_load(network, err);
     if (r < 0)
         return r;
     router->netns = open_bound(path);
@@ -215,25 +230,24 @@ static int make(struct network *network, struct router *router, struct error *er
     if (r < 0)
         return r;
     r = add_bridge(network, router, err);
-    if (r < 0)
-        return r;
-    return connect_uplink(network, router, err);
+    return r < 0 || !has_uplink ? r : connect_uplink(network, router, err);
 }
 
-int router_find_or_make(struct network *network, unsigned project, struct router **ret,
-                        struct error *err)
+int router_find_or_make(struct network *network, const char *name, enum network_policy policy,
+                        struct router **ret, struct error *err)
 {
     vec_foreach(&network->routers, it)
-        if (it->project == project) {
+        if (str_equal(it->name, name)) {
             *ret = it;
-            return machine_refresh(network, err);
+            return policy == NETWORK_NONE ? 0 : machine_refresh(network, err);
         }
 
-    struct router router = { .project = project, .netns = -1, .next_slot = SLOT_MIN };
+    struct router router = { .policy = policy, .netns = -1, .next_slot = SLOT_MIN };
+    (void) snprintf(router.name, sizeof router.name, "%s", name);
     int r = make(network, &router, err);
     if (r < 0) {
         router_close(&router);
-        return error_context(err, r, "network of project range %u", project);
+        return error_context(err, r, "network of %s", name);
     }
     vec_push(&network->routers, router);
     *ret = &network->routers.items[network->routers.len - 1];
@@ -267,13 +281,12 @@ static void clear(struct network *network, int netns)
     rtnl_close(&router.rtnl);
 }
 
-int router_remove(struct network *network, unsigned project, struct error *err)
+int router_remove(struct network *network, const char *name, struct error *err)
 {
-    _cleanup_free_ char *path = router_path(network, project);
+    _cleanup_free_ char *path = router_path(network, name);
 
-    spares_drop(network, project);
     for (size_t i = 0; i < network->routers.len; i++)
-        if (network->routers.items[i].project == project) {
+        if (str_equal(network->routers.items[i].name, name)) {
             router_close(&network->routers.items[i]);
             vec_remove(&network->routers, i);
             break;

@@ -30,6 +30,7 @@
 
 static int machine = -1, internet = -1;
 static struct error err;
+static const struct network_live nobody;
 
 /* Run a shell line in the namespace NETNS. */
 __attribute__((format(printf, 2, 3))) static int sh(int netns, const char *fmt, ...)
@@ -207,7 +208,7 @@ static ino_t inode(int fd)
 
 static void end(struct network *network)
 {
-    ok(network_sweep(network, NULL, 0, &err) == 0);
+    ok(network_sweep(network, &nobody, &err) == 0);
     network_free(network);
 }
 
@@ -328,6 +329,8 @@ static void shout(const struct attempt *a, const struct attempt *victim)
     uint8_t frame[64];
 
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        if (!*addresses[i])
+            continue; /* a bridge that leads nowhere has no other side */
         send_udp(a->netns, addresses[i], 9, "spoof!");
         ok(address_parse(addresses[i], &destination) == 0);
         for (size_t m = 0; m < sizeof macs / sizeof *macs; m++)
@@ -366,6 +369,116 @@ TEST(projects_cannot_exchange_a_packet)
     end(network);
     network = start();
     cannot_reach(network, 8, 7);
+    end(network);
+}
+
+static struct attempt group(struct network *network, enum network_policy policy, uint8_t gang,
+                            unsigned number)
+{
+    const struct network_group which = { .gang = { .bytes = { gang } }, .number = number };
+    struct attempt a = { .netns = -1 };
+
+    int r = network_group_create(network, policy, &which, &a.netns, &a.facts, &err);
+    if (r < 0)
+        printf("# %s\n", err.text);
+    ok(r == 0);
+    return a;
+}
+
+TEST(groups_of_a_gang_reach_each_other)
+{
+    static const enum network_policy policies[] = { NETWORK_EGRESS, NETWORK_NONE };
+    _cleanup_close_ int server = listener(internet, INTERNET, 80, SOCK_STREAM);
+
+    for (uint8_t i = 0; i < 2; i++) {
+        struct network *network = start();
+        struct attempt a = group(network, policies[i], i, 0), b = group(network, policies[i], i, 1);
+        _cleanup_close_ int inside = listener(b.netns, "0.0.0.0", 25087, SOCK_STREAM);
+
+        is_str(a.facts.address, "10.113.0.2");
+        is_str(b.facts.address, "10.113.0.3");
+        ok(try_tcp(a.netns, b.facts.address, 25087) == 0);
+        ok(try_tcp(a.netns, INTERNET, 80) == (i == 0 ? 0 : -ENETUNREACH));
+        ok(a.facts.has_way_out == (i == 0));
+        (void) close(a.netns);
+        (void) close(b.netns);
+        end(network);
+    }
+}
+
+/* Nothing that ATTACKER sends, who has slot 2 of its own network, comes to group 1 of VICTIM's gang. FRIEND's
+ * word does, and comes first; WITNESS hears the attacker's last. */
+static void gang_is_out_of_reach(const struct attempt *attacker, const struct attempt *victim,
+                                 const struct attempt *friend, int witness, const char *address)
+{
+    _cleanup_close_ int last = listener(witness, "0.0.0.0", 25088, SOCK_DGRAM);
+    _cleanup_close_ int wire = socket_in(victim->netns, AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
+
+    shout(attacker, victim);
+    send_udp(attacker->netns, address, 25088, "after that");
+    ok(next_is(last, "after that"));
+    send_udp(friend->netns, victim->facts.address, 9, "hello friend");
+    ok(next_is(wire, "hello friend"));
+}
+
+static void gangs_are_apart(enum network_policy policy)
+{
+    struct network *network = start();
+    struct attempt filler = attempt(network, 7), same = attempt(network, 7);
+    struct attempt a0 = group(network, policy, 1, 0), a1 = group(network, policy, 1, 1);
+    struct attempt b0 = group(network, policy, 2, 0), b1 = group(network, policy, 2, 1);
+
+    /* The job of the same project, another gang of it, and the gang from there. */
+    gang_is_out_of_reach(&filler, &a1, &a0, internet, INTERNET);
+    gang_is_out_of_reach(&b0, &a1, &a0, b1.netns, b1.facts.address);
+    gang_is_out_of_reach(&a0, &same, &filler, a1.netns, a1.facts.address);
+    (void) close(filler.netns);
+    (void) close(same.netns);
+    (void) close(a0.netns);
+    (void) close(a1.netns);
+    (void) close(b0.netns);
+    (void) close(b1.netns);
+    end(network);
+}
+
+TEST(nobody_else_reaches_a_gang)
+{
+    gangs_are_apart(NETWORK_EGRESS);
+    gangs_are_apart(NETWORK_NONE);
+}
+
+TEST(nothing_of_the_machine_answers_a_gang)
+{
+    static const char *const addresses[] = { MACHINE, "10.113.0.1", "10.113.4.0", "10.113.4.1",
+                                             METADATA };
+    struct network *network = start();
+    struct attempt a = group(network, NETWORK_EGRESS, 1, 0), b = group(network, NETWORK_NONE, 2, 0);
+    _cleanup_close_ int service = listener(machine, "0.0.0.0", 25089, SOCK_STREAM);
+
+    ok(try_tcp(machine, MACHINE, 25089) == 0);
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        ok(try_tcp(a.netns, addresses[i], 25089) != 0);
+        ok(try_tcp(b.netns, addresses[i], 25089) != 0);
+    }
+    (void) close(a.netns);
+    (void) close(b.netns);
+    end(network);
+}
+
+TEST(a_group_that_starts_again_has_its_address)
+{
+    struct network *network = start();
+    struct attempt first = group(network, NETWORK_NONE, 1, 0),
+                   peer = group(network, NETWORK_NONE, 1, 1);
+    struct attempt again = group(network, NETWORK_NONE, 1, 0);
+    _cleanup_close_ int inside = listener(again.netns, "0.0.0.0", 25090, SOCK_STREAM);
+
+    is_str(again.facts.address, first.facts.address);
+    ok(try_tcp(peer.netns, again.facts.address, 25090) == 0);
+    ok(try_tcp(first.netns, peer.facts.address, 25090) != 0); /* it has no leg any more */
+    (void) close(first.netns);
+    (void) close(peer.netns);
+    (void) close(again.netns);
     end(network);
 }
 
@@ -489,20 +602,39 @@ TEST(the_sweep_leaves_the_machine_as_it_was)
 {
     struct network *network = start();
     struct attempt a = attempt(network, 7), b = attempt(network, 8);
-    const unsigned live[] = { 8 };
+    const struct network_live live = { .projects = (const unsigned[]){ 8 }, .n_projects = 1 };
 
     ok(sh(machine, "test $(cat /proc/sys/net/ipv4/conf/eth0/forwarding) = 1") == 0);
-    ok(network_sweep(network, live, 1, &err) == 0);
+    ok(network_sweep(network, &live, &err) == 0);
     _cleanup_close_ int server = listener(internet, INTERNET, 80, SOCK_STREAM);
     ok(try_tcp(b.netns, INTERNET, 80) == 0);
     ok(try_tcp(a.netns, INTERNET, 80) != 0);
     (void) close(a.netns);
     (void) close(b.netns);
-    ok(network_sweep(network, NULL, 0, &err) == 0);
+    ok(network_sweep(network, &nobody, &err) == 0);
     ok(nothing_is_left());
-    ok(network_sweep(network, NULL, 0, &err) == 0); /* again */
+    ok(network_sweep(network, &nobody, &err) == 0); /* again */
     ok(nothing_is_left());
     network_free(network);
+}
+
+TEST(a_gang_that_has_ended_leaves_nothing)
+{
+    struct network *network = start();
+    struct attempt a = group(network, NETWORK_EGRESS, 1, 0), b = group(network, NETWORK_NONE, 2, 0);
+    const struct id gangs[] = { { .bytes = { 1 } }, { .bytes = { 2 } }, { .bytes = { 3 } } };
+    const struct network_live live = { .gangs = gangs, .n_gangs = 1 };
+    _cleanup_close_ int server = listener(internet, INTERNET, 80, SOCK_STREAM);
+
+    ok(network_sweep(network, &live, &err) == 0);
+    ok(try_tcp(a.netns, INTERNET, 80) == 0);
+    ok(sh(machine, "test $(ls " RUNTIME "/network | wc -l) = 1") == 0);
+    ok(network_gang_delete(network, &gangs[0], &err) == 0);
+    ok(network_gang_delete(network, &gangs[2], &err) == 0); /* it never was */
+    (void) close(a.netns);
+    (void) close(b.netns);
+    end(network);
+    ok(nothing_is_left());
 }
 
 TEST(a_second_server_takes_up_what_the_first_made)
@@ -531,7 +663,7 @@ TEST(a_server_elsewhere_on_the_machine_is_left_alone)
     ok(network_new(&settings, &other, &err) == 0);
     struct attempt b = attempt(other, 7);
     ok(strcmp(a.facts.host_address, b.facts.host_address) != 0);
-    ok(network_sweep(other, NULL, 0, &err) == 0);
+    ok(network_sweep(other, &nobody, &err) == 0);
     ok(try_tcp(a.netns, INTERNET, 80) == 0);
     (void) close(a.netns);
     (void) close(b.netns);
@@ -549,7 +681,7 @@ TEST(a_hundred_containers_leave_nothing)
         struct attempt a = attempt(network, 7);
         (void) close(a.netns);
     }
-    ok(router_find_or_make(network, 7, &router, &err) == 0);
+    ok(router_find_or_make(network, "7", NETWORK_EGRESS, &router, &err) == 0);
     /* The kernel takes namespaces away in its own time, one after the other: long on a busy machine. */
     numbers legs = { 0 };
     for (int waited = 0; waited < 12 * PATIENCE_MS; waited += 10) {
