@@ -549,7 +549,7 @@ int sqlite_answer(struct backend *b, unsigned reader, struct query *q)
     case QUERY_MANIFEST:
         return answer_manifest(c, q);
     case QUERY_MISSING:
-        return answer_missing(c, q);
+        return at_one_moment(answer_missing, c, q); /* one lock for all of them */
     case QUERY_KEPT:
         return sqlite_answer_kept(c, q);
     case QUERY_ANSWER:
