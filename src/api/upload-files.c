@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#define AT_ONCE_MAX (64 << 10) /* such a file is waited for and written at once */
+
 struct files_upload {
     struct call *call;
     struct intake in;
@@ -32,6 +34,12 @@ static void files_free(void *state)
     free(u);
 }
 
+static void count_file(struct files_upload *u)
+{
+    vec_push(&u->sums, u->head.sum);
+    u->size_bytes += u->head.size_bytes;
+}
+
 static int end_file(struct files_upload *u, struct error *err)
 {
     int r = blob_writer_end(u->writer, &u->head.sum, false, NULL, NULL, err);
@@ -40,9 +48,23 @@ static int end_file(struct files_upload *u, struct error *err)
     u->writer = NULL;
     if (r < 0)
         return r;
-    vec_push(&u->sums, u->head.sum);
-    u->size_bytes += u->head.size_bytes;
+    count_file(u);
     return 0;
+}
+
+/* BYTES come after the head, which took N. */
+static ssize_t put_small(struct files_upload *u, ssize_t n, const char *bytes, size_t len,
+                         struct error *err)
+{
+    size_t size = (size_t) u->head.size_bytes;
+
+    if (len < size)
+        return 0;
+    int r = blob_put(u->call->api->options.blobs, bytes, size, &u->head.sum, err);
+    if (r < 0)
+        return r;
+    count_file(u);
+    return n + (ssize_t) size;
 }
 
 /* Bytes taken; 0: more are needed. */
@@ -56,10 +78,10 @@ static ssize_t begin_file(struct files_upload *u, const char *bytes, size_t len,
         return 0;
     if (u->sums.len == BUNDLE_FILES_MAX)
         return error_set(err, -E2BIG, "a request has at most %d files", BUNDLE_FILES_MAX);
+    if (u->head.size_bytes <= AT_ONCE_MAX)
+        return put_small(u, n, bytes + n, len - (size_t) n, err);
     int r = blob_writer_new(u->call->api->options.blobs, &u->writer, err);
     u->left = u->head.size_bytes;
-    if (r == 0 && u->left == 0)
-        r = end_file(u, err);
     return r < 0 ? r : n;
 }
 

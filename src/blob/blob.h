@@ -46,6 +46,10 @@ int64_t blob_part_size(struct blob_store *bs, const struct blob_part *part);
 void blob_writer_free(struct blob_writer *w);
 DEFINE_CLEANUP(struct blob_writer *, blob_writer_free);
 
+/* The whole of a small blob, whose digest is EXPECTED (else -EBADMSG). Not on disk before blob_sync(). */
+int blob_put(struct blob_store *bs, const void *bytes, size_t n, const struct sha256 *expected,
+             struct error *err);
+
 /* A read-only descriptor, -ENOENT when absent. */
 int blob_open(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size);
 /* Its executable form, a file of its own beside it; -ENOENT while nobody needed it. */

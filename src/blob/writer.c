@@ -259,6 +259,14 @@ static int use_existing(struct blob_store *bs, const char *name, int64_t size, b
     return sync_shard(bs, name);
 }
 
+static int refuse_bytes(const struct sha256 *expected, const struct sha256 *sum, struct error *err)
+{
+    char want[SHA256_HEX_LEN + 1], got[SHA256_HEX_LEN + 1];
+
+    return error_set(err, -EBADMSG, "the bytes have SHA-256 %s, not %s", sha256_format(sum, got),
+                     sha256_format(expected, want));
+}
+
 int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool sync,
                     struct sha256 *ret, int64_t *ret_size, struct error *err)
 {
@@ -266,11 +274,8 @@ int blob_writer_end(struct blob_writer *w, const struct sha256 *expected, bool s
     struct sha256 sum = hasher_end(w->hasher);
 
     w->is_part = false; /* it is whole, for good or ill */
-    if (expected && !sha256_equal(expected, &sum)) {
-        char want[SHA256_HEX_LEN + 1], got[SHA256_HEX_LEN + 1];
-        return error_set(err, -EBADMSG, "the bytes have SHA-256 %s, not %s",
-                         sha256_format(&sum, got), sha256_format(expected, want));
-    }
+    if (expected && !sha256_equal(expected, &sum))
+        return refuse_bytes(expected, &sum, err);
     blob_name(&sum, false, name);
     int r = use_existing(w->bs, name, w->sink.at, sync);
     if (r < 0) {
@@ -304,4 +309,58 @@ void blob_writer_free(struct blob_writer *w)
     sink_done(&w->sink);
     hasher_free(w->hasher);
     free(w);
+}
+
+/* ---- small ones --------------------------------------------------------------------------------------- */
+
+/* A new file of that name, which may become whole or not: nobody takes a blob of another size for one. */
+static int create(struct blob_store *bs, const char *name)
+{
+    const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    struct stat st;
+    _cleanup_close_ int fd = openat(bs->blobs, name, flags, 0644);
+
+    if (fd < 0 && errno == ENOENT) {
+        int r = make_shard(bs, name);
+        if (r < 0)
+            return r;
+        fd = openat(bs->blobs, name, flags, 0644);
+    }
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if ((st.st_mode & 07777) != 0644 && fchmod(fd, 0644) < 0) /* the umask does not matter */
+        return -errno;
+    int r = store_own(bs, fd);
+    return r < 0 ? r : take_fd(&fd);
+}
+
+static int replace_torn(struct blob_store *bs, const void *bytes, size_t n, struct error *err)
+{
+    _cleanup_(blob_writer_freep) struct blob_writer *w = NULL;
+    int r = blob_writer_new(bs, &w, err);
+
+    if (r == 0)
+        r = blob_writer_add(w, bytes, n, err);
+    return r < 0 ? r : blob_writer_end(w, NULL, false, NULL, NULL, err);
+}
+
+/* Under its name from the beginning: a name of its own until it is whole would cost as much again as making
+ * the file. What cannot be completed stays torn: the name may be that of another writer's file by now. */
+int blob_put(struct blob_store *bs, const void *bytes, size_t n, const struct sha256 *expected,
+             struct error *err)
+{
+    char name[BLOB_NAME_LEN + 3];
+    struct sha256 sum = sha256_of(bytes, n);
+
+    if (!sha256_equal(expected, &sum))
+        return refuse_bytes(expected, &sum, err);
+    _cleanup_close_ int fd = create(bs, blob_name(&sum, false, name));
+    if (fd == -EEXIST) {
+        int r = use_existing(bs, name, (int64_t) n, false);
+        return r < 0 ? replace_torn(bs, bytes, n, err) : 0;
+    }
+    int r = fd < 0 ? fd : write_full(fd, bytes, n);
+    if (r < 0 && fd >= 0)
+        (void) !ftruncate(fd, 0);
+    return r < 0 ? error_set(err, r, "writing a blob: %s", strerror(-r)) : 0;
 }

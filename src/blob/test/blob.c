@@ -62,6 +62,34 @@ TEST(dropped_writer_leaves_nothing)
     ok(entries(&s, "blobs/tmp") == 0);
 }
 
+TEST(puts_a_small_one_at_once)
+{
+    _cleanup_scratch_ struct scratch s = scratch_open();
+    _cleanup_text_ struct text t = { 0 };
+    const char *name = "blobs/2c/f24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    struct sha256 sum = sha256_of("hello", 5), empty = sha256_of("", 0);
+    struct stat st;
+    struct error err;
+
+    mode_t mask = umask(077);
+    ok(blob_put(s.bs, "hello", 5, &sum, NULL) == 0);
+    (void) umask(mask);
+    ok(fstatat(s.fd, name, &st, 0) == 0 && (st.st_mode & 07777) == 0644);
+    ok(blob_put(s.bs, "hello", 5, &sum, NULL) == 0); /* is there */
+    ok(blob_put(s.bs, "", 0, &empty, NULL) == 0 && blob_matches(s.bs, &empty, 0));
+    ok(blob_put(s.bs, "evil", 4, &sum, &err) == -EBADMSG);
+    ok(strncmp(err.text, "the bytes have SHA-256 ", 23) == 0);
+
+    ok(unlinkat(s.fd, name, 0) == 0);
+    int fd = openat(s.fd, name, O_WRONLY | O_CREAT, 0444);
+    ok(fd >= 0 && write(fd, "hel", 3) == 3 && close(fd) == 0);
+    ok(!blob_matches(s.bs, &sum, 5));
+    ok(blob_put(s.bs, "hello", 5, &sum, NULL) == 0); /* torn, and mended */
+    ok(blob_read(s.bs, &sum, 100, &t, NULL) == 0);
+    is_str(text_str(&t), "hello");
+    ok(entries(&s, "blobs/tmp") == 0);
+}
+
 /* A power loss may leave the name of a blob that was not synced without its bytes. */
 TEST(mends_a_torn_blob)
 {
