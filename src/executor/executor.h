@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "executor/layers.h"
+#include "task/task.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,5 +35,28 @@ struct executor_settings {
  * the launcher ends when it is closed. */
 int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t *ret_pid,
                    struct error *err);
+
+/* ---- one task alone, in a step of a batch system, as any account -------------------------------- */
+
+/* Borrowed until step_start() returns. */
+struct step_settings {
+    const char *spool; /* absolute; this account's own. Has the form of STATE */
+    const char *driver_root;
+    const char *const *cdi;
+};
+
+/* The supervisor, which waits for step_begin(). It ends when its parent does or PEER is closed before. */
+struct step {
+    pid_t pid;
+    int pidfd;
+    int peer;    /* SOCK_SEQPACKET: orders and news, as in control.c */
+    int secrets; /* memory: what is in it when it begins are the values of secrets, as JSON */
+};
+
+/* Fork it into namespaces of its own. To be called before there are threads. */
+int step_start(const struct step_settings *settings, struct step *ret, struct error *err);
+/* SPOOL/attempts/ID/spec.json is there: make the container and run the command. */
+int step_begin(struct step *step, const struct task_spec *spec, struct error *err);
+void step_done(struct step *step);
 
 #endif

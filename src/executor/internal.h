@@ -109,6 +109,8 @@ struct mode {
 
 /* As root, on a machine that is Berth's. */
 extern const struct mode mode_machine;
+/* As any account, in a step of a batch system. */
+extern const struct mode mode_step;
 
 /* The launcher's, and by clone every supervisor's. */
 struct executor {
@@ -141,12 +143,16 @@ struct launch {
     struct launcher_request request;
     int peer; /* to the engine */
     int token;
-    int netns;
+    int secrets; /* their values, where somebody else has asked for them; else -1 */
+    int netns;   /* -1: the supervisor's own */
     struct network_facts net;
     struct error net_error; /* the namespace could not be made */
     const struct range_cache *range;
 };
 
+/* What does not depend on the attempt alone: crun, the image `host`, what the project's range needs. */
+int launch_prepare(struct executor *x, const struct launcher_request *request,
+                   const struct range_cache **ret, struct error *err);
 int launch_start(struct executor *x, const struct launcher_request *request, int peer, int token,
                  struct error *err);
 /* The process PID, perhaps a supervisor, has ended. */
@@ -269,6 +275,8 @@ int gang_await_go(struct supervisor *s, struct error *err);
 char **environment_make(const struct task_spec *spec, const struct image_config *image,
                         const struct cdi_edits *edits, const char *home, const json_t *secrets);
 void environment_free(char **env);
+/* SECRETS as somebody else has fetched them, from the beginning of FD. */
+int secrets_read(int fd, json_t **ret, struct error *err);
 int secrets_fetch(const struct task_spec *spec, int token, json_t **ret, struct error *err);
 
 /* What config.json needs to know besides the spec. */

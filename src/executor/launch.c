@@ -69,9 +69,9 @@ static int find_range(struct executor *x, const struct launcher_request *request
         }
     }
     int r = make_skeleton(x, request->range, request->uid_base, &cache.skeleton, err);
-    if (r >= 0)
+    if (r >= 0 && x->mode->own_ids)
         r = userns_make(&owner, &cache.owner_userns, err);
-    if (r >= 0)
+    if (r >= 0 && x->mode->own_ids)
         r = userns_make(&layers, &cache.layers_userns, err);
     if (r < 0) {
         safe_close(cache.owner_userns);
@@ -81,6 +81,14 @@ static int find_range(struct executor *x, const struct launcher_request *request
     vec_push(&x->ranges, cache);
     *ret = &x->ranges.items[x->ranges.len - 1];
     return 0;
+}
+
+int launch_prepare(struct executor *x, const struct launcher_request *request,
+                   const struct range_cache **ret, struct error *err)
+{
+    crun_refresh(&x->crun);
+    int r = refresh_image(x, err);
+    return r < 0 ? r : find_range(x, request, ret, err);
 }
 
 /* The policy is in spec.json, which the supervisor reads again; here only its word counts. */
@@ -131,12 +139,11 @@ void launch_ended(struct executor *x, pid_t pid)
 int launch_start(struct executor *x, const struct launcher_request *request, int peer, int token,
                  struct error *err)
 {
-    struct launch launch = { .request = *request, .peer = peer, .token = token, .netns = -1 };
+    struct launch launch = {
+        .request = *request, .peer = peer, .token = token, .secrets = -1, .netns = -1
+    };
 
-    crun_refresh(&x->crun);
-    int r = refresh_image(x, err);
-    if (r >= 0)
-        r = find_range(x, request, &launch.range, err);
+    int r = launch_prepare(x, request, &launch.range, err);
     if (r < 0)
         return r;
     enum network_policy policy = read_policy(x, request);

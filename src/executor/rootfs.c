@@ -169,6 +169,34 @@ static int write_file(int dir, const char *path, uid_t owner, const char *conten
     return 0;
 }
 
+static char *machine_file(const char *path)
+{
+    _cleanup_text_ struct text text = { 0 };
+
+    (void) file_read(AT_FDCWD, path, 1 << 20, &text, NULL);
+    return text_take(&text);
+}
+
+/* Who is in the machine's network finds names as the machine does. */
+static char *hosts_for(const struct supervisor *s, const char *hostname)
+{
+    if (s->launch->netns >= 0)
+        return image_hosts(hostname, s->launch->net.address);
+    _cleanup_free_ char *own = image_hosts(hostname, NULL);
+    _cleanup_free_ char *machine = machine_file("/etc/hosts");
+    return xasprintf("%s%s", own, machine);
+}
+
+static char *resolv_for(const struct supervisor *s)
+{
+    enum network_policy policy = NETWORK_NONE;
+
+    if (s->launch->netns < 0)
+        return machine_file("/etc/resolv.conf");
+    (void) network_policy_parse(s->spec->network, &policy);
+    return network_resolv_conf(s->x->network, policy);
+}
+
 /* The files of this task alone: a layer of their own, in memory, so they need no mounts. */
 static int write_own_files(struct supervisor *s, const char *hostname, int *ret_layer,
                            struct error *err)
@@ -176,11 +204,9 @@ static int write_own_files(struct supervisor *s, const char *hostname, int *ret_
     uid_t base = s->spec->uid_base;
     const struct owner owner = { base, base, 0755 };
     _cleanup_free_ char *layer = xasprintf("%s/task", s->x->bundle);
-    enum network_policy policy = NETWORK_NONE;
-    (void) network_policy_parse(s->spec->network, &policy);
-    _cleanup_free_ char *hosts = image_hosts(hostname, s->launch->net.address);
+    _cleanup_free_ char *hosts = hosts_for(s, hostname);
     _cleanup_free_ char *name = image_hostname(hostname);
-    _cleanup_free_ char *resolv = network_resolv_conf(s->x->network, policy);
+    _cleanup_free_ char *resolv = resolv_for(s);
     _cleanup_close_ int dir = -1, top = -1;
 
     int r = 0;

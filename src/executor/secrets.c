@@ -7,8 +7,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#define TOKEN_MAX 512
+#define TOKEN_MAX   512
+#define SECRETS_MAX (8 << 20)
 
 static int read_token(int fd, char token[static TOKEN_MAX])
 {
@@ -28,6 +31,20 @@ static int read_token(int fd, char token[static TOKEN_MAX])
     return len ? 0 : -ENODATA;
 }
 
+int secrets_read(int fd, json_t **ret, struct error *err)
+{
+    _cleanup_text_ struct text text = { 0 };
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || st.st_size > SECRETS_MAX)
+        return error_set(err, -EFBIG, "secrets: cannot be read");
+    ssize_t n = pread(fd, text_reserve(&text, (size_t) st.st_size + 1), (size_t) st.st_size, 0);
+    text.len = n > 0 ? (size_t) n : 0;
+    int r = json_parse(text.data, text.len, ret, err);
+    explicit_bzero(text.data, text.len);
+    return r < 0 ? error_context(err, r, "secrets") : 0;
+}
+
 static int ask(struct http_client *client, const struct task_spec *spec, const char *token,
                struct http_response *ret, struct error *err)
 {
@@ -37,7 +54,7 @@ static int ask(struct http_client *client, const struct task_spec *spec, const c
     _cleanup_free_ char *bearer = xasprintf("Bearer %s", token);
     const char *headers[] = { "Authorization", bearer, NULL };
     struct http_call call = {
-        .method = "GET", .target = target, .headers = headers, .limit = 8 << 20
+        .method = "GET", .target = target, .headers = headers, .limit = SECRETS_MAX
     };
 
     int r = http_client_call(client, &call, ret, err);

@@ -229,10 +229,12 @@ static int prepare(struct supervisor *s, struct error *err)
     if (r >= 0)
         r = devices_make(s, err);
     if (r >= 0 && s->spec->has_secrets)
-        r = secrets_fetch(s->spec, s->launch->token, &secrets, err);
+        r = s->launch->secrets >= 0 ? secrets_read(s->launch->secrets, &secrets, err)
+                                    : secrets_fetch(s->spec, s->launch->token, &secrets, err);
     if (r < 0)
         return r;
     s->launch->token = safe_close(s->launch->token);
+    s->launch->secrets = safe_close(s->launch->secrets);
     s->env = environment_make(s->spec, &s->image->config, &s->edits, s->user.home, secrets);
     return relays_new(s, &s->relays, err);
 }
