@@ -1,0 +1,39 @@
+/* courier.h - brings home what a supervisor writes, and orders to it (docs/design/0014)
+ *
+ * A task away from the server has its attempt directory on a disk of its node. The courier makes it from
+ * what home says, appends to home's copy what comes, and hands on what home orders. Files are the truth:
+ * after a cut it goes on where home's size says. While home is away the task goes on. A task that was
+ * given up is fenced: home answers 410, and the courier kills its supervisor and leaves.
+ */
+#ifndef COURIER_COURIER_H
+#define COURIER_COURIER_H
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "task/task.h"
+
+struct courier_options {
+    const char *home;       /* URL of the server */
+    const char *task;       /* id */
+    const char *token;      /* the task's */
+    const char *spool;      /* in the form of STATE, private to the account */
+    int64_t results_wait_s; /* how long results may wait for home after the end */
+};
+
+struct courier;
+int courier_new(const struct courier_options *options, struct courier **ret, struct error *err);
+void courier_free(struct courier *courier);
+DEFINE_CLEANUP(struct courier *, courier_free);
+
+/* Ask home for the task, bring what it names to the spool and make the attempt directory; *RET is owned by
+ * the courier. The values of its secrets go to the descriptor SECRETS. Waits while home is away.
+ * -ESTALE: fenced. */
+int courier_fetch(struct courier *courier, int secrets, const struct task_spec **ret,
+                  struct error *err);
+
+/* The supervisor of the task: its pidfd, and the socket for orders and news. Returns when what it wrote is
+ * home and it has ended: 0; -ESTALE: fenced, it was killed; -ETIMEDOUT: what it wrote could not be brought
+ * home and stays in the spool; -ECHILD: it ended without an end of the task. */
+int courier_run(struct courier *courier, int pidfd, int peer, struct error *err);
+
+#endif

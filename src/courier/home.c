@@ -1,0 +1,103 @@
+/* home.c - requests to the server with the task's token */
+#include "courier/internal.h"
+
+#include "base/alloc.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { WORD_MAX = 1 << 20 };
+
+int home_open(const struct courier_options *options, struct home *ret, struct error *err)
+{
+    *ret = (struct home){ .task = xstrdup(options->task),
+                          .authorization = xasprintf("Bearer %s", options->token) };
+    return http_client_new(options->home, &ret->client, err);
+}
+
+void home_close(struct home *home)
+{
+    http_client_free(home->client);
+    free(home->task);
+    if (home->authorization)
+        explicit_bzero(home->authorization, strlen(home->authorization));
+    free(home->authorization);
+    *home = (struct home){ 0 };
+}
+
+/* What the server says about a refusal (RFC 9457). */
+static char *word_of(const struct http_response *response)
+{
+    _cleanup_json_ json_t *json = NULL;
+
+    if (response->body.len > WORD_MAX ||
+        json_parse(text_str(&response->body), response->body.len, &json, NULL) < 0)
+        return NULL;
+    return xstrdup(json_get_str(json, "detail", json_get_str(json, "title", NULL)));
+}
+
+static int judge(const struct http_response *response, struct error *err)
+{
+    int status = response->status;
+
+    if (status / 100 == 2)
+        return 0;
+    _cleanup_free_ char *word = word_of(response);
+    const char *text = word ? word : http_status_text(status);
+    if (status == 410)
+        return error_set(err, -ESTALE, "home has given this task up: %s", text);
+    if (status == 409)
+        return error_set(err, -EEXIST, "%s", text);
+    if (status >= 500 || status == 429 || status == 408)
+        return error_set(err, -EAGAIN, "home answers %d: %s", status, text);
+    return error_set(err, status == 404 ? -ENOENT : -EPROTO, "home answers %d: %s", status, text);
+}
+
+static int call(struct home *home, struct http_call *call, struct http_response *ret,
+                struct error *err)
+{
+    const char *headers[] = { "Authorization", home->authorization, NULL };
+
+    call->headers = headers;
+    int r = http_client_call(home->client, call, ret, err);
+    if (r == 0)
+        return judge(ret, err);
+    /* Also what cannot be resolved or trusted now: home may be about to move. */
+    bool ours = r == -ENOMEM || r == -EINVAL || r == -ENOSPC || r == -EBADF || r == -EIO;
+    return ours ? r : -EAGAIN;
+}
+
+int home_call(struct home *home, const struct home_request *request, struct http_response *ret,
+              struct error *err)
+{
+    _cleanup_free_ char *target = xasprintf("/v1/tasks/%s/%s", home->task, request->target);
+    struct http_call http = { 0 };
+
+    if (request->stream)
+        http = *request->stream;
+    http.method = request->method;
+    http.target = target;
+    http.body = request->body;
+    http.body_len = request->body_len;
+    http.timeout_ms = request->timeout_ms;
+    return call(home, &http, ret, err);
+}
+
+int home_call_json(struct home *home, const struct home_request *request, json_t **ret,
+                   struct error *err)
+{
+    struct http_response response = { 0 };
+    int r = home_call(home, request, &response, err);
+
+    if (response.body.len && json_parse(text_str(&response.body), response.body.len, ret, NULL) < 0)
+        r = r < 0 ? r : error_set(err, -EPROTO, "home's answer is no JSON");
+    http_response_done(&response);
+    return r;
+}
+
+int home_get(struct home *home, const char *target, struct http_response *ret, struct error *err)
+{
+    struct http_call http = { .method = "GET", .target = target };
+
+    return call(home, &http, ret, err);
+}

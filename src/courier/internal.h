@@ -1,0 +1,69 @@
+/* internal.h - what the files of courier/ share
+ *
+ * home.c     requests to the server      carry.c    files of the attempt directory
+ * content.c  what a task names, in       results.c  what it left, out
+ * courier.c  the loop
+ */
+#ifndef COURIER_INTERNAL_H
+#define COURIER_INTERNAL_H
+
+#include "blob/blob.h"
+#include "courier/courier.h"
+#include "http/http.h"
+
+/* ---- home: blocking; one connection, used by one thread at a time --------------------------------- */
+
+struct home {
+    struct http_client *client;
+    char *task, *authorization;
+};
+
+int home_open(const struct courier_options *options, struct home *ret, struct error *err);
+void home_close(struct home *home);
+
+/* METHOD and TARGET below /v1/tasks/ID/; fills RET, which the caller is done with also on failure. 0 for
+ * 200 to 299; -ESTALE: fenced (410); -EAGAIN: home is away or busy, try again; -EEXIST: 409; otherwise
+ * home's word in ERR. */
+struct home_request {
+    const char *method, *target;
+    const void *body;
+    size_t body_len;
+    const struct http_call *stream; /* its read_body, on_body and so on; NULL: none */
+    unsigned timeout_ms;            /* 0: 30 s */
+};
+int home_call(struct home *home, const struct home_request *request, struct http_response *ret,
+              struct error *err);
+/* The same for an answer in JSON (may be NULL). */
+int home_call_json(struct home *home, const struct home_request *request, json_t **ret,
+                   struct error *err);
+/* GET of a path of the API with the token. */
+int home_get(struct home *home, const char *target, struct http_response *ret, struct error *err);
+
+/* ---- files out ------------------------------------------------------------------------------------- */
+
+enum { CARRIED = 3 };
+
+/* Used by one thread at a time. */
+struct carrier {
+    struct home *home;
+    struct blob_store *blobs;
+    int dir;                      /* the attempt's directory */
+    int64_t sent[CARRIED];        /* bytes of log, log.idx, charts that home has */
+    bool ready, started, results; /* these are home */
+    bool said_end;                /* exit.json was sent, perhaps in vain */
+    bool over;                    /* and is home */
+    char *piece;
+};
+
+/* Bring home what is there. 0; the codes of home_call(). `over` when nothing more will come. */
+int carry(struct carrier *c, struct error *err);
+/* The blobs that exit.json names. */
+int results_send(struct carrier *c, const json_t *exit, struct error *err);
+
+/* ---- content in ------------------------------------------------------------------------------------ */
+
+/* Blobs that SPEC names into the store. */
+int content_fetch(struct home *home, struct blob_store *blobs, const struct task_spec *spec,
+                  struct error *err);
+
+#endif
