@@ -23,6 +23,7 @@ static const struct cli_role roles[] = {
       role_upgrade },
     { "version", "print the version", NULL, role_version },
     { "--version", NULL, NULL, role_version },
+    { "supervise", NULL, supervise_help, role_supervise },
     { "fetch-image", NULL, NULL, role_fetch_image },
     { "push-image", NULL, NULL, role_push_image },
     { NULL },

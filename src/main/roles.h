@@ -2,11 +2,17 @@
 #ifndef MAIN_ROLES_H
 #define MAIN_ROLES_H
 
+#include "base/text.h"
+
 /* ARGV[0] is "server"; the result is the exit status. */
 int role_server(int argc, char **argv);
 /* "doctor", "store", "upgrade"; see admin/admin.h. */
 int role_doctor(int argc, char **argv);
 int role_store(int argc, char **argv);
 int role_upgrade(int argc, char **argv);
+
+/* "supervise": run by batch systems alone, see courier/courier.h. */
+int role_supervise(int argc, char **argv);
+void supervise_help(struct text *out);
 
 #endif

@@ -1,0 +1,157 @@
+/* supervise.c - `berth supervise`: one task in a step of a batch system (docs/design/0014)
+ *
+ * It is started by the batch system, not by people. The token comes by the environment, where it does not
+ * stay, into memory that no child gets.
+ */
+#include "base/alloc.h"
+#include "base/text.h"
+#include "courier/courier.h"
+#include "executor/executor.h"
+#include "main/roles.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { TOKEN_MAX = 4096, RESULTS_WAIT_S = 3600 };
+
+/* What the batch system is told. */
+enum { EXIT_NOT_STARTED = 1, EXIT_USAGE = 2, EXIT_NOT_HOME = 75, EXIT_FENCED = 76 };
+
+static const char help[] =
+    "usage: berth supervise --home URL --task ID [--results-wait SECONDS]\n"
+    "\n"
+    "Runs one task in a step of a batch system and brings home what it writes. Started by the\n"
+    "server's batch scripts.\n"
+    "\n"
+    "  --home URL              the server\n"
+    "  --task ID               the task; its token is BERTH_TASK_TOKEN\n"
+    "  --results-wait SECONDS  how long results may wait for a server that is away (3600)\n"
+    "\n"
+    "BERTH_SPOOL names a directory on a disk of this machine; without it berth-UID below TMPDIR\n"
+    "or /tmp is used.\n"
+    "\n"
+    "Ends with 0 when the task's end is known at home, however it ended; 1 when it was not begun;\n"
+    "75 when results could not be brought home and stay in the spool; 76 when the server had given\n"
+    "the task up.\n";
+
+void supervise_help(struct text *out) { text_add(out, help); }
+
+/* Out of the environment, also of what /proc shows of it; children get a page of zeros. */
+static char *take_token(void)
+{
+    char *value = getenv("BERTH_TASK_TOKEN");
+    char *page = mmap(NULL, TOKEN_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (!value || page == MAP_FAILED || madvise(page, TOKEN_MAX, MADV_WIPEONFORK) < 0 ||
+        strlen(value) >= TOKEN_MAX)
+        return NULL;
+    memcpy(page, value, strlen(value) + 1);
+    explicit_bzero(value, strlen(value));
+    (void) unsetenv("BERTH_TASK_TOKEN");
+    return page;
+}
+
+/* This account's own directory: nobody else may have put anything there. */
+static int find_spool(char **ret, struct error *err)
+{
+    const char *named = getenv("BERTH_SPOOL"), *tmp = getenv("TMPDIR");
+    _cleanup_free_ char *path =
+        named && *named
+            ? xstrdup(named)
+            : xasprintf("%s/berth-%u", tmp && *tmp ? tmp : "/tmp", (unsigned) geteuid());
+    struct stat st;
+
+    if (*path != '/')
+        return error_set(err, -EINVAL, "the spool '%s' is no absolute path", path);
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return error_set(err, -errno, "spool %s: %s", path, strerror(errno));
+    if (lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+        (st.st_mode & 022))
+        return error_set(err, -EPERM,
+                         "spool %s must be a directory of this account that others cannot write",
+                         path);
+    *ret = take_ptr(path);
+    return 0;
+}
+
+static int read_options(int argc, char **argv, struct courier_options *ret, struct error *err)
+{
+    long long wait_s = RESULTS_WAIT_S;
+
+    for (int i = 1; i < argc; i += 2) {
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (value && str_equal(argv[i], "--home"))
+            ret->home = value;
+        else if (value && str_equal(argv[i], "--task"))
+            ret->task = value;
+        else if (value && str_equal(argv[i], "--results-wait") &&
+                 str_to_i64(value, 0, 30 * 86400, &wait_s) >= 0)
+            continue;
+        else
+            return error_set(err, -EINVAL, "'%s' is not understood", argv[i]);
+    }
+    ret->results_wait_s = wait_s;
+    return ret->home && ret->task ? 0 : error_set(err, -EINVAL, "--home and --task are needed");
+}
+
+static int fail(int code, const struct error *err)
+{
+    (void) fprintf(stderr, "berth supervise: %s\n", err->text);
+    return code;
+}
+
+static int judge(int r, const struct error *err)
+{
+    if (r >= 0)
+        return 0;
+    if (r == -ESTALE)
+        return fail(EXIT_FENCED, err);
+    return fail(r == -ETIMEDOUT ? EXIT_NOT_HOME : EXIT_NOT_STARTED, err);
+}
+
+static int run(const struct courier_options *options, struct step *step, struct error *err)
+{
+    _cleanup_(courier_freep) struct courier *courier = NULL;
+    const struct task_spec *spec = NULL;
+    int r = courier_new(options, &courier, err);
+
+    if (r >= 0)
+        r = courier_fetch(courier, step->secrets, &spec, err);
+    if (r >= 0)
+        r = step_begin(step, spec, err);
+    return r < 0 ? r : courier_run(courier, step->pidfd, step->peer, err);
+}
+
+int role_supervise(int argc, char **argv)
+{
+    static const char *const cdi[] = { "/etc/cdi", "/run/cdi", NULL };
+    struct courier_options options = { .token = take_token() };
+    _cleanup_free_ char *spool = NULL;
+    struct step step = { .pidfd = -1, .peer = -1, .secrets = -1 };
+    struct error err = { 0 };
+
+    int r = read_options(argc, argv, &options, &err);
+    if (r >= 0 && !options.token)
+        r = error_set(&err, -EINVAL, "BERTH_TASK_TOKEN holds no token");
+    if (r < 0)
+        return fail(EXIT_USAGE, &err);
+    (void) signal(SIGPIPE, SIG_IGN);
+    r = find_spool(&spool, &err);
+    options.spool = spool;
+    if (r >= 0)
+        r = step_start(&(struct step_settings){ .spool = spool, .driver_root = "/", .cdi = cdi },
+                       &step, &err);
+    /* Its memory holds the token. */
+    (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (r >= 0)
+        r = run(&options, &step, &err);
+    step_done(&step);
+    return judge(r, &err);
+}
