@@ -51,11 +51,12 @@ int base64_decode(const char *s, void *bytes, size_t max, size_t *ret_n)
         unsigned keep = i + 1 == len ? 3 - (unsigned) padding : 3;
         if (group & ((UINT32_C(1) << 8 * (3 - keep)) - 1))
             return -EINVAL;
-        for (unsigned k = 0; k < keep; k++) {
-            if (n == max)
-                return -ENOSPC;
-            out[n++] = (uint8_t) (group >> 8 * (2 - k));
-        }
+        const uint8_t three[] = { (uint8_t) (group >> 16), (uint8_t) (group >> 8),
+                                  (uint8_t) group };
+        if (max - n < keep)
+            return -ENOSPC;
+        memcpy(out + n, three, keep);
+        n += keep;
         group = 0;
     }
     *ret_n = n;

@@ -61,6 +61,7 @@ static void put_name(unsigned char *at, const char *name)
 
 static void add_block(struct text *out, const struct tar_entry *e, char type, int64_t size)
 {
+    static const char magic[] = { 'u', 's', 't', 'a', 'r', '\0', '0', '0' };
     unsigned char block[TAR_BLOCK] = { 0 };
 
     put_name(block + AT_NAME, e->path);
@@ -72,7 +73,7 @@ static void add_block(struct text *out, const struct tar_entry *e, char type, in
     block[AT_TYPE] = (unsigned char) type;
     if (e->target)
         put_name(block + AT_TARGET, e->target);
-    memcpy(block + AT_MAGIC, "ustar\00000", 8);
+    memcpy(block + AT_MAGIC, magic, sizeof magic);
     (void) snprintf((char *) block + AT_SUM, 8, "%06o", checksum(block));
     block[AT_SUM + 7] = ' ';
     text_add_bytes(out, block, TAR_BLOCK);

@@ -167,7 +167,7 @@ static int follow(struct exec *x, const char *target, const json_t *request, str
         print_error(x->cli, err->text);
         return code;
     }
-    if (code < 0 && code == -ECONNRESET) {
+    if (code == -ECONNRESET) {
         print_error(x->cli, err->text);
         return CLI_BROKEN;
     }

@@ -162,17 +162,15 @@ static int parse_registry(const char *text, struct image_reference *ret, struct 
 static int parse_path(const char *text, struct image_reference *ret, struct error *err)
 {
     const char *colon = strrchr(text, ':');
-    size_t len = colon && !strchr(colon, '/') ? (size_t) (colon - text) : strlen(text);
+    const char *tag = colon && !strchr(colon, '/') ? colon + 1 : NULL;
 
     if (text[0] != '/' || strstr(text, "/../") || str_ends(text, "/.."))
         return error_set(err, -EINVAL,
                          "image: path '%.80s' must be absolute, on the server's machine", text);
-    ret->path = xstrndup(text, len);
-    if (text[len]) {
-        if (ret->kind != REFERENCE_DOCKER_ARCHIVE && !tag_is_valid(colon + 1))
-            return error_set(err, -EINVAL, "image: '%.80s' is no tag", colon + 1);
-        ret->tag = xstrdup(colon + 1);
-    }
+    ret->path = xstrndup(text, tag ? (size_t) (colon - text) : strlen(text));
+    if (tag && ret->kind != REFERENCE_DOCKER_ARCHIVE && !tag_is_valid(tag))
+        return error_set(err, -EINVAL, "image: '%.80s' is no tag", tag);
+    ret->tag = xstrdup(tag);
     return 0;
 }
 

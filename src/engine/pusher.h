@@ -42,6 +42,6 @@ struct pusher *pusher_new(const struct pusher_options *options);
 void pusher_free(struct pusher *pusher);
 DEFINE_CLEANUP(struct pusher *, pusher_free);
 void pusher_listen(struct pusher *pusher, const struct pusher_listener *listener);
-void pusher_push(struct pusher *pusher, const struct image_push *push);
+void pusher_push(struct pusher *pusher, const struct image_push *what);
 
 #endif

@@ -254,9 +254,10 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
     ex.started_us = s->started_us;
     ex.ended_us = clock_now_us();
     measure(s, &ex);
-    if (s->spec)
+    if (s->spec) {
         hint(s, &ex);
-    collect(s, &ex);
+        collect(s, &ex);
+    }
 
     if (s->x->mode->own_groups)
         (void) cgroup_remove(&s->x->cgroups, s->name);

@@ -69,7 +69,7 @@ static bool has_mount(const struct cdi_edits *edits, const char *target)
     return false;
 }
 
-void edits_add(struct cdi_edits *to, const struct cdi_edits *from)
+static void add_nodes(struct cdi_edits *to, const struct cdi_edits *from)
 {
     vec_foreach(&from->nodes, node) {
         struct cdi_node copy = *node;
@@ -80,6 +80,10 @@ void edits_add(struct cdi_edits *to, const struct cdi_edits *from)
         copy.permissions = xstrdup(node->permissions);
         vec_push(&to->nodes, copy);
     }
+}
+
+static void add_mounts(struct cdi_edits *to, const struct cdi_edits *from)
+{
     vec_foreach(&from->mounts, mount) {
         if (has_mount(to, mount->target))
             continue;
@@ -89,6 +93,10 @@ void edits_add(struct cdi_edits *to, const struct cdi_edits *from)
                                         .options = list_copy(mount->options) };
         vec_push(&to->mounts, copy);
     }
+}
+
+static void add_hooks(struct cdi_edits *to, const struct cdi_edits *from)
+{
     vec_foreach(&from->hooks, hook) {
         const struct cdi_hook copy = { .point = xstrdup(hook->point),
                                        .path = xstrdup(hook->path),
@@ -97,6 +105,13 @@ void edits_add(struct cdi_edits *to, const struct cdi_edits *from)
                                        .timeout_s = hook->timeout_s };
         vec_push(&to->hooks, copy);
     }
+}
+
+void edits_add(struct cdi_edits *to, const struct cdi_edits *from)
+{
+    add_nodes(to, from);
+    add_mounts(to, from);
+    add_hooks(to, from);
     vec_foreach(&from->env, env)
         vec_push(&to->env, xstrdup(*env));
 }

@@ -172,7 +172,7 @@ void websocket_send(struct websocket *ws, const char *bytes, size_t len, bool bi
 static void send_close(struct websocket *ws, unsigned code, const char *reason)
 {
     char payload[2 + CLOSE_TEXT];
-    size_t n = strlen(reason) < CLOSE_TEXT ? strlen(reason) : CLOSE_TEXT;
+    size_t n = strnlen(reason, CLOSE_TEXT);
 
     if (ws->close_sent)
         return;

@@ -45,7 +45,7 @@ static int begin_upload(struct registry *registry, const struct sha256 *digest, 
     if (r >= 0 && (!t.location || !*t.location))
         r = error_set(err, -EBADMSG, "registry %s does not say where blobs are sent",
                       registry->options.host);
-    if (r >= 0)
+    else if (r >= 0)
         *ret =
             xasprintf("%s%s%cdigest=sha256:%s", *t.location == '/' ? registry->origin : "",
                       t.location, strchr(t.location, '?') ? '&' : '?', sha256_format(digest, hex));

@@ -249,7 +249,7 @@ int images_admit(struct lifecycle *lc, const struct id *project, struct workload
 void images_want(struct lifecycle *lc, const struct workload *w, const char *actor);
 /* The image that W is pinned to; NULL: `host`, or it is gone. */
 const struct image_record *images_of(const struct lifecycle *lc, const struct workload *w);
-void images_retry(struct lifecycle *lc, const struct id *image);
+void images_retry(struct lifecycle *lc, const struct id *id);
 void images_take(struct lifecycle *lc, struct store_state *state);
 /* After a restart: go on with what was on its way. */
 void images_recover(struct lifecycle *lc);

@@ -58,8 +58,8 @@ struct metrics_point {
 void metrics_point_done(struct metrics_point *point);
 /* A copy; owned by the caller. */
 struct metrics_point metrics_point_copy(const struct metrics_point *point);
-/* Fold NEXT into MEAN, weighted by time; MEAN may be all zero. */
-void metrics_point_add(struct metrics_point *mean, const struct metrics_point *next);
+/* Fold NEXT into POINT, weighted by time; POINT may be all zero. */
+void metrics_point_add(struct metrics_point *point, const struct metrics_point *next);
 /* UUIDS (NULL-terminated) name the GPUs; NULL: they have no names. */
 json_t *metrics_point_to_json(const struct metrics_point *point, char *const *uuids);
 int metrics_point_from_json(const json_t *json, struct metrics_point *ret);

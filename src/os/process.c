@@ -136,7 +136,7 @@ static pid_t spawn(const struct process_options *o, int *ret_failed)
     (void) pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
     if (pid == 0) {
-        failed = prepare_and_exec(o, parent);
+        failed = prepare_and_exec(o, parent); /* NOLINT(clang-analyzer-unix.Vfork) */
         _exit(127);
     }
     *ret_failed = pid < 0 ? -errno : failed;
