@@ -94,6 +94,7 @@ struct lent {
     unsigned range;
     int netns;
     struct network_facts facts;
+    struct id gang; /* id_none: the task is alone */
 };
 
 /* What a supervisor can do where it runs (docs/design/0014). */

@@ -91,15 +91,53 @@ int launch_prepare(struct executor *x, const struct launcher_request *request,
     return r < 0 ? r : find_range(x, request, ret, err);
 }
 
-/* The policy is in spec.json, which the supervisor reads again; here only its word counts. */
-static enum network_policy read_policy(struct executor *x, const struct launcher_request *request)
+/* What spec.json says of the task's network. The supervisor reads it again; here only this counts. */
+static void read_network(struct executor *x, struct launch *launch, enum network_policy *ret_policy,
+                         struct network_group *ret_group)
 {
     char name[ID_TEXT_LEN + 1];
-    _cleanup_json_ json_t *spec = attempt_spec(x, id_format(&request->attempt, name));
-    enum network_policy policy = NETWORK_NONE;
+    _cleanup_json_ json_t *spec = attempt_spec(x, id_format(&launch->request.attempt, name));
+    const json_t *gang = json_object_get(spec, "gang");
+    _cleanup_(task_gang_freep) struct task_gang *read = NULL;
 
-    (void) network_policy_parse(json_get_str(spec, "network", "none"), &policy);
-    return policy;
+    *ret_policy = NETWORK_NONE;
+    *ret_group = (struct network_group){ .gang = id_none };
+    (void) network_policy_parse(json_get_str(spec, "network", "none"), ret_policy);
+    if (gang && task_gang_from_json(gang, &read, &launch->net_error) >= 0)
+        *ret_group = (struct network_group){ .gang = read->attempt, .number = read->node_rank };
+}
+
+/* A gang's network is of one project, as its first task was. */
+static int check_gang(const struct executor *x, const struct launch *launch,
+                      const struct network_group *group, struct error *err)
+{
+    vec_foreach(&x->lent, lent)
+        if (id_equal(&lent->gang, &group->gang) && lent->range != launch->request.range)
+            return error_set(err, -EPERM, "the task's gang is another project's");
+    return 0;
+}
+
+static void make_network(struct executor *x, struct launch *launch, struct lent *lent)
+{
+    struct error *err = &launch->net_error;
+    struct network_group group;
+
+    read_network(x, launch, &lent->policy, &group);
+    lent->gang = group.gang;
+    int r = err->code;
+    if (r >= 0 && id_is_none(&group.gang)) {
+        r = network_attempt_create(x->network, lent->policy, launch->request.range, &launch->netns,
+                                   &launch->net, err);
+    } else if (r >= 0) {
+        r = check_gang(x, launch, &group, err);
+        if (r >= 0)
+            r = network_group_create(x->network, lent->policy, &group, &launch->netns, &launch->net,
+                                     err);
+    }
+    if (r < 0 && !err->code)
+        err->code = -EIO;
+    lent->netns = launch->netns;
+    lent->facts = launch->net;
 }
 
 static pid_t clone_supervisor(void)
@@ -124,6 +162,19 @@ static _Noreturn void leave_launcher(struct executor *x, struct launch *launch)
     supervise(x, launch);
 }
 
+static void take_back(struct executor *x, const struct lent *ended)
+{
+    if (id_is_none(&ended->gang)) {
+        network_attempt_end(x->network, ended->policy, ended->range, ended->netns, &ended->facts);
+        return;
+    }
+    safe_close(ended->netns);
+    vec_foreach(&x->lent, lent)
+        if (id_equal(&lent->gang, &ended->gang))
+            return;
+    network_gang_end(x->network, &ended->gang);
+}
+
 void launch_ended(struct executor *x, pid_t pid)
 {
     for (size_t i = 0; i < x->lent.len; i++) {
@@ -131,7 +182,7 @@ void launch_ended(struct executor *x, pid_t pid)
         if (lent.supervisor != pid)
             continue;
         vec_remove(&x->lent, i);
-        network_attempt_end(x->network, lent.policy, lent.range, lent.netns, &lent.facts);
+        take_back(x, &lent);
         return;
     }
 }
@@ -146,11 +197,8 @@ int launch_start(struct executor *x, const struct launcher_request *request, int
     int r = launch_prepare(x, request, &launch.range, err);
     if (r < 0)
         return r;
-    enum network_policy policy = read_policy(x, request);
-    if (network_attempt_create(x->network, policy, request->range, &launch.netns, &launch.net,
-                               &launch.net_error) < 0 &&
-        !launch.net_error.code)
-        launch.net_error.code = -EIO;
+    struct lent lent = { .range = request->range };
+    make_network(x, &launch, &lent);
 
     pid_t pid = clone_supervisor();
     if (pid == 0)
@@ -159,11 +207,8 @@ int launch_start(struct executor *x, const struct launcher_request *request, int
         safe_close(launch.netns);
         return error_set(err, pid, "starting a supervisor: %s", strerror(-pid));
     }
+    lent.supervisor = pid;
     if (launch.netns >= 0)
-        vec_push(&x->lent, ((struct lent){ .supervisor = pid,
-                                           .policy = policy,
-                                           .range = request->range,
-                                           .netns = launch.netns,
-                                           .facts = launch.net }));
+        vec_push(&x->lent, lent);
     return 0;
 }

@@ -110,11 +110,29 @@ int sysctl_write(const char *name, const char *value);
 /* 0 or 1; negative errno. */
 int sysctl_read_bool(const char *name);
 
+/* bound.c: namespaces kept at PATH; -ENOENT where there is none. */
+int bound_open(const char *path);
+int bound_open_or_make(const struct network *network, const char *path, bool *ret_made,
+                       struct error *err);
+/* Let the one that is there go; there may be another below, after a race. */
+int bound_detach(const char *path, struct error *err);
+/* With all that is left; absent is success. */
+int bound_remove(const char *path, struct error *err);
+
+/* network.c: remove the routers and namespaces whose files are wanted. */
+typedef bool (*network_is_wanted_f)(const char *name, const void *userdata);
+int network_remove_files(struct network *network, network_is_wanted_f is_wanted,
+                         const void *userdata, struct error *err);
+
+/* gang.c: is it the file of a gang's router or of one of its groups? */
+bool gang_of_file(const char *name, struct id *ret);
+
 /* router.c, machine.c */
 #define ROUTER_NAME_MAX (ID_TEXT_LEN + 1)
 struct router {
     char name[ROUTER_NAME_MAX]; /* of its file: the project's number or the gang's id */
     enum network_policy policy; /* none: a bridge that leads nowhere */
+    bool made_here;             /* not by a process before this one */
     unsigned pair;
     unsigned next_slot;
     unsigned bridge; /* index */
@@ -158,9 +176,10 @@ void router_close(struct router *router);
 int router_remove(struct network *network, const char *name, struct error *err);
 void router_project_name(unsigned project, char ret[static ROUTER_NAME_MAX]);
 
-/* network.c: a namespace with a leg of SLOT, 0: any that is free, in ROUTER; NULL: with loopback alone. */
-int network_make(struct network *network, struct router *router, unsigned slot, int *ret_netns_fd,
-                 struct network_facts *ret, struct error *err);
+/* network.c: the leg of SLOT (-EEXIST: it is there) and what the namespace knows of it. */
+int leg_add(const struct network *network, struct router *router, int netns, unsigned slot);
+int leg_raise(const struct network *network, const struct router *router, int netns, unsigned slot,
+              struct network_facts *ret, struct error *err);
 /* Make the machine's rules, forwarding and ways out as they must be; under machine_lock(). As long
  * as one router's uplink exists, no server takes the table away. */
 int machine_load(struct network *network, struct error *err);

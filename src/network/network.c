@@ -147,7 +147,7 @@ int network_project_delete(struct network *network, unsigned project, struct err
     return router_remove(network, name, err);
 }
 
-static int add_veth(const struct network *network, struct router *router, int netns, unsigned slot)
+int leg_add(const struct network *network, struct router *router, int netns, unsigned slot)
 {
     char name[IFNAMSIZ];
     uint8_t mac[6];
@@ -172,7 +172,7 @@ static int claim_slot(const struct network *network, struct router *router, int 
         unsigned slot = router->next_slot;
 
         router->next_slot = slot < SLOT_MAX ? slot + 1 : SLOT_MIN;
-        int r = add_veth(network, router, netns, slot);
+        int r = leg_add(network, router, netns, slot);
         if (r == -EEXIST)
             continue;
         *ret_slot = slot;
@@ -181,18 +181,10 @@ static int claim_slot(const struct network *network, struct router *router, int 
     return -ENOSPC;
 }
 
-/* What has this slot is a namespace that is about to go, or one of an earlier start. */
-static int take_slot(const struct network *network, struct router *router, int netns, unsigned slot)
-{
-    char name[IFNAMSIZ];
-
-    (void) snprintf(name, sizeof name, LEG_PREFIX "%u", slot);
-    int r = rtnl_link_delete(&router->rtnl, name);
-    return r < 0 ? r : add_veth(network, router, netns, slot);
-}
+static bool exists_or_made(int r) { return r >= 0 || r == -EEXIST; }
 
 /* The attempt's end of the leg. */
-static int raise_leg(const struct network *network, const struct router *router, int netns,
+static int raise_end(const struct network *network, const struct router *router, int netns,
                      unsigned slot, struct error *err)
 {
     struct rtnl rtnl;
@@ -209,25 +201,21 @@ static int raise_leg(const struct network *network, const struct router *router,
     if (r >= 0)
         r = rtnl_address_add(&rtnl, (unsigned) index, pool_slot(&network->pool, slot),
                              SUBNET_PREFIX);
-    if (r >= 0 && router->policy != NETWORK_NONE)
+    if (exists_or_made(r) && router->policy != NETWORK_NONE)
         r = rtnl_default_route_add(&rtnl, (unsigned) index, pool_slot(&network->pool, 1));
     rtnl_close(&rtnl);
-    return r < 0 ? error_set(err, r, "address of the container: %s", strerror(-r)) : 0;
+    return exists_or_made(r) ? 0 : error_set(err, r, "address of the container: %s", strerror(-r));
 }
 
-static int add_leg(struct network *network, struct router *router, unsigned slot, int netns,
-                   struct network_facts *ret, struct error *err)
+int leg_raise(const struct network *network, const struct router *router, int netns, unsigned slot,
+              struct network_facts *ret, struct error *err)
 {
     struct network_facts facts = { .slot = slot };
 
-    int r = slot ? take_slot(network, router, netns, slot)
-                 : claim_slot(network, router, netns, &facts.slot);
-    if (r < 0)
-        return error_set(err, r, "a container's leg into its network: %s", strerror(-r));
-    r = raise_leg(network, router, netns, facts.slot, err);
+    int r = raise_end(network, router, netns, slot, err);
     if (r < 0)
         return r; /* the leg ends with the namespace */
-    address_format(pool_slot(&network->pool, facts.slot), facts.address);
+    address_format(pool_slot(&network->pool, slot), facts.address);
     if (router->policy != NETWORK_NONE) {
         address_format(pool_slot(&network->pool, 1), facts.gateway);
         address_format(pool_uplink(&network->pool, router->pair) + 1, facts.host_address);
@@ -236,15 +224,27 @@ static int add_leg(struct network *network, struct router *router, unsigned slot
     return 0;
 }
 
-int network_make(struct network *network, struct router *router, unsigned slot, int *ret_netns_fd,
-                 struct network_facts *ret, struct error *err)
+static int add_leg(struct network *network, struct router *router, int netns,
+                   struct network_facts *ret, struct error *err)
+{
+    unsigned slot;
+
+    int r = claim_slot(network, router, netns, &slot);
+    if (r < 0)
+        return error_set(err, r, "a container's leg into its project's network: %s", strerror(-r));
+    return leg_raise(network, router, netns, slot, ret, err);
+}
+
+/* Without ROUTER there is loopback alone. */
+static int make_network(struct network *network, struct router *router, int *ret_netns_fd,
+                        struct network_facts *ret, struct error *err)
 {
     _cleanup_close_ int netns = -1;
 
     *ret = (struct network_facts){ 0 };
     int r = namespace_make(network->own, &netns, err);
     if (r >= 0 && router)
-        r = add_leg(network, router, slot, netns, ret, err);
+        r = add_leg(network, router, netns, ret, err);
     if (r >= 0)
         *ret_netns_fd = take_fd(&netns);
     return r;
@@ -268,7 +268,7 @@ int network_attempt_create(struct network *network, enum network_policy policy, 
         *ret = spare.facts;
         *ret_netns_fd = spare.netns;
     } else {
-        r = network_make(network, router, 0, ret_netns_fd, ret, err);
+        r = make_network(network, router, ret_netns_fd, ret, err);
     }
     ret->has_way_out = router && network->ways.n > 0;
     return r;
@@ -280,13 +280,14 @@ static inline void closedirp(DIR **dir)
         (void) closedir(*dir);
 }
 
-/* Is the router of this file another's than of who lives? */
-static bool is_left_over(const char *name, const struct network_live *live)
+/* Whose this file is: a project's number, or a gang's id and perhaps the number of a group. */
+static bool is_left_over(const char *name, const void *userdata)
 {
+    const struct network_live *live = userdata;
     long long project;
     struct id gang;
 
-    if (id_parse(name, &gang) == 0) {
+    if (gang_of_file(name, &gang)) {
         for (size_t i = 0; i < live->n_gangs; i++)
             if (id_equal(&live->gangs[i], &gang))
                 return false;
@@ -302,14 +303,16 @@ static bool is_left_over(const char *name, const struct network_live *live)
 
 static int remove_named(struct network *network, const char *name, struct error *err)
 {
+    _cleanup_free_ char *path = xasprintf("%s/%s", network->runtime, name);
     long long project;
 
-    return str_to_i64(name, 0, INT32_MAX, &project) < 0
-               ? router_remove(network, name, err)
-               : network_project_delete(network, (unsigned) project, err);
+    if (str_to_i64(name, 0, INT32_MAX, &project) == 0)
+        return network_project_delete(network, (unsigned) project, err);
+    return strchr(name, '.') ? bound_remove(path, err) : router_remove(network, name, err);
 }
 
-int network_sweep(struct network *network, const struct network_live *live, struct error *err)
+int network_remove_files(struct network *network, network_is_wanted_f is_wanted,
+                         const void *userdata, struct error *err)
 {
     int first = 0;
     _cleanup_(closedirp) DIR *dir = opendir(network->runtime);
@@ -318,13 +321,20 @@ int network_sweep(struct network *network, const struct network_live *live, stru
         return error_set(err, -errno, "reading %s: %m", network->runtime);
     /* One that cannot be removed does not keep the others. */
     for (const struct dirent *entry; (entry = readdir(dir));) {
-        if (!is_left_over(entry->d_name, live))
+        if (!is_wanted(entry->d_name, userdata))
             continue;
         int r = remove_named(network, entry->d_name, first < 0 ? NULL : err);
         if (r < 0 && first == 0)
             first = r;
     }
+    return first;
+}
+
+int network_sweep(struct network *network, const struct network_live *live, struct error *err)
+{
+    int first = network_remove_files(network, is_left_over, live, err);
     int r = machine_restore(network, first < 0 ? NULL : err);
+
     return first < 0 ? first : r;
 }
 

@@ -24,7 +24,7 @@
  * thread's namespace and back). State lies in the kernel and in RUNTIME/network/ (router
  * namespaces as bind mounts), so that a process killed at any point leaves nothing that
  * network_sweep() does not find. An attempt's namespace is held by descriptors and processes only
- * and ends with the last of them.
+ * and ends with the last of them; that of a gang's group is kept by a file until the gang ends.
  */
 #ifndef NETWORK_NETWORK_H
 #define NETWORK_NETWORK_H
@@ -98,11 +98,14 @@ struct network_group {
 
 /* The same for a group of a gang, whose network is nobody else's: its groups on this machine reach each
  * other at the addresses that follow from their numbers (POOL + 2 + number), and with policy `egress` what
- * is outside. A group that was made before loses its leg. About 2 ms, for the first group 20. */
+ * is outside. A group that is there already is found again, by whichever process: its tasks share it. */
 int network_group_create(struct network *network, enum network_policy policy,
                          const struct network_group *group, int *ret_netns_fd,
                          struct network_facts *ret, struct error *err);
-/* The gang has ended. Absent is success. */
+/* No task is left of those that this process knows: network_gang_delete(), unless another process made the
+ * gang's network and may have begun others; then it is network_sweep()'s. */
+void network_gang_end(struct network *network, const struct id *gang);
+/* Absent is success. */
 int network_gang_delete(struct network *network, const struct id *gang, struct error *err);
 
 struct network_live {

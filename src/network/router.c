@@ -7,11 +7,7 @@
 #include "os/fd.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
-#include <sys/mount.h>
-#include <sys/vfs.h>
 
 static void numbers_done(numbers *n) { vec_done(n); }
 
@@ -31,36 +27,6 @@ void router_project_name(unsigned project, char ret[static ROUTER_NAME_MAX])
 static char *router_path(const struct network *network, const char *name)
 {
     return xasprintf("%s/%s", network->runtime, name);
-}
-
-/* The namespace bound to PATH, or -ENOENT. */
-static int open_bound(const char *path)
-{
-    struct statfs fs;
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0)
-        return -errno;
-    if (fstatfs(fd, &fs) < 0)
-        return -errno;
-    return fs.f_type == NSFS_MAGIC ? take_fd(&fd) : -ENOENT;
-}
-
-static int make_bound(const struct network *network, const char *path, struct error *err)
-{
-    char source[64];
-    _cleanup_close_ int ns = -1;
-    _cleanup_close_ int file = open(path, O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
-
-    if (file < 0)
-        return error_set(err, -errno, "making %s: %m", path);
-    int r = namespace_make(network->own, &ns, err);
-    if (r < 0)
-        return r;
-    (void) snprintf(source, sizeof source, "/proc/self/fd/%d", ns);
-    if (mount(source, path, NULL, MS_BIND, NULL) < 0)
-        return error_set(err, -errno, "keeping the network namespace at %s: %m", path);
-    return take_fd(&ns);
 }
 
 /* Inside the router's namespace. */
@@ -215,11 +181,7 @@ static int make(struct network *network, struct router *router, struct error *er
         r = machine_load(network, err);
     if (r < 0)
         return r;
-    router->netns = open_bound(path);
-    if (router->netns == -ENOENT)
-        router->netns = make_bound(network, path, err);
-    else if (router->netns < 0)
-        return error_set(err, router->netns, "opening %s: %s", path, strerror(-router->netns));
+    router->netns = bound_open_or_make(network, path, &router->made_here, err);
     if (router->netns < 0)
         return router->netns;
     r = namespace_enter(router->netns, err);
@@ -291,15 +253,13 @@ int router_remove(struct network *network, const char *name, struct error *err)
             vec_remove(&network->routers, i);
             break;
         }
-    for (int fd; (fd = open_bound(path)) >= 0; (void) safe_close(fd)) {
+    for (int fd; (fd = bound_open(path)) >= 0; (void) safe_close(fd)) {
         clear(network, fd);
-        if (umount2(path, MNT_DETACH) < 0) {
-            int r = -errno;
+        int r = bound_detach(path, err);
+        if (r < 0) {
             (void) safe_close(fd);
-            return error_set(err, r, "releasing %s: %s", path, strerror(-r));
+            return r;
         }
     }
-    if (unlink(path) < 0 && errno != ENOENT)
-        return error_set(err, -errno, "removing %s: %m", path);
-    return 0;
+    return bound_remove(path, err);
 }

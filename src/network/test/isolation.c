@@ -372,6 +372,16 @@ TEST(projects_cannot_exchange_a_packet)
     end(network);
 }
 
+static bool nothing_is_left(void)
+{
+    return sh(machine, "test -z \"$(ls " RUNTIME "/network)\"\n"
+                       "! grep -q " RUNTIME " /proc/self/mounts\n"
+                       "! ip -o link | grep -q bth\n"
+                       "test \"$(nft list tables)\" = 'table inet others'\n"
+                       "test $(cat /proc/sys/net/ipv4/conf/eth0/forwarding) = 0\n"
+                       "test $(cat /proc/sys/net/ipv4/ip_forward) = 0\n") == 0;
+}
+
 static struct attempt group(struct network *network, enum network_policy policy, uint8_t gang,
                             unsigned number)
 {
@@ -465,21 +475,28 @@ TEST(nothing_of_the_machine_answers_a_gang)
     end(network);
 }
 
-TEST(a_group_that_starts_again_has_its_address)
+TEST(tasks_of_a_group_share_what_any_process_began)
 {
-    struct network *network = start();
-    struct attempt first = group(network, NETWORK_NONE, 1, 0),
-                   peer = group(network, NETWORK_NONE, 1, 1);
-    struct attempt again = group(network, NETWORK_NONE, 1, 0);
-    _cleanup_close_ int inside = listener(again.netns, "0.0.0.0", 25090, SOCK_STREAM);
+    struct network *first = start(), *second = start();
+    struct attempt a = group(first, NETWORK_EGRESS, 1, 0), b = group(first, NETWORK_EGRESS, 1, 1);
+    struct attempt same = group(first, NETWORK_EGRESS, 1, 0);
 
-    is_str(again.facts.address, first.facts.address);
-    ok(try_tcp(peer.netns, again.facts.address, 25090) == 0);
-    ok(try_tcp(first.netns, peer.facts.address, 25090) != 0); /* it has no leg any more */
-    (void) close(first.netns);
-    (void) close(peer.netns);
-    (void) close(again.netns);
-    end(network);
+    ok(inode(same.netns) == inode(a.netns));
+    network_free(first);
+    struct attempt later = group(second, NETWORK_EGRESS, 1, 1);
+    ok(inode(later.netns) == inode(b.netns));
+    is_str(later.facts.address, b.facts.address);
+    is_str(later.facts.host_address, b.facts.host_address);
+    _cleanup_close_ int inside = listener(later.netns, "0.0.0.0", 25090, SOCK_STREAM);
+    ok(try_tcp(same.netns, later.facts.address, 25090) == 0);
+    network_gang_end(second, &(struct id){ .bytes = { 1 } }); /* the first may have begun others */
+    ok(try_tcp(a.netns, later.facts.address, 25090) == 0);
+    (void) close(a.netns);
+    (void) close(b.netns);
+    (void) close(same.netns);
+    (void) close(later.netns);
+    end(second);
+    ok(nothing_is_left());
 }
 
 static int try_port(int netns, uint16_t port)
@@ -588,16 +605,6 @@ TEST(a_container_cannot_speak_ipv6_but_to_itself)
     end(network);
 }
 
-static bool nothing_is_left(void)
-{
-    return sh(machine, "test -z \"$(ls " RUNTIME "/network)\"\n"
-                       "! grep -q " RUNTIME " /proc/self/mounts\n"
-                       "! ip -o link | grep -q bth\n"
-                       "test \"$(nft list tables)\" = 'table inet others'\n"
-                       "test $(cat /proc/sys/net/ipv4/conf/eth0/forwarding) = 0\n"
-                       "test $(cat /proc/sys/net/ipv4/ip_forward) = 0\n") == 0;
-}
-
 TEST(the_sweep_leaves_the_machine_as_it_was)
 {
     struct network *network = start();
@@ -628,8 +635,9 @@ TEST(a_gang_that_has_ended_leaves_nothing)
 
     ok(network_sweep(network, &live, &err) == 0);
     ok(try_tcp(a.netns, INTERNET, 80) == 0);
-    ok(sh(machine, "test $(ls " RUNTIME "/network | wc -l) = 1") == 0);
-    ok(network_gang_delete(network, &gangs[0], &err) == 0);
+    ok(sh(machine, "test $(ls " RUNTIME "/network | wc -l) = 2") == 0);
+    network_gang_end(network, &gangs[0]);
+    ok(sh(machine, "test -z \"$(ls " RUNTIME "/network)\"") == 0);
     ok(network_gang_delete(network, &gangs[2], &err) == 0); /* it never was */
     (void) close(a.netns);
     (void) close(b.netns);
