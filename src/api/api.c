@@ -59,6 +59,8 @@ static void committed(void *userdata, const struct event *event)
     followers_event(userdata, event);
 }
 
+static void task_changed(void *userdata, const struct id *task) { orders_changed(userdata, task); }
+
 static int listen_all(struct api *api, struct error *err)
 {
     const struct api_options *o = &api->options;
@@ -100,6 +102,7 @@ int api_start(const struct api_options *options, struct api **ret, struct error 
     if (r < 0)
         return r;
     lifecycle_on_event(options->lifecycle, committed, api);
+    lifecycle_on_task(options->lifecycle, task_changed, api);
     if (options->metrics)
         metrics_on_sample(options->metrics, metrics_streams_step, api);
     *ret = take_ptr(api);
@@ -112,10 +115,13 @@ void api_free(struct api *api)
         return;
     if (api->options.metrics)
         metrics_on_sample(api->options.metrics, NULL, NULL);
+    lifecycle_on_task(api->options.lifecycle, NULL, NULL);
+    orders_end(api);
     http_server_free(api->server); /* stops every stream */
     watch_free(api->beat);
     file_watches_free(api->watches);
     tickets_free(api->tickets);
+    blob_sets_free(api->blob_sets);
     vec_done(&api->port_uses);
     map_free(api->under_way);
     for (char **address = api->addresses; address && *address; address++)

@@ -31,6 +31,7 @@ static const struct api_route *const tables[] = {
     session_routes,
     system_routes,
     tag_routes,
+    task_routes,
     ticket_routes,
     upload_routes,
 };

@@ -49,6 +49,8 @@ struct api {
     struct session *sessions;       /* newest first; each frees itself */
     struct tickets *tickets;        /* of sessions; NULL before the first */
     VEC(struct port_use) port_uses; /* oldest first */
+    struct order_wait *order_waits; /* newest first */
+    struct blob_sets *blob_sets;    /* NULL before the first */
     uint64_t answers[6];            /* by hundreds of the status */
 
     uint64_t n_beats;
@@ -193,6 +195,36 @@ void intake_done(struct intake *in);
 int upload_check_room(const struct call *call, struct error *err);
 void upload_files(struct call *call);
 
+/* The handlers of uploads, for tasks, whose project comes from their token. */
+void upload_blob(struct call *call);
+void upload_status(struct call *call);
+void upload_missing(struct call *call);
+
+/* Is the tree of that manifest whole, and does the project have every file of it? */
+struct tree_size {
+    int64_t entries, bytes;
+};
+/* R < 0: ERR says which file is missing. */
+typedef void (*tree_checked_f)(void *userdata, int r, const struct tree_size *size,
+                               const struct error *err);
+void tree_check(struct api *api, const struct id *project, const struct sha256 *manifest,
+                tree_checked_f done, void *userdata);
+
+/* ---- tasks away from the server -------------------------------------------------------------------- */
+
+/* The task of the path, whose token the call has, as its supervisor; the call is the task's project's from
+ * then on. On failure it is answered, and this is false. */
+bool task_of_call(struct call *call, struct lifecycle_task *ret);
+void task_file_put(struct call *call);
+void task_blob_get(struct call *call);
+/* Which blobs the trees of tasks hold, by manifest. */
+struct blob_sets;
+void blob_sets_free(struct blob_sets *sets);
+/* Long polls for orders: something changed for TASK; all end. */
+struct order_wait;
+void orders_changed(struct api *api, const struct id *task);
+void orders_end(struct api *api);
+
 /* ---- streams -------------------------------------------------------------------------------------- */
 
 /* Something that waits for events of a project or a job. */
@@ -258,6 +290,6 @@ void add_metrics(const struct api *api, struct text *out);
 extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
     fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[], metrics_routes[],
     project_routes[], queue_routes[], secret_routes[], session_routes[], system_routes[],
-    ticket_routes[], upload_routes[];
+    task_routes[], ticket_routes[], upload_routes[];
 
 #endif

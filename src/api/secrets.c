@@ -1,10 +1,9 @@
-/* secrets.c - values go in; only a supervisor gets them out, by its attempt's token */
+/* secrets.c - values go in; only a supervisor gets them out (tasks.c) */
 #include "api/internal.h"
 
 #include "base/alloc.h"
 
 #include <string.h>
-#include <strings.h>
 
 static json_t *secret_named(const struct call *call, const char *name)
 {
@@ -71,31 +70,9 @@ static void secret_delete(struct call *call)
         call_fail(call, r, &err);
 }
 
-static void task_secrets(struct call *call)
-{
-    const char *header = http_header_get(call->req, "Authorization");
-    struct error err = { 0 };
-    struct id attempt;
-    json_t *values = NULL;
-
-    if (!header || strncasecmp(header, "Bearer ", 7) != 0) {
-        call_refuse(call, -EKEYREJECTED, "send the attempt's token as Authorization: Bearer TOKEN");
-        return;
-    }
-    int r = id_parse(call_param(call, "attempt"), &attempt);
-    if (r == 0)
-        r = lifecycle_task_secrets(call->api->options.lifecycle, &attempt, header + 7, &values,
-                                   &err);
-    if (r < 0)
-        call_fail(call, r, &err);
-    else
-        call_answer(call, 200, values);
-}
-
 const struct api_route secret_routes[] = {
     { "secret.list", secret_list },
     { "secret.set", secret_set },
     { "secret.delete", secret_delete },
-    { "task.secrets", task_secrets },
     { NULL, NULL },
 };

@@ -29,7 +29,7 @@ static void answer_missing(void *userdata, int r, const struct sha256 *missing, 
     call_answer(call, 200, answer);
 }
 
-static void upload_missing(struct call *call)
+void upload_missing(struct call *call)
 {
     const json_t *array = json_object_get(call->body, "sums");
     size_t n = json_array_size(array);
@@ -126,7 +126,7 @@ static void upload_whole(void *owner)
     store_commit(u->call->api->options.store, batch, blob_referenced, u);
 }
 
-static void upload_blob(struct call *call)
+void upload_blob(struct call *call)
 {
     struct upload *u = xnew(struct upload);
     struct error err = { 0 };
@@ -172,7 +172,7 @@ static void status_worked(void *item)
     call_answer(s->call, 200, answer);
 }
 
-static void upload_status(struct call *call)
+void upload_status(struct call *call)
 {
     struct part_status *s = xnew(struct part_status);
 

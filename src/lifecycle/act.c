@@ -134,9 +134,10 @@ static void finish(struct lifecycle *lc, struct job *job, json_t *data,
 {
     struct workload *w = job->w;
     struct commit *c = commit_new(lc, job);
+    struct id attempt = w->attempt->id;
     int64_t backoff_s = 0;
 
-    map_remove(lc->attempts, w->attempt->id.bytes, sizeof w->attempt->id.bytes);
+    map_remove(lc->attempts, attempt.bytes, sizeof attempt.bytes);
     use_give_back(lc, job);
     job->launched = false;
     xstr_set(&job->waits, NULL);
@@ -152,6 +153,7 @@ static void finish(struct lifecycle *lc, struct job *job, json_t *data,
         store_put_artifacts(c->batch, w, artifacts);
     commit_send(c);
     lc_want_pass(lc);
+    task_changed(lc, &attempt);
 }
 
 void act_lose(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *reason)
@@ -301,6 +303,8 @@ static void on_fleet(void *userdata, const struct engine_machine *machines, size
     lifecycle_set_fleet(userdata, machines, n);
 }
 
+static void on_ordered(void *userdata, const struct id *task) { task_changed(userdata, task); }
+
 static void on_deleted(void *userdata, const struct leftover *leftover, int r)
 {
     forget_deleted(userdata, leftover, r);
@@ -313,6 +317,7 @@ void act_listen(struct lifecycle *lc)
                                                      .ended = on_ended,
                                                      .waits = on_waits,
                                                      .fleet = on_fleet,
+                                                     .ordered = on_ordered,
                                                      .deleted = on_deleted,
                                                      .userdata = lc };
 }

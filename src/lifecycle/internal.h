@@ -16,6 +16,7 @@
  * images.c   images of projects: pulled once, pinned, kept while used
  * image-push.c  images on their way to registries
  * tenants.c, secrets.c   orgs, projects, keys; secrets
+ * tasks.c    tasks away from the server prove who they are, and hear what they are to do
  * tags.c     the rules of tags, and those of what has no record for them
  */
 #ifndef LIFECYCLE_INTERNAL_H
@@ -118,6 +119,8 @@ struct lifecycle {
     void *wake_userdata;
     void (*committed)(void *userdata, const struct event *event);
     void *committed_userdata;
+    void (*task_changed)(void *userdata, const struct id *task);
+    void *task_changed_userdata;
 };
 
 /* ---- live.c ---- */
@@ -213,6 +216,10 @@ void act_stop(struct lifecycle *lc, struct job *job, enum end_cause cause, const
 void act_lose(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *reason);
 void act_arm_max_time(struct lifecycle *lc, const struct job *job);
 void act_listen(struct lifecycle *lc);
+
+/* ---- tasks.c ---- */
+/* There are orders for it, or it is over. */
+void task_changed(const struct lifecycle *lc, const struct id *task);
 
 /* ---- forget.c ---- */
 void forget(struct lifecycle *lc);

@@ -317,9 +317,30 @@ struct registry_login {
 int lifecycle_registry_login(struct lifecycle *lc, const struct registry_login *login,
                              lifecycle_ok_f done, void *userdata, struct error *err);
 
-/* For a supervisor: the values of the secrets that the attempt's spec names, as {"NAME": value}, if
- * TOKEN is the attempt's. */
-int lifecycle_task_secrets(struct lifecycle *lc, const struct id *attempt, const char *token,
+/* ---- tasks away from the server (docs/design/0014) ------------------------------------------------ */
+
+/* A task that lives, as its supervisor proved to be it. SPEC is valid until the next change. */
+struct lifecycle_task {
+    struct id task, attempt, project;
+    unsigned epoch;
+    bool is_away; /* its files come home over the API */
+    int64_t log_limit_bytes;
+    const struct workload_spec *spec;
+};
+/* TOKEN is the one that the task was started with. -EKEYREVOKED: its attempt was given up, has ended or was
+ * never begun; -EPERM: the token is another's; -EAGAIN: not yet. */
+int lifecycle_task_open(struct lifecycle *lc, const struct id *id, const char *token,
+                        struct lifecycle_task *ret, struct error *err);
+/* `ready`, `started` or `exit.json` of a task came home: the engine looks. */
+void lifecycle_task_news(struct lifecycle *lc, const struct id *task);
+/* What the engine has to say to a task beyond serial AFTER: an array, owned by the caller; NULL: it is not to
+ * go on. */
+json_t *lifecycle_task_orders(struct lifecycle *lc, const struct id *task, int64_t after);
+/* Called when there are new orders for a task, or it is over. */
+void lifecycle_on_task(struct lifecycle *lc, void (*changed)(void *userdata, const struct id *task),
+                       void *userdata);
+/* For a supervisor: the values of the secrets that the task's spec names, as {"NAME": value}. */
+int lifecycle_task_secrets(struct lifecycle *lc, const struct id *id, const char *token,
                            json_t **ret, struct error *err);
 
 #endif

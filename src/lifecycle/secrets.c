@@ -131,22 +131,10 @@ void lifecycle_secrets(struct lifecycle *lc, const struct id *project,
     *ret_n = lc->secret_list.len;
 }
 
-/* Takes the same time wherever the two differ. */
-static bool tokens_equal(const char *a, const char *b)
+static int add_secret(struct lifecycle *lc, const struct id *project, const char *name,
+                      json_t *values, struct error *err)
 {
-    unsigned differ = 0;
-
-    if (strlen(b) != TASK_TOKEN_LEN)
-        return false;
-    for (size_t i = 0; i < TASK_TOKEN_LEN; i++)
-        differ |= (unsigned char) a[i] ^ (unsigned char) b[i];
-    return differ == 0;
-}
-
-static int add_secret(struct lifecycle *lc, const struct job *job, const char *name, json_t *values,
-                      struct error *err)
-{
-    const struct secret *secret = *name == '@' ? NULL : secret_find(lc, &job->w->project, name);
+    const struct secret *secret = *name == '@' ? NULL : secret_find(lc, project, name);
     char *value = NULL;
 
     if (!secret)
@@ -161,27 +149,18 @@ static int add_secret(struct lifecycle *lc, const struct job *job, const char *n
     return 0;
 }
 
-int lifecycle_task_secrets(struct lifecycle *lc, const struct id *attempt, const char *token,
+int lifecycle_task_secrets(struct lifecycle *lc, const struct id *id, const char *token,
                            json_t **ret, struct error *err)
 {
-    struct job *job = map_get(lc->attempts, attempt->bytes, sizeof attempt->bytes);
     _cleanup_json_ json_t *values = json_object();
-    char expected[TASK_TOKEN_LEN + 1];
+    struct lifecycle_task task;
 
-    if (!job || !job->launched)
-        return error_set(err, -EPERM, "the token is not of a task that runs");
-    lc->sources.token(lc->sources.userdata, attempt, job->w->attempt->epoch, expected);
-    bool is_right = tokens_equal(expected, token);
-    explicit_bzero(expected, sizeof expected);
-    if (!is_right)
-        return error_set(err, -EPERM, "the token is not of a task that runs");
-
-    for (size_t i = 0; i < job->w->spec->n_env; i++) {
-        const struct env_var *var = &job->w->spec->env[i];
-        int r = var->secret ? add_secret(lc, job, var->value, values, err) : 0;
-        if (r < 0)
-            return r;
-    }
+    int r = lifecycle_task_open(lc, id, token, &task, err);
+    for (size_t i = 0; r >= 0 && i < task.spec->n_env; i++)
+        if (task.spec->env[i].secret)
+            r = add_secret(lc, &task.project, task.spec->env[i].value, values, err);
+    if (r < 0)
+        return r;
     *ret = take_ptr(values);
     return 0;
 }

@@ -25,6 +25,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "task/home.h"
 #include "task/layers.h"
 #include "workload/workload.h"
 

@@ -24,6 +24,8 @@
 #include <sys/wait.h>
 
 static struct world {
+    /* What the null engine is given besides, in the child; NULL: nothing. */
+    void (*extend)(struct engine *engine, const char *dir);
     char dir[40];
     pid_t server;
     char address[64];          /* HOST:PORT */
@@ -52,13 +54,22 @@ static void child_hash(void *u, const void *bytes, size_t n, struct sha256 *ret)
 static void child_token(void *u, const struct id *attempt, unsigned epoch,
                         char buf[static TASK_TOKEN_LEN + 1])
 {
-    (void) snprintf(buf, TASK_TOKEN_LEN + 1, "%064x", epoch);
+    uint8_t both[sizeof attempt->bytes + sizeof epoch];
+
+    memcpy(both, attempt->bytes, sizeof attempt->bytes);
+    memcpy(both + sizeof attempt->bytes, &epoch, sizeof epoch);
+    struct sha256 sum = sha256_of(both, sizeof both);
+    (void) sha256_format(&sum, buf);
 }
 
 static int child_manifest(void *u, const struct sha256 *sum, struct manifest **ret,
                           struct error *err)
 {
-    return error_set(err, -ENOENT, "there is none");
+    struct blob_store *const *blobs = u;
+    _cleanup_text_ struct text bytes = { 0 };
+
+    int r = blob_read(*blobs, sum, 1 << 20, &bytes, err);
+    return r < 0 ? r : manifest_parse(text_str(&bytes), bytes.len, ret, err);
 }
 
 static int child_unseal(void *u, const struct secret *secret, char **ret)
@@ -126,7 +137,8 @@ __attribute__((noreturn)) static void child_fail(const char *what, const struct 
 
 __attribute__((noreturn)) static void child_run(const char *store_url, const char *dir, int ready)
 {
-    static const struct lifecycle_sources sources = {
+    struct blob_store *blobs;
+    const struct lifecycle_sources sources = {
         .now_us = child_now,
         .boot_us = child_boot,
         .new_id = child_id,
@@ -136,6 +148,7 @@ __attribute__((noreturn)) static void child_run(const char *store_url, const cha
         .unseal = child_unseal,
         .load_manifest = child_manifest,
         .seal = child_seal,
+        .userdata = &blobs,
     };
     static const struct lifecycle_settings settings = {
         .uid_first = 1000000,
@@ -150,7 +163,6 @@ __attribute__((noreturn)) static void child_run(const char *store_url, const cha
     struct child c = { .loop = loop_new() };
     struct store_state state = { 0 };
     struct store *store;
-    struct blob_store *blobs;
     struct api *api;
     struct error err = { 0 };
     _cleanup_free_ char *socket = xasprintf("%s/api.sock", dir);
@@ -160,6 +172,8 @@ __attribute__((noreturn)) static void child_run(const char *store_url, const cha
         child_fail("store", &err);
     if (blob_store_open(dir, &blobs, &err) < 0 || engine_null_new(&c.engine) < 0)
         child_fail("blobs", &err);
+    if (world.extend)
+        world.extend(c.engine, dir);
     if (lifecycle_new(&settings, &sources, store, c.engine, &state, &c.lc, &err) < 0)
         child_fail("lifecycle", &err);
     child_fleet(c.lc);

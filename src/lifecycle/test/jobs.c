@@ -298,10 +298,10 @@ TEST(secrets_open_only_for_the_task_that_names_them)
     is_str(text, "{\"KEY\":\"s3cret\"}");
     token[5] ^= 1;
     ok(lifecycle_task_secrets(world.lc, &attempt, token, &none, &err) == -EPERM);
-    ok(lifecycle_task_secrets(world.lc, &attempt, "", &none, &err) == -EPERM);
+    ok(lifecycle_task_secrets(world.lc, &attempt, "", &none, &err) == -EKEYREJECTED);
     token[5] ^= 1;
     pass_time(10 * US_PER_S);
-    ok(lifecycle_task_secrets(world.lc, &attempt, token, &none, &err) == -EPERM);
+    ok(lifecycle_task_secrets(world.lc, &attempt, token, &none, &err) == -EKEYREVOKED);
     world_close();
 }
 
