@@ -194,6 +194,7 @@ void intake_done(struct intake *in);
 /* Files wait until there is room again: what runs must still be recorded. */
 int upload_check_room(const struct call *call, struct error *err);
 void upload_files(struct call *call);
+void download_files(struct call *call);
 
 /* The handlers of uploads, for tasks, whose project comes from their token. */
 void upload_blob(struct call *call);

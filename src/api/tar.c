@@ -1,12 +1,8 @@
-/* tar.c - an archive that is made while it is sent: one piece of one file in memory at a time */
+/* tar.c - files of a manifest as an archive */
 #include "api/tar.h"
 
+#include "api/blob-stream.h"
 #include "base/alloc.h"
-#include "os/fd.h"
-
-#include <string.h>
-
-enum { PIECE = 1 << 17 };
 
 void tar_add_header(struct text *out, const char *path, int64_t size, bool executable)
 {
@@ -19,118 +15,58 @@ void tar_add_header(struct text *out, const char *path, int64_t size, bool execu
 }
 
 struct archive {
-    struct api *api;
-    struct http_request *req; /* NULL: the client left */
     struct manifest *manifest;
-    size_t next; /* entry after the open one */
-    int fd;
-    int64_t at, size; /* of the open file */
-    bool busy, failed, last;
-    struct text out;
+    size_t next;
 };
 
-static void archive_free(struct archive *a)
+static bool next(void *owner, struct sha256 *ret)
 {
-    a->fd = safe_close(a->fd);
+    struct archive *a = owner;
+
+    if (a->next == a->manifest->n)
+        return false;
+    *ret = a->manifest->entries[a->next++].sum;
+    return true;
+}
+
+static bool head(void *owner, struct text *out, int64_t size)
+{
+    struct archive *a = owner;
+    const struct manifest_entry *entry = &a->manifest->entries[a->next - 1];
+
+    tar_add_header(out, entry->path, entry->size_bytes, entry->executable);
+    return size == entry->size_bytes;
+}
+
+static const char zeros[2 * TAR_BLOCK];
+
+static void tail(void *owner, struct text *out, int64_t size)
+{
+    text_add_bytes(out, zeros, tar_fill(size));
+}
+
+static void end(void *owner, struct text *out) { text_add_bytes(out, zeros, sizeof zeros); }
+
+static void archive_free(void *owner)
+{
+    struct archive *a = owner;
+
     manifest_free(a->manifest);
-    text_done(&a->out);
     free(a);
-}
-
-static void open_next(struct archive *a)
-{
-    const struct manifest_entry *entry = &a->manifest->entries[a->next++];
-    int64_t size = 0;
-
-    a->fd = blob_open(a->api->options.blobs, &entry->sum, &size);
-    a->at = 0;
-    a->size = entry->size_bytes;
-    a->failed = a->fd < 0 || size != entry->size_bytes;
-    tar_add_header(&a->out, entry->path, entry->size_bytes, entry->executable);
-}
-
-static void read_piece(struct archive *a)
-{
-    static const char zeros[TAR_BLOCK];
-    int64_t left = a->size - a->at;
-    size_t want = left < PIECE ? (size_t) left : PIECE;
-    ssize_t n = want ? pread(a->fd, text_reserve(&a->out, want), want, a->at) : 0;
-
-    if (n < 0 || (n == 0 && want > 0)) {
-        a->failed = true;
-        return;
-    }
-    a->out.len += (size_t) n;
-    a->at += n;
-    if (a->at == a->size) {
-        text_add_bytes(&a->out, zeros, tar_fill(a->size));
-        a->fd = safe_close(a->fd);
-    }
-}
-
-static void work(void *item)
-{
-    static const char zeros[2 * TAR_BLOCK];
-    struct archive *a = item;
-
-    while (a->out.len < PIECE && !a->failed && !a->last) {
-        if (a->fd >= 0) {
-            read_piece(a);
-        } else if (a->next < a->manifest->n) {
-            open_next(a);
-        } else {
-            text_add_bytes(&a->out, zeros, sizeof zeros);
-            a->last = true;
-        }
-    }
-}
-
-static void worked(void *item)
-{
-    struct archive *a = item;
-    struct http_request *req = a->req;
-
-    a->busy = false;
-    if (!req) {
-        archive_free(a);
-    } else if (
-        a->failed) { /* the status is sent already: let the client see that the end is missing */
-        archive_free(a);
-        http_abort(req);
-    } else {
-        _cleanup_text_ struct text out = a->out;
-        bool last = a->last;
-        a->out = (struct text){ 0 };
-        if (last)
-            archive_free(a);
-        http_send(req, out.data, out.len, last);
-    }
-}
-
-static void proceed(void *userdata, struct http_request *req)
-{
-    struct archive *a = userdata;
-
-    a->busy = true;
-    pool_submit(a->api->options.pool, work, worked, a);
-}
-
-static void stop(void *userdata, struct http_request *req)
-{
-    struct archive *a = userdata;
-
-    a->req = NULL;
-    if (!a->busy)
-        archive_free(a);
 }
 
 void tar_send(struct call *call, struct manifest *manifest)
 {
+    static const struct blob_stream_form form = {
+        .media = "application/x-tar",
+        .next = next,
+        .head = head,
+        .tail = tail,
+        .end = end,
+        .free = archive_free,
+    };
     struct archive *a = xnew(struct archive);
 
-    *a = (struct archive){ .api = call->api, .manifest = manifest, .fd = -1 };
-    const struct http_generator generator = { .proceed = proceed, .stop = stop, .userdata = a };
-    a->req = call_take_request(call);
-    a->api->answers[2]++;
-    http_respond_stream(a->req, 200, "application/x-tar", -1, &generator);
+    a->manifest = manifest;
+    blob_stream_send(call, &form, a);
 }

@@ -306,7 +306,11 @@ static void upload_workspace(struct call *call)
 }
 
 const struct api_route upload_routes[] = {
-    { "upload.missing", upload_missing }, { "upload.blob", upload_blob },
-    { "upload.status", upload_status },   { "upload.workspace", upload_workspace },
-    { "upload.files", upload_files },     { NULL, NULL },
+    { "upload.missing", upload_missing },
+    { "upload.blob", upload_blob },
+    { "upload.status", upload_status },
+    { "upload.workspace", upload_workspace },
+    { "upload.files", upload_files },
+    { "upload.fetch", download_files },
+    { NULL, NULL },
 };

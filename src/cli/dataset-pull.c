@@ -1,9 +1,11 @@
 /* dataset-pull.c - berth dataset pull: a version becomes a directory
  *
  * The manifest is walked; a file that is there with the right bytes is left alone, so that a pull that was
- * interrupted goes on where it was. Others are written beside and renamed when their digest is right.
+ * interrupted goes on where it was. Others are written beside and renamed when their digest is right, small ones
+ * after many have come in one answer (dataset-receive.h).
  */
 #include "cli/commands.h"
+#include "cli/dataset-receive.h"
 #include "cli/dataset.h"
 #include "cli/progress.h"
 
@@ -23,7 +25,7 @@ struct pull {
     const char *glob;
     int top;
     struct hasher *hasher;
-    int fd; /* of the file that arrives */
+    struct receiver *receiver;
     struct progress progress;
     int64_t done, files, bytes;
 };
@@ -51,55 +53,48 @@ static bool is_there(struct pull *p, const struct manifest_entry *e)
     return mode == st.st_mode || fchmod(fd, mode & 07777) == 0;
 }
 
+/* A large one. */
+struct alone {
+    struct pull *pull;
+    const struct manifest_entry *e;
+    int fd;
+};
+
 static int on_bytes(void *userdata, const char *bytes, size_t n)
 {
-    struct pull *p = userdata;
+    const struct alone *a = userdata;
 
-    hasher_add(p->hasher, bytes, n);
-    seen(p, n);
-    return write_full(p->fd, bytes, n);
+    hasher_add(a->pull->hasher, bytes, n);
+    seen(a->pull, n);
+    return write_full(a->fd, bytes, n);
 }
 
-static int fetch_bytes(struct pull *p, const struct manifest_entry *e, struct error *err)
+static int fetch_alone(void *userdata, int fd, struct error *err)
 {
+    struct alone *a = userdata;
+    struct pull *p = a->pull;
     _cleanup_free_ char *base = project_path(p->cli, "datasets", p->manifest.name, "files", NULL);
     _cleanup_text_ struct text target = { 0 };
-    char got[SHA256_HEX_LEN + 1], want[SHA256_HEX_LEN + 1];
 
+    a->fd = fd;
     text_addf(&target, "%s/", base);
-    url_encode(&target, e->path, true);
+    url_encode(&target, a->e->path, true);
     const struct remote_call call = {
-        .method = "GET", .target = target.data, .on_body = on_bytes, .userdata = p
+        .method = "GET", .target = target.data, .on_body = on_bytes, .userdata = a
     };
     int r = remote_call(p->cli, &call, NULL, err);
     struct sha256 sum = hasher_end(p->hasher);
-    if (r < 0)
-        return error_context(err, r, "%.120s", e->path);
-    if (!sha256_equal(&sum, &e->sum))
-        return error_set(err, -EBADMSG,
-                         "%.60s arrived with SHA-256 %.16s…, not %.16s…: verify the dataset",
-                         e->path, sha256_format(&sum, got), sha256_format(&e->sum, want));
-    return 0;
+    return r < 0 ? error_context(err, r, "%.120s", a->e->path) : receive_check(a->e, &sum, err);
 }
 
 static int fetch_file(struct pull *p, const struct manifest_entry *e, struct error *err)
 {
-    _cleanup_free_ char *part = xasprintf("%s.part-%d", e->path, (int) getpid());
+    struct alone alone = { .pull = p, .e = e };
 
-    (void) unlinkat(p->top, part, 0);
-    p->fd = open_beneath_nosymlink(p->top, part, O_WRONLY | O_CREAT | O_EXCL,
-                                   e->executable ? 0777 : 0666);
-    if (p->fd < 0)
-        return error_set(err, p->fd, "%.150s: %s", part, strerror(-p->fd));
-    int r = fetch_bytes(p, e, err);
-    p->fd = safe_close(p->fd);
-    if (r == 0 && renameat(p->top, part, p->top, e->path) < 0)
-        r = error_set(err, -errno, "%.150s: %s", e->path, strerror(errno));
-    if (r < 0)
-        (void) unlinkat(p->top, part, 0);
     p->files++;
     p->bytes += e->size_bytes;
-    return r;
+    return receiver_takes(e) ? receiver_add(p->receiver, e, err)
+                             : receive_file(p->top, e, fetch_alone, &alone, err);
 }
 
 static int make_link(struct pull *p, const struct manifest_entry *e, struct error *err)
@@ -154,7 +149,7 @@ static int pull_all(struct pull *p, struct error *err)
         if (r < 0)
             break;
     }
-    return r;
+    return r < 0 ? r : receiver_flush(p->receiver, err);
 }
 
 static int open_top(struct pull *p, const char *dir, struct error *err)
@@ -164,12 +159,15 @@ static int open_top(struct pull *p, const char *dir, struct error *err)
     if (r < 0)
         return r;
     p->top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return p->top < 0 ? error_set(err, -errno, "%s: %s", dir, strerror(errno)) : 0;
+    if (p->top < 0)
+        return error_set(err, -errno, "%s: %s", dir, strerror(errno));
+    p->receiver = receiver_new(p->cli, p->top, seen, p);
+    return 0;
 }
 
 static int run_pull(struct cli *cli, const struct args *args, struct error *err)
 {
-    struct pull p = { .cli = cli, .top = -1, .fd = -1, .glob = args_get(args, "glob") };
+    struct pull p = { .cli = cli, .top = -1, .glob = args_get(args, "glob") };
     const char *text = args_operand(args, 0);
     _cleanup_free_ char *name = xstrndup(text, strcspn(text, "@"));
     const char *dir = args_operand(args, 1) ? args_operand(args, 1) : name;
@@ -192,6 +190,7 @@ static int run_pull(struct cli *cli, const struct args *args, struct error *err)
                        p.manifest.files == 1 ? "" : "s", bytes_to_str(p.manifest.size_bytes, a),
                        (long long) p.files, bytes_to_str(p.bytes, b));
     }
+    receiver_free(p.receiver);
     hasher_free(p.hasher);
     safe_close(p.top);
     dataset_manifest_done(&p.manifest);

@@ -259,6 +259,11 @@ TEST(files_become_workspaces)
     _cleanup_answer_ struct answer theirs = call("POST", "/v1/projects/others/blobs/missing", ask);
     ok(json_array_size(json_object_get(theirs.json, "missing")) == 1);
 
+    _cleanup_answer_ struct answer fetched = call("POST", "/v1/projects/files/blobs/fetch", ask);
+    is_status(fetched, 200);
+    _cleanup_answer_ struct answer hidden = call("POST", "/v1/projects/others/blobs/fetch", ask);
+    is_status(hidden, 404);
+
     _cleanup_answer_ struct answer made = call("POST", "/v1/projects/files/workspaces", manifest);
     is_status(made, 201);
     ok(json_get_int(made.json, "files", 0) == 1);

@@ -39,7 +39,7 @@ checked() {
     local want=$1 method=$2 path=$3 type=application/json
     shift 3
     [ "$method" = PATCH ] && type=application/merge-patch+json
-    case $path in */blobs/missing) ;; */blobs/*) type=application/octet-stream ;; */workspaces) type=text/plain ;; esac
+    case $path in */blobs/missing | */blobs/fetch) ;; */blobs/*) type=application/octet-stream ;; */workspaces) type=text/plain ;; esac
     curl -sS -o body -w '%{http_code}' -X "$method" -H "Authorization: Bearer $key" \
         -H "Content-Type: $type" "$@" "$BERTH_URL$path" >status &&
         [ "$(cat status)" = "$want" ] && return
@@ -68,6 +68,7 @@ test_expect_success 'a workspace' '
     sum=$(printf hello | sha256sum | cut -d" " -f1) &&
     checked 200 POST /v1/projects/lab/blobs/missing -d "{\"sums\":[\"$sum\"]}" &&
     checked 201 PUT "/v1/projects/lab/blobs/$sum" --data-binary hello &&
+    checked 200 POST /v1/projects/lab/blobs/fetch -d "{\"sums\":[\"$sum\"]}" &&
     printf "f %s 5 a.txt\n" "$sum" >manifest &&
     checked 201 POST /v1/projects/lab/workspaces --data-binary @manifest &&
     workspace=$(jq -r .workspace body)

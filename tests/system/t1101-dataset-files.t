@@ -3,6 +3,9 @@ test_description='datasets: pull, verify, diff, and what people and disks do to 
 . "$(dirname "$0")/lib.sh"
 berth_start
 
+# How many requests the server has answered.
+served() { api GET /metrics | awk '/^berth_http_answers_total/ { n += $2 } END { print n }'; }
+
 test_expect_success 'two versions, compared' '
     mkdir -p d/sub && echo alpha >d/a && echo beta >d/sub/b && echo gone >d/gone && ln -s a d/l &&
     berth dataset push corpus d && rm d/gone && echo BETA >d/sub/b && echo new >d/new && chmod +x d/a &&
@@ -27,6 +30,18 @@ test_expect_success 'a pull gives the directory again, twice is nothing to do, h
     grep " 2 of them fetched" err && diff -r d p &&
     berth dataset pull corpus@1 one && test -f one/gone && ! test -x one/a &&
     berth dataset pull corpus some --glob "sub/**" && test "$(find some -type f)" = some/sub/b
+'
+
+test_expect_success 'thousands of files come in a few answers, alike ones and large ones too' '
+    /usr/bin/python3 -c "
+import os
+os.mkdir(\"many\")
+for i in range(5000): open(f\"many/{i}\", \"w\").write(str(i // 3))
+open(\"many/large\", \"wb\").write(os.urandom(3 << 20))
+open(\"many/middle\", \"wb\").write(os.urandom(1 << 20))
+open(\"many/empty\", \"w\").close()" &&
+    berth dataset push many many && requests=$(served) && berth dataset pull many back 2>err &&
+    grep " 5003 of them fetched" err && diff -r many back && test "$(($(served) - requests))" -le 6
 '
 
 test_expect_success 'files are listed and fetched by name' '
@@ -69,7 +84,9 @@ test_expect_success 'verify names the file with the flipped byte, stored or copi
     test_expect_code 1 berth dataset pull corpus again 2>err && grep "verify the dataset" err &&
     flip "$(blob_of d/sub/b)" && berth dataset verify corpus &&
     mv "$(blob_of d/new)" aside && test_expect_code 1 berth dataset verify corpus >out &&
-    grep "new: its bytes are missing" out && mv aside "$(blob_of d/new)"
+    grep "new: its bytes are missing" out &&
+    test_expect_code 1 berth dataset pull corpus third --glob new 2>err && grep "new did not come .*verify" err &&
+    ! test -e third/new && mv aside "$(blob_of d/new)"
 '
 
 has_socket() { find "/proc/$1/fd" -lname 'socket:*' 2>/dev/null | grep -q .; }
