@@ -111,6 +111,27 @@ int64_t engine_local_writing_since(const char *state, const struct id *attempts,
 int engine_local_new(const struct engine_local_options *options, struct engine **ret,
                      struct error *err);
 
+/* Tasks are Slurm jobs (engine/slurm/). Their supervisors call home to HOME_URL with their token. */
+struct engine_slurm_options {
+    struct loop *loop;
+    const char *state;  /* STATE directory */
+    const char *conf;   /* slurm.conf; NULL: Slurm's own default */
+    const char *bin;    /* directory of its commands; NULL: PATH */
+    const char *prefix; /* of the jobs' names; servers that share an account need different ones */
+    const char *partition; /* NULL: Slurm's default, as ACCOUNT */
+    const char *account;
+    const char *program;  /* berth, on the nodes */
+    const char *home_url; /* the API, as the nodes reach it */
+    int64_t poll_us;      /* between two looks at the list of jobs */
+    struct engine
+        *local; /* removes what lies on this machine; the engine owns it, also on failure */
+};
+/* Waits up to ten seconds for the list of machines; without it, those known last. -ENOENT: there is no Slurm. */
+int engine_slurm_new(const struct engine_slurm_options *options, struct engine **ret,
+                     struct error *err);
+/* Report the machines that it has now: once, when somebody listens. */
+void engine_slurm_report(struct engine *engine);
+
 /* Virtual time, for tests and the simulator. An attempt runs for the seconds that NULL_SECONDS of its
  * environment says (0 when absent) and ends with the exit code NULL_EXIT (above 128: by signal); with
  * NULL_START=fail it never runs. Of a gang, NULL_SECONDS_R, NULL_EXIT_R and NULL_START_R are those of rank R.

@@ -15,6 +15,7 @@
 #include "gpu/gpu.h"
 #include "lifecycle/lifecycle.h"
 #include "main/collect.h"
+#include "main/engines.h"
 #include "main/notify.h"
 #include "main/privilege.h"
 #include "main/seal.h"
@@ -132,7 +133,7 @@ static void on_disk(void *userdata)
     size_t n;
 
     lifecycle_nodes(s->lifecycle, &nodes, &n);
-    if (n > 0)
+    if (n > 0 && !engine_is_slurm(&s->settings))
         lifecycle_set_disk_free(s->lifecycle, nodes[0]->name, probe_disk_free(s->settings.state));
     timer_set(s->disk_timer, DISK_US);
 }
@@ -224,23 +225,6 @@ static int start_layers(struct server *s, struct error *err)
 
 /* ---- parts ------------------------------------------------------------------------------------ */
 
-static int add_flavors(struct server *s, const struct node *node, struct error *err)
-{
-    struct flavor *defaults[32];
-    size_t n = s->settings.flavors ? 0 : flavor_defaults(node, defaults, 32);
-
-    for (size_t i = 0; i < n; i++)
-        lifecycle_add_flavor(s->lifecycle, defaults[i]);
-    for (size_t i = 0; i < json_array_size(s->settings.flavors); i++) {
-        struct flavor *flavor = NULL;
-        int r = flavor_from_json(json_array_get(s->settings.flavors, i), &flavor, err);
-        if (r < 0)
-            return error_context(err, r, "setting flavors[%zu]", i);
-        lifecycle_add_flavor(s->lifecycle, flavor);
-    }
-    return 0;
-}
-
 /* Forks: no thread is there yet. */
 static int look_at_machine(struct server *s, struct error *err)
 {
@@ -257,6 +241,11 @@ static int look_at_machine(struct server *s, struct error *err)
 static int add_node(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
+
+    if (engine_is_slurm(set)) {
+        engine_slurm_report(s->engine);
+        return engine_add_flavors(set, s->lifecycle, NULL, err);
+    }
     struct node *node = s->node;
 
     xstr_set(&node->boot_id, clock_boot_id());
@@ -267,7 +256,7 @@ static int add_node(struct server *s, struct error *err)
         node->reserved_cores = (unsigned) set->reserved_cores;
     else
         node->reserved_cores = node->cores.len > 4 ? 1 : 0;
-    int r = add_flavors(s, node, err);
+    int r = engine_add_flavors(set, s->lifecycle, node, err);
     if (r >= 0)
         lifecycle_set_node(s->lifecycle, take_ptr(s->node));
     return r;
@@ -285,6 +274,8 @@ static void want_metrics(void *userdata, struct metrics *metrics)
 {
     struct server *s = userdata;
 
+    if (engine_is_slurm(&s->settings)) /* nothing of them is on this machine */
+        return;
     lifecycle_each_attempt(s->lifecycle, want_metrics_of, s);
 }
 
@@ -389,13 +380,7 @@ static int open_lifecycle(struct server *s, struct error *err)
 static int open_parts(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
-    struct engine_local_options local = {
-        .loop = s->loop,
-        .state = set->state,
-        .runtime = set->runtime,
-        .launcher_fd = take_fd(&s->launcher_fd),
-    };
-    int r = engine_local_new(&local, &s->engine, err);
+    int r = engine_open(set, s->loop, take_fd(&s->launcher_fd), &s->engine, err);
     if (r >= 0)
         r = store_open(set->store, s->loop, &s->store, err);
     if (r >= 0)

@@ -2,6 +2,7 @@
 #include "main/settings.h"
 
 #include "base/alloc.h"
+#include "base/id.h"
 #include "base/vec.h"
 #include "base/yaml.h"
 #include "os/fd.h"
@@ -53,6 +54,17 @@ static const struct setting table[] = {
     SETTING(blocked, TYPE_LIST, "", "ranges that jobs may not reach"),
     SETTING(dns, TYPE_LIST, "", "resolvers of containers; default: the host's"),
     SETTING(publish_address, TYPE_STRING, "127.0.0.1", "address of published ports"),
+    SETTING(engine, TYPE_STRING, "local", "what runs jobs: local (this machine) or slurm"),
+    SETTING(slurm_conf, TYPE_PATH, NULL, "slurm.conf; default: Slurm's own"),
+    SETTING(slurm_bin, TYPE_PATH, NULL, "directory of Slurm's commands; default: PATH"),
+    SETTING(slurm_partition, TYPE_STRING, NULL, "partition to use; default: Slurm's"),
+    SETTING(slurm_account, TYPE_STRING, NULL, "account to charge; default: Slurm's"),
+    SETTING(slurm_prefix, TYPE_STRING, "berth",
+            "begins the names of Slurm jobs; servers that share an account need different ones"),
+    SETTING(slurm_poll, TYPE_SECONDS, "5s", "how often Slurm is asked what became of its jobs"),
+    SETTING(node_program, TYPE_PATH, NULL, "berth on the nodes; default: this executable's path"),
+    SETTING(home_url, TYPE_STRING, NULL,
+            "the API as the nodes reach it; default: the first of listen"),
     SETTING(cdi, TYPE_LIST, "/etc/cdi,/run/cdi",
             "directories of CDI specifications; later ones win"),
     SETTING(driver_root, TYPE_PATH, "/", "root of the tree in which drivers of devices lie"),
@@ -396,6 +408,23 @@ static bool is_loopback(const char *address)
            str_starts(address, "[::1]:");
 }
 
+/* The prefix becomes part of names of jobs, which are found by it. */
+static int check_engine(const struct settings *s, struct error *err)
+{
+    if (!str_equal(s->engine, "local") && !str_equal(s->engine, "slurm"))
+        return error_set(err, -EINVAL, "setting engine: '%s' is not local or slurm", s->engine);
+    if (!name_is_valid(s->slurm_prefix))
+        return error_set(err, -EINVAL,
+                         "setting slurm_prefix: '%s' is not 1 to 63 of a-z, 0-9, '-', '.', '_'",
+                         s->slurm_prefix);
+    if (s->slurm_poll < 1)
+        return error_set(err, -EINVAL, "setting slurm_poll: it must be 1s or more");
+    if (s->home_url && !str_starts(s->home_url, "http://") && !str_starts(s->home_url, "https://"))
+        return error_set(err, -EINVAL, "setting home_url: '%s' is not http://… or https://…",
+                         s->home_url);
+    return 0;
+}
+
 int settings_check(const struct settings *s, struct error *err)
 {
     enum log_level level;
@@ -405,6 +434,9 @@ int settings_check(const struct settings *s, struct error *err)
                          s->log_level);
     if (!str_equal(s->network, "egress") && !str_equal(s->network, "none"))
         return error_set(err, -EINVAL, "setting network: '%s' is not egress or none", s->network);
+    int r = check_engine(s, err);
+    if (r < 0)
+        return r;
     for (char *const *p = s->listen; *p; p++)
         if (!s->insecure && !is_loopback(*p))
             return error_set(err, -EPERM,
@@ -481,7 +513,7 @@ void settings_help(struct text *out)
     text_add(
         out,
         "Usage: berth server [--FLAG VALUE]...\n\n"
-        "Runs the control plane: API, scheduler, store and the local engine. Needs root to\n"
+        "Runs the control plane: API, scheduler, store and the engine. Needs root to\n"
         "start; becomes an unprivileged user at once. Flags win over BERTH_* variables, those\n"
         "over the settings file, that over defaults.\n\n"
         "  --help            this text\n"

@@ -27,8 +27,13 @@ struct settings {
     char **blocked; /* CIDR ranges that jobs may not reach */
     char **cdi;     /* directories of CDI specifications, later ones win */
     char **dns;     /* resolvers for containers; empty: the host's */
-    char *network;  /* default policy: egress or none */
-    char *pool;     /* CIDR from which projects get their addresses */
+    char *engine;   /* local or slurm */
+    char *slurm_conf, *slurm_bin, *slurm_partition, *slurm_account; /* NULL: Slurm's defaults */
+    char *slurm_prefix;
+    int64_t slurm_poll;
+    char *node_program, *home_url; /* NULL: this executable's path, the first of LISTEN */
+    char *network;                 /* default policy: egress or none */
+    char *pool;                    /* CIDR from which projects get their addresses */
     char *publish_address;
     char *nvml;        /* NVIDIA's management library */
     char *driver_root; /* where NVIDIA's driver lies */

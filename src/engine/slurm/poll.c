@@ -1,0 +1,410 @@
+/* poll.c - the safety net: every few seconds the list of our jobs, those of others, and the machines
+ *
+ * Only a list that was asked for after a task got into its phase says something about it: one that is
+ * older may not have its job yet.
+ */
+#include "engine/slurm/slurm.h"
+
+#include "base/alloc.h"
+#include "os/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LAUNCH_CODE_MIN = 126, LAUNCH_CODE_MAX = 127, REQUEUED_CODE = 85, ORPHAN_POLLS = 2 };
+
+/* ---- why it is over ------------------------------------------------------------------------------ */
+
+struct question {
+    struct slurm *slurm;
+    struct id task;
+    uint32_t job;
+};
+
+static void end_failed(struct slurm_task *task, const struct slurm_job *job)
+{
+    _cleanup_free_ char *reason = NULL;
+    enum end_cause cause = task->launched ? END_SUPERVISOR_LOST : END_START_FAILED;
+
+    if (job->exit_code == REQUEUED_CODE) {
+        cause = END_NODE_LOST;
+        reason = xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", job->job);
+    } else if (job->exit_code >= LAUNCH_CODE_MIN && job->exit_code <= LAUNCH_CODE_MAX) {
+        reason = xasprintf("node %s cannot run %s: is Berth installed there?",
+                           job->node[0] ? job->node : task->node, task->slurm->program);
+    } else {
+        reason = xasprintf("Slurm job %" PRIu32
+                           " ended on node %s with exit code %d, signal %d (%s) and no result",
+                           job->job, job->node[0] ? job->node : task->node, job->exit_code,
+                           job->exit_signal, job->reason);
+    }
+    task_end(task, cause, reason);
+}
+
+/* What Slurm says of a job whose result did not come home. The task is gone afterwards. */
+static void end_as(struct slurm_task *task, const struct slurm_job *job)
+{
+    const char *node = job->node[0] ? job->node : task->node;
+    enum end_cause cause = END_SUPERVISOR_LOST;
+    _cleanup_free_ char *reason = NULL;
+
+    switch (job->state) {
+    case SLURM_CANCELLED:
+        cause = END_STOPPED;
+        reason = xasprintf("Slurm job %" PRIu32 " was cancelled in Slurm, not by Berth", job->job);
+        break;
+    case SLURM_TIMEOUT:
+        cause = END_MAX_TIME;
+        reason = xasprintf("Slurm's time limit for job %" PRIu32 " was reached", job->job);
+        break;
+    case SLURM_NODE_FAIL:
+        cause = END_NODE_LOST;
+        reason = xasprintf("Slurm lost node %s", node);
+        break;
+    case SLURM_PREEMPTED:
+        cause = END_NODE_LOST;
+        reason = xasprintf("Slurm preempted job %" PRIu32 " on node %s", job->job, node);
+        break;
+    case SLURM_OUT_OF_MEMORY:
+        cause = END_OUT_OF_MEMORY;
+        reason = xasprintf("Slurm ended job %" PRIu32 " on node %s", job->job, node);
+        break;
+    case SLURM_UNKNOWN:
+    case SLURM_PENDING:
+    case SLURM_RUNNING:
+    case SLURM_COMPLETED:
+    case SLURM_FAILED:
+    default:
+        end_failed(task, job);
+        return;
+    }
+    task_end(task, cause, task->stop_cause != END_NONE ? NULL : reason);
+}
+
+static void end_forgotten(struct slurm_task *task)
+{
+    _cleanup_free_ char *reason =
+        xasprintf("Slurm does not know job %" PRIu32 " any more, and no result came home",
+                  task->job);
+
+    task_end(task, task->launched ? END_SUPERVISOR_LOST : END_START_FAILED,
+             task->stop_cause != END_NONE ? NULL : reason);
+}
+
+static void on_shown(void *userdata, const struct command_result *result)
+{
+    const struct question *q = userdata;
+    struct slurm_task *task = slurm_find(q->slurm, &q->task);
+    struct slurm_job job;
+
+    if (!task || task->phase != PHASE_ASKED || task->job != q->job || task_look(task))
+        return;
+    if (result->code == 0 &&
+        slurm_parse_job(text_str(result->out), result->out->len, &job, NULL) >= 0 &&
+        job.job == q->job) {
+        if (slurm_state_is_final(job.state))
+            end_as(task, &job);
+        else /* it was only ending when the list was made */
+            task_enter(task, job.state == SLURM_PENDING ? PHASE_QUEUED : PHASE_RUNNING);
+    } else if (strcasestr(result->words, "invalid job id")) {
+        end_forgotten(task);
+    } else { /* Slurm is away: the next list asks again */
+        task_enter(task, PHASE_RUNNING);
+    }
+}
+
+/* Its Slurm job is over, or not in the list. */
+static void ask_why(struct slurm_task *task)
+{
+    struct question *q = xnew(struct question);
+    char number[16];
+    const char *argv[] = { "scontrol", "-o", "show", "job", number, NULL };
+    const struct command command = {
+        .argv = argv, .done = on_shown, .userdata = q, .free_userdata = free
+    };
+
+    if (task_look(task)) {
+        free(q);
+        return;
+    }
+    *q = (struct question){ task->slurm, task->task, task->job };
+    (void) snprintf(number, sizeof number, "%" PRIu32, task->job);
+    task_enter(task, PHASE_ASKED);
+    commands_run(task->slurm->commands, &command);
+}
+
+/* ---- one job of the list ------------------------------------------------------------------------- */
+
+/* Cancel it and let the task be over at once. */
+static void give_up(struct slurm_task *task, enum end_cause cause, const char *reason)
+{
+    task_cancel(task);
+    task_end(task, cause, reason);
+}
+
+static void see_pending(struct slurm_task *task, const struct slurm_own *own)
+{
+    const char *fault = slurm_fleet_fault(task->slurm, task->node);
+    _cleanup_free_ char *text = NULL;
+
+    if (task->launched || task->phase == PHASE_RUNNING) {
+        text = xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", own->job);
+        give_up(task, END_NODE_LOST, text);
+        return;
+    }
+    if (strcasestr(own->reason, "launch failed")) {
+        text = xasprintf("Slurm could not launch job %" PRIu32 " on node %s (%s)", own->job,
+                         task->node, own->reason);
+        give_up(task, END_NODE_LOST, text);
+        return;
+    }
+    if (fault) {
+        text = xasprintf("node %s took no work any more before it began: %s", task->node, fault);
+        give_up(task, END_NODE_LOST, text);
+        return;
+    }
+    if (strncmp(own->reason, "JobHeld", 7) == 0)
+        text = xasprintf("job %" PRIu32 " is held in Slurm (%s); `scontrol release %" PRIu32
+                         "` lets it go",
+                         own->job, own->reason, own->job);
+    else
+        text = xasprintf("job %" PRIu32 " waits in Slurm (%s)", own->job, own->reason);
+    if (task->phase != PHASE_QUEUED)
+        task_enter(task, PHASE_QUEUED);
+    task_waits(task, text);
+}
+
+static void see_running(struct slurm_task *task, const struct slurm_own *own)
+{
+    _cleanup_free_ char *text =
+        xasprintf("Slurm runs job %" PRIu32 " on node %s", own->job, task->node);
+
+    if (task->phase != PHASE_RUNNING)
+        task_enter(task, PHASE_RUNNING);
+    task_waits(task, text);
+}
+
+/* A Slurm job bears the task's name, and the task has none yet. */
+static void adopt(struct slurm_task *task, const struct slurm_own *own)
+{
+    task->job = own->job;
+    task_enter(task, PHASE_QUEUED);
+    if (task->stop_cause != END_NONE)
+        task_cancel(task);
+}
+
+static void see(struct slurm_task *task, const struct slurm_own *own)
+{
+    struct slurm *slurm = task->slurm;
+
+    task->seen = slurm->polls;
+    if (task->phase == PHASE_ASKED)
+        return;
+    if (slurm_state_is_final(own->state)) {
+        ask_why(task);
+        return;
+    }
+    if (task->cancelled) /* once more: the first word may not have been heard */
+        slurm_cancel_job(slurm, own->job);
+    if (own->state == SLURM_PENDING)
+        see_pending(task, own);
+    else
+        see_running(task, own);
+}
+
+/* ---- whose it is --------------------------------------------------------------------------------- */
+
+/* A job that has just ended here may need a moment to end there; one that stays is cancelled. */
+static void see_orphan(struct slurm *slurm, uint32_t job)
+{
+    vec_foreach(&slurm->orphans, orphan) {
+        if (orphan->job != job)
+            continue;
+        if (slurm->polls - orphan->seen >= ORPHAN_POLLS)
+            slurm_cancel_job(slurm, job);
+        return;
+    }
+    vec_push(&slurm->orphans, ((struct orphan){ job, slurm->polls }));
+}
+
+static bool is_listed(const struct slurm *slurm, uint32_t job)
+{
+    vec_foreach(&slurm->own_jobs, own)
+        if (*own == job)
+            return true;
+    return false;
+}
+
+static void forget_orphans(struct slurm *slurm)
+{
+    for (size_t i = slurm->orphans.len; i-- > 0;)
+        if (!is_listed(slurm, slurm->orphans.items[i].job))
+            vec_remove(&slurm->orphans, i);
+}
+
+/* Is this list younger than what is known of TASK? */
+static bool is_news(const struct slurm_task *task, int64_t began_us)
+{
+    return task->phase != PHASE_SUBMIT && task->phase_us <= began_us;
+}
+
+/* Of two of one name, the one that lives. */
+static void adopt_living(struct slurm *slurm, const struct slurm_own *own)
+{
+    struct slurm_task *task = slurm_find(slurm, &own->task);
+
+    if (task && !task->failure && task->phase != PHASE_SUBMIT && !task->job &&
+        !slurm_state_is_final(own->state))
+        adopt(task, own);
+}
+
+static void take_task(struct slurm_task *task, const struct slurm_own *own)
+{
+    if (task->failure || task->phase == PHASE_SUBMIT)
+        return;
+    if (!task->job)
+        adopt(task, own);
+    if (task->job == own->job)
+        see(task, own);
+    else if (!slurm_state_is_final(own->state))
+        slurm_cancel_job(task->slurm, own->job); /* its name twice: this one is too much */
+}
+
+static void take_own(struct slurm *slurm, const struct slurm_own *own)
+{
+    struct slurm_task *task = slurm_find(slurm, &own->task);
+    bool alive = !slurm_state_is_final(own->state);
+
+    if (alive)
+        vec_push(&slurm->own_jobs, own->job);
+    if (task)
+        take_task(task, own);
+    else if (alive && slurm->sweeps)
+        see_orphan(slurm, own->job);
+}
+
+/* Nothing of the name in the list. The task may be gone afterwards. */
+static void see_none(struct slurm_task *task)
+{
+    if (task_look(task))
+        return;
+    if (task->phase == PHASE_ASKED)
+        return;
+    if (task->job) {
+        ask_why(task);
+        return;
+    }
+    if (task->stop_cause != END_NONE) {
+        task_end(task, task->stop_cause, NULL);
+        return;
+    }
+    if (task->launched) {
+        task_end(task, END_SUPERVISOR_LOST, "Slurm has no job of it");
+        return;
+    }
+    task_submit(task);
+}
+
+static void take_list(struct slurm *slurm, const struct text *text, int64_t began_us)
+{
+    VEC(struct slurm_task *) unseen = { 0 };
+    VEC(struct slurm_own) owns = { 0 };
+    struct slurm_task *task;
+
+    slurm->polls++;
+    slurm->own_jobs.len = 0;
+    for (const char *p = text_str(text), *end = p + text->len; p < end;) {
+        const char *eol = memchr(p, '\n', (size_t) (end - p));
+        size_t len = eol ? (size_t) (eol - p) : (size_t) (end - p);
+        struct slurm_own own;
+        if (slurm_parse_own(p, len, slurm->prefix, &own))
+            vec_push(&owns, own);
+        p += len + 1;
+    }
+    vec_foreach(&owns, own)
+        adopt_living(slurm, own);
+    vec_foreach(&owns, own)
+        take_own(slurm, own);
+    forget_orphans(slurm);
+    map_foreach(slurm->tasks, pos, task)
+        if (task->seen != slurm->polls && !task->failure && is_news(task, began_us))
+            vec_push(&unseen, task);
+    vec_foreach(&unseen, one)
+        see_none(*one);
+    vec_done(&unseen);
+    vec_done(&owns);
+}
+
+/* ---- the round ----------------------------------------------------------------------------------- */
+
+static void end_round(struct slurm *slurm)
+{
+    if (--slurm->asked > 0)
+        return;
+    slurm_fleet_report(slurm);
+    timer_set(slurm->poll_timer, slurm->poll_soon ? 0 : slurm->poll_us);
+    slurm->poll_soon = false;
+}
+
+static void on_nodes(void *userdata, const struct command_result *result)
+{
+    struct slurm *slurm = userdata;
+
+    if (result->code == 0)
+        slurm_fleet_nodes(slurm, result->out);
+    end_round(slurm);
+}
+
+static void on_others(void *userdata, const struct command_result *result)
+{
+    struct slurm *slurm = userdata;
+
+    if (result->code == 0)
+        slurm_fleet_held(slurm, result->out);
+    end_round(slurm);
+}
+
+static void ask(struct slurm *slurm, const char *const *argv, command_f done)
+{
+    const struct command command = { .argv = argv, .done = done, .userdata = slurm };
+
+    slurm->asked++;
+    commands_run(slurm->commands, &command);
+}
+
+static void on_own(void *userdata, const struct command_result *result)
+{
+    static const char *const nodes[] = { "scontrol", "-o", "show", "node", NULL };
+    static const char *const others[] = {
+        "squeue", "-h", "-a", "-t", "R,S,CF,CG,SO", "-o", SLURM_OTHERS_FORMAT, NULL
+    };
+    struct slurm *slurm = userdata;
+
+    if (result->code != 0) {
+        slurm_set_away(slurm, result->words[0] ? result->words : "squeue failed");
+    } else {
+        slurm_set_away(slurm, NULL);
+        take_list(slurm, result->out, result->began_us);
+        ask(slurm, nodes, on_nodes);
+        ask(slurm, others, on_others);
+    }
+    end_round(slurm);
+}
+
+void slurm_poll(struct slurm *slurm)
+{
+    const char *argv[] = { "squeue",         "-h", "-a", "-u", slurm->uid, "-t", "all", "-o",
+                           SLURM_OWN_FORMAT, NULL };
+
+    ask(slurm, argv, on_own);
+}
+
+void slurm_poll_soon(struct slurm *slurm)
+{
+    slurm->poll_soon = true;
+    if (slurm->asked == 0 && slurm->poll_timer) {
+        slurm->poll_soon = false;
+        timer_set(slurm->poll_timer, 0);
+    }
+}

@@ -1,0 +1,466 @@
+/* slurm.c - tasks as Slurm jobs: Berth decides where, Slurm executes, confines and watches
+ *
+ * What becomes of a task comes home by its courier into STATE/attempts/ID, as files (docs/design/0014), and
+ * news() says that one came. What does not come home that way is seen in the list of our jobs, which is read every
+ * few seconds (poll.c). Slurm knows a job by its name, PREFIX-TASK: so it is found after a restart of either
+ * side, and a submit whose answer was lost is looked for before it is repeated.
+ */
+#include "engine/slurm/slurm.h"
+
+#include "base/alloc.h"
+#include "base/time.h"
+#include "engine/local.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COMMANDS_AT_ONCE 8
+#define COMMAND_LIMIT_US (30 * US_PER_S)
+#define FIRST_LIMIT_US   (10 * US_PER_S)
+/* Between the end of a grace, when the supervisor is to have killed the container, and scancel. */
+#define STOP_MARGIN_US (20 * US_PER_S)
+
+struct slurm *slurm_of(struct engine *engine) { return (struct slurm *) engine; }
+
+struct slurm_task *slurm_find(const struct slurm *slurm, const struct id *task)
+{
+    return map_get(slurm->tasks, task, sizeof *task);
+}
+
+/* ---- reporting ----------------------------------------------------------------------------------- */
+
+static void task_free(void *p)
+{
+    struct slurm_task *task = p;
+
+    watch_free(task->timer);
+    if (task->token)
+        explicit_bzero(task->token, strlen(task->token));
+    free(task->token);
+    free(task->node);
+    free(task->waits);
+    free(task->failure);
+    json_decref(task->orders);
+    free(task);
+}
+
+void task_enter(struct slurm_task *task, enum phase phase)
+{
+    task->phase = phase;
+    task->phase_us = loop_now_us(task->slurm->loop);
+}
+
+void task_waits(struct slurm_task *task, const char *text)
+{
+    const struct engine_listener *listener = &task->slurm->engine.listener;
+
+    if (task->reported || str_equal(task->waits, text))
+        return;
+    xstr_set(&task->waits, text);
+    if (listener->waits)
+        listener->waits(listener->userdata, &task->task, text);
+}
+
+static void report_started(struct slurm_task *task)
+{
+    const struct slurm *slurm = task->slurm;
+    _cleanup_(task_started_freep) struct task_started *started = NULL;
+
+    if (task->reported || directory_read_started(slurm->attempts, task->id, &started, NULL) < 0)
+        return;
+    task->launched = task->reported = true;
+    slurm->engine.listener.started(slurm->engine.listener.userdata, &task->task, started);
+}
+
+static void report_ready(const struct slurm_task *task)
+{
+    const struct engine_listener *listener = &task->slurm->engine.listener;
+    _cleanup_(task_ready_freep) struct task_ready *ready = NULL;
+
+    if (listener->ready && directory_read_ready(task->slurm->attempts, task->id, &ready, NULL) >= 0)
+        listener->ready(listener->userdata, &task->task, ready->address);
+}
+
+static void report_ended(struct slurm_task *task, const struct task_exit *ex)
+{
+    struct slurm *slurm = task->slurm;
+
+    (void) map_remove(slurm->tasks, &task->task, sizeof task->task);
+    slurm->engine.listener.ended(slurm->engine.listener.userdata, &task->task, ex);
+    task_free(task);
+}
+
+void task_end(struct slurm_task *task, enum end_cause cause, const char *reason)
+{
+    struct task_exit ex = { .epoch = task->epoch,
+                            .cause = task->stop_cause != END_NONE ? task->stop_cause : cause,
+                            .exit_code = -1,
+                            .reason = (char *) (uintptr_t) reason,
+                            .ended_us = clock_now_us() };
+    report_ended(task, &ex);
+}
+
+bool task_look(struct slurm_task *task)
+{
+    int attempts = task->slurm->attempts;
+    _cleanup_(task_exit_freep) struct task_exit *ex = NULL;
+    struct error err = { 0 };
+
+    if (directory_has(attempts, task->id, "started"))
+        report_started(task);
+    if (!directory_has(attempts, task->id, "exit.json"))
+        return false;
+    if (directory_read_exit(attempts, task->id, &ex, &err) < 0)
+        task_end(task, END_SUPERVISOR_LOST, err.text);
+    else
+        report_ended(task, ex);
+    return true;
+}
+
+/* ---- cancelling ---------------------------------------------------------------------------------- */
+
+static void on_cancelled(void *userdata, const struct command_result *result)
+{
+    struct slurm *slurm = userdata;
+
+    /* Whatever it said: the next list tells, and what is still there is asked for again. */
+    if (result->code != 0)
+        log_info("scancel failed; it is tried again", "reason", result->words);
+    slurm_poll_soon(slurm);
+}
+
+void slurm_cancel_job(struct slurm *slurm, uint32_t job)
+{
+    char number[16];
+    const char *argv[] = { "scancel", number, NULL };
+    const struct command command = { .argv = argv, .done = on_cancelled, .userdata = slurm };
+
+    (void) snprintf(number, sizeof number, "%" PRIu32, job);
+    commands_run(slurm->commands, &command);
+}
+
+void task_cancel(struct slurm_task *task)
+{
+    task->cancelled = true;
+    if (task->job)
+        slurm_cancel_job(task->slurm, task->job);
+}
+
+void slurm_set_away(struct slurm *slurm, const char *why)
+{
+    struct slurm_task *task;
+
+    if (why && !slurm->away)
+        log_warn("Slurm does not answer; what runs goes on", "reason", why);
+    else if (!why && slurm->away)
+        log_info("Slurm answers again");
+    xstr_set(&slurm->away, why);
+    if (!why)
+        return;
+    _cleanup_free_ char *text = xasprintf("Slurm does not answer: %s", why);
+    map_foreach(slurm->tasks, pos, task)
+        task_waits(task, text);
+}
+
+/* ---- orders -------------------------------------------------------------------------------------- */
+
+/* ORDER is taken. */
+static void order(struct slurm_task *task, json_t *order_json)
+{
+    struct slurm *slurm = task->slurm;
+    int64_t now_us = clock_now_us();
+
+    /* Above all that a server before this one gave. */
+    slurm->serial = now_us > slurm->serial ? now_us : slurm->serial + 1;
+    json_put_int(order_json, "serial", slurm->serial);
+    (void) json_array_append_new(task->orders, order_json);
+    if (slurm->engine.listener.ordered)
+        slurm->engine.listener.ordered(slurm->engine.listener.userdata, &task->task);
+}
+
+static json_t *slurm_orders(struct engine *engine, const struct id *id, int64_t after)
+{
+    const struct slurm_task *task = slurm_find(slurm_of(engine), id);
+    json_t *orders, *one;
+    size_t i;
+
+    if (!task)
+        return NULL;
+    orders = json_array();
+    json_array_foreach(task->orders, i, one) {
+        if (json_get_int(one, "serial", 0) > after)
+            (void) json_array_append(orders, one);
+    }
+    return orders;
+}
+
+static void slurm_go(struct engine *engine, const struct id *id, const struct task_go *go)
+{
+    struct slurm_task *task = slurm_find(slurm_of(engine), id);
+    json_t *json = json_object();
+
+    json_put_str(json, "op", "go");
+    json_put(json, "peers", json_deep_copy(go->peers));
+    json_put_str(json, "secret", go->secret);
+    if (task)
+        order(task, json);
+    else
+        json_decref(json);
+}
+
+static void slurm_signal(struct engine *engine, const struct id *id, int signo)
+{
+    struct slurm_task *task = slurm_find(slurm_of(engine), id);
+
+    if (!task)
+        return;
+    json_t *json = json_object();
+    json_put_str(json, "op", "signal");
+    json_put_int(json, "signal", signo);
+    order(task, json);
+}
+
+/* The supervisor was told, and the job is still there. */
+static void on_grace_over(void *userdata) { task_cancel(userdata); }
+
+static void stop_running(struct slurm_task *task)
+{
+    json_t *json = json_object();
+    int64_t wait_us = task->stop_grace_s * US_PER_S + STOP_MARGIN_US;
+
+    json_put_str(json, "op", "stop");
+    json_put_str(json, "cause", end_cause_name(task->stop_cause));
+    json_put_int(json, "grace", task->stop_grace_s);
+    order(task, json);
+    if (task->timer)
+        timer_set(task->timer, wait_us);
+    else
+        task->timer = loop_timer(task->slurm->loop, wait_us, on_grace_over, task);
+}
+
+static void slurm_stop(struct engine *engine, const struct id *id, enum end_cause cause,
+                       int64_t grace_s)
+{
+    struct slurm_task *task = slurm_find(slurm_of(engine), id);
+
+    if (!task || task->failure)
+        return;
+    task->stop_cause = cause;
+    task->stop_grace_s = grace_s;
+    if (task->reported || task->phase == PHASE_RUNNING || task->phase == PHASE_ASKED)
+        stop_running(task);
+    else if (task->phase == PHASE_QUEUED)
+        task_cancel(task);
+    /* Otherwise when it is known whether Slurm has it. */
+}
+
+/* ---- the other operations -------------------------------------------------------------------------- */
+
+static struct slurm_task *task_new(struct slurm *slurm, const struct task_spec *spec,
+                                   const char *token)
+{
+    struct slurm_task *task = xnew(struct slurm_task);
+    const struct allocation *allocation = spec->allocation;
+
+    task->slurm = slurm;
+    task->task = spec->attempt;
+    id_format(&spec->attempt, task->id);
+    task->epoch = spec->epoch;
+    task->token = xstrdup(token);
+    task->node = xstrdup(allocation->node);
+    task->cpus = cpu_set_count(&allocation->cpus);
+    task->memory_bytes = allocation->memory_bytes;
+    task->limit_s = spec->workload_spec->max_time_s;
+    task->grace_s = spec->workload_spec->grace_s;
+    for (char **gpu = allocation->gpus; gpu && *gpu; gpu++)
+        task->gpus++;
+    task->orders = json_array();
+    (void) map_set(slurm->tasks, &spec->attempt, sizeof(struct id), task);
+    return task;
+}
+
+static void on_failure(void *userdata)
+{
+    struct slurm_task *task = userdata;
+    _cleanup_free_ char *reason = xstrdup(task->failure);
+
+    task_end(task, END_START_FAILED, reason);
+}
+
+/* Reported from the loop, as everything. */
+static void fail_later(struct slurm_task *task, const char *reason)
+{
+    task->failure = xstrdup(reason);
+    task->timer = loop_timer(task->slurm->loop, 0, on_failure, task);
+}
+
+static void slurm_start(struct engine *engine, const struct task_spec *spec, const char *token)
+{
+    struct slurm *slurm = slurm_of(engine);
+    struct error err = { 0 };
+
+    if (slurm_find(slurm, &spec->attempt))
+        return;
+    struct slurm_task *task = task_new(slurm, spec, token);
+    int r = directory_make(slurm->attempts, spec, &err);
+    if (r < 0)
+        fail_later(task, err.text);
+    else if (r > 0) /* somebody began it before */
+        task_enter(task, PHASE_FIND);
+    else
+        task_submit(task);
+    if (r > 0)
+        slurm_poll_soon(slurm);
+}
+
+static void on_look(void *userdata)
+{
+    struct slurm_task *task = userdata;
+
+    watch_free(task->timer);
+    task->timer = NULL;
+    report_ready(task);
+    (void) task_look(task);
+}
+
+static void slurm_attach(struct engine *engine, const struct task_spec *spec, const char *token,
+                         bool launched)
+{
+    struct slurm *slurm = slurm_of(engine);
+    struct error err = { 0 };
+
+    if (slurm_find(slurm, &spec->attempt))
+        return;
+    struct slurm_task *task = task_new(slurm, spec, token);
+    task->launched = launched;
+    task->phase = PHASE_FIND;
+    task->job = task_recorded_job(task);
+    if (!launched && directory_make(slurm->attempts, spec, &err) < 0)
+        fail_later(task, err.text);
+    else
+        task->timer = loop_timer(slurm->loop, 0, on_look, task);
+    slurm_poll_soon(slurm);
+}
+
+static void slurm_news(struct engine *engine, const struct id *id)
+{
+    struct slurm_task *task = slurm_find(slurm_of(engine), id);
+
+    if (!task || task->failure)
+        return;
+    report_ready(task);
+    (void) task_look(task);
+}
+
+static void slurm_sweep(struct engine *engine, const struct id *live, size_t n)
+{
+    struct slurm *slurm = slurm_of(engine);
+
+    slurm->sweeps = true;
+    slurm->local->ops->sweep(slurm->local, live, n);
+}
+
+static void on_deleted(void *userdata, const struct leftover *leftover, int r)
+{
+    struct slurm *slurm = userdata;
+
+    slurm->engine.listener.deleted(slurm->engine.listener.userdata, leftover, r);
+}
+
+static void slurm_delete(struct engine *engine, const struct leftover *leftover)
+{
+    struct slurm *slurm = slurm_of(engine);
+
+    slurm->local->ops->delete (slurm->local, leftover);
+}
+
+static void slurm_free(struct engine *engine)
+{
+    struct slurm *slurm = slurm_of(engine);
+
+    commands_free(slurm->commands);
+    watch_free(slurm->poll_timer);
+    map_free_with(slurm->tasks, task_free);
+    slurm_fleet_free(slurm->fleet);
+    engine_free(slurm->local);
+    vec_done(&slurm->orphans);
+    vec_done(&slurm->own_jobs);
+    safe_close(slurm->attempts);
+    free(slurm->prefix);
+    free(slurm->partition);
+    free(slurm->account);
+    free(slurm->program);
+    free(slurm->home_url);
+    free(slurm->cache);
+    free(slurm->uid);
+    free(slurm->away);
+    free(slurm);
+}
+
+static const struct engine_ops slurm_ops = {
+    .name = "slurm",
+    .start = slurm_start,
+    .attach = slurm_attach,
+    .go = slurm_go,
+    .stop = slurm_stop,
+    .signal = slurm_signal,
+    .sweep = slurm_sweep,
+    .delete = slurm_delete,
+    .news = slurm_news,
+    .orders = slurm_orders,
+    .free = slurm_free,
+};
+
+/* ---- the engine ---------------------------------------------------------------------------------- */
+
+static void on_poll(void *userdata) { slurm_poll(userdata); }
+
+int engine_slurm_new(const struct engine_slurm_options *options, struct engine **ret,
+                     struct error *err)
+{
+    struct commands_options commands = { .loop = options->loop,
+                                         .conf = options->conf,
+                                         .bin = options->bin,
+                                         .at_once = COMMANDS_AT_ONCE,
+                                         .limit_us = FIRST_LIMIT_US };
+    _cleanup_free_ char *path = xasprintf("%s/attempts", options->state);
+    int attempts = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (attempts < 0) {
+        int r = error_set(err, -errno, "%s: %s", path, strerror(errno));
+        engine_free(options->local);
+        return r;
+    }
+
+    struct slurm *slurm = xnew(struct slurm);
+    slurm->engine.ops = &slurm_ops;
+    slurm->loop = options->loop;
+    slurm->local = options->local;
+    slurm->local->listener = (struct engine_listener){ .deleted = on_deleted, .userdata = slurm };
+    slurm->attempts = attempts;
+    slurm->tasks = map_new();
+    slurm->prefix = xstrdup(options->prefix);
+    slurm->partition = xstrdup(options->partition);
+    slurm->account = xstrdup(options->account);
+    slurm->program = xstrdup(options->program);
+    slurm->home_url = xstrdup(options->home_url);
+    slurm->cache = xasprintf("%s/slurm-nodes", options->state);
+    slurm->uid = xasprintf("%u", (unsigned) getuid());
+    slurm->poll_us = options->poll_us;
+    slurm->fleet = slurm_fleet_new();
+    int r = slurm_fleet_load(slurm, &commands, err);
+    if (r < 0) {
+        slurm_free(&slurm->engine);
+        return r;
+    }
+    *ret = &slurm->engine;
+    commands.limit_us = COMMAND_LIMIT_US;
+    slurm->commands = commands_new(&commands);
+    slurm->poll_timer = loop_timer(slurm->loop, 0, on_poll, slurm);
+    return 0;
+}
