@@ -13,14 +13,30 @@ static char *borrow(const char *s) { return (char *) (uintptr_t) s; }
 
 enum handing { HAND_PREPARE, HAND_START, HAND_ATTACH };
 
-/* Ask the engine to do so with the current attempt of JOB. */
-static void hand_over(struct lifecycle *lc, struct job *job, enum handing how)
+/* The specification as task RANK has it: the command of its role, and ports are published by rank 0. */
+static void specialize(const struct workload *w, size_t rank, struct workload_spec *ret)
+{
+    struct task_place place;
+
+    *ret = *w->spec;
+    workload_spec_place(w->spec, (unsigned) rank, &place);
+    if (place.role && place.role->command)
+        ret->command = place.role->command;
+    ret->ports = xmemdup(w->spec->ports, (w->spec->n_ports + 1) * sizeof *ret->ports);
+    for (size_t i = 0; rank > 0 && i < ret->n_ports; i++)
+        ret->ports[i].published = false;
+}
+
+/* Ask the engine to do so with task RANK of the current attempt of JOB. */
+static void hand_over_task(struct lifecycle *lc, struct job *job, size_t rank, enum handing how)
 {
     const struct workload *w = job->w;
+    struct workload_spec own;
+    struct task_gang gang;
     char tree[SHA256_HEX_LEN + 1], token[TASK_TOKEN_LEN + 1];
     bool secrets = spec_has_secrets(w->spec);
     struct task_spec spec = {
-        .attempt = w->attempt->id,
+        .attempt = *attempt_task_id(w->attempt, rank),
         .workload = w->id,
         .project = w->project,
         .project_name = job->project->name,
@@ -29,8 +45,9 @@ static void hand_over(struct lifecycle *lc, struct job *job, enum handing how)
         .epoch = w->attempt->epoch,
         .uid_base = lc->settings.uid_first + job->project->range * UID_RANGE_LEN,
         .range = job->project->range,
-        .workload_spec = w->spec,
-        .allocation = w->attempt->allocation,
+        .workload_spec = job->gang ? &own : w->spec,
+        .allocation = (struct allocation *) (uintptr_t) attempt_task_allocation(w->attempt, rank),
+        .gang = job->gang ? &gang : NULL,
         .network = w->spec->network ? w->spec->network : borrow(lc->settings.network_default),
         .publish_address = borrow(lc->settings.publish_address),
         .has_secrets = secrets,
@@ -40,6 +57,11 @@ static void hand_over(struct lifecycle *lc, struct job *job, enum handing how)
     };
     const struct image_record *image = images_of(lc, w);
     struct task_image task_image;
+    own.ports = NULL;
+    if (job->gang) {
+        specialize(w, rank, &own);
+        gang_describe(w, rank, &gang);
+    }
     if (image) {
         task_image = (struct task_image){
             .name = image->name,
@@ -67,13 +89,29 @@ static void hand_over(struct lifecycle *lc, struct job *job, enum handing how)
     else
         lc->engine->ops->prepare(lc->engine, &spec);
     explicit_bzero(token, sizeof token);
+    free(own.ports);
+}
+
+/* All tasks; an engine that answers at once may have ended the attempt in between. */
+static void hand_over(struct lifecycle *lc, struct job *job, enum handing how)
+{
+    unsigned epoch = job->w->attempt->epoch;
+    size_t n = attempt_n_tasks(job->w->attempt);
+
+    for (size_t rank = 0; rank < n; rank++) {
+        if (!workload_has_live_attempt(job->w) || job->w->attempt->epoch != epoch)
+            return;
+        if (!job->gang || (gang_lives(job, rank) && !job->gang->tasks[rank].is_lost))
+            hand_over_task(lc, job, rank, how);
+    }
 }
 
 void act_attach(struct lifecycle *lc, struct job *job) { hand_over(lc, job, HAND_ATTACH); }
 
 void act_prepare(struct lifecycle *lc, struct job *job)
 {
-    if (lc->engine->ops->prepare && !spec_has_secrets(job->w->spec))
+    /* A gang makes all ready by itself. */
+    if (lc->engine->ops->prepare && !spec_has_secrets(job->w->spec) && !job->gang)
         hand_over(lc, job, HAND_PREPARE);
 }
 
@@ -87,7 +125,7 @@ void act_launch(struct lifecycle *lc, struct job *job, unsigned epoch)
         hand_over(lc, job, HAND_START);
         return;
     }
-    if (lc->engine->ops->cancel)
+    if (lc->engine->ops->cancel && !job->gang)
         lc->engine->ops->cancel(lc->engine, &w->attempt->id);
     act_lose(lc, job, w->stop_cause, "it was stopped before it began");
 }
@@ -128,17 +166,15 @@ static void conclude(struct commit *c, struct job *job)
     commit_fold(c, job, workload_outcome(w, w->cause, w->exit_code), "system", data);
 }
 
-/* DATA of EVENT_ENDED is taken. */
-static void finish(struct lifecycle *lc, struct job *job, json_t *data,
-                   const struct manifest *artifacts)
+void act_finish(struct lifecycle *lc, struct job *job, json_t *data,
+                const struct manifest *artifacts)
 {
     struct workload *w = job->w;
     struct commit *c = commit_new(lc, job);
-    struct id attempt = w->attempt->id;
     int64_t backoff_s = 0;
 
-    map_remove(lc->attempts, attempt.bytes, sizeof attempt.bytes);
     use_give_back(lc, job);
+    live_end_attempt(lc, job);
     job->launched = false;
     xstr_set(&job->waits, NULL);
     datasets_add_outputs(c, job, data);
@@ -153,7 +189,8 @@ static void finish(struct lifecycle *lc, struct job *job, json_t *data,
         store_put_artifacts(c->batch, w, artifacts);
     commit_send(c);
     lc_want_pass(lc);
-    task_changed(lc, &attempt);
+    for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
+        task_changed(lc, attempt_task_id(w->attempt, rank));
 }
 
 void act_lose(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *reason)
@@ -163,15 +200,16 @@ void act_lose(struct lifecycle *lc, struct job *job, enum end_cause cause, const
     json_put_str(data, "cause", end_cause_name(cause));
     json_put_str(data, "reason", reason);
     json_put_int(data, "ended_us", lc_now(lc));
-    finish(lc, job, data, NULL);
+    act_finish(lc, job, data, NULL);
 }
 
 /* ---- what the engine reports ------------------------------------------------------------------- */
 
-/* The job whose live attempt this is, if the epoch is its. */
-static struct job *job_of(struct lifecycle *lc, const struct id *attempt, unsigned epoch)
+/* The job of whose live attempt this is a task, if the epoch is its. */
+static struct job *job_of(struct lifecycle *lc, const struct id *task, unsigned epoch,
+                          size_t *ret_rank)
 {
-    struct job *job = map_get(lc->attempts, attempt->bytes, sizeof attempt->bytes);
+    struct job *job = live_task(lc, task, ret_rank);
 
     return job && job->w->attempt->epoch == epoch && job->launched ? job : NULL;
 }
@@ -206,16 +244,27 @@ void act_arm_max_time(struct lifecycle *lc, const struct job *job)
 static void on_disk(void *userdata, const struct id *attempt, int64_t bytes)
 {
     struct lifecycle *lc = userdata;
-    struct job *job = map_get(lc->attempts, attempt->bytes, sizeof attempt->bytes);
+    size_t rank = 0;
+    struct job *job = live_task(lc, attempt, &rank);
 
     if (job)
-        use_set_disk(lc, job, bytes);
+        use_set_disk(lc, job, rank, bytes);
+}
+
+static void on_ready(void *userdata, const struct id *attempt, const char *address)
+{
+    struct lifecycle *lc = userdata;
+    size_t rank = 0;
+    struct job *job = live_task(lc, attempt, &rank);
+
+    if (job && job->gang && job->launched)
+        gang_ready(lc, job, rank, address);
 }
 
 static void on_waits(void *userdata, const struct id *attempt, const char *why)
 {
     struct lifecycle *lc = userdata;
-    struct job *job = map_get(lc->attempts, attempt->bytes, sizeof attempt->bytes);
+    struct job *job = live_task(lc, attempt, NULL);
 
     if (job)
         xstr_set(&job->waits, why);
@@ -224,9 +273,12 @@ static void on_waits(void *userdata, const struct id *attempt, const char *why)
 static void on_started(void *userdata, const struct id *attempt, const struct task_started *started)
 {
     struct lifecycle *lc = userdata;
-    struct job *job = job_of(lc, attempt, started->epoch);
+    size_t rank = 0;
+    struct job *job = job_of(lc, attempt, started->epoch, &rank);
 
-    if (!job || job->w->attempt->started_us != 0)
+    if (job && job->gang)
+        gang_started(lc, job, rank, started);
+    if (!job || job->gang || job->w->attempt->started_us != 0)
         return;
     json_t *data = json_object();
     struct commit *c = commit_new(lc, job);
@@ -241,7 +293,7 @@ static void on_started(void *userdata, const struct id *attempt, const struct ta
     act_arm_max_time(lc, job);
 }
 
-static json_t *ended_data(const struct task_exit *ex)
+json_t *act_ended_data(const struct task_exit *ex)
 {
     json_t *data = json_object();
     _cleanup_free_ char *both =
@@ -262,11 +314,9 @@ static json_t *ended_data(const struct task_exit *ex)
     return data;
 }
 
-/* NULL when there are none; a manifest that cannot be read is a reason in DATA. */
-static struct manifest *load_artifacts(struct lifecycle *lc, const struct task_exit *ex,
-                                       json_t *data)
+struct manifest *act_load_artifacts(struct lifecycle *lc, const json_t *artifacts, json_t *data)
 {
-    const char *hex = json_get_str(ex->artifacts, "manifest", NULL);
+    const char *hex = json_get_str(artifacts, "manifest", NULL);
     struct manifest *manifest = NULL;
     struct error err = { 0 };
     struct sha256 sum;
@@ -289,13 +339,19 @@ static struct manifest *load_artifacts(struct lifecycle *lc, const struct task_e
 static void on_ended(void *userdata, const struct id *attempt, const struct task_exit *ex)
 {
     struct lifecycle *lc = userdata;
-    struct job *job = job_of(lc, attempt, ex->epoch);
+    size_t rank = 0;
+    struct job *job = job_of(lc, attempt, ex->epoch, &rank);
 
+    if (job && job->gang) {
+        gang_ended(lc, job, rank, ex);
+        return;
+    }
     if (!job)
         return;
-    json_t *data = ended_data(ex);
-    _cleanup_(manifest_freep) struct manifest *artifacts = load_artifacts(lc, ex, data);
-    finish(lc, job, data, artifacts);
+    json_t *data = act_ended_data(ex);
+    _cleanup_(manifest_freep) struct manifest *artifacts =
+        act_load_artifacts(lc, ex->artifacts, data);
+    act_finish(lc, job, data, artifacts);
 }
 
 static void on_fleet(void *userdata, const struct engine_machine *machines, size_t n)
@@ -312,7 +368,8 @@ static void on_deleted(void *userdata, const struct leftover *leftover, int r)
 
 void act_listen(struct lifecycle *lc)
 {
-    lc->engine->listener = (struct engine_listener){ .started = on_started,
+    lc->engine->listener = (struct engine_listener){ .ready = on_ready,
+                                                     .started = on_started,
                                                      .disk = on_disk,
                                                      .ended = on_ended,
                                                      .waits = on_waits,
@@ -329,7 +386,8 @@ struct id *lifecycle_live_attempts(struct lifecycle *lc, size_t *ret_n, int64_t 
 
     *ret_since_us = INT64_MAX;
     map_foreach(lc->attempts, pos, job) {
-        vec_push(&ids, job->w->attempt->id);
+        for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
+            vec_push(&ids, *attempt_task_id(job->w->attempt, rank));
         if (job->w->attempt->created_us < *ret_since_us)
             *ret_since_us = job->w->attempt->created_us;
     }
@@ -339,27 +397,43 @@ struct id *lifecycle_live_attempts(struct lifecycle *lc, size_t *ret_n, int64_t 
 
 /* ---- stopping ---------------------------------------------------------------------------------- */
 
+/* Every task that lives is told; one that ends meanwhile hears nothing of it. */
+void act_stop_tasks(struct lifecycle *lc, struct job *job, int64_t grace_s)
+{
+    const struct workload *w = job->w;
+    unsigned epoch = w->attempt->epoch;
+    size_t n = attempt_n_tasks(w->attempt);
+
+    for (size_t rank = 0; rank < n; rank++) {
+        if (!workload_has_live_attempt(w) || w->attempt->epoch != epoch)
+            return;
+        if (!job->gang || gang_lives(job, rank))
+            lc->engine->ops->stop(lc->engine, attempt_task_id(w->attempt, rank), w->stop_cause,
+                                  grace_s);
+    }
+}
+
 static void stop_committed(struct lifecycle *lc, struct commit *c)
 {
     const struct workload *w = c->job->w;
 
     /* Not launched: the commit of `starting` came before this one and has seen the request. */
     if (workload_has_live_attempt(w) && w->attempt->epoch == c->epoch && c->job->launched)
-        lc->engine->ops->stop(lc->engine, &w->attempt->id, w->stop_cause, c->grace_s);
+        act_stop_tasks(lc, c->job, c->grace_s);
 }
 
-void act_stop(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *actor,
-              int64_t grace_s, struct commit *c)
+void act_stop(struct lifecycle *lc, struct job *job, const struct stop_order *order,
+              struct commit *c)
 {
-    json_t *data = json_object();
+    json_t *data = order->more ? order->more : json_object();
 
-    json_put_str(data, "cause", end_cause_name(cause));
-    json_put_str(data, "by", actor);
-    json_put_int(data, "grace_s", grace_s);
-    commit_fold(c, job, EVENT_STOP_REQUESTED, actor, data);
+    json_put_str(data, "cause", end_cause_name(order->cause));
+    json_put_str(data, "by", order->actor);
+    json_put_int(data, "grace_s", order->grace_s);
+    commit_fold(c, job, EVENT_STOP_REQUESTED, order->actor, data);
     store_put_workload(c->batch, job->w);
     c->epoch = job->w->attempt->epoch;
-    c->grace_s = grace_s;
+    c->grace_s = order->grace_s;
     c->effect = stop_committed;
     commit_send(c);
 }

@@ -214,9 +214,9 @@ static int check_fits(struct lifecycle *lc, const struct workload_spec *spec, st
 {
     enum { SHAPES_MAX = 4096 };
     char shape[256];
-    int n = snprintf(shape, sizeof shape, "%u/%" PRId64 "/%" PRId64 "/%u/%s", spec->cores,
-                     spec->memory_bytes, spec->disk_bytes, spec->gpus,
-                     spec->gpu_model ? spec->gpu_model : "");
+    int n = snprintf(shape, sizeof shape, "%ux%u%s/%u/%" PRId64 "/%" PRId64 "/%u/%s", spec->nodes,
+                     spec->tasks_per_node, spec->mpi ? "m" : "", spec->cores, spec->memory_bytes,
+                     spec->disk_bytes, spec->gpus, spec->gpu_model ? spec->gpu_model : "");
     bool is_whole = n > 0 && (size_t) n < sizeof shape && !spec->devices;
 
     if (is_whole && map_get_str(lc->shapes_admitted, shape))

@@ -36,8 +36,9 @@ static void take_live(struct lifecycle *lc, const char *name)
     struct job *job;
 
     map_foreach(lc->attempts, pos, job)
-        if (str_equal(job->w->attempt->allocation->node, name))
-            use_take(lc, job);
+        for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
+            if (str_equal(attempt_task_allocation(job->w->attempt, rank)->node, name))
+                use_take_task(lc, job, rank);
 }
 
 /* What the engine cannot know stays as it was. */

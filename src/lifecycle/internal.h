@@ -8,6 +8,7 @@
  * submit.c   requests: submit, stop, signal, update, delete
  * place.c    ticks and placement passes
  * act.c      the engine: start, what it reports, the end of an attempt
+ * gang.c     the same where an attempt has many tasks
  * forget.c   what deleted jobs leave on the disk
  * fleet.c    machines as an engine reports them
  * recover.c  after a restart
@@ -26,6 +27,23 @@
 #include "base/vec.h"
 #include "lifecycle/lifecycle.h"
 
+/* What is known of the tasks of a live attempt and not folded yet: an engine says it again after a
+ * restart. */
+struct gang {
+    struct gang_task {
+        char *address; /* NULL: not ready */
+        int64_t started_us;
+        json_t *evidence;
+        json_t *end;       /* as attempt_task_to_json() has it; NULL: it lives */
+        json_t *artifacts; /* of its exit */
+        int64_t disk_used_bytes;
+        bool is_lost; /* its node is gone: the engine is not asked */
+    } * tasks;
+    size_t n;
+    bool goes;       /* the engine was told to let all go */
+    int failed_rank; /* as the attempt's; known a moment earlier */
+};
+
 /* A live workload. */
 struct job {
     struct workload *w;
@@ -34,6 +52,7 @@ struct job {
     unsigned refs;           /* commits under way that know it */
     char *waits;             /* why the engine has not begun the current attempt; NULL */
     int64_t disk_used_bytes; /* by the current attempt, at most what it may */
+    struct gang *gang;       /* of the current attempt; NULL: it is a single task */
     bool launched;           /* the engine knows the current attempt */
     bool final;              /* its last event is on the way to the store */
     bool gone;               /* out of memory once nobody refers to it */
@@ -45,12 +64,17 @@ struct queue_order {
     size_t head, len, cap;
 };
 
+struct use_share {
+    struct job *job;
+    size_t rank;
+};
+
 struct node_use {
     struct node *node;
     struct cpu_set cpus_taken; /* by exclusive tasks */
     VEC(struct placement_pool) pools;
     VEC(const char *) gpus;
-    VEC(struct job *) shared; /* the tasks in the pools */
+    VEC(struct use_share) shared; /* the tasks in the pools */
     unsigned n_tasks;
     int64_t memory_bytes, disk_bytes, disk_used_bytes;
 };
@@ -74,9 +98,10 @@ struct lifecycle {
     struct store *store;
     struct engine *engine;
 
-    struct map *jobs;           /* id -> job */
-    struct map *names;          /* project id + name -> newest job of the name */
-    struct map *attempts;       /* attempt id -> job, while the attempt lives */
+    struct map *jobs;     /* id -> job */
+    struct map *names;    /* project id + name -> newest job of the name */
+    struct map *attempts; /* attempt id -> job, while the attempt lives */
+    struct map *tasks; /* the same by the ids of tasks, of which a single one has the attempt's */
     struct map *final_versions; /* of final workloads that were updated: id -> version */
     struct queue_order queue;
     VEC(struct node_use) nodes;
@@ -130,6 +155,11 @@ struct job *live_add(struct lifecycle *lc,
 void live_drop(struct lifecycle *lc, struct job *job);
 void live_unref(struct job *job);
 struct job *live_get(const struct lifecycle *lc, const struct id *workload);
+/* The current attempt of JOB is known by its tasks from now on; until it ends. */
+void live_begin_attempt(struct lifecycle *lc, struct job *job);
+void live_end_attempt(struct lifecycle *lc, struct job *job);
+/* The job of a live task and, unless NULL, its rank; NULL: there is none. */
+struct job *live_task(const struct lifecycle *lc, const struct id *task, size_t *ret_rank);
 /* Where W stands or would stand. */
 size_t queue_position(const struct queue_order *q, const struct workload *w);
 void queue_insert(struct lifecycle *lc, struct job *job);
@@ -138,14 +168,15 @@ void live_done(struct lifecycle *lc);
 
 /* ---- use.c ---- */
 struct node_use *use_find(struct lifecycle *lc, const char *name);
-/* Where W's attempt runs: the node of that name, or the one of that boot id (a machine that was given
+/* Where a task of W runs: the node of that name, or the one of that boot id (a machine that was given
  * another name since). NULL: it is gone. */
-struct node_use *use_of(struct lifecycle *lc, const struct workload *w);
+struct node_use *use_of(struct lifecycle *lc, const struct workload *w, size_t rank);
 void use_take(struct lifecycle *lc, struct job *job);
+void use_take_task(struct lifecycle *lc, struct job *job, size_t rank);
 void use_give_back(struct lifecycle *lc, struct job *job);
 /* As placement wants it; borrowed from LC, array owned by the caller. */
-/* What the attempt of JOB was seen to use of its disk. */
-void use_set_disk(struct lifecycle *lc, struct job *job, int64_t bytes);
+/* What a task of JOB was seen to use of its disk. */
+void use_set_disk(struct lifecycle *lc, struct job *job, size_t rank, int64_t bytes);
 struct placement_node *use_snapshot(const struct lifecycle *lc);
 void use_node_done(struct node_use *use);
 void use_done(struct lifecycle *lc);
@@ -210,16 +241,45 @@ void submit_done(struct submit *submit);
 void act_prepare(struct lifecycle *lc, struct job *job);
 void act_launch(struct lifecycle *lc, struct job *job, unsigned epoch);
 void act_attach(struct lifecycle *lc, struct job *job);
-void act_stop(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *actor,
-              int64_t grace_s, struct commit *c);
+struct stop_order {
+    enum end_cause cause;
+    const char *actor;
+    int64_t grace_s;
+    json_t *more; /* of the event; taken, NULL: nothing */
+};
+void act_stop(struct lifecycle *lc, struct job *job, const struct stop_order *order,
+              struct commit *c);
+/* Tell the engine what was committed before. */
+void act_stop_tasks(struct lifecycle *lc, struct job *job, int64_t grace_s);
 /* The attempt is over without the engine's word. */
 void act_lose(struct lifecycle *lc, struct job *job, enum end_cause cause, const char *reason);
+/* DATA (taken) of EVENT_ENDED and, unless NULL, what it left: the attempt is over. */
+void act_finish(struct lifecycle *lc, struct job *job, json_t *data,
+                const struct manifest *artifacts);
+/* How a task ended, as data of events; owned by the caller. */
+json_t *act_ended_data(const struct task_exit *ex);
+/* The manifest that ARTIFACTS of an exit names, owned by the caller; NULL when there is none. One that
+ * cannot be read is a reason in DATA. */
+struct manifest *act_load_artifacts(struct lifecycle *lc, const json_t *artifacts, json_t *data);
 void act_arm_max_time(struct lifecycle *lc, const struct job *job);
 void act_listen(struct lifecycle *lc);
 
 /* ---- tasks.c ---- */
 /* There are orders for it, or it is over. */
 void task_changed(const struct lifecycle *lc, const struct id *task);
+
+/* ---- gang.c ---- */
+struct gang *gang_new(const struct attempt *attempt);
+void gang_free(struct gang *gang);
+/* What task RANK is told of itself; ROLE stays W's. */
+void gang_describe(const struct workload *w, size_t rank, struct task_gang *ret);
+void gang_ready(struct lifecycle *lc, struct job *job, size_t rank, const char *address);
+void gang_started(struct lifecycle *lc, struct job *job, size_t rank,
+                  const struct task_started *started);
+void gang_ended(struct lifecycle *lc, struct job *job, size_t rank, const struct task_exit *ex);
+/* The machines of some tasks were lost: the end of these, which is nobody's report. */
+void gang_lose(struct lifecycle *lc, struct job *job);
+bool gang_lives(const struct job *job, size_t rank);
 
 /* ---- forget.c ---- */
 void forget(struct lifecycle *lc);

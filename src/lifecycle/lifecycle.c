@@ -40,6 +40,7 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     lc->jobs = map_new();
     lc->names = map_new();
     lc->attempts = map_new();
+    lc->tasks = map_new();
     lc->final_versions = map_new();
     lc->shapes_admitted = map_new();
     lc->last_time_us = state->last_time_us;

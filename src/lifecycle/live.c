@@ -57,6 +57,7 @@ static void live_free(struct job *job)
 {
     workload_free(job->w);
     free(job->waits);
+    gang_free(job->gang);
     free(job);
 }
 
@@ -76,6 +77,42 @@ void live_unref(struct job *job)
     assert(job->refs > 0);
     if (--job->refs == 0 && job->gone)
         live_free(job);
+}
+
+void live_begin_attempt(struct lifecycle *lc, struct job *job)
+{
+    const struct attempt *a = job->w->attempt;
+
+    map_set(lc->attempts, a->id.bytes, sizeof a->id.bytes, job);
+    for (size_t rank = 0; rank < attempt_n_tasks(a); rank++) {
+        const struct id *id = attempt_task_id(a, rank);
+        map_set(lc->tasks, id->bytes, sizeof id->bytes, job);
+    }
+    if (a->n_tasks)
+        job->gang = gang_new(a);
+}
+
+void live_end_attempt(struct lifecycle *lc, struct job *job)
+{
+    const struct attempt *a = job->w->attempt;
+
+    map_remove(lc->attempts, a->id.bytes, sizeof a->id.bytes);
+    for (size_t rank = 0; rank < attempt_n_tasks(a); rank++) {
+        const struct id *id = attempt_task_id(a, rank);
+        map_remove(lc->tasks, id->bytes, sizeof id->bytes);
+    }
+    gang_free(job->gang);
+    job->gang = NULL;
+}
+
+struct job *live_task(const struct lifecycle *lc, const struct id *task, size_t *ret_rank)
+{
+    struct job *job = map_get(lc->tasks, task->bytes, sizeof task->bytes);
+
+    for (size_t rank = 0; job && ret_rank && rank < attempt_n_tasks(job->w->attempt); rank++)
+        if (id_equal(attempt_task_id(job->w->attempt, rank), task))
+            *ret_rank = rank;
+    return job;
 }
 
 struct job *live_get(const struct lifecycle *lc, const struct id *workload)
@@ -163,6 +200,7 @@ void live_done(struct lifecycle *lc)
     map_free(lc->jobs);
     map_free(lc->names);
     map_free(lc->attempts);
+    map_free(lc->tasks);
     map_free(lc->final_versions);
     free(lc->queue.items);
 }

@@ -47,8 +47,41 @@ static void started_committed(struct lifecycle *lc, struct commit *c)
         act_launch(lc, c->started.items[i], c->epochs.items[i]);
 }
 
+static const char *boot_id_of(struct lifecycle *lc, const struct allocation *allocation)
+{
+    const struct node_use *use = use_find(lc, allocation->node);
+
+    return use ? use->node->boot_id : NULL;
+}
+
+/* The tasks of a gang: rank 0 is known by the attempt's id. */
+static json_t *tasks_make(struct lifecycle *lc, const struct workload *w, const struct id *attempt,
+                          const struct placement_decision *d)
+{
+    json_t *tasks = json_array();
+
+    for (unsigned rank = 0; rank < d->n_allocations; rank++) {
+        struct allocation *allocation = d->allocations[rank];
+        _cleanup_free_ char *boot_id = xstrdup(boot_id_of(lc, allocation));
+        struct task_place place;
+        workload_spec_place(w->spec, rank, &place);
+        struct attempt_task task = {
+            .id = rank ? lc_new_id(lc) : *attempt,
+            .node_rank = place.node_rank,
+            .local_rank = place.local_rank,
+            .role = place.role ? place.role->name : NULL,
+            .role_rank = place.role_rank,
+            .is_service = place.is_service,
+            .allocation = allocation,
+            .boot_id = boot_id,
+        };
+        (void) json_array_append_new(tasks, attempt_task_to_json(&task, rank));
+    }
+    return tasks;
+}
+
 static void begin_attempt(struct lifecycle *lc, struct commit *c, struct job *job,
-                          const struct allocation *allocation)
+                          const struct placement_decision *d)
 {
     struct workload *w = job->w;
     struct id id = lc_new_id(lc);
@@ -59,13 +92,15 @@ static void begin_attempt(struct lifecycle *lc, struct commit *c, struct job *jo
     json_put_str(data, "attempt", id_format(&id, text));
     json_put_int(data, "number", w->attempts + 1);
     json_put_int(data, "epoch", epoch);
-    json_put(data, "allocation", allocation_to_json(allocation));
-    json_put(data, "record", record_make(lc, w, allocation));
+    json_put(data, "allocation", allocation_to_json(d->allocations[0]));
+    json_put(data, "record", record_make(lc, w, d->allocations[0]));
+    if (workload_spec_is_gang(w->spec))
+        json_put(data, "tasks", tasks_make(lc, w, &id, d));
     queue_remove(lc, job);
     commit_fold(c, job, EVENT_STARTING, "system", data);
     job->launched = false;
+    live_begin_attempt(lc, job);
     use_take(lc, job);
-    map_set(lc->attempts, id.bytes, sizeof id.bytes, job);
     store_put_workload(c->batch, w);
     job->refs++;
     vec_push(&c->started, job);
@@ -104,7 +139,7 @@ static void carry_out(struct lifecycle *lc, const struct placement_snapshot *sna
         jobs[i] = live_get(lc, &snapshot->queue[plan->decisions[i].request].workload->id);
     note_pass(lc, c, snapshot, (unsigned) plan->n_decisions);
     for (size_t i = 0; i < plan->n_decisions; i++)
-        begin_attempt(lc, c, jobs[i], plan->decisions[i].allocation);
+        begin_attempt(lc, c, jobs[i], &plan->decisions[i]);
     free(jobs);
     c->effect = started_committed;
     commit_send(c);
@@ -177,7 +212,8 @@ static void fire(struct lifecycle *lc, const struct timer *timer)
         images_retry(lc, &timer->workload);
     } else if (job && !job->final && workload_has_live_attempt(job->w) &&
                job->w->attempt->epoch == timer->epoch && !job->w->stop_requested) {
-        act_stop(lc, job, END_MAX_TIME, "system", job->w->spec->grace_s, commit_new(lc, job));
+        struct stop_order order = { END_MAX_TIME, "system", job->w->spec->grace_s, NULL };
+        act_stop(lc, job, &order, commit_new(lc, job));
     }
 }
 

@@ -4,13 +4,13 @@
 #include "base/text.h"
 #include "base/time.h"
 
-/* Did the machine of this attempt start anew since? */
-static bool node_was_lost(struct lifecycle *lc, const struct workload *w)
+/* Did the machine of this task start anew since? */
+static bool node_was_lost(struct lifecycle *lc, const struct workload *w, size_t rank)
 {
     if (lc->engine->ops->orders) /* the engine says so itself */
         return false;
-    const struct node_use *use = use_of(lc, w);
-    const char *boot_id = json_get_str(w->attempt->record, "boot_id", NULL);
+    const struct node_use *use = use_of(lc, w, rank);
+    const char *boot_id = attempt_task_boot_id(w->attempt, rank);
 
     return !use || (boot_id && use->node->boot_id && !str_equal(boot_id, use->node->boot_id));
 }
@@ -19,10 +19,12 @@ static void recover_attempt(struct lifecycle *lc, struct job *job)
 {
     const struct workload *w = job->w;
 
-    map_set(lc->attempts, w->attempt->id.bytes, sizeof w->attempt->id.bytes, job);
+    live_begin_attempt(lc, job);
     use_take(lc, job);
     act_arm_max_time(lc, job);
-    if (node_was_lost(lc, w))
+    for (size_t rank = 0; job->gang && rank < job->gang->n; rank++)
+        job->gang->tasks[rank].is_lost = node_was_lost(lc, w, rank);
+    if (!job->gang && node_was_lost(lc, w, 0))
         act_lose(lc, job, END_NODE_LOST, NULL);
 }
 
@@ -54,9 +56,12 @@ static void take_up(struct lifecycle *lc, struct job *job)
 
     act_attach(lc, job);
     if (job->final || !workload_has_live_attempt(job->w) ||
-        !id_equal(&attempt, &job->w->attempt->id) || !job->w->stop_requested)
+        !id_equal(&attempt, &job->w->attempt->id))
         return;
-    lc->engine->ops->stop(lc->engine, &attempt, job->w->stop_cause, job->w->spec->grace_s);
+    if (job->w->stop_requested)
+        act_stop_tasks(lc, job, job->w->spec->grace_s);
+    if (job->gang)
+        gang_lose(lc, job);
 }
 
 void lifecycle_recover(struct lifecycle *lc)
@@ -77,7 +82,8 @@ void lifecycle_recover(struct lifecycle *lc)
         if (job->final || !workload_has_live_attempt(job->w))
             continue;
         vec_push(&live, job);
-        vec_push(&ids, job->w->attempt->id);
+        for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
+            vec_push(&ids, *attempt_task_id(job->w->attempt, rank));
     }
     lc->engine->ops->sweep(lc->engine, ids.items, ids.len);
     vec_foreach(&live, one)

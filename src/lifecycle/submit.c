@@ -162,10 +162,13 @@ int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *
     struct commit *c = commit_new(lc, job);
     c->done = done;
     c->userdata = userdata;
-    if (job->w->state == WORKLOAD_QUEUED)
+    if (job->w->state == WORKLOAD_QUEUED) {
         stop_queued(lc, job, actor, c);
-    else
-        act_stop(lc, job, END_STOPPED, actor, grace_s < 0 ? job->w->spec->grace_s : grace_s, c);
+        return 0;
+    }
+    struct stop_order order = { END_STOPPED, actor, grace_s < 0 ? job->w->spec->grace_s : grace_s,
+                                NULL };
+    act_stop(lc, job, &order, c);
     return 0;
 }
 
@@ -178,7 +181,9 @@ int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo,
     if (job->w->state != WORKLOAD_RUNNING)
         return error_set(err, -EBUSY, "the job is %s; only a running job takes signals",
                          workload_state_name(job->w->state));
-    lc->engine->ops->signal(lc->engine, &job->w->attempt->id, signo);
+    for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
+        if (!job->gang || gang_lives(job, rank))
+            lc->engine->ops->signal(lc->engine, attempt_task_id(job->w->attempt, rank), signo);
     return 0;
 }
 

@@ -54,12 +54,13 @@ static int refuse_token(const struct lifecycle *lc, const struct id *task, unsig
 int lifecycle_task_open(struct lifecycle *lc, const struct id *id, const char *token,
                         struct lifecycle_task *ret, struct error *err)
 {
-    const struct job *job = map_get(lc->attempts, id->bytes, sizeof id->bytes);
+    size_t rank = 0;
+    const struct job *job = live_task(lc, id, &rank);
 
     if (!is_well_formed(token))
         return error_set(err, -EKEYREJECTED, "the token is no task's");
     /* What never was and what is over look the same to whoever asks. */
-    if (!job)
+    if (!job || (job->gang && !gang_lives(job, rank)))
         return error_set(err, -EKEYREVOKED, "the task is over");
     const struct attempt *attempt = job->w->attempt;
     if (!is_token_of(lc, id, attempt->epoch, token))

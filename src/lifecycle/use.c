@@ -11,10 +11,10 @@ struct node_use *use_find(struct lifecycle *lc, const char *name)
     return NULL;
 }
 
-struct node_use *use_of(struct lifecycle *lc, const struct workload *w)
+struct node_use *use_of(struct lifecycle *lc, const struct workload *w, size_t rank)
 {
-    struct node_use *use = use_find(lc, w->attempt->allocation->node);
-    const char *boot_id = json_get_str(w->attempt->record, "boot_id", NULL);
+    struct node_use *use = use_find(lc, attempt_task_allocation(w->attempt, rank)->node);
+    const char *boot_id = attempt_task_boot_id(w->attempt, rank);
 
     if (use || !boot_id)
         return use;
@@ -24,25 +24,37 @@ struct node_use *use_of(struct lifecycle *lc, const struct workload *w)
     return NULL;
 }
 
-static void join_pool(struct node_use *use, const struct job *job)
+/* Of a task; with MPI it is as large as its ranks. */
+static unsigned cores_asked(const struct workload_spec *spec)
 {
-    const struct allocation *a = job->w->attempt->allocation;
-
-    vec_foreach(&use->pools, pool) {
-        if (!id_equal(&pool->owner, &job->project->org))
-            continue;
-        cpu_set_union(&pool->cpus, &a->cpus);
-        pool->cores_asked += job->w->spec->cores;
-        return;
-    }
-    vec_push(&use->pools,
-             ((struct placement_pool){ job->project->org, a->cpus, job->w->spec->cores }));
+    return spec->mpi ? spec->cores * spec->tasks_per_node : spec->cores;
 }
 
-void use_take(struct lifecycle *lc, struct job *job)
+static void join_pool(struct node_use *use, const struct use_share *share)
 {
-    const struct allocation *a = job->w->attempt->allocation;
-    struct node_use *use = use_of(lc, job->w);
+    const struct workload *w = share->job->w;
+    const struct allocation *a = attempt_task_allocation(w->attempt, share->rank);
+    const struct id *owner = &share->job->project->org;
+
+    vec_foreach(&use->pools, pool) {
+        if (!id_equal(&pool->owner, owner))
+            continue;
+        cpu_set_union(&pool->cpus, &a->cpus);
+        pool->cores_asked += cores_asked(w->spec);
+        return;
+    }
+    vec_push(&use->pools, ((struct placement_pool){ *owner, a->cpus, cores_asked(w->spec) }));
+}
+
+static int64_t *disk_of(struct job *job, size_t rank)
+{
+    return job->gang ? &job->gang->tasks[rank].disk_used_bytes : &job->disk_used_bytes;
+}
+
+void use_take_task(struct lifecycle *lc, struct job *job, size_t rank)
+{
+    const struct allocation *a = attempt_task_allocation(job->w->attempt, rank);
+    struct node_use *use = use_of(lc, job->w, rank);
 
     lc->changes++;
     if (!use)
@@ -50,34 +62,41 @@ void use_take(struct lifecycle *lc, struct job *job)
     use->n_tasks++;
     use->memory_bytes += a->memory_bytes;
     use->disk_bytes += a->disk_bytes;
-    job->disk_used_bytes = 0;
+    *disk_of(job, rank) = 0;
     for (char **gpu = a->gpus; gpu && *gpu; gpu++)
         vec_push(&use->gpus, *gpu);
     if (a->shared) {
-        vec_push(&use->shared, job);
-        join_pool(use, job);
+        struct use_share share = { job, rank };
+        vec_push(&use->shared, share);
+        join_pool(use, &share);
     } else {
         cpu_set_union(&use->cpus_taken, &a->cpus);
     }
 }
 
-static void leave_pool(struct node_use *use, const struct job *job)
+void use_take(struct lifecycle *lc, struct job *job)
+{
+    for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
+        use_take_task(lc, job, rank);
+}
+
+static void leave_pool(struct node_use *use, const struct job *job, size_t rank)
 {
     for (size_t i = 0; i < use->shared.len; i++)
-        if (use->shared.items[i] == job) {
+        if (use->shared.items[i].job == job && use->shared.items[i].rank == rank) {
             vec_remove(&use->shared, i);
             break;
         }
     /* A pool shrinks to what its tasks were given. */
     use->pools.len = 0;
     vec_foreach(&use->shared, other)
-        join_pool(use, *other);
+        join_pool(use, other);
 }
 
-void use_give_back(struct lifecycle *lc, struct job *job)
+static void give_back_task(struct lifecycle *lc, struct job *job, size_t rank)
 {
-    const struct allocation *a = job->w->attempt->allocation;
-    struct node_use *use = use_of(lc, job->w);
+    const struct allocation *a = attempt_task_allocation(job->w->attempt, rank);
+    struct node_use *use = use_of(lc, job->w, rank);
 
     lc->changes++;
     if (!use)
@@ -85,7 +104,7 @@ void use_give_back(struct lifecycle *lc, struct job *job)
     use->n_tasks--;
     use->memory_bytes -= a->memory_bytes;
     use->disk_bytes -= a->disk_bytes;
-    use->disk_used_bytes -= job->disk_used_bytes;
+    use->disk_used_bytes -= *disk_of(job, rank);
     for (char **gpu = a->gpus; gpu && *gpu; gpu++)
         for (size_t i = 0; i < use->gpus.len; i++)
             if (use->gpus.items[i] == *gpu) {
@@ -93,9 +112,15 @@ void use_give_back(struct lifecycle *lc, struct job *job)
                 break;
             }
     if (a->shared)
-        leave_pool(use, job);
+        leave_pool(use, job, rank);
     else
         cpu_set_subtract(&use->cpus_taken, &a->cpus);
+}
+
+void use_give_back(struct lifecycle *lc, struct job *job)
+{
+    for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
+        give_back_task(lc, job, rank);
 }
 
 struct placement_node *use_snapshot(const struct lifecycle *lc)
@@ -156,16 +181,16 @@ void lifecycle_set_node(struct lifecycle *lc, struct node *node)
     lc_want_pass(lc);
 }
 
-void use_set_disk(struct lifecycle *lc, struct job *job, int64_t bytes)
+void use_set_disk(struct lifecycle *lc, struct job *job, size_t rank, int64_t bytes)
 {
-    struct node_use *use = use_of(lc, job->w);
-    int64_t most = job->w->attempt->allocation->disk_bytes;
+    struct node_use *use = use_of(lc, job->w, rank);
+    int64_t most = attempt_task_allocation(job->w->attempt, rank)->disk_bytes;
 
     if (!use)
         return;
     bytes = bytes < 0 ? 0 : bytes < most ? bytes : most;
-    use->disk_used_bytes += bytes - job->disk_used_bytes;
-    job->disk_used_bytes = bytes;
+    use->disk_used_bytes += bytes - *disk_of(job, rank);
+    *disk_of(job, rank) = bytes;
     lc->changes++;
     if (lc->queue.len > 0)
         lc_want_pass(lc);

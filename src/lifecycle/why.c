@@ -90,15 +90,33 @@ static void put_text(json_t *json, const char *rule, const char *text)
     json_put_str(json, "text", text);
 }
 
+/* "node n1, CPUs 0-3", "4 tasks on nodes n1, n2"; owned by the caller. */
+static char *place_text(const struct attempt *attempt)
+{
+    _cleanup_free_ char *cpus = cpu_set_format(&attempt->allocation->cpus);
+    struct text nodes = { 0 };
+    const char *last = NULL;
+
+    if (!attempt->n_tasks)
+        return xasprintf("node %s, CPUs %s", attempt->allocation->node, cpus);
+    for (size_t rank = 0; rank < attempt->n_tasks; rank++) {
+        const char *node = attempt->tasks[rank].allocation->node;
+        if (!str_equal(node, last))
+            text_addf(&nodes, "%s%s", last ? ", " : "", node);
+        last = node;
+    }
+    char *text = xasprintf("nodes %s with %zu tasks", text_str(&nodes), attempt->n_tasks);
+    text_done(&nodes);
+    return text;
+}
+
 /* Where it is: "it runs on node n1, CPUs 0-3". */
 static void why_placed(const struct workload *w, const char *waits, json_t *json)
 {
-    const struct allocation *a = w->attempt->allocation;
     bool runs = w->state == WORKLOAD_RUNNING;
-    _cleanup_free_ char *cpus = cpu_set_format(&a->cpus);
+    _cleanup_free_ char *place = place_text(w->attempt);
     _cleanup_free_ char *text =
-        xasprintf("%s node %s, CPUs %s%s%s", runs ? "it runs on" : "it begins on", a->node, cpus,
-                  runs ? "" : ": ",
+        xasprintf("%s %s%s%s", runs ? "it runs on" : "it begins on", place, runs ? "" : ": ",
                   runs    ? ""
                   : waits ? waits
                           : "its container is being made");
@@ -109,10 +127,15 @@ static void why_placed(const struct workload *w, const char *waits, json_t *json
 
 static void why_stopping(const struct workload *w, json_t *json)
 {
+    int failed = w->attempt ? w->attempt->failed_rank : -1;
+    _cleanup_free_ char *rank =
+        failed >= 0 ? xasprintf("rank %d failed, which ends the others", failed) : NULL;
     _cleanup_free_ char *text =
         xasprintf("%s: it has %lld s from SIGTERM to end by itself",
                   w->stop_cause == END_MAX_TIME ? "it ran longer than its max_time"
-                                                : "somebody stopped it",
+                  : w->stop_cause != END_GANG   ? "somebody stopped it"
+                  : rank                        ? rank
+                                                : "only services are left",
                   (long long) w->spec->grace_s);
     put_text(json, end_cause_name(w->stop_cause), text);
 }
@@ -155,8 +178,15 @@ static void put_decision(json_t *json, const struct placement_decision *d)
     json_put_str(json, "rule", placement_rule_name(d->rule));
     json_put_str(json, "text", d->text);
     json_put_int(json, "position", (int64_t) d->position);
-    if (d->allocation)
-        json_put(json, "allocation", allocation_to_json(d->allocation));
+    if (!d->allocations)
+        return;
+    json_put(json, "allocation", allocation_to_json(d->allocations[0]));
+    if (d->n_allocations == 1)
+        return;
+    json_t *all = json_array();
+    for (unsigned i = 0; i < d->n_allocations; i++)
+        (void) json_array_append_new(all, allocation_to_json(d->allocations[i]));
+    json_put(json, "allocations", all);
 }
 
 int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, struct error *err)

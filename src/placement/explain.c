@@ -151,12 +151,67 @@ static int progress(enum placement_rule rule)
     return order[rule];
 }
 
+/* The node that holds the most of what a gang lacks, among those that do not hold a whole group. */
+static const struct node_state *nearest_of_gang(const struct node_state *states, size_t n,
+                                                const struct shape *shape, unsigned *ret_room)
+{
+    const struct node_state *nearest = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned room = states[i].node->cordoned || states[i].node->fault
+                            ? 0
+                            : node_state_room(&states[i], shape, shape->groups * shape->tasks);
+        if ((n > 1 && room >= shape->tasks) || (nearest && room <= *ret_room))
+            continue;
+        nearest = &states[i];
+        *ret_room = room;
+    }
+    return nearest;
+}
+
+/* N tasks as one. */
+static struct shape multiply(const struct shape *shape, unsigned n)
+{
+    struct shape all = *shape;
+
+    all.cores *= n;
+    all.gpus *= n;
+    all.memory_bytes *= n;
+    all.disk_bytes *= n;
+    return all;
+}
+
+static enum placement_rule explain_gang(const struct node_state *states, size_t n,
+                                        const struct shape *shape, char *text, size_t len)
+{
+    unsigned found = gang_fit(states, n, shape, false, NULL), room = 0;
+    const struct node_state *nearest = nearest_of_gang(states, n, shape, &room);
+
+    if (!nearest)
+        return PLACEMENT_NO_CORES;
+    struct shape all = multiply(shape, room + 1);
+    enum placement_rule rule = node_state_check(nearest, &all);
+    int used =
+        n == 1 ? snprintf(text, len, "all %u tasks begin at once, and there is room for %u: ",
+                          shape->groups * shape->tasks, room)
+               : snprintf(text, len,
+                          "all begin at once: %u node%s with room for %u task%s each, and %u "
+                          "of %zu %s; %s has room for %u: ",
+                          shape->groups, plural(shape->groups), shape->tasks, plural(shape->tasks),
+                          found, n, found == 1 ? "has it" : "have it", nearest->node->name, room);
+    if (used > 0 && (size_t) used < len)
+        explain_node(nearest, &all, rule, text + used, len - (size_t) used);
+    return rule == PLACEMENT_PLACED ? PLACEMENT_NO_CORES : rule;
+}
+
 enum placement_rule explain_refusal(const struct node_state *states, size_t n,
                                     const struct shape *shape, char *text, size_t len)
 {
     const struct node_state *nearest = NULL;
     enum placement_rule rule = PLACEMENT_NO_CORES;
 
+    if (shape_is_gang(shape) && n > 0)
+        return explain_gang(states, n, shape, text, len);
     for (size_t i = 0; i < n; i++) {
         enum placement_rule here = node_state_check(&states[i], shape);
         bool nearer = !nearest || progress(here) > progress(rule) ||
@@ -227,13 +282,58 @@ static bool cannot_hold(const struct node_state *state, const struct shape *shap
     return true;
 }
 
+/* As it is without any task on it. */
+static void init_empty(struct node_state *state, const struct placement_node *empty)
+{
+    node_state_init(state, empty);
+    state->disk_free_bytes = state->disk_usable_bytes;
+}
+
+static int gang_can_ever_fit(const struct node *const *nodes, size_t n, const struct shape *shape,
+                             struct error *err)
+{
+    struct placement_node *empty = xnew_n(struct placement_node, n);
+    struct node *alone = xnew_n(struct node, n); /* without the tasks of others; borrows the rest */
+    struct node_state *states = xnew_n(struct node_state, n);
+    unsigned most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        alone[i] = *nodes[i];
+        alone[i].others_cores = alone[i].others_gpus = 0;
+        alone[i].others_memory_bytes = 0;
+        empty[i].node = &alone[i];
+        init_empty(&states[i], &empty[i]);
+        unsigned room = node_state_room(&states[i], shape, shape->groups * shape->tasks);
+        most = room > most ? room : most;
+    }
+    unsigned found = gang_fit(states, n, shape, true, NULL);
+    for (size_t i = 0; i < n; i++)
+        node_state_done(&states[i]);
+    free(states);
+    free(empty);
+    free(alone);
+    if (found == shape->groups)
+        return 0;
+    if (n == 1)
+        return error_set(err, -EDOM,
+                         "nodes: all %u tasks must run at once, and the only node %s has room for "
+                         "%u of them when it is empty",
+                         shape->groups * shape->tasks, nodes[0]->name, most);
+    return error_set(
+        err, -EDOM,
+        "nodes: the job needs %u nodes with room for %u task%s each, and %u of %zu have "
+        "it when they are empty; the largest has room for %u",
+        shape->groups, shape->tasks, plural(shape->tasks), found, n, most);
+}
+
 int placement_can_ever_fit(const struct node *const *nodes, size_t n_nodes,
                            const struct workload_spec *spec, struct error *err)
 {
     struct shape shape = shape_of(spec, &id_none);
     char first[160] = "";
+    size_t i;
 
-    for (size_t i = 0; i < n_nodes; i++) {
+    for (i = 0; i < n_nodes; i++) {
         struct placement_node empty = { .node = nodes[i] };
         struct node_state state;
         char reason[160];
@@ -241,12 +341,14 @@ int placement_can_ever_fit(const struct node *const *nodes, size_t n_nodes,
         bool no = cannot_hold(&state, &shape, reason, sizeof reason);
         node_state_done(&state);
         if (!no)
-            return 0;
+            break;
         if (i == 0)
             memcpy(first, reason, sizeof first);
     }
     if (n_nodes == 0)
         return error_set(err, -EDOM, "there is no node that could run the job");
+    if (i < n_nodes)
+        return shape_is_gang(&shape) ? gang_can_ever_fit(nodes, n_nodes, &shape, err) : 0;
     return error_set(err, -EDOM, "no node can ever hold the job: it %s%s", first,
                      n_nodes > 1 ? ", and no other node holds it either" : "");
 }

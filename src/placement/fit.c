@@ -13,13 +13,18 @@
 
 struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
 {
+    /* MPI starts its ranks inside of one task a node. */
+    unsigned ranks = spec->mpi && spec->tasks_per_node ? spec->tasks_per_node : 1;
+    unsigned groups = spec->nodes ? spec->nodes : 1;
     struct shape shape = {
-        .cores = spec->cores,
-        .gpus = spec->gpus,
+        .groups = groups,
+        .tasks = workload_spec_n_tasks(spec) / groups,
+        .cores = spec->cores * ranks,
+        .gpus = spec->gpus * ranks,
         .gpu_model = spec->gpu_model,
         .devices = spec->devices,
-        .memory_bytes = spec->memory_bytes,
-        .disk_bytes = spec->disk_bytes,
+        .memory_bytes = spec->memory_bytes * ranks,
+        .disk_bytes = spec->disk_bytes * ranks,
         .shared = spec->shared,
     };
     if (spec->shared)
@@ -38,10 +43,10 @@ static bool lists_equal(char *const *a, char *const *b)
 
 bool shape_equal(const struct shape *a, const struct shape *b)
 {
-    return a->cores == b->cores && a->memory_bytes == b->memory_bytes &&
-           a->disk_bytes == b->disk_bytes && a->gpus == b->gpus && a->shared == b->shared &&
-           str_equal(a->gpu_model, b->gpu_model) && lists_equal(a->devices, b->devices) &&
-           id_equal(&a->owner, &b->owner);
+    return a->groups == b->groups && a->tasks == b->tasks && a->cores == b->cores &&
+           a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes &&
+           a->gpus == b->gpus && a->shared == b->shared && str_equal(a->gpu_model, b->gpu_model) &&
+           lists_equal(a->devices, b->devices) && id_equal(&a->owner, &b->owner);
 }
 
 static struct numa_state *find_numa(struct node_state *state, unsigned id)
@@ -265,6 +270,33 @@ enum placement_rule node_state_check(const struct node_state *state, const struc
     if (shape->disk_bytes > 0 && state->disk_free_bytes < shape->disk_bytes)
         return PLACEMENT_NO_DISK;
     return PLACEMENT_PLACED;
+}
+
+/* How many times EACH goes into IS_FREE, at most MAX. */
+static unsigned times(int64_t is_free, int64_t each, unsigned max)
+{
+    if (each <= 0 || (is_free > 0 && is_free / each >= max))
+        return max;
+    return is_free > 0 ? (unsigned) (is_free / each) : 0;
+}
+
+/* Tasks that can share what the owner's pool has and could gain. */
+static unsigned pool_room(const struct node_state *state, const struct shape *shape, unsigned max)
+{
+    const struct placement_pool *pool = find_pool(state, &shape->owner);
+    unsigned cores = (pool ? pool_cores(state, pool) : 0) + state->cores_free;
+    int64_t shares = (int64_t) cores * PLACEMENT_SHARES_PER_CORE - (pool ? pool->cores_asked : 0);
+
+    return cores < shape->cores ? 0 : times(shares, shape->cores, max);
+}
+
+unsigned node_state_room(const struct node_state *state, const struct shape *shape, unsigned max)
+{
+    max =
+        shape->shared ? pool_room(state, shape, max) : times(state->cores_free, shape->cores, max);
+    max = times(node_state_gpus(state, shape, false), shape->gpus, max);
+    max = times(state->memory_free_bytes, shape->memory_bytes, max);
+    return times(state->disk_free_bytes, shape->disk_bytes, max);
 }
 
 /* Is A the better NUMA node to take CORES from? */

@@ -29,8 +29,10 @@ struct node_state {
     int64_t disk_kept_bytes; /* free on the disk, and promised to tasks */
 };
 
-/* What decides whether a request fits: requests of equal shape share one answer. */
+/* What decides whether a request fits: requests of equal shape share one answer. Hardware is that of a
+ * task. */
 struct shape {
+    unsigned groups, tasks; /* of a group */
     unsigned cores;
     unsigned gpus;
     const char *gpu_model; /* borrowed; NULL: any */
@@ -51,10 +53,21 @@ void node_state_done(struct node_state *state);
 enum placement_rule node_state_check(const struct node_state *state, const struct shape *shape);
 /* Take what SHAPE needs; the check has passed. Owned by the caller. */
 struct allocation *node_state_take(struct node_state *state, const struct shape *shape);
+/* How many tasks of SHAPE the node could hold now, cordoned or not; counts to MAX. */
+unsigned node_state_room(const struct node_state *state, const struct shape *shape, unsigned max);
 /* GPUs that would do for SHAPE and are free, or with ALL all of them. */
 unsigned node_state_gpus(const struct node_state *state, const struct shape *shape, bool all);
 /* Could a task still be placed, of whatever shape? */
 bool node_state_has_room(const struct node_state *state);
+
+/* gang.c: how many of SHAPE's groups fit on N nodes now, at most as many as it has; IS_EMPTY: nodes are
+ * asked for what they are, cordoned or not. RET[I] (may be NULL): of these, on node I. */
+unsigned gang_fit(const struct node_state *states, size_t n, const struct shape *shape,
+                  bool is_empty, unsigned *ret);
+/* Take all of SHAPE on N nodes; one allocation a rank, owned by the caller. NULL: it does not fit, and
+ * nothing was taken. */
+struct allocation **gang_take(struct node_state *states, size_t n, const struct shape *shape);
+bool shape_is_gang(const struct shape *shape);
 
 /* Why SHAPE does not fit on any of N nodes: the rule of the node that comes nearest and a text. */
 enum placement_rule explain_refusal(const struct node_state *states, size_t n,

@@ -80,14 +80,15 @@ static bool has_room(const struct pass *pass)
 /* Did SHAPE fit before this pass gave anything away? */
 static bool fitted_before(const struct pass *pass, const struct shape *shape)
 {
-    bool fits = false;
+    size_t n = pass->snapshot->n_nodes;
+    struct node_state *before = xnew_n(struct node_state, n + 1);
 
-    for (size_t i = 0; i < pass->snapshot->n_nodes && !fits; i++) {
-        struct node_state before;
-        node_state_init(&before, &pass->snapshot->nodes[i]);
-        fits = node_state_check(&before, shape) == PLACEMENT_PLACED;
-        node_state_done(&before);
-    }
+    for (size_t i = 0; i < n; i++)
+        node_state_init(&before[i], &pass->snapshot->nodes[i]);
+    bool fits = gang_fit(before, n, shape, false, NULL) == shape->groups;
+    for (size_t i = 0; i < n; i++)
+        node_state_done(&before[i]);
+    free(before);
     return fits;
 }
 
@@ -131,19 +132,43 @@ static void refuse(struct pass *pass, struct placement_decision *decision,
     decide(pass, decision, refusal->rule);
 }
 
+static struct allocation **take(struct pass *pass, const struct shape *shape)
+{
+    size_t n = pass->snapshot->n_nodes;
+
+    if (shape_is_gang(shape))
+        return gang_take(pass->states, n, shape);
+    for (size_t i = 0; i < n; i++) {
+        if (node_state_check(&pass->states[i], shape) != PLACEMENT_PLACED)
+            continue;
+        struct allocation **all = xnew_n(struct allocation *, 2);
+        all[0] = node_state_take(&pass->states[i], shape);
+        return all;
+    }
+    return NULL;
+}
+
+static void say_where(struct placement_decision *decision)
+{
+    const struct allocation *first = decision->allocations[0];
+    const struct allocation *last = decision->allocations[decision->n_allocations - 1];
+
+    if (str_equal(first->node, last->node))
+        (void) snprintf(decision->text, sizeof decision->text, "starts on node %s", first->node);
+    else
+        (void) snprintf(decision->text, sizeof decision->text, "starts on nodes %s to %s",
+                        first->node, last->node);
+}
+
 static void try_nodes(struct pass *pass, const struct placement_request *request,
                       const struct shape *shape, struct placement_decision *decision)
 {
-    for (size_t i = 0; i < pass->snapshot->n_nodes && !pass->full; i++) {
-        struct node_state *state = &pass->states[i];
-        if (node_state_check(state, shape) != PLACEMENT_PLACED)
-            continue;
-        decision->allocation = node_state_take(state, shape);
+    if (!pass->full && (decision->allocations = take(pass, shape))) {
+        decision->n_allocations = shape->groups * shape->tasks;
         pass->n_placed++;
         pass->full = pass->snapshot->limit && pass->n_placed == pass->snapshot->limit;
         if (pass->snapshot->explain)
-            (void) snprintf(decision->text, sizeof decision->text, "starts on node %s",
-                            state->node->name);
+            say_where(decision);
         decide(pass, decision, PLACEMENT_PLACED);
         return;
     }
@@ -218,10 +243,17 @@ void placement_pass(const struct placement_snapshot *snapshot, struct placement_
     free(order);
 }
 
+static void allocations_free(struct allocation **all, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        allocation_free(all[i]);
+    free(all);
+}
+
 void placement_plan_done(struct placement_plan *plan)
 {
     for (size_t i = 0; i < plan->n_decisions; i++)
-        allocation_free(plan->decisions[i].allocation);
+        allocations_free(plan->decisions[i].allocations, plan->decisions[i].n_allocations);
     free(plan->decisions);
     *plan = (struct placement_plan){ 0 };
 }

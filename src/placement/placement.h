@@ -2,6 +2,9 @@
  *
  * Integers only, and ties go to the lowest node and core number: the same snapshot always gives
  * the same plan. The live scheduler and the simulator call the same function.
+ *
+ * A gang is placed as a whole or not at all: each of its groups of tasks on a node of its own, by first
+ * fit. Where there is one machine only, groups may share it.
  */
 #ifndef PLACEMENT_PLACEMENT_H
 #define PLACEMENT_PLACEMENT_H
@@ -69,9 +72,10 @@ enum placement_rule {
 struct placement_decision {
     size_t request; /* index in the queue */
     enum placement_rule rule;
-    struct allocation *allocation; /* owned by the plan; NULL unless placed */
-    size_t position;               /* in the order of the policy, from 0 */
-    char text[232];                /* with explain: the reason with its numbers, for people */
+    struct allocation **allocations; /* one a rank, owned by the plan; NULL unless placed */
+    unsigned n_allocations;
+    size_t position; /* in the order of the policy, from 0 */
+    char text[232];  /* with explain: the reason with its numbers, for people */
 };
 
 struct placement_plan {
@@ -88,7 +92,8 @@ int placement_compare(const struct workload *a, const struct workload *b);
 void placement_pass(const struct placement_snapshot *snapshot, struct placement_plan *ret);
 void placement_plan_done(struct placement_plan *plan);
 
-/* Could any node hold SPEC when it is empty? 0, or -EDOM with the reason and numbers: admission. */
+/* Could any node, or for a gang as many as it needs, hold SPEC when they are empty? 0, or -EDOM with the
+ * reason and numbers: admission. */
 int placement_can_ever_fit(const struct node *const *nodes, size_t n_nodes,
                            const struct workload_spec *spec, struct error *err);
 

@@ -101,7 +101,8 @@ static struct attempt *read_attempt(const struct workload *w, const struct event
 
     if (read_id(event->data, "attempt", &attempt->id, err) < 0 ||
         allocation_from_json(json_object_get(event->data, "allocation"), &attempt->allocation,
-                             err) < 0)
+                             err) < 0 ||
+        attempt_tasks_read(event->data, attempt, err) < 0)
         return NULL;
 
     attempt->workload = w->id;
@@ -146,7 +147,12 @@ static void complete_record(struct attempt *attempt)
 static int fold_running(struct workload **w, const struct event *event, struct error *err)
 {
     struct attempt *attempt = (*w)->attempt;
+    const json_t *tasks = json_object_get(event->data, "tasks");
 
+    int r = attempt_tasks_check(tasks, attempt, err);
+    if (r < 0)
+        return r;
+    attempt_tasks_merge(tasks, attempt);
     if (attempt->state == WORKLOAD_STARTING)
         attempt->state = WORKLOAD_RUNNING;
     attempt->started_us = json_get_int(event->data, "started_us", event->time_us);
@@ -166,14 +172,33 @@ static int read_cause(const struct event *event, enum end_cause *ret, struct err
     return 0;
 }
 
+static int read_tasks_news(const struct event *event, const struct attempt *attempt,
+                           int *ret_failed_rank, struct error *err)
+{
+    int64_t failed_rank = json_get_int(event->data, "failed_rank", -1);
+
+    if (failed_rank >= (int64_t) attempt->n_tasks)
+        return error_set(err, -EPROTO, "failed_rank: there is no such task");
+    *ret_failed_rank = (int) failed_rank;
+    return attempt_tasks_check(json_object_get(event->data, "tasks"), attempt, err);
+}
+
 static int fold_stop_requested(struct workload **w, const struct event *event, struct error *err)
 {
     enum end_cause cause = END_NONE;
 
+    const json_t *tasks = json_object_get(event->data, "tasks");
+    int failed_rank = -1;
+
     int r = read_cause(event, &cause, err);
+    if (r >= 0)
+        r = read_tasks_news(event, (*w)->attempt, &failed_rank, err);
     if (r < 0)
         return r;
 
+    attempt_tasks_merge(tasks, (*w)->attempt);
+    if (failed_rank >= 0)
+        (*w)->attempt->failed_rank = failed_rank;
     /* The first cause holds, but somebody's wish holds over every other. */
     if (!(*w)->stop_requested || cause == END_STOPPED)
         (*w)->stop_cause = cause;
@@ -187,10 +212,18 @@ static int fold_ended(struct workload **w, const struct event *event, struct err
     struct attempt *attempt = (*w)->attempt;
     enum end_cause cause = END_NONE;
 
+    const json_t *tasks = json_object_get(event->data, "tasks");
+    int failed_rank = -1;
+
     int r = read_cause(event, &cause, err);
+    if (r >= 0)
+        r = read_tasks_news(event, attempt, &failed_rank, err);
     if (r < 0)
         return r;
 
+    attempt_tasks_merge(tasks, attempt);
+    if (failed_rank >= 0)
+        attempt->failed_rank = failed_rank;
     attempt->cause = cause;
     attempt->exit_code = (int) json_get_int(event->data, "exit_code", -1);
     attempt->ended_us = json_get_int(event->data, "ended_us", event->time_us);

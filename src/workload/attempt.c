@@ -114,6 +114,7 @@ void attempt_free(struct attempt *attempt)
     json_decref(attempt->evidence);
     json_decref(attempt->artifacts);
     json_decref(attempt->usage);
+    attempt_tasks_free(attempt->tasks, attempt->n_tasks);
     free(attempt);
 }
 
@@ -146,6 +147,10 @@ json_t *attempt_to_json(const struct attempt *attempt)
     put_tree(json, "evidence", attempt->evidence);
     put_tree(json, "artifacts", attempt->artifacts);
     put_tree(json, "usage", attempt->usage);
+    if (attempt->n_tasks)
+        json_put(json, "tasks", attempt_tasks_to_json(attempt));
+    if (attempt->failed_rank >= 0)
+        json_put_int(json, "failed_rank", attempt->failed_rank);
     return json;
 }
 
@@ -194,6 +199,8 @@ int attempt_from_json(const json_t *json, struct attempt **ret, struct error *er
         r = read_time(json, "ended", &attempt->ended_us, err);
     if (r >= 0 && allocation)
         r = allocation_from_json(allocation, &attempt->allocation, err);
+    if (r >= 0)
+        r = attempt_tasks_read(json, attempt, err);
     if (r < 0)
         return error_context(err, r, "attempt");
 

@@ -21,6 +21,14 @@ int read_tasks(struct workload_spec *spec, const json_t *json, struct error *err
 void put_tasks(json_t *json, const struct workload_spec *spec);
 void free_tasks(struct workload_spec *spec);
 
+/* The tasks of an attempt (tasks.c): those of JSON's "tasks", and its "failed_rank". */
+int attempt_tasks_read(const json_t *json, struct attempt *a, struct error *err);
+json_t *attempt_tasks_to_json(const struct attempt *a);
+void attempt_tasks_free(struct attempt_task *tasks, size_t n);
+/* Fold what is new of some tasks, an array or NULL; the check changes nothing, and goes first. */
+int attempt_tasks_check(const json_t *news, const struct attempt *a, struct error *err);
+void attempt_tasks_merge(const json_t *news, struct attempt *a);
+
 /* NULL-terminated lists of text; an absent or empty one is NULL (attempt.c). */
 void texts_free(char **list);
 json_t *texts_to_json(char *const *list);

@@ -41,6 +41,7 @@ static const char *cause_text(enum end_cause cause)
         [END_START_FAILED] = "the container could not be started",
         [END_SUPERVISOR_LOST] = "supervisor lost: it ended without leaving a result",
         [END_NODE_LOST] = "the machine was restarted while the job ran",
+        [END_GANG] = "the other tasks of the job have ended",
     };
 
     return cause >= 0 && cause < END_CAUSE_MAX ? texts[cause] : "unknown cause";
@@ -111,7 +112,10 @@ enum { BACKOFF_MAX_S = 3600, DOUBLINGS_MAX = 12 };
 
 bool workload_may_retry(const struct workload *w, enum end_cause cause, int64_t *ret_backoff_s)
 {
-    if (cause == END_NONE || cause == END_STOPPED || cause == END_MAX_TIME || w->stop_requested ||
+    /* A gang stops itself when one of its tasks failed. */
+    bool is_wanted = !w->stop_requested || w->stop_cause == END_GANG;
+
+    if (cause == END_NONE || cause == END_STOPPED || cause == END_MAX_TIME || !is_wanted ||
         w->attempts > w->spec->retries_max)
         return false;
 

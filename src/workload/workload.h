@@ -171,6 +171,7 @@ enum end_cause {
     END_START_FAILED, /* the container could not be made; reason says why */
     END_SUPERVISOR_LOST,
     END_NODE_LOST, /* rebooted */
+    END_GANG,      /* another task of the gang failed, or only services were left */
     END_CAUSE_MAX,
     END_CAUSE_INVALID = -22,
 };
@@ -178,7 +179,22 @@ enum end_cause {
 const char *end_cause_name(enum end_cause cause);
 enum end_cause end_cause_parse(const char *name);
 
-/* One try to run the workload. */
+/* A task of a gang; its rank is its place in the attempt. */
+struct attempt_task {
+    struct id id; /* of rank 0: the attempt's */
+    unsigned node_rank, local_rank, role_rank;
+    char *role; /* NULL: none */
+    bool is_service;
+    struct allocation *allocation;
+    char *boot_id; /* of its node when it was placed; NULL: unknown */
+    int64_t started_us, ended_us;
+    enum end_cause cause; /* END_NONE: it has not ended */
+    int exit_code;
+    char *reason;
+    json_t *evidence, *usage;
+};
+
+/* One try to run the workload. Of a gang, ALLOCATION and EVIDENCE are those of rank 0. */
 struct attempt {
     struct id id;
     struct id workload;
@@ -194,10 +210,22 @@ struct attempt {
     char *reason;  /* words for people; NULL when the exit code says it all */
     json_t
         *record; /* reproducibility: image digest, workspace, commit, hardware, driver, version */
-    json_t *evidence;  /* what was read back from the kernel after start; host ports */
-    json_t *artifacts; /* {"count", "bytes", "manifest"} once collected */
-    json_t *usage;     /* cpu seconds, peak memory, log bytes and lines */
+    json_t *evidence;           /* what was read back from the kernel after start; host ports */
+    json_t *artifacts;          /* {"count", "bytes", "manifest"} once collected */
+    json_t *usage;              /* cpu seconds, peak memory, log bytes and lines */
+    struct attempt_task *tasks; /* of a gang; NULL: the attempt is its own only task */
+    size_t n_tasks;
+    int failed_rank; /* the first task that failed; -1: none did */
 };
+
+/* Tasks by rank, of a gang or not. */
+size_t attempt_n_tasks(const struct attempt *a);
+const struct id *attempt_task_id(const struct attempt *a, size_t rank);
+const struct allocation *attempt_task_allocation(const struct attempt *a, size_t rank);
+const char *attempt_task_boot_id(const struct attempt *a, size_t rank); /* NULL: unknown */
+bool attempt_task_failed(const struct attempt_task *task);
+/* All of it; and what is to be said of one in events has the same form. */
+json_t *attempt_task_to_json(const struct attempt_task *task, size_t rank);
 
 void attempt_free(struct attempt *attempt);
 DEFINE_CLEANUP(struct attempt *, attempt_free);
@@ -254,10 +282,10 @@ json_t *record_diff(const json_t *a, const json_t *b);
 enum workload_event {
     EVENT_SUBMITTED,      /* data: name, spec, tags, priority */
     EVENT_QUEUED,         /* data: eligible_us, [attempt that failed before: cause, reason] */
-    EVENT_STARTING,       /* data: attempt id, number, epoch, allocation, record */
-    EVENT_RUNNING,        /* data: started_us, evidence */
-    EVENT_STOP_REQUESTED, /* data: cause, [by], grace_s */
-    EVENT_ENDED, /* data: cause, exit_code, reason, ended_us, artifacts, usage: the attempt is
+    EVENT_STARTING,       /* data: attempt id, number, epoch, allocation, record, [tasks] */
+    EVENT_RUNNING,        /* data: started_us, evidence, [tasks: all of a gang run] */
+    EVENT_STOP_REQUESTED, /* data: cause, [by], grace_s, [failed_rank, tasks: the first that failed] */
+    EVENT_ENDED, /* data: cause, exit_code, reason, ended_us, artifacts, usage, [tasks]: the attempt is
                              over; the next event says what becomes of the workload */
     EVENT_SUCCEEDED,
     EVENT_FAILED,

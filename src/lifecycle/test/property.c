@@ -38,10 +38,13 @@ static void submit_random(void)
     text_addf(&spec,
               "{\"command\":[\"x\"],\"env\":{\"NULL_SECONDS\":\"%u\",\"NULL_EXIT\":\"%u\"%s},",
               job.seconds, job.exit_code, job.start_fails ? ",\"NULL_START\":\"fail\"" : "");
+    unsigned cores = 1 + random_below(3);
     if (random_below(3) == 0)
         text_add(&spec, "\"flavor\":\"cpu.shared\",");
     else
-        text_addf(&spec, "\"cpus\":%u,", 1 + random_below(3));
+        text_addf(&spec, "\"cpus\":%u,", cores);
+    if (cores == 1)
+        text_addf(&spec, "\"nodes\":%u,\"tasks_per_node\":2,", 1 + random_below(world.cores / 2));
     if (job.max_time)
         text_addf(&spec, "\"max_time\":%u,", job.max_time);
     text_addf(&spec, "\"retries\":{\"max\":%u,\"backoff\":%u}}", job.retries, random_below(8));

@@ -17,6 +17,7 @@
 
 struct running {
     struct id attempt, workload;
+    struct id gang; /* of whose tasks it is one; id_none: it is alone */
     struct cpu_set cpus;
     bool shared;
 };
@@ -48,13 +49,15 @@ static struct world {
 
 static void watch_running(struct proxy *p, const struct task_spec *spec)
 {
-    struct running new = { spec->attempt, spec->workload, spec->allocation->cpus,
+    struct running new = { spec->attempt, spec->workload,
+                           spec->gang ? spec->gang->attempt : id_none, spec->allocation->cpus,
                            spec->allocation->shared };
 
     vec_foreach(&p->running, other) {
         if (id_equal(&other->attempt, &new.attempt))
             return;
-        ok(!id_equal(&other->workload, &new.workload));
+        ok(!id_equal(&other->workload, &new.workload) ||
+           (spec->gang && id_equal(&other->gang, &new.gang)));
         ok(!cpu_set_intersects(&other->cpus, &new.cpus) || (other->shared && new.shared));
     }
     vec_push(&p->running, new);
@@ -98,6 +101,14 @@ static void proxy_stop(struct engine *engine, const struct id *attempt, enum end
 {
     struct proxy *p = (struct proxy *) engine;
     p->null->ops->stop(p->null, attempt, cause, grace_s);
+}
+
+static void proxy_go(struct engine *engine, const struct id *task, const struct task_go *go)
+{
+    struct proxy *p = (struct proxy *) engine;
+
+    ok(json_array_size(go->peers) > 0 && strlen(go->secret) == TASK_TOKEN_LEN);
+    p->null->ops->go(p->null, task, go);
 }
 
 static void proxy_signal(struct engine *engine, const struct id *attempt, int signo)
@@ -151,12 +162,19 @@ static const struct engine_ops proxy_ops = {
     .prepare = proxy_prepare,
     .cancel = proxy_cancel,
     .attach = proxy_attach,
+    .go = proxy_go,
     .stop = proxy_stop,
     .signal = proxy_signal,
     .sweep = proxy_sweep,
     .delete = proxy_delete,
     .free = proxy_free,
 };
+
+static void proxy_ready(void *userdata, const struct id *task, const char *address)
+{
+    struct proxy *p = userdata;
+    p->engine.listener.ready(p->engine.listener.userdata, task, address);
+}
 
 static void proxy_started(void *userdata, const struct id *attempt, const struct task_started *s)
 {
@@ -179,8 +197,9 @@ static void proxy_new_null(struct proxy *p)
 {
     engine_free(p->null);
     ok(engine_null_new(&p->null) == 0);
-    p->null->listener =
-        (struct engine_listener){ .started = proxy_started, .ended = proxy_ended, .userdata = p };
+    p->null->listener = (struct engine_listener){
+        .ready = proxy_ready, .started = proxy_started, .ended = proxy_ended, .userdata = p
+    };
     engine_null_advance(p->null, world.now_us);
 }
 

@@ -77,8 +77,8 @@ TEST(priority_then_time_then_id)
     jobs[0].eligible_us = 7;
     struct placement_plan plan = pass(&taken, 1, 4, false);
     ok(plan.n_decisions == 2 && plan.decisions[0].request == 3 && plan.decisions[1].request == 1);
-    is_cpus(&plan.decisions[0].allocation->cpus, "0,2");
-    is_cpus(&plan.decisions[1].allocation->cpus, "1,3");
+    is_cpus(&plan.decisions[0].allocations[0]->cpus, "0,2");
+    is_cpus(&plan.decisions[1].allocations[0]->cpus, "1,3");
     placement_plan_done(&plan);
 }
 
@@ -90,14 +90,14 @@ TEST(cores_of_a_task_share_a_numa_node)
     ask(0, 3), ask(1, 1), ask(2, 4);
     struct placement_plan plan = pass(&taken, 1, 3, false);
     ok(plan.n_decisions == 3);
-    is_cpus(&plan.decisions[0].allocation->mems, "0");
-    is_cpus(&plan.decisions[1].allocation->cpus, "3,11");
-    is_cpus(&plan.decisions[2].allocation->mems, "1");
+    is_cpus(&plan.decisions[0].allocations[0]->mems, "0");
+    is_cpus(&plan.decisions[1].allocations[0]->cpus, "3,11");
+    is_cpus(&plan.decisions[2].allocations[0]->mems, "1");
     placement_plan_done(&plan);
 
     ask(0, 1)->memory_bytes = 40 * GIB;
     plan = pass(&taken, 1, 1, false);
-    is_cpus(&plan.decisions[0].allocation->mems, "0-1");
+    is_cpus(&plan.decisions[0].allocations[0]->mems, "0-1");
     placement_plan_done(&plan);
 }
 
@@ -162,10 +162,10 @@ TEST(shared_tasks_of_one_org_share_and_of_two_do_not)
     queue[5].owner.bytes[0] = 9;
     struct placement_plan plan = pass(&taken, 1, 6, false);
     ok(plan.n_decisions == 6);
-    is_cpus(&plan.decisions[3].allocation->cpus, "0,4");
-    is_cpus(&plan.decisions[4].allocation->cpus, "0-1,4-5");
-    ok(plan.decisions[4].allocation->shared);
-    is_cpus(&plan.decisions[5].allocation->cpus, "2,6");
+    is_cpus(&plan.decisions[3].allocations[0]->cpus, "0,4");
+    is_cpus(&plan.decisions[4].allocations[0]->cpus, "0-1,4-5");
+    ok(plan.decisions[4].allocations[0]->shared);
+    is_cpus(&plan.decisions[5].allocations[0]->cpus, "2,6");
     placement_plan_done(&plan);
 }
 
@@ -179,8 +179,8 @@ TEST(gpus_are_given_near_the_cores)
     ask(0, 2)->gpus = 1, specs[0].gpu_model = model;
     ask(1, 2)->gpus = 1, specs[1].gpu_model = other;
     struct placement_plan plan = pass(&taken, 1, 2, true);
-    is_str(plan.decisions[0].allocation->gpus[0], "GPU-1");
-    is_cpus(&plan.decisions[0].allocation->mems, "1");
+    is_str(plan.decisions[0].allocations[0]->gpus[0], "GPU-1");
+    is_cpus(&plan.decisions[0].allocations[0]->mems, "1");
     is_str(plan.decisions[1].text,
            "no node can ever hold the job: it needs 1 GPU of model B200; node n1 has 2 x H200");
     placement_plan_done(&plan);
@@ -199,15 +199,15 @@ TEST(gpus_that_were_named_are_given_and_no_others)
     ask(1, 2)->gpus = 2, specs[1].devices = both;
     ask(2, 2)->gpus = 1, specs[2].devices = by_none;
     struct placement_plan plan = pass(&taken, 1, 3, true);
-    is_str(plan.decisions[0].allocation->devices[0], "x.com/gpu=b");
-    ok(!plan.decisions[1].allocation);
+    is_str(plan.decisions[0].allocations[0]->devices[0], "x.com/gpu=b");
+    ok(!plan.decisions[1].allocations);
     is_str(plan.decisions[2].text, "no node can ever hold the job: it needs x.com/gpu=c; node n1 "
                                    "has x.com/gpu=a, x.com/gpu=b");
     placement_plan_done(&plan);
     ask(0, 2)->gpus = 2, specs[0].devices = both;
     plan = pass(&taken, 1, 1, true);
-    is_str(plan.decisions[0].allocation->gpus[0], "GPU-0");
-    is_str(plan.decisions[0].allocation->gpus[1], "GPU-1");
+    is_str(plan.decisions[0].allocations[0]->gpus[0], "GPU-0");
+    is_str(plan.decisions[0].allocations[0]->gpus[1], "GPU-1");
     placement_plan_done(&plan);
 }
 
@@ -240,8 +240,79 @@ TEST(a_cordoned_node_takes_nothing)
     a->cordoned = true;
     ask(0, 1), ask(1, 2);
     struct placement_plan plan = pass(taken, 2, 2, true);
-    is_str(plan.decisions[0].allocation->node, "b");
+    is_str(plan.decisions[0].allocations[0]->node, "b");
     ok(plan.decisions[1].rule == PLACEMENT_BEHIND);
+    placement_plan_done(&plan);
+}
+
+TEST(a_gang_is_placed_as_a_whole)
+{
+    _cleanup_(node_freep) struct node *a = machine("a", 4), *b = machine("b", 2);
+    struct placement_node nodes[2] = { { .node = a }, { .node = b } };
+
+    /* Two nodes with two tasks of a core each; the second such gang finds room on one node only. */
+    for (unsigned i = 0; i < 2; i++) {
+        ask(i, 1);
+        specs[i].nodes = specs[i].tasks_per_node = 2;
+    }
+    struct placement_plan plan = pass(nodes, 2, 2, true);
+    ok(plan.decisions[0].n_allocations == 4 && !plan.decisions[1].allocations);
+    is_str(plan.decisions[0].allocations[1]->node, "a");
+    is_str(plan.decisions[0].allocations[2]->node, "b");
+    is_cpus(&plan.decisions[0].allocations[3]->cpus, "1,3");
+    is_str(plan.decisions[0].text, "starts on nodes a to b");
+    is_str(plan.decisions[1].text, "1 job before it in the queue takes what is free");
+    placement_plan_done(&plan);
+
+    cpu_set_add(&nodes[1].cpus_taken, 0);
+    nodes[1].n_tasks = 1;
+    plan = pass(nodes, 2, 1, true);
+    ok(plan.decisions[0].rule == PLACEMENT_NO_CORES);
+    is_str(
+        plan.decisions[0].text,
+        "all begin at once: 2 nodes with room for 2 tasks each, and 1 of 2 has it; b has room for 1: "
+        "needs 2 cores; 1 of 2 is free on node b, 1 held by 1 job");
+    placement_plan_done(&plan);
+}
+
+TEST(groups_share_the_only_machine)
+{
+    _cleanup_(node_freep) struct node *laptop = machine("n1", 4), *other = machine("n2", 4);
+    struct placement_node taken = { .node = laptop };
+    const struct node *nodes[2] = { laptop, other };
+    struct error err = { 0 };
+
+    ask(0, 1)->nodes = 2;
+    specs[0].tasks_per_node = 2;
+    struct placement_plan plan = pass(&taken, 1, 1, true);
+    ok(plan.decisions[0].n_allocations == 4);
+    is_cpus(&plan.decisions[0].allocations[3]->cpus, "3,7");
+    placement_plan_done(&plan);
+    specs[0].nodes = 3;
+    ok(placement_can_ever_fit(nodes, 1, &specs[0], &err) == -EDOM);
+    is_str(err.text,
+           "nodes: all 6 tasks must run at once, and the only node n1 has room for 4 of them "
+           "when it is empty");
+    ok(placement_can_ever_fit(nodes, 2, &specs[0], &err) == -EDOM);
+    is_str(err.text,
+           "nodes: the job needs 3 nodes with room for 2 tasks each, and 2 of 2 have it when "
+           "they are empty; the largest has room for 4");
+    specs[0].nodes = 2;
+    ok(placement_can_ever_fit(nodes, 2, &specs[0], &err) == 0);
+}
+
+TEST(mpi_takes_a_node_s_ranks_as_one_task)
+{
+    _cleanup_(node_freep) struct node *node = machine("n1", 4);
+    struct placement_node taken = { .node = node };
+
+    ask(0, 1)->nodes = 2;
+    specs[0].tasks_per_node = 2;
+    specs[0].mpi = true;
+    struct placement_plan plan = pass(&taken, 1, 1, true);
+    ok(plan.decisions[0].n_allocations == 2);
+    ok(plan.decisions[0].allocations[1]->memory_bytes == 2 * GIB);
+    is_cpus(&plan.decisions[0].allocations[1]->cpus, "2-3,6-7");
     placement_plan_done(&plan);
 }
 

@@ -1,5 +1,6 @@
 /* Placement by property: over random requests and departures no core, GPU or byte has two owners,
- * and nobody is refused while a node could hold it (counted here a second time, naively). */
+ * gangs are placed as a whole with each group on a node of its own, and nobody is refused while there is
+ * room (counted here a second time, naively). */
 #include "placement/placement.h"
 
 #include "base/alloc.h"
@@ -135,8 +136,8 @@ static void check_node(const struct node *node)
             ok(!str_equal(ledger.gpus[i], ledger.gpus[j]));
 }
 
-/* Naive: could the node hold an exclusive SPEC now? */
-static bool is_feasible(const struct node *node, const struct workload_spec *spec)
+/* Naive: could the node hold N exclusive tasks of SPEC now? */
+static bool holds(const struct node *node, const struct workload_spec *spec, unsigned n)
 {
     struct ledger ledger;
     unsigned is_free = 0;
@@ -149,9 +150,29 @@ static bool is_feasible(const struct node *node, const struct workload_spec *spe
         bool reserve = node->reserved_cores && core->id < node->numas.len;
         is_free += !reserve && !cpu_set_intersects(&core->cpus, &all);
     }
-    return is_free >= spec->cores && node->gpus.len - ledger.node.n_gpus_taken >= spec->gpus &&
-           node->memory_bytes - ledger.node.memory_taken_bytes >= spec->memory_bytes &&
-           node->disk_bytes - ledger.node.disk_taken_bytes >= spec->disk_bytes;
+    return is_free >= n * spec->cores &&
+           node->gpus.len - ledger.node.n_gpus_taken >= (size_t) n * spec->gpus &&
+           node->memory_bytes - ledger.node.memory_taken_bytes >= n * spec->memory_bytes &&
+           node->disk_bytes - ledger.node.disk_taken_bytes >= n * spec->disk_bytes;
+}
+
+static bool is_feasible(const struct workload_spec *spec)
+{
+    unsigned found = 0;
+
+    for (unsigned i = 0; i < NODES; i++)
+        found += holds(nodes[i], spec, spec->tasks_per_node);
+    return found >= spec->nodes;
+}
+
+/* The tasks of a group are on one node, and no other group is there. */
+static void check_groups(const struct placement_decision *d, const struct workload_spec *spec)
+{
+    ok(d->n_allocations == spec->nodes * spec->tasks_per_node);
+    for (unsigned i = 0; i < d->n_allocations; i++)
+        for (unsigned k = 0; k < i; k++)
+            ok(str_equal(d->allocations[i]->node, d->allocations[k]->node) ==
+               (i / spec->tasks_per_node == k / spec->tasks_per_node));
 }
 
 static void leave(size_t i)
@@ -193,7 +214,13 @@ static void step(void)
                                            .memory_bytes = random_below(40) * MIB,
                                            .disk_bytes = random_below(100) * MIB,
                                            .gpus = random_below(5) == 0,
-                                           .shared = random_below(4) == 0 };
+                                           .shared = random_below(4) == 0,
+                                           .nodes = 1,
+                                           .tasks_per_node = 1 };
+        if (random_below(3) == 0) {
+            specs[i].nodes = 1 + random_below(NODES);
+            specs[i].tasks_per_node = 1 + random_below(3);
+        }
         jobs[i].spec = &specs[i];
         jobs[i].priority = (int) random_below(3);
         jobs[i].id.bytes[15] = (uint8_t) i;
@@ -216,20 +243,22 @@ static void step(void)
     ok(!snapshot.explain || plan.n_decisions == n);
     for (size_t i = 0; i < plan.n_decisions; i++) {
         struct placement_decision *d = &plan.decisions[i];
-        ok((d->rule == PLACEMENT_PLACED) == (d->allocation != NULL));
-        if (!d->allocation)
+        ok((d->rule == PLACEMENT_PLACED) == (d->allocations != NULL));
+        if (!d->allocations)
             continue;
-        check_allocation(d->allocation, &specs[d->request]);
+        check_groups(d, &specs[d->request]);
         placed[d->request] = true;
-        tasks[n_tasks++] = (struct task){ take_ptr(d->allocation), specs[d->request].cores,
-                                          queue[d->request].owner };
+        for (unsigned k = 0; k < d->n_allocations; k++) {
+            check_allocation(d->allocations[k], &specs[d->request]);
+            tasks[n_tasks++] = (struct task){ take_ptr(d->allocations[k]), specs[d->request].cores,
+                                              queue[d->request].owner };
+        }
     }
     placement_plan_done(&plan);
     for (unsigned i = 0; i < NODES; i++)
         check_node(nodes[i]);
     for (size_t i = 0; i < n; i++)
-        for (unsigned k = 0; k < NODES; k++)
-            ok(placed[i] || !is_feasible(nodes[k], &specs[i]));
+        ok(placed[i] || !is_feasible(&specs[i]));
 }
 
 TEST(nothing_has_two_owners_and_nobody_waits_in_vain)

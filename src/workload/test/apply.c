@@ -27,12 +27,46 @@ static json_t *spec_json(void)
                      1048576, "retries", "max", 2);
 }
 
+/* A gang of three in every other attempt. */
+static json_t *with_tasks(json_t *data, unsigned epoch)
+{
+    char id[ID_TEXT_LEN + 1];
+    json_t *tasks = json_array();
+
+    for (unsigned rank = 0; rank < 3 && epoch % 2; rank++) {
+        struct id task = id_of(2000 + 10 * epoch + rank);
+        (void) json_array_append_new(tasks,
+                                     json_pack("{s:i, s:s, s:i, s:s, s:{s:s, s:s, s:s}}", "rank",
+                                               rank, "id", id_format(&task, id), "local_rank", rank,
+                                               "role", "worker", "allocation", "node", "n1", "cpus",
+                                               "0", "mems", "0"));
+    }
+    json_put(data, "tasks", tasks);
+    return data;
+}
+
+/* Something new of one of them, if there are any. */
+static json_t *with_news(const struct workload *w, json_t *data)
+{
+    unsigned rank = random_below(3);
+
+    if (!w || !w->attempt || !w->attempt->n_tasks)
+        return data;
+    json_put(data, "tasks",
+             json_pack("[{s:i, s:s, s:s, s:i, s:s}]", "rank", rank, "started",
+                       "2026-01-01T00:00:00Z", "cause", "exited", "exit_code", random_below(3),
+                       "ended", "2026-01-01T00:00:09Z"));
+    json_put_int(data, "failed_rank", rank);
+    return data;
+}
+
 /* Data that fits the state of W, so that only the table decides. */
 static json_t *data_for(const struct workload *w, enum workload_event type, int64_t now)
 {
     char id[ID_TEXT_LEN + 1];
     struct id attempt = id_of(1000 + (unsigned) now);
     enum end_cause cause = (enum end_cause)(1 + random_below(END_CAUSE_MAX - 1));
+    unsigned epoch;
 
     switch ((int) type) {
     case EVENT_SUBMITTED:
@@ -41,16 +75,17 @@ static json_t *data_for(const struct workload *w, enum workload_event type, int6
     case EVENT_QUEUED:
         return json_pack("{s:I}", "eligible_us", (json_int_t) now + 5);
     case EVENT_STARTING:
-        return json_pack("{s:s, s:i, s:i, s:{s:s, s:s, s:s}, s:{s:s}}", "attempt",
-                         id_format(&attempt, id), "number", w ? w->attempts + 1 : 1, "epoch",
-                         w && w->attempt ? w->attempt->epoch + 1 + random_below(3) : 1,
-                         "allocation", "node", "n1", "cpus", "0-1", "mems", "0", "record", "flavor",
-                         "cpu.1");
+        epoch = w && w->attempt ? w->attempt->epoch + 1 + random_below(3) : 1;
+        return with_tasks(json_pack("{s:s, s:i, s:i, s:{s:s, s:s, s:s}, s:{s:s}}", "attempt",
+                                    id_format(&attempt, id), "number", w ? w->attempts + 1 : 1,
+                                    "epoch", epoch, "allocation", "node", "n1", "cpus", "0-1",
+                                    "mems", "0", "record", "flavor", "cpu.1"),
+                          epoch);
     case EVENT_RUNNING:
         return json_pack("{s:I, s:{s:s}}", "started_us", (json_int_t) now, "evidence",
                          "image_digest", "sha256:1");
     case EVENT_STOP_REQUESTED:
-        return json_pack("{s:s}", "cause", end_cause_name(cause));
+        return with_news(w, json_pack("{s:s}", "cause", end_cause_name(cause)));
     case EVENT_ENDED:
         return json_pack("{s:s, s:i, s:s, s:I, s:{s:i}}", "cause", end_cause_name(cause),
                          "exit_code", random_below(3), "reason", "because", "ended_us",
