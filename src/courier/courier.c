@@ -50,6 +50,7 @@ struct courier {
     bool busy;    /* something is being carried */
     bool again;   /* more has come meanwhile */
     bool due;     /* the batch timer runs */
+    bool expired; /* what is not home soon stays here */
     bool gone;    /* the supervisor has ended */
     bool listens; /* for orders */
     int64_t retry_us, order_retry_us, serial;
@@ -153,14 +154,15 @@ static int fetch_secrets(struct courier *c, int fd, struct error *err)
     return r < 0 ? error_context(err, r, "secrets") : 0;
 }
 
-static int fetch_once(struct courier *c, int secrets, struct error *err)
+static int fetch_once(struct courier *c, void *userdata, struct error *err)
 {
+    const int *secrets = userdata;
     int r = c->spec ? 0 : fetch_spec(c, err);
 
     if (r >= 0)
         r = content_fetch(&c->home, c->blobs, c->spec, err);
     if (r >= 0)
-        r = fetch_secrets(c, secrets, err);
+        r = fetch_secrets(c, *secrets, err);
     return r;
 }
 
@@ -170,22 +172,60 @@ static int64_t longer(int64_t wait_us)
     return wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US;
 }
 
-int courier_fetch(struct courier *c, int secrets, const struct task_spec **ret, struct error *err)
+/* Until WORK is done, or home was away for too long. */
+static int insist(struct courier *c,
+                  int (*work)(struct courier *c, void *userdata, struct error *err), void *userdata,
+                  struct error *err)
 {
     int64_t until_us = clock_boot_us() + START_WAIT_S * INT64_C(1000000), wait_us = 0;
     int r;
 
-    while ((r = fetch_once(c, secrets, err)) == -EAGAIN && clock_boot_us() < until_us) {
+    while ((r = work(c, userdata, err)) == -EAGAIN && clock_boot_us() < until_us) {
         wait_us = longer(wait_us);
         (void) nanosleep(&(struct timespec){ .tv_sec = wait_us / 1000000,
                                              .tv_nsec = wait_us % 1000000 * 1000 },
                          NULL);
     }
+    return r;
+}
+
+int courier_fetch(struct courier *c, int secrets, const struct task_spec **ret, struct error *err)
+{
+    int r = insist(c, fetch_once, &secrets, err);
+
     if (r >= 0)
         r = make_directory(c, err);
     if (r >= 0)
         *ret = c->spec;
     return r;
+}
+
+static int say_end(struct courier *c, void *userdata, struct error *err)
+{
+    const struct text *text = userdata;
+    const struct home_request request = {
+        .method = "PUT", .target = "files/exit.json", .body = text->data, .body_len = text->len
+    };
+    _cleanup_json_ json_t *answer = NULL;
+
+    return home_call_json(&c->home, &request, &answer, err);
+}
+
+int courier_refuse(struct courier *c, const struct error *why, struct error *err)
+{
+    if (!c->spec)
+        return error_set(err, why->code ? why->code : -EIO, "%s", why->text);
+    struct task_exit ex = { .epoch = c->spec->epoch,
+                            .cause = END_START_FAILED,
+                            .exit_code = -1,
+                            .reason = (char *) (uintptr_t) why->text,
+                            .ended_us = clock_now_us() };
+    _cleanup_json_ json_t *json = task_exit_to_json(&ex);
+    _cleanup_text_ struct text text = { 0 };
+    _cleanup_free_ char *bytes = json_text(json);
+
+    text_add(&text, bytes);
+    return insist(c, say_end, &text, err);
 }
 
 /* ---- the supervisor ------------------------------------------------------------------------------ */
@@ -198,6 +238,16 @@ static void give_up(struct courier *c, int code, const struct error *why)
     }
     (void) pidfd_signal(c->pidfd, SIGKILL);
     loop_stop(c->loop, code);
+}
+
+/* The list of peers goes by a file: it may be long. */
+static void write_peers(struct courier *c, const json_t *peers)
+{
+    _cleanup_free_ char *text = json_text(peers);
+    struct error err = { 0 };
+
+    if (file_replace(c->carrier.dir, "peers", 0644, text, strlen(text), false, &err) < 0)
+        give_up(c, err.code, &err);
 }
 
 static void order(struct courier *c, const json_t *json)
@@ -234,12 +284,22 @@ static void carry_later(struct courier *c, int64_t after_us)
     timer_set(c->batch, after_us);
 }
 
+static void expire(struct courier *c)
+{
+    loop_stop(c->loop, error_set(&c->why, -ETIMEDOUT, "results could not be brought home: %s",
+                                 c->carrying.err.text));
+}
+
 static void carried(void *userdata)
 {
     struct errand *errand = userdata;
     struct courier *c = errand->courier;
 
     c->busy = false;
+    if (errand->r == -EAGAIN && c->expired) {
+        expire(c);
+        return;
+    }
     if (errand->r == -EAGAIN) {
         c->again = false;
         c->retry_us = longer(c->retry_us);
@@ -335,17 +395,16 @@ static void on_end(void *userdata, uint32_t events)
     carry_later(c, 0);
 }
 
+/* Not before the last try is over. */
 static void on_limit(void *userdata)
 {
     struct courier *c = userdata;
 
-    if (c->carrier.over) {
+    c->expired = true;
+    if (c->carrier.over)
         loop_stop(c->loop, 0);
-        return;
-    }
-    loop_stop(c->loop,
-              error_set(&c->why, -ETIMEDOUT, "results could not be brought home: %s",
-                        c->carrying.err.text[0] ? c->carrying.err.text : "home does not answer"));
+    else if (!c->busy && !c->due)
+        expire(c);
 }
 
 /* ---- orders -------------------------------------------------------------------------------------- */
@@ -355,13 +414,17 @@ static void await_orders(struct courier *c);
 static void obey(struct courier *c)
 {
     size_t i;
-    const json_t *item;
+    json_t *item;
 
     json_array_foreach(json_object_get(c->answer, "orders"), i, item) {
         int64_t serial = json_get_int(item, "serial", 0);
         if (serial <= c->serial)
             continue;
         c->serial = serial;
+        json_t *peers = json_object_get(item, "peers");
+        if (peers)
+            write_peers(c, peers);
+        (void) json_object_del(item, "peers");
         order(c, item);
     }
 }

@@ -20,6 +20,10 @@ struct courier_options {
     int64_t results_wait_s; /* how long results may wait for home after the end */
 };
 
+/* The address of this machine on the way to HOME: where others may reach it. "127.0.0.1" when nothing says. */
+#define COURIER_ADDRESS_MAX 46
+void courier_address(const char *home, char ret[static COURIER_ADDRESS_MAX]);
+
 struct courier;
 int courier_new(const struct courier_options *options, struct courier **ret, struct error *err);
 void courier_free(struct courier *courier);
@@ -30,6 +34,9 @@ DEFINE_CLEANUP(struct courier *, courier_free);
  * -ESTALE: fenced. */
 int courier_fetch(struct courier *courier, int secrets, const struct task_spec **ret,
                   struct error *err);
+
+/* It cannot be begun, for this reason: that is its end at home, too. */
+int courier_refuse(struct courier *courier, const struct error *why, struct error *err);
 
 /* The supervisor of the task: its pidfd, and the socket for orders and news. Returns when what it wrote is
  * home and it has ended: 0; -ESTALE: fenced, it was killed; -ETIMEDOUT: what it wrote could not be brought

@@ -2,11 +2,46 @@
 #include "courier/internal.h"
 
 #include "base/alloc.h"
+#include "os/fd.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { WORD_MAX = 1 << 20 };
+
+/* Nothing is sent: the kernel only chooses the way. */
+static int find_address(const struct addrinfo *to, char ret[static COURIER_ADDRESS_MAX])
+{
+    struct sockaddr_storage own = { 0 };
+    socklen_t len = sizeof own;
+    _cleanup_close_ int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd < 0 || connect(fd, to->ai_addr, to->ai_addrlen) < 0 ||
+        getsockname(fd, (struct sockaddr *) &own, &len) < 0)
+        return -errno;
+    return getnameinfo((const struct sockaddr *) &own, len, ret, COURIER_ADDRESS_MAX, NULL, 0,
+                       NI_NUMERICHOST);
+}
+
+void courier_address(const char *home, char ret[static COURIER_ADDRESS_MAX])
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_DGRAM }, *found = NULL;
+    struct url url = { 0 };
+
+    if (url_parse(home, &url, NULL) >= 0 && !url.unix_path) {
+        size_t len = strlen(url.host);
+        bool brackets = *url.host == '[' && len > 2;
+        _cleanup_free_ char *host = xstrndup(url.host + brackets, len - 2U * brackets);
+        (void) getaddrinfo(host, url.port, &hints, &found);
+    }
+    url_done(&url);
+    if (!found || find_address(found, ret) != 0)
+        memcpy(ret, "127.0.0.1", sizeof "127.0.0.1");
+    if (found)
+        freeaddrinfo(found);
+}
 
 int home_open(const struct courier_options *options, struct home *ret, struct error *err)
 {

@@ -43,6 +43,7 @@ struct step_settings {
     const char *spool; /* absolute; this account's own. Has the form of STATE */
     const char *driver_root;
     const char *const *cdi;
+    const char *address; /* of this machine, for the tasks of a gang */
 };
 
 /* The supervisor, which waits for step_begin(). It ends when its parent does or PEER is closed before. */

@@ -387,8 +387,11 @@ static int bind_sys(const char *target, struct error *err)
 /* sysfs shows the network devices of the namespace in which it is mounted. */
 static int mount_sys(struct supervisor *s, const char *target, struct error *err)
 {
-    if (s->launch->netns < 0)
-        return bind_sys(target, err);
+    if (s->launch->netns < 0) /* the supervisor's network, or the machine's */
+        return mount("sysfs", target, "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) <
+                       0
+                   ? bind_sys(target, err)
+                   : 0;
     if (setns(s->launch->netns, CLONE_NEWNET) < 0)
         return fail(err, "entering the container's network");
     int r = mount("sysfs", target, "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0

@@ -16,6 +16,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -84,10 +85,16 @@ static int make_ready(struct executor *x, struct launch *launch, struct error *e
     x->attempts_fd = open_beneath_nosymlink(x->state_fd, "attempts", O_RDONLY | O_DIRECTORY, 0);
     _cleanup_json_ json_t *spec = attempt_spec(x, id_format(&launch->request.attempt, name));
     (void) network_policy_parse(json_get_str(spec, "network", "none"), &policy);
-    return policy == NETWORK_NONE ? leave_network(err) : 0;
+    if (policy != NETWORK_NONE)
+        return 0;
+    if (json_object_get(spec, "gang"))
+        return error_set(err, -EOPNOTSUPP,
+                         "tasks of one job reach each other by this machine's network alone: ask "
+                         "for 'network: egress', or have Berth's launcher run on the nodes");
+    return leave_network(err);
 }
 
-static _Noreturn void step_main(struct executor *x, int peer, int secrets)
+static _Noreturn void step_main(struct executor *x, const char *address, int peer, int secrets)
 {
     struct launch launch = { .peer = peer, .token = -1, .secrets = secrets, .netns = -1 };
 
@@ -96,6 +103,7 @@ static _Noreturn void step_main(struct executor *x, int peer, int secrets)
     if (recv(peer, &launch.request, sizeof launch.request, 0) != sizeof launch.request)
         _exit(0);
     x->state_fd = open(x->state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    (void) snprintf(launch.net.address, sizeof launch.net.address, "%s", address);
     if (make_ready(x, &launch, &launch.net_error) < 0 && !launch.net_error.code)
         launch.net_error.code = -EIO;
     supervise(x, &launch);
@@ -160,7 +168,7 @@ int step_start(const struct step_settings *settings, struct step *ret, struct er
                               .cdi = settings->cdi,
                               .driver_root = settings->driver_root };
         safe_close(take_fd(&ours));
-        step_main(&x, take_fd(&theirs), take_fd(&secrets));
+        step_main(&x, settings->address, take_fd(&theirs), take_fd(&secrets));
     }
     if (pid < 0)
         return pid;

@@ -116,17 +116,24 @@ static int judge(int r, const struct error *err)
     return fail(r == -ETIMEDOUT ? EXIT_NOT_HOME : EXIT_NOT_STARTED, err);
 }
 
-static int run(const struct courier_options *options, struct step *step, struct error *err)
+/* What keeps the task from its beginning is its end, which home is told. BEGUN is what became of STEP. */
+static int run(const struct courier_options *options, struct step *step, int begun,
+               struct error *err)
 {
     _cleanup_(courier_freep) struct courier *courier = NULL;
     const struct task_spec *spec = NULL;
+    struct error why = *err;
     int r = courier_new(options, &courier, err);
 
+    if (r < 0)
+        return r;
+    r = courier_fetch(courier, step->secrets, &spec, begun < 0 ? err : &why);
     if (r >= 0)
-        r = courier_fetch(courier, step->secrets, &spec, err);
+        r = begun < 0 ? begun : step_begin(step, spec, &why);
     if (r >= 0)
-        r = step_begin(step, spec, err);
-    return r < 0 ? r : courier_run(courier, step->pidfd, step->peer, err);
+        return courier_run(courier, step->pidfd, step->peer, err);
+    *err = why;
+    return r == -ESTALE || r == -EAGAIN ? r : courier_refuse(courier, &why, err);
 }
 
 int role_supervise(int argc, char **argv)
@@ -134,6 +141,7 @@ int role_supervise(int argc, char **argv)
     static const char *const cdi[] = { "/etc/cdi", "/run/cdi", NULL };
     struct courier_options options = { .token = take_token() };
     _cleanup_free_ char *spool = NULL;
+    char address[COURIER_ADDRESS_MAX];
     struct step step = { .pidfd = -1, .peer = -1, .secrets = -1 };
     struct error err = { 0 };
 
@@ -145,13 +153,16 @@ int role_supervise(int argc, char **argv)
     (void) signal(SIGPIPE, SIG_IGN);
     r = find_spool(&spool, &err);
     options.spool = spool;
-    if (r >= 0)
-        r = step_start(&(struct step_settings){ .spool = spool, .driver_root = "/", .cdi = cdi },
-                       &step, &err);
+    courier_address(options.home, address);
+    const struct step_settings settings = {
+        .spool = spool, .driver_root = "/", .cdi = cdi, .address = address
+    };
+    if (r < 0)
+        return fail(EXIT_NOT_STARTED, &err);
+    int begun = step_start(&settings, &step, &err);
     /* Its memory holds the token. */
     (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (r >= 0)
-        r = run(&options, &step, &err);
+    r = run(&options, &step, begun, &err);
     step_done(&step);
     return judge(r, &err);
 }

@@ -70,7 +70,7 @@ int network_project_delete(struct network *network, unsigned project, struct err
 /* What the attempt's spec, evidence and /etc need to know. */
 struct network_facts {
     unsigned slot;    /* 0: none (policy none) */
-    char address[16]; /* "10.113.0.2"; "" with policy none, like the gateway */
+    char address[46]; /* "10.113.0.2"; "" with policy none, like the gateway */
     char gateway[16];
     char host_address[16]; /* as which the project's traffic appears on the machine */
     bool has_way_out;      /* the machine has a default route */
