@@ -4,15 +4,6 @@
 # Images are made of busybox by umoci, registries are docker-registry filled by skopeo, so that everything
 # Berth reads was written by others. What a file needs: berth_needs TOOL...
 
-berth_needs() {
-    local tool
-    for tool in "$@"; do
-        command -v "$tool" >/dev/null && continue
-        skip_all="needs $tool"
-        test_done
-    done
-}
-
 # busybox_tree DIR: a root with a shell and a second user
 busybox_tree() {
     mkdir -p "$1/bin" "$1/etc" "$1/home/user" "$1/data" &&

@@ -44,6 +44,16 @@ berth_needs_root() {
     test_done
 }
 
+# berth_needs TOOL...: without one of them the file is skipped
+berth_needs() {
+    local tool
+    for tool in "$@"; do
+        command -v "$tool" >/dev/null && continue
+        skip_all="needs $tool"
+        test_done
+    done
+}
+
 # berth_start [FLAG...]: a server with an org, a project and an admin key in this HOME
 berth_start() {
     berth_needs_root

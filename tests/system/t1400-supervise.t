@@ -1,0 +1,146 @@
+#!/bin/sh
+test_description='a task runs in a step of a batch system, as any account, and its word comes home'
+. "$(dirname "$0")/lib.sh"
+berth_needs_root
+berth_needs jq crun
+
+HOME_DIR=$BERTH_TEST/home
+export HOME_DIR
+mkdir "$HOME_DIR" && install -d -o games -m 700 "$BERTH_TEST/spool"
+/usr/bin/python3 "$BERTH_SOURCE/tests/system/home.py" "$HOME_DIR" &
+await 10 test -s "$HOME_DIR/port"
+
+# new_task CHANGES COMMAND...: its id; CHANGES is a jq expression on the specification
+new_task() {
+    id=01900000-0000-7000-8000-$(printf %012d "$(find "$HOME_DIR" -maxdepth 1 -type d | wc -l)")
+    change=$1
+    shift
+    mkdir "$HOME_DIR/$id" &&
+        jq -n '{version: 1, attempt: $id, workload: $id, project: $id, project_name: "lab", workload_name: "one",
+            number: 1, epoch: 1, uid_base: 1879048192, range: 0, network: "egress",
+            spec: {name: "one", image: "host", command: $ARGS.positional, grace: 20},
+            allocation: {node: "n1", cpus: "0", mems: "0", memory: 1073741824, disk: 1073741824}} | '"$change" \
+            --arg id "$id" --args -- "$@" >"$HOME_DIR/$id/spec.json" &&
+        echo "$id"
+}
+
+# As a batch system does: in the place of this shell, and here.
+exec_task() {
+    cd / && exec setpriv --reuid=games --regid=games --clear-groups env BERTH_SPOOL="$BERTH_TEST/spool" \
+        BERTH_TASK_TOKEN="token-$1" "$BERTH_BUILD/berth" supervise --home "http://127.0.0.1:$(cat "$HOME_DIR/port")" \
+        --task "$1" --results-wait "${WAIT:-60}"
+}
+supervise() { (exec_task "$1"); }
+
+home() { cat "$HOME_DIR/$id/files/$1"; }
+says() { grep -q "$1" "$HOME_DIR/$id/files/log"; }
+order() { echo "$1" >>"$HOME_DIR/$id/orders"; }
+# Processes of its container.
+alive() { grep -sl "BERTH_ATTEMPT_ID=$id" /proc/[0-9]*/environ; }
+is_dead() { ! alive; }
+
+test_expect_success 'log, exit code and results come home; the supervisor ends well' '
+    id=$(new_task . sh -c "echo out; echo err >&2; echo 42 >/artifacts/answer; id -u; exit 3") && supervise "$id" &&
+    home exit.json >exit && jq -e ".cause == \"exited\" and .exit_code == 3 and .artifacts.count == 1" exit &&
+    home log | sort >log && printf "%s\n" 0 err out >expected && test_cmp expected log &&
+    manifest=$(jq -r .artifacts.manifest exit) && echo 42 >expected &&
+    sum=$(sha256sum expected) && test_cmp expected "$HOME_DIR/blobs/${sum%% *}" && grep "${sum%% *}" "$HOME_DIR/blobs/$manifest"
+'
+
+test_expect_success 'what ran is seen as evidence, and nothing of it stays but the cache' '
+    home started >started && jq -e ".evidence | .mode == \"step\" and .seccomp == 2 and .no_new_privileges == 1 and
+        (.cpus | length) > 0" started &&
+    test -z "$(ls -A "$BERTH_TEST/spool/attempts" "$BERTH_TEST/spool/running" | grep -v :)"
+'
+
+test_expect_success 'the command has neither the token nor anything else of the account' '
+    id=$(new_task . sh -c "env; cat /proc/*/environ | tr \"\\0\" \"\\n\"; ls / /home /root /tmp; ls $BERTH_TEST") &&
+    supervise "$id" && home log >log && ! grep -e token- -e spool log && grep BERTH_ATTEMPT_ID log
+'
+
+test_expect_success 'a long log comes home as it was, from a home that takes half and forgets to answer' '
+    id=$(new_task . sh -c "seq 400000; echo the end >&2") && : >"$HOME_DIR/short" && : >"$HOME_DIR/mute" &&
+    supervise "$id" && rm "$HOME_DIR/short" && { seq 400000; echo the end; } | sort >expected && home log | sort >log &&
+    test_cmp expected log
+'
+
+test_expect_success 'charts and the index come, too' '
+    id=$(new_task . sh -c "echo \"{\\\"chart\\\": \\\"loss\\\", \\\"x\\\": 1, \\\"y\\\": 2}\"") && supervise "$id" &&
+    home charts | jq -e ".y == 2" && test "$(home log.idx | wc -c)" -eq 32
+'
+
+test_expect_success 'workspace and datasets come by digest, secrets by the token' '
+    echo one >one && sum=$(sha256sum one) && sum=${sum%% *} && cp one "$HOME_DIR/blobs/$sum" &&
+    echo "f $sum 4 dir/one" >list && list=$(sha256sum list) && list=${list%% *} && cp list "$HOME_DIR/blobs/$list" &&
+    id=$(new_task ".workspace_tree = \"$list\" | .has_secrets = true | .spec.env = {PASSWORD: \"secret:PASSWORD\"} |
+        .spec.datasets = [{name: \"d\", version: 1, path: \"/datasets/d\", manifest: \"$list\"}]" \
+        sh -c "cat dir/one /datasets/d/dir/one; echo two >dir/one; cat dir/one; echo three >/datasets/d/x; echo \$PASSWORD") &&
+    supervise "$id" && home log | grep -v "x: Read-only" >log && printf "%s\n" one one two "open sesame" >expected &&
+    test_cmp expected log
+'
+
+test_expect_success 'bytes that are not what was named are not used' '
+    other=$(echo other | sha256sum) && other=${other%% *} && cp one "$HOME_DIR/blobs/$other" &&
+    id=$(new_task ".workspace_tree = \"$other\"" echo ran) && supervise "$id" && home exit.json >exit &&
+    jq -e ".cause == \"start_failed\" and (.reason | test(\"workspace.*SHA-256\"))" exit
+'
+
+test_expect_success 'an order from home stops it with its grace' '
+    id=$(new_task . sh -c "trap \"echo asked; exit 5\" TERM; echo up; while :; do sleep 0.1; done") &&
+    { exec_task "$id" & } && pid=$! && await 20 says up && order "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":20}" &&
+    wait $pid && says asked && home exit.json | jq -e ".cause == \"stopped\" and .exit_code == 5"
+'
+
+test_expect_success 'so does the batch system by SIGTERM' '
+    id=$(new_task . sh -c "trap \"echo asked; exit 5\" TERM; echo up; while :; do sleep 0.1; done") &&
+    { exec_task "$id" & } && pid=$! && await 20 says up && kill $pid && wait $pid && says asked &&
+    home exit.json | jq -e ".exit_code == 5"
+'
+
+test_expect_success 'while home is away it goes on, and all comes home afterwards' '
+    id=$(new_task . sh -c "echo up; until [ -e /artifacts/go ]; do sleep 0.05; done; seq 1000; echo 1 >/artifacts/a") &&
+    { exec_task "$id" & } && pid=$! && await 20 says up && : >"$HOME_DIR/away" &&
+    touch "$BERTH_TEST/spool/projects/$id/artifacts/$id/go" &&
+    await 20 test -s "$BERTH_TEST/spool/attempts/$id/exit.json" && ! says 1000 && rm "$HOME_DIR/away" && wait $pid &&
+    says 1000 && home exit.json | jq -e ".artifacts.count == 2"
+'
+
+test_expect_success 'results that nobody takes stay, and the end says so' '
+    id=$(new_task . sh -c "echo up; until [ -e /artifacts/go ]; do sleep 0.05; done") &&
+    { WAIT=0 exec_task "$id" 2>err & } && pid=$! && await 20 says up && : >"$HOME_DIR/away" &&
+    touch "$BERTH_TEST/spool/projects/$id/artifacts/$id/go" && test_expect_code 75 wait $pid && grep "away" err &&
+    test -s "$BERTH_TEST/spool/attempts/$id/exit.json" && rm "$HOME_DIR/away"
+'
+
+test_expect_success 'a task that was given up is killed at once, and nothing of it lands' '
+    id=$(new_task . sh -c "trap : TERM; echo up; while :; do echo more; sleep 0.02; done") &&
+    { exec_task "$id" 2>err & } && pid=$! && await 20 says up && : >"$HOME_DIR/$id/fenced" &&
+    test_expect_code 76 wait $pid && grep "given up" err && home log >before && is_dead &&
+    sleep 0.3 && home log >after && test_cmp before after && test ! -e "$HOME_DIR/$id/files/exit.json" &&
+    test ! -e "$BERTH_TEST/spool/attempts/$id"
+'
+
+test_expect_success 'it is not begun again' '
+    test_expect_code 76 supervise "$id"
+'
+
+test_expect_success 'who kills the supervisor kills all of it' '
+    id=$(new_task . sh -c "setsid sleep 1000 & echo up; exec sleep 1000") &&
+    { exec_task "$id" & } && pid=$! && await 20 says up && alive && kill -9 $pid && test_expect_code 137 wait $pid &&
+    await 10 is_dead
+'
+
+test_expect_success 'network none is a network with nobody in it' '
+    id=$(new_task ".network = \"none\"" sh -c "ls /sys/class/net; cat /proc/net/route | wc -l") && supervise "$id" &&
+    home log >log && printf "%s\n" lo 1 >expected && test_cmp expected log
+'
+
+test_expect_success 'the tasks of a gang are told of each other before they begin' '
+    gang=".gang = {attempt: \$id, rank: 0, world_size: 1, local_rank: 0, local_size: 1, node_rank: 0, n_nodes: 1, master_port: 29500}" &&
+    id=$(new_task "$gang" sh -c "echo up") &&
+    { exec_task "$id" & } && pid=$! && await 20 test -s "$HOME_DIR/$id/files/ready" && home ready | jq -e ".address == \"127.0.0.1\"" && ! says up &&
+    order "{\"op\":\"go\",\"secret\":\"$(printf %064d 7)\",\"peers\":[{\"task\":\"$id\",\"rank\":0,\"address\":\"127.0.0.1\"}]}" &&
+    wait $pid && says up
+'
+
+test_done
