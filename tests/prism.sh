@@ -27,8 +27,9 @@ prism_start() {
 	        ~:PUT/.*/blobs/ $BERTH_PORT;
 	        ~:POST/.*/image-archives $BERTH_PORT;
 	        ~:GET/.*/(artifacts|files)/. $BERTH_PORT;
-	        ~:[A-Z]+/console $BERTH_PORT;
+	        ~:[A-Z]+/(console|$) $BERTH_PORT;
 	    }
+	    map "\$http_origin" \$origin { "" ""; default http://127.0.0.1:$BERTH_PORT; }
 	    log_format seen escape=none '\$status \$request_method \$request_uri \$upstream_http_sl_violations';
 	    access_log $dir/seen seen;
 	    client_body_temp_path $dir; proxy_temp_path $dir; fastcgi_temp_path $dir; uwsgi_temp_path $dir; scgi_temp_path $dir;
@@ -39,7 +40,7 @@ prism_start() {
 	            proxy_pass http://127.0.0.1:\$to;
 	            proxy_http_version 1.1;
 	            proxy_buffering off; proxy_request_buffering off; proxy_read_timeout 1h;
-	            proxy_set_header Host 127.0.0.1:$BERTH_PORT;
+	            proxy_set_header Host 127.0.0.1:$BERTH_PORT; proxy_set_header Origin \$origin;
 	            proxy_set_header Upgrade \$http_upgrade; proxy_set_header Connection \$http_connection;
 	        }
 	    }
