@@ -11,11 +11,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -186,18 +184,6 @@ static int open_directory(const char *base, const char *name, mode_t mode, int *
     return 0;
 }
 
-/* The directories below are unrelated (chattr +T): ext4 then spreads them over its groups, where one
- * group would be searched past every file that was deleted of late. Other filesystems refuse. */
-static void spread(int fd)
-{
-    int flags = 0;
-
-    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
-        flags |= FS_TOPDIR_FL;
-        (void) ioctl(fd, FS_IOC_SETFLAGS, &flags);
-    }
-}
-
 static int open_directories(struct executor *x, struct error *err)
 {
     struct stat st;
@@ -217,8 +203,8 @@ static int open_directories(struct executor *x, struct error *err)
     if (r >= 0)
         r = open_directory(x->state, "trash", 0700, &x->trash_fd, err);
     if (r >= 0) {
-        spread(x->attempts_fd);
-        spread(x->running_fd);
+        directory_spread(x->attempts_fd);
+        directory_spread(x->running_fd);
     }
     if (r >= 0)
         r = mkdir_all(AT_FDCWD, x->bundle, 0711, err);

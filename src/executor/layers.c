@@ -465,6 +465,7 @@ static int open_layers(const char *state, int *ret, struct error *err)
     *ret = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (*ret < 0 || fchown(*ret, 0, 0) < 0 || fchmod(*ret, 0700) < 0)
         return error_set(err, -errno, "%s: %s", path, strerror(errno));
+    directory_spread(*ret);
     return 0;
 }
 

@@ -33,6 +33,10 @@ int open_beneath_nosymlink(int dirfd, const char *path, int flags, mode_t mode);
 int mkdir_temporary(const char *parent, const char *name, char **ret, struct error *err);
 /* mkdir -p with MODE for what is missing; the umask does not matter. */
 int mkdir_all(int dirfd, const char *path, mode_t mode, struct error *err);
+/* What lies in this directory is unrelated (chattr +T): ext4 then spreads the directories in it over its
+ * groups, where one group would be searched past every file that was deleted of late. Filesystems that
+ * know no such thing refuse. */
+void directory_spread(int fd);
 /* Remove a tree below DIRFD without following links or crossing mounts; absent is success. */
 int remove_tree(int dirfd, const char *path, struct error *err);
 int set_nonblock(int fd, bool on);
