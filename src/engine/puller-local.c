@@ -2,6 +2,9 @@
  *
  *     pull → `berth fetch-image` → "layer" lines → the keeper unpacks each → all there: ready
  *
+ * A large layer is unpacked while it arrives. It stays out of sight until its packed bytes are whole and
+ * verified; when that unpacking fails before, it counts for nothing, and is begun again with the whole layer.
+ *
  * Packed bytes lie in STATE/images/PROJECT/ while they are needed; what one project has fetched is never
  * looked for by another.
  */
@@ -24,16 +27,26 @@
 #include <sys/socket.h>
 #include <sys/utsname.h>
 
-enum { PULLS_MAX = 4, UNPACKS_MAX = 2, AGAIN_US = 250000, AGAIN_MAX_US = 60000000 };
+/* Streams wait for bytes most of the time; nothing waits for them. */
+enum {
+    PULLS_MAX = 4,
+    UNPACKS_MAX = 2,
+    STREAMS_MAX = 4,
+    AGAIN_US = 250000,
+    AGAIN_MAX_US = 60000000
+};
 
 struct local;
 
 /* A layer on its way through the keeper. */
 struct unpacking {
     uint64_t serial; /* 0: not asked yet */
-    struct id image; /* id_none: cancelled, or a collection */
+    struct id image; /* id_none: cancelled */
     struct sha256 layer;
     int fd;
+    bool is_stream; /* it was asked while the layer arrived */
+    int64_t packed_size;
+    int arrived; /* of a stream: takes a byte when the layer is whole; -1 afterwards */
 };
 
 struct pull {
@@ -58,10 +71,10 @@ struct local {
     struct puller_local_options options;
     struct watch *watch;
     uint64_t serial;
-    unsigned n_running, n_asked;
-    struct packed_sweep *sweeping; /* nothing is started meanwhile */
-    uint64_t collection;           /* serial of the newest */
-    struct watch *again;           /* timer: some layers were still in use then */
+    unsigned n_running, n_asked, n_streams; /* n_asked: without streams */
+    struct packed_sweep *sweeping;          /* nothing is started meanwhile */
+    uint64_t collection;                    /* serial of the newest */
+    struct watch *again;                    /* timer: some layers were still in use then */
     int64_t again_us;
     VEC(struct pull *) pulls; /* oldest first */
     VEC(struct unpacking) unpackings;
@@ -167,6 +180,7 @@ static void drop(struct pull *pull)
         if (!id_equal(&u->image, &pull->image))
             continue;
         u->image = (struct id){ 0 };
+        u->arrived = safe_close(u->arrived);
         if (u->serial)
             continue;
         safe_close(u->fd);
@@ -216,23 +230,44 @@ static void finish_if_whole(struct pull *pull)
 
 /* ---- the keeper ---- */
 
-static int send_request(struct local *local, const struct layers_request *request, int fd)
+/* With one descriptor, or two. */
+static int send_request(struct local *local, const struct layers_request *request, int fd,
+                        int arriving)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(LAYERS_FDS * sizeof(int))];
     } control = { 0 };
+    const int fds[LAYERS_FDS] = { fd, arriving };
+    size_t len = (arriving < 0 ? 1 : LAYERS_FDS) * sizeof(int);
     struct iovec iov = { .iov_base = (void *) (uintptr_t) request, .iov_len = sizeof *request };
     struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(len)
     };
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fd, sizeof fd);
+    c->cmsg_len = CMSG_LEN(len);
+    memcpy(CMSG_DATA(c), fds, len);
     return sendmsg(local->options.layers_fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+static void ask(struct local *local, struct unpacking *u, int arriving)
+{
+    struct layers_request request = {
+        .op = LAYERS_UNPACK,
+        .serial = ++local->serial,
+        .layer = u->layer,
+        .packed_size = u->packed_size,
+        .entries_max = local->options.entries_max,
+        .bytes_max = local->options.max_bytes,
+        .ratio_max = local->options.ratio_max,
+    };
+
+    u->serial = request.serial;
+    (void) send_request(local, &request, u->fd, arriving);
+    u->fd = safe_close(u->fd);
 }
 
 /* Few at a time: so the socket is never full. */
@@ -242,17 +277,7 @@ static void ask_next(struct local *local)
         struct unpacking *u = &local->unpackings.items[i];
         if (u->serial)
             continue;
-        u->serial = ++local->serial;
-        struct layers_request request = {
-            .op = LAYERS_UNPACK,
-            .serial = u->serial,
-            .layer = u->layer,
-            .entries_max = local->options.entries_max,
-            .bytes_max = local->options.max_bytes,
-            .ratio_max = local->options.ratio_max,
-        };
-        (void) send_request(local, &request, u->fd);
-        u->fd = safe_close(u->fd);
+        ask(local, u, -1);
         local->n_asked++;
     }
 }
@@ -292,10 +317,14 @@ static void on_answer(struct local *local, struct layers_answer *answer)
     }
     struct unpacking u = local->unpackings.items[i];
     vec_remove(&local->unpackings, i);
-    local->n_asked--;
+    bool came_early = u.arrived >= 0;
+    safe_close(u.arrived);
+    *(u.is_stream ? &local->n_streams : &local->n_asked) -= 1;
     struct pull *pull = id_is_none(&u.image) ? NULL : find_pull(local, &u.image);
     answer->text[sizeof answer->text - 1] = '\0';
-    if (pull && answer->code < 0) {
+    if (pull && came_early) {
+        pull->unpacking--; /* the fetching process finds what is wrong with it, or the next unpacking */
+    } else if (pull && answer->code < 0) {
         char hex[SHA256_HEX_LEN + 1];
         _cleanup_free_ char *text =
             xasprintf("layer %.12s: %s", sha256_format(&u.layer, hex), answer->text);
@@ -333,25 +362,84 @@ static void on_keeper(void *userdata, uint32_t events)
 
 /* ---- what the fetching process says ---- */
 
-static void on_layer(struct pull *pull, const json_t *line)
+static int open_packed(const struct pull *pull, const struct sha256 *blob, const char *suffix)
 {
-    struct unpacking u = { .image = pull->image };
-    struct sha256 blob;
-    const char *hex = json_get_str(line, "blob", "");
-
-    if (sha256_parse(hex, &blob) < 0 || sha256_parse(json_get_str(line, "layer", ""), &u.layer) < 0)
-        return;
+    char hex[SHA256_HEX_LEN + 1];
     _cleanup_free_ char *directory = directory_of(pull->local, &pull->project);
-    _cleanup_free_ char *path = xasprintf("%s/%s", directory, hex);
-    u.fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (u.fd < 0) {
-        fail(pull, -errno, "a layer that was fetched cannot be opened");
+    _cleanup_free_ char *path = xasprintf("%s/%s%s", directory, sha256_format(blob, hex), suffix);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    return fd < 0 ? -errno : fd;
+}
+
+static void add_unpacking(struct pull *pull, const struct unpacking *u)
+{
+    vec_push(&pull->local->unpackings, *u);
+    pull->unpacking++;
+}
+
+/* Unpack it while it arrives, if there is room; else when it is whole. */
+static void on_arriving(struct pull *pull, struct unpacking *u, const struct sha256 *blob)
+{
+    struct local *local = pull->local;
+    int pipe_fds[2];
+
+    if (local->n_streams >= STREAMS_MAX)
+        return;
+    u->fd = open_packed(pull, blob, ".part");
+    if (u->fd < 0 || pipe2(pipe_fds, O_CLOEXEC) < 0) {
+        safe_close(u->fd);
         return;
     }
-    vec_push(&pull->blobs, blob);
-    vec_push(&pull->local->unpackings, u);
-    pull->unpacking++;
+    u->is_stream = true;
+    u->arrived = pipe_fds[1];
+    ask(local, u, pipe_fds[0]);
+    safe_close(pipe_fds[0]);
+    local->n_streams++;
+    add_unpacking(pull, u);
+}
+
+static struct unpacking *find_stream(const struct pull *pull, const struct sha256 *layer)
+{
+    vec_foreach(&pull->local->unpackings, u)
+        if (u->arrived >= 0 && id_equal(&u->image, &pull->image) && sha256_equal(&u->layer, layer))
+            return u;
+    return NULL;
+}
+
+static void on_whole(struct pull *pull, struct unpacking *u, const struct sha256 *blob)
+{
+    struct unpacking *stream = find_stream(pull, &u->layer);
+
+    vec_push(&pull->blobs, *blob);
+    if (stream) {
+        (void) write_full(stream->arrived, "", 1);
+        stream->arrived = safe_close(stream->arrived);
+        return;
+    }
+    u->fd = open_packed(pull, blob, "");
+    if (u->fd < 0) {
+        fail(pull, u->fd, "a layer that was fetched cannot be opened");
+        return;
+    }
+    add_unpacking(pull, u);
     ask_next(pull->local);
+}
+
+static void on_layer(struct pull *pull, const json_t *line, bool whole)
+{
+    struct unpacking u = {
+        .image = pull->image, .packed_size = json_get_int(line, "bytes", 0), .fd = -1, .arrived = -1
+    };
+    struct sha256 blob;
+
+    if (sha256_parse(json_get_str(line, "blob", ""), &blob) < 0 ||
+        sha256_parse(json_get_str(line, "layer", ""), &u.layer) < 0)
+        return;
+    if (whole)
+        on_whole(pull, &u, &blob);
+    else
+        on_arriving(pull, &u, &blob);
 }
 
 static void on_done(struct pull *pull, const json_t *line)
@@ -387,8 +475,8 @@ static bool on_line(void *userdata, const json_t *line)
     } else if (str_equal(event, "progress") && listener->progress) {
         listener->progress(listener->userdata, &image, "fetching", json_get_int(line, "bytes", 0),
                            pull->total);
-    } else if (str_equal(event, "layer")) {
-        on_layer(pull, line);
+    } else if (str_equal(event, "arriving") || str_equal(event, "layer")) {
+        on_layer(pull, line, str_equal(event, "layer"));
     } else if (str_equal(event, "done")) {
         on_done(pull, line);
     }
@@ -523,7 +611,7 @@ static void local_collect(struct puller *puller, const struct image_keep *keep)
 
     request.serial = local->collection = ++local->serial;
     if (list >= 0 && write_full(list, keep->layers, keep->n_layers * sizeof *keep->layers) == 0)
-        (void) send_request(local, &request, list);
+        (void) send_request(local, &request, list, -1);
     if (local->sweeping || local->pulls.len > 0)
         return;
     local->sweeping = packed_sweep_new(local->options.state, keep->packed, keep->n_packed, local);
@@ -540,8 +628,10 @@ static void local_free(struct puller *puller)
         packed_sweep_disown(local->sweeping);
     vec_foreach(&local->pulls, pull)
         pull_free(*pull);
-    vec_foreach(&local->unpackings, u)
+    vec_foreach(&local->unpackings, u) {
         safe_close(u->fd);
+        safe_close(u->arrived);
+    }
     vec_done(&local->pulls);
     vec_done(&local->unpackings);
     watch_free(local->watch);

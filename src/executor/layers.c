@@ -58,7 +58,7 @@ struct report {
 /* ---- the unpacker ---- */
 
 struct unpacker {
-    int blob, root, report, go; /* GO: readable when the uids are mapped */
+    int blob, arriving, root, report, go; /* GO: readable when the uids are mapped */
     const struct layers_request *request;
     size_t opaque_len;
     bool opaque_lost;
@@ -75,14 +75,15 @@ static void on_opaque(void *userdata, const char *path)
     u->opaque_len += n;
 }
 
-/* No way back, and nothing to be had: no capability beyond what files need, no new processes. */
+/* No way back, and nothing to be had: no capability beyond what files need, no more than the one thread
+ * beside this one. */
 static int shut_in(const struct unpacker *u, struct error *err)
 {
     static const struct {
         int which;
         rlim_t value;
     } limits[] = {
-        { RLIMIT_NPROC, 0 },
+        { RLIMIT_NPROC, 2 },
         { RLIMIT_CORE, 0 },
 #ifndef __SANITIZE_ADDRESS__ /* it maps terabytes that it does not use */
         { RLIMIT_AS, (rlim_t) 1 << 30 },
@@ -102,6 +103,8 @@ static _Noreturn void unpacker_main(struct unpacker *u)
 {
     const struct unpack_options options = {
         .blob = u->blob,
+        .arriving = u->arriving,
+        .packed_size = u->request->packed_size,
         .root = u->root,
         .layer = u->request->layer,
         .limits = { u->request->entries_max, u->request->bytes_max, u->request->ratio_max },
@@ -243,15 +246,15 @@ static int lock_layers(const struct keeper *k, int how)
     return fd < 0 ? -1 : flock(fd, how);
 }
 
-static int unpack(const struct keeper *k, const struct layers_request *request, int blob,
-                  struct layers_answer *answer, struct error *err)
+static int unpack(const struct keeper *k, const struct layers_request *request,
+                  const int fds[static LAYERS_FDS], struct layers_answer *answer, struct error *err)
 {
     char name[SHA256_HEX_LEN + 1];
     _cleanup_free_ char *aside = xasprintf("tmp.%d.%" PRIu64, (int) getppid(), request->serial);
     _cleanup_close_ int layer = -1, report = memfd_create("report", MFD_CLOEXEC);
     int r = 0;
 
-    if (blob < 0)
+    if (fds[0] < 0)
         return error_set(err, -EINVAL, "unpack: the descriptor is missing");
     if (lock_layers(k, LOCK_SH) < 0)
         return error_set(err, -errno, "layers: %s", strerror(errno));
@@ -259,7 +262,7 @@ static int unpack(const struct keeper *k, const struct layers_request *request, 
     if (!is_there)
         r = make_aside(k, aside, &layer, err);
     struct unpacker unpacker = {
-        .blob = blob, .root = layer, .report = report, .request = request
+        .blob = fds[0], .arriving = fds[1], .root = layer, .report = report, .request = request
     };
     if (r >= 0)
         r = run_unpacker(&unpacker, err);
@@ -335,7 +338,7 @@ static int collect(const struct keeper *k, const struct layers_request *request,
 }
 
 static _Noreturn void worker_main(const struct keeper *k, const struct layers_request *request,
-                                  int fd)
+                                  const int fds[static LAYERS_FDS])
 {
     struct layers_answer answer = { .serial = request->serial };
     struct error err = { 0 };
@@ -344,10 +347,10 @@ static _Noreturn void worker_main(const struct keeper *k, const struct layers_re
     (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
     switch ((enum layers_op) request->op) {
     case LAYERS_UNPACK:
-        r = unpack(k, request, fd, &answer, &err);
+        r = unpack(k, request, fds, &answer, &err);
         break;
     case LAYERS_COLLECT:
-        r = collect(k, request, fd, &answer, &err);
+        r = collect(k, request, fds[0], &answer, &err);
         break;
     default:
         r = error_set(&err, -EINVAL, "there is no request %u", request->op);
@@ -387,7 +390,8 @@ static void reap(struct keeper *k)
         }
 }
 
-static void obey(struct keeper *k, const struct layers_request *request, int fd)
+static void obey(struct keeper *k, const struct layers_request *request,
+                 const int fds[static LAYERS_FDS])
 {
     pid_t pid = fork();
 
@@ -395,7 +399,7 @@ static void obey(struct keeper *k, const struct layers_request *request, int fd)
         sigset_t none;
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        worker_main(k, request, fd);
+        worker_main(k, request, fds);
     }
     if (pid < 0) {
         fail(k, request->serial, strerror(errno));
@@ -406,25 +410,25 @@ static void obey(struct keeper *k, const struct layers_request *request, int fd)
 }
 
 /* 0 at the end of the socket. */
-static int receive(int socket, struct layers_request *ret, int *ret_fd)
+static int receive(int socket, struct layers_request *ret, int ret_fds[static LAYERS_FDS])
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(LAYERS_FDS * sizeof(int))];
     } control;
     struct iovec iov = { .iov_base = ret, .iov_len = sizeof *ret };
     struct msghdr msg = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
     };
 
-    *ret_fd = -1;
+    for (size_t i = 0; i < LAYERS_FDS; i++)
+        ret_fds[i] = -1;
     ssize_t n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC);
     if (n < 0)
         return errno == EINTR ? -EAGAIN : -errno;
     const struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(ret_fd, CMSG_DATA(c), sizeof(int));
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(ret_fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
     if (n == 0)
         return 0;
     return n == sizeof *ret && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? 1 : -EBADMSG;
@@ -438,7 +442,7 @@ static void serve(struct keeper *k, int signals)
     for (;;) {
         struct signalfd_siginfo info;
         struct layers_request request;
-        int fd = -1;
+        int fds[LAYERS_FDS] = { -1, -1 };
 
         if (poll(polled, 2, -1) < 0 && errno != EINTR)
             return;
@@ -446,12 +450,13 @@ static void serve(struct keeper *k, int signals)
             reap(k);
         if (!polled[0].revents)
             continue;
-        int r = receive(k->socket, &request, &fd);
+        int r = receive(k->socket, &request, fds);
         if (r == 0 || r == -ECONNRESET)
             return;
         if (r > 0)
-            obey(k, &request, fd);
-        safe_close(fd);
+            obey(k, &request, fds);
+        for (size_t i = 0; i < LAYERS_FDS; i++)
+            safe_close(fds[i]);
     }
 }
 

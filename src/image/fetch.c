@@ -180,22 +180,19 @@ static int read_documents(struct fetch *f, struct error *err)
 
 /* ---- layers ---- */
 
-static void say_layer(const struct fetch *f, const struct sha256 *blob, const struct sha256 *layer)
+static void say_layer(const struct fetch *f, const char *event, size_t i)
 {
-    json_t *line = say_event("layer");
+    json_t *line = say_event(event);
 
-    if (blob)
-        put_sum(line, "blob", blob);
-    put_sum(line, "layer", layer);
+    put_sum(line, "blob", &f->wanted[i].digest);
+    put_sum(line, "layer", &f->config.layers[f->wanted_layer[i]]);
+    json_put_int(line, "bytes", f->wanted[i].size);
     say(line);
 }
 
-static void on_layer(void *userdata, size_t i)
-{
-    struct fetch *f = userdata;
+static void on_begun(void *userdata, size_t i) { say_layer(userdata, "arriving", i); }
 
-    say_layer(f, &f->wanted[i].digest, &f->config.layers[f->wanted_layer[i]]);
-}
+static void on_layer(void *userdata, size_t i) { say_layer(userdata, "layer", i); }
 
 static bool project_has(const struct fetch *f, const struct sha256 *layer)
 {
@@ -221,6 +218,8 @@ static bool is_listed_before(const struct fetch *f, size_t i)
 
 static int fetch_layers(struct fetch *f, struct error *err)
 {
+    const struct blobs_listener listener = { on_begun, on_layer, f };
+
     f->wanted = xnew_n(struct oci_descriptor, f->manifest.n_layers + 1);
     f->wanted_layer = xnew_n(size_t, f->manifest.n_layers + 1);
     for (size_t i = 0; i < f->manifest.n_layers; i++) {
@@ -234,7 +233,7 @@ static int fetch_layers(struct fetch *f, struct error *err)
         f->wanted_layer[f->n_wanted++] = i;
     }
     if (f->registry)
-        return registry_blobs(f->registry, f->dir, f->wanted, f->n_wanted, on_layer, f, err);
+        return registry_blobs(f->registry, f->dir, f->wanted, f->n_wanted, &listener, err);
     for (size_t i = 0; i < f->n_wanted; i++)
         on_layer(f, i);
     return 0;

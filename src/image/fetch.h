@@ -10,7 +10,8 @@
  *
  *     {"event": "resolved", "digest": HEX, "bytes": N}
  *     {"event": "progress", "bytes": N}                    of those, so far
- *     {"event": "layer", "blob": HEX, "layer": HEX}        DIRECTORY/BLOB is whole
+ *     {"event": "arriving", "blob": HEX, "layer": HEX, "bytes": N}   DIRECTORY/BLOB.part grows to N bytes
+ *     {"event": "layer", "blob": HEX, "layer": HEX, "bytes": N}      DIRECTORY/BLOB is whole
  *     {"event": "done", "config": {…}, "layers": [HEX, …]}
  *     {"event": "failed", "code": ERRNO, "text": WORDS}    the last one
  */

@@ -116,8 +116,6 @@ static int open_source(struct push *p, struct error *err)
 
 /* ---- blobs ---- */
 
-static void ignore_blob(void *userdata, size_t i) { (void) userdata, (void) i; }
-
 /* The packed blob as a file; REMOVE: it was fetched for this alone. */
 static int get_blob(struct push *p, const struct oci_descriptor *what, bool *remove,
                     struct error *err)
@@ -132,7 +130,7 @@ static int get_blob(struct push *p, const struct oci_descriptor *what, bool *rem
     safe_close(fd);
     int r = ask_origin(p, err);
     if (r >= 0)
-        r = registry_blobs(p->origin, p->dir, what, 1, ignore_blob, NULL, err);
+        r = registry_blobs(p->origin, p->dir, what, 1, &(struct blobs_listener){ 0 }, err);
     if (r < 0)
         return r;
     *remove = true;

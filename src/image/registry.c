@@ -154,9 +154,22 @@ struct fetching {
     int dir;
     int r;
     struct error err;
-    void (*done)(void *userdata, size_t i);
-    void *userdata;
+    const struct blobs_listener *listener;
 };
+
+static void on_begun(void *userdata, struct transfer *t)
+{
+    const struct fetching *f = userdata;
+
+    if (f->listener->begun)
+        f->listener->begun(f->listener->userdata, t->index);
+}
+
+static void tell_done(const struct blobs_listener *listener, size_t i)
+{
+    if (listener->done)
+        listener->done(listener->userdata, i);
+}
 
 /* It appears under its name only when its bytes are on the disk. */
 static void on_blob(void *userdata, struct transfer *t)
@@ -170,14 +183,14 @@ static void on_blob(void *userdata, struct transfer *t)
         return;
     }
     t->fd = safe_close(t->fd);
-    f->done(f->userdata, t->index);
+    tell_done(f->listener, t->index);
 }
 
 int registry_blobs(struct registry *registry, int dir, const struct oci_descriptor *blobs, size_t n,
-                   void (*done)(void *userdata, size_t i), void *userdata, struct error *err)
+                   const struct blobs_listener *listener, struct error *err)
 {
     struct transfer *list = xnew_n(struct transfer, n + 1);
-    struct fetching f = { .dir = dir, .done = done, .userdata = userdata };
+    struct fetching f = { .dir = dir, .listener = listener };
     size_t n_list = 0;
     int r = 0;
 
@@ -185,7 +198,7 @@ int registry_blobs(struct registry *registry, int dir, const struct oci_descript
         if (is_whole(dir, &blobs[i])) {
             if (registry->options.arrived)
                 registry->options.arrived(registry->options.userdata, blobs[i].size);
-            done(userdata, i);
+            tell_done(listener, i);
             continue;
         }
         _cleanup_free_ char *path = blob_path(registry, &blobs[i].digest);
@@ -193,6 +206,8 @@ int registry_blobs(struct registry *registry, int dir, const struct oci_descript
         transfer_init(t, registry, path);
         t->what = blobs[i];
         t->index = i;
+        t->begun = on_begun;
+        t->userdata = &f;
         r = open_part(t, dir, err);
     }
     if (r >= 0)

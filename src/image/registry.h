@@ -41,10 +41,18 @@ int registry_manifest(struct registry *registry, const char *reference, struct t
 int registry_document(struct registry *registry, const struct oci_descriptor *what,
                       struct text *ret, struct error *err);
 
+/* NULL: not told. */
+struct blobs_listener {
+    /* A good part of a large blob is in HEX.part; told once. */
+    void (*begun)(void *userdata, size_t i);
+    void (*done)(void *userdata, size_t i); /* it is whole */
+    void *userdata;
+};
+
 /* Fetch blobs into DIR, each as HEX when it is whole and as HEX.part before; those that are there are
- * taken as they are. DONE(USERDATA, I) follows each. Ends with the first failure. */
+ * taken as they are. Ends with the first failure. */
 int registry_blobs(struct registry *registry, int dir, const struct oci_descriptor *blobs, size_t n,
-                   void (*done)(void *userdata, size_t i), void *userdata, struct error *err);
+                   const struct blobs_listener *listener, struct error *err);
 
 /* ---- pushing (registry-push.c) ---- */
 

@@ -11,11 +11,14 @@
 #include "os/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
 
 enum { TRIES_MAX = 4, REDIRECTS_MAX = 5, LOGINS_MAX = 2, PARALLEL_MAX = 4, SAID_MAX = 65536 };
+/* Fewer are not worth being read while they arrive. */
+enum { BEGUN_BYTES = 1 << 20, EARLY_BYTES = 8 << 20 };
 
 void transfer_init(struct transfer *t, struct registry *registry, const char *path)
 {
@@ -63,6 +66,16 @@ static int begin_anew(struct transfer *t)
     return 0;
 }
 
+/* The disk works while bytes arrive: whoever waits for all of it later waits less. */
+static void write_early(const struct transfer *t, int64_t n)
+{
+    int64_t before = t->have / EARLY_BYTES, now = (t->have + n) / EARLY_BYTES;
+
+    if (now > before)
+        (void) sync_file_range(t->fd, before * EARLY_BYTES, (now - before) * EARLY_BYTES,
+                               SYNC_FILE_RANGE_WRITE);
+}
+
 static int keep(struct transfer *t, const char *bytes, size_t n)
 {
     if ((int64_t) n > t->what.size - t->have)
@@ -72,7 +85,12 @@ static int keep(struct transfer *t, const char *bytes, size_t n)
     if (r < 0)
         return error_set(&t->err, r, "writing it: %s", strerror(-r));
     hasher_add(t->hasher, bytes, n);
+    write_early(t, (int64_t) n);
     t->have += (int64_t) n;
+    if (t->begun && t->have >= BEGUN_BYTES) {
+        t->begun(t->userdata, t);
+        t->begun = NULL;
+    }
     if (t->registry->options.arrived)
         t->registry->options.arrived(t->registry->options.userdata, (int64_t) n);
     return 0;

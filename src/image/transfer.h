@@ -33,6 +33,9 @@ struct transfer {
     struct oci_descriptor what;
     struct hasher *hasher;
     int64_t have; /* bytes in the file */
+    /* Called once, when a good part of the file is there; NULL: not. */
+    void (*begun)(void *userdata, struct transfer *t);
+    void *userdata;
     /* what came */
     long status;
     char *location, *challenge;

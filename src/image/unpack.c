@@ -1,7 +1,7 @@
 /* unpack.c - a layer's tar into files
  *
- * Two readers of libarchive stand behind each other: the first takes the packing off, its bytes are
- * hashed, and the second finds entries in them.
+ * Two readers of libarchive stand behind each other: the first takes the packing off, in a thread of its own
+ * (layer-bytes.h), and the second finds entries in its bytes.
  */
 #include "image/unpack.h"
 
@@ -9,8 +9,8 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "image/archive.h"
+#include "image/layer-bytes.h"
 #include "os/fd.h"
-#include "os/hash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,8 +34,8 @@ struct dir_time {
 struct unpack {
     const struct unpack_options *options;
     const struct libarchive *lib;
-    struct archive *packed, *tar;
-    struct hasher *hasher;
+    struct layer_bytes *bytes;
+    struct archive *tar;
     int root;
     const struct unpack_limits *limits;
     int64_t packed_size;
@@ -79,25 +79,11 @@ static int check_amount(struct unpack *u, size_t n)
 static la_ssize_t next_bytes(struct archive *tar, void *userdata, const void **ret)
 {
     struct unpack *u = userdata;
-    la_int64_t offset;
-    size_t n = 0;
+    ssize_t n = layer_bytes_next(u->bytes, ret, &u->stream_err);
 
     (void) tar;
-    for (;;) {
-        int code = u->lib->data_block(u->packed, ret, &n, &offset);
-        if (code == ARCHIVE_EOF)
-            return 0;
-        if (code < ARCHIVE_WARN) {
-            u->stream_r = error_set(&u->stream_err, -EBADMSG, "it is broken: %s",
-                                    u->lib->error_string(u->packed));
-            return -1;
-        }
-        if (n)
-            break;
-    }
-    hasher_add(u->hasher, *ret, n);
-    u->stream_r = check_amount(u, n);
-    return u->stream_r < 0 ? -1 : (la_ssize_t) n;
+    u->stream_r = n < 0 ? (int) n : check_amount(u, (size_t) n);
+    return u->stream_r < 0 ? -1 : n;
 }
 
 static int broken(struct unpack *u, struct error *err)
@@ -463,39 +449,29 @@ static int verify(struct unpack *u, const struct sha256 *layer, struct error *er
         ;
     if (n < 0)
         return broken(u, err);
-    struct sha256 sum = hasher_end(u->hasher);
+    struct sha256 sum = layer_bytes_sum(u->bytes);
     if (!sha256_equal(&sum, layer))
         return error_set(err, -EBADMSG,
                          "its unpacked bytes have another digest than its config says");
     return 0;
 }
 
-static int open_readers(struct unpack *u, int blob, struct error *err)
+static int open_readers(struct unpack *u, struct error *err)
 {
     const struct libarchive *lib = u->lib;
+    int r = layer_bytes_open(u->options->blob, u->options->arriving, &u->bytes, err);
 
-    (void) lib->filter_gzip(u->packed);
-    (void) lib->filter_zstd(u->packed);
-    (void) lib->format_raw(u->packed);
-    (void) lib->format_empty(u->packed);
+    if (r < 0)
+        return r;
     (void) lib->format_tar(u->tar);
     (void) lib->format_empty(u->tar);
-    struct archive_entry *entry;
-    if (lib->open_fd(u->packed, blob, 1 << 18) < ARCHIVE_WARN)
-        return error_set(err, -EBADMSG, "it is broken: %s", lib->error_string(u->packed));
-    int code = lib->next_header(u->packed, &entry);
-    if (code < ARCHIVE_WARN)
-        return error_set(err, -EBADMSG, "it is broken: %s", lib->error_string(u->packed));
-    if (lib->open(u->tar, u, NULL, next_bytes, NULL) < ARCHIVE_WARN)
-        return broken(u, err);
-    return 0;
+    return lib->open(u->tar, u, NULL, next_bytes, NULL) < ARCHIVE_WARN ? broken(u, err) : 0;
 }
 
 static void unpack_done(struct unpack *u)
 {
     (void) u->lib->read_free(u->tar);
-    (void) u->lib->read_free(u->packed);
-    hasher_free(u->hasher);
+    layer_bytes_free(u->bytes);
     free(u->parent_path);
     safe_close(u->parent);
     vec_foreach(&u->dirs, dir)
@@ -516,8 +492,8 @@ static int unpack_all(struct unpack *u, struct error *err)
 
     if (fstat(u->options->blob, &st) < 0 || !S_ISREG(st.st_mode))
         return error_set(err, -EBADMSG, "a layer must be a file");
-    u->packed_size = st.st_size;
-    int r = open_readers(u, u->options->blob, err);
+    u->packed_size = u->options->arriving < 0 ? st.st_size : u->options->packed_size;
+    int r = open_readers(u, err);
     if (r >= 0)
         r = take_entries(u, err);
     if (r >= 0)
@@ -537,9 +513,7 @@ int image_unpack(const struct unpack_options *options, struct unpack_result *ret
 
     if (r < 0)
         return r;
-    u.packed = u.lib->read_new();
     u.tar = u.lib->read_new();
-    u.hasher = hasher_new();
     r = unpack_all(&u, err);
     *ret = u.result;
     unpack_done(&u);

@@ -32,6 +32,8 @@ struct unpack_result {
 
 struct unpack_options {
     int blob;            /* a tar, plain or packed by gzip or zstd */
+    int arriving;        /* -1: the blob is whole; else as layer_bytes_open() takes it */
+    int64_t packed_size; /* that a blob on its way will have */
     int root;            /* -1: only look at digest and limits */
     struct sha256 layer; /* that its unpacked bytes must have */
     struct unpack_limits limits;
@@ -40,7 +42,8 @@ struct unpack_options {
     void *userdata;
 };
 
-/* -EBADMSG: broken, or not what was promised; -E2BIG: beyond a limit; -ENOSPC. */
+/* Starts one thread. -EBADMSG: broken, or not what was promised; -E2BIG: beyond a limit; -ENOSPC;
+ * -ECANCELED: the rest of the blob will not come. */
 int image_unpack(const struct unpack_options *options, struct unpack_result *ret,
                  struct error *err);
 

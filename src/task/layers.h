@@ -12,12 +12,17 @@
 
 #include <stdint.h>
 
+/* Descriptors that a request may have. */
+#define LAYERS_FDS 2
+
 /* The last range below 2^31. */
 #define LAYERS_UID UINT32_C(0x7fff0000)
 
 enum layers_op {
     /* Make sure that STATE/layers/LAYER is there. Descriptor: the packed layer, read from its beginning.
-     * Its bytes are looked at also when the layer is there: only who has them may use it. */
+     * Its bytes are looked at also when the layer is there: only who has them may use it.
+     * A second descriptor says that the layer is still on its way: a pipe that gives one byte when all of
+     * PACKED_SIZE is there and has the digest that it must have, and ends without when it never will. */
     LAYERS_UNPACK = 1,
     /* Remove every layer that is not listed and that no task uses. Descriptor: a file of COUNT digests
      * of 32 bytes. */
@@ -30,7 +35,7 @@ struct layers_request {
     uint32_t count;
     uint64_t serial;
     struct sha256 layer;
-    int64_t entries_max, bytes_max, ratio_max;
+    int64_t packed_size, entries_max, bytes_max, ratio_max;
 };
 
 struct layers_answer {

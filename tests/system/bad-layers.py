@@ -69,5 +69,7 @@ image("garbage", b"this is no tar at all" * 1000, pack=False)
 image("replaced", tar(("a", FILE, b"1"), ("a", SYM, "b"), ("c", DIR, 0), ("c/d", FILE, b"2"), ("c", FILE, b"3"),
                       ("e", SYM, "/etc"), ("e", DIR, 0), ("e/f", FILE, b"4")))
 image("big", tar(("big", FILE, bytes(range(256)) * (4 << 12))), pack=False)
+# Large enough to be unpacked while it arrives.
+image("noise", b"this is no tar at all" * (1 << 17), pack=False)
 (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": manifests}))
 (root / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')

@@ -90,15 +90,26 @@ test_expect_success 'a blob that lies about its digest is refused' '
     find "$BERTH_STATE/images" -name "*.part" -size +0 >out && test_must_be_empty out
 '
 
+test_expect_success 'what is no layer is refused with its reason, though it was looked at while it arrived' '
+    test_expect_code 1 berth image pull "$R/good/x:noise" 2>err && grep "is no tar" err
+'
+
 test_expect_success 'a registry that drops connections is resumed where it broke off' '
     berth image pull "$R/drop/x:big" && grep "/drop/.* bytes=[1-9]" "$bad/log"
 '
 
+arriving() { ls "$BERTH_STATE/layers" | grep "^tmp[.]"; }
+layers() { ls "$BERTH_STATE/layers" | grep -v "^tmp[.]"; }
+
 test_expect_success 'one that stalls is given up, and asked again' '
     berth image delete "$R/drop/x:big" && gone() { ! find "$BERTH_STATE/layers" -name big | grep big; } && await 10 gone &&
-    berth image pull --detach "$R/stall/x:big" &&
-    stalled() { grep -c "/stall/.*bytes=" "$bad/log" | grep -v "^0"; } && await 30 stalled &&
-    berth image delete "$R/stall/x:big"
+    layers >before && berth image pull --detach "$R/stall/x:big" &&
+    stalled() { grep -c "/stall/.*bytes=" "$bad/log" | grep -v "^0"; } && await 30 stalled
+'
+
+test_expect_success 'meanwhile its layer is unpacked out of sight, and goes when the pull is cancelled' '
+    await 10 arriving && layers >during && test_cmp before during &&
+    berth image delete "$R/stall/x:big" && none() { ! arriving; } && await 10 none && layers >after && test_cmp before after
 '
 
 test_expect_success 'one that cannot resume is asked for everything again' '
