@@ -66,22 +66,21 @@ static void put_identity(struct variables *v, const struct task_spec *spec)
         put(v, xstrdup("BERTH_RESUME=1"));
     put(v, xasprintf("PS_JOB_ID=%s", workload));
     put(v, xasprintf("PS_PROJECT=%s", spec->project_name ? spec->project_name : ""));
-    put(v, xasprintf("PS_HOSTNAME=%s", spec->workload_name ? spec->workload_name : "berth"));
-    put(v, xstrdup("PS_HOST_PRIVATE_IP_ADDRESS=127.0.0.1"));
     put(v, xstrdup("PS_HOST_PUBLIC_IP_ADDRESS=127.0.0.1"));
 }
 
-/* One task an attempt: rank 0 of 1. */
-static void put_ranks(struct variables *v)
+/* A task that is alone: rank 0 of 1. */
+static void put_rank_alone(struct variables *v, const struct task_spec *spec)
 {
     static const char *const ranks[] = {
         "BERTH_RANK=0",          "BERTH_WORLD_SIZE=1", "RANK=0",
         "WORLD_SIZE=1",          "LOCAL_RANK=0",       "LOCAL_WORLD_SIZE=1",
-        "MASTER_ADDR=127.0.0.1", "MASTER_PORT=29500"
+        "MASTER_ADDR=127.0.0.1", "MASTER_PORT=29500",  "PS_HOST_PRIVATE_IP_ADDRESS=127.0.0.1"
     };
 
     for (size_t i = 0; i < sizeof ranks / sizeof *ranks; i++)
         put(v, xstrdup(ranks[i]));
+    put(v, xasprintf("PS_HOSTNAME=%s", spec->workload_name ? spec->workload_name : "berth"));
 }
 
 static void put_own(struct variables *v, const struct workload_spec *spec, const json_t *secrets)
@@ -93,21 +92,23 @@ static void put_own(struct variables *v, const struct workload_spec *spec, const
     }
 }
 
-char **environment_make(const struct task_spec *spec, const struct image_config *image,
-                        const struct cdi_edits *edits, const char *home, const json_t *secrets)
+char **environment_make(const struct task_spec *spec, const struct environment_facts *facts)
 {
     struct variables v = { 0 };
 
     put_defaults(&v);
-    if (home)
-        put(&v, xasprintf("HOME=%s", home));
-    for (char **env = image ? image->env : NULL; env && *env; env++)
+    if (facts->home)
+        put(&v, xasprintf("HOME=%s", facts->home));
+    for (char **env = facts->image ? facts->image->env : NULL; env && *env; env++)
         put(&v, xstrdup(*env));
-    for (size_t i = 0; edits && i < edits->env.len; i++)
-        put(&v, xstrdup(edits->env.items[i]));
-    put_ranks(&v);
+    for (size_t i = 0; facts->edits && i < facts->edits->env.len; i++)
+        put(&v, xstrdup(facts->edits->env.items[i]));
+    if (!facts->gang)
+        put_rank_alone(&v, spec);
+    for (char **env = facts->gang; env && *env; env++)
+        put(&v, xstrdup(*env));
     put_gpus(&v, spec->allocation);
-    put_own(&v, spec->workload_spec, secrets);
+    put_own(&v, spec->workload_spec, facts->secrets);
     put_identity(&v, spec);
     vec_push(&v.list, NULL);
     return v.list.items;

@@ -1,10 +1,18 @@
 /* gang.c - a task of several: all is made, then it waits until its peers are as far */
+#include "executor/gang-view.h"
 #include "executor/internal.h"
 
+#include "agent/agent.h"
+#include "base/alloc.h"
 #include "os/fd.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define PEERS_MAX_BYTES (4 << 20)
 
@@ -22,6 +30,102 @@ static int write_ready(struct supervisor *s, struct error *err)
     return file_replace(s->dir, "ready", 0644, text, strlen(text), false, err);
 }
 
+/* Where the supervisor is in the network of the task itself. */
+static char *interface_of(const char *address)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct ifaddrs *all = NULL;
+    char *found = NULL;
+
+    if (getifaddrs(&all) < 0)
+        return xstrdup("lo");
+    for (const struct ifaddrs *it = all; it && !found; it = it->ifa_next) {
+        const struct sockaddr *a = it->ifa_addr;
+        const void *bytes = NULL;
+        if (a && a->sa_family == AF_INET)
+            bytes = &((const struct sockaddr_in *) (const void *) a)->sin_addr;
+        else if (a && a->sa_family == AF_INET6)
+            bytes = &((const struct sockaddr_in6 *) (const void *) a)->sin6_addr;
+        if (bytes && inet_ntop(a->sa_family, bytes, text, sizeof text) && str_equal(text, address))
+            found = xstrdup(it->ifa_name);
+    }
+    freeifaddrs(all);
+    return found ? found : xstrdup("lo");
+}
+
+struct inside {
+    const char *path;
+    int flags;
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* The directories are of the task's own layer, above any image. */
+static int put_inside(int root, const struct inside *file, const char *content, struct error *err)
+{
+    _cleanup_close_ int fd =
+        open_beneath_nosymlink(root, file->path, O_WRONLY | file->flags, file->mode);
+    int r = fd < 0 ? fd : write_full(fd, content, strlen(content));
+
+    if (r >= 0 && (fchown(fd, file->uid, file->gid) < 0 || fchmod(fd, file->mode) < 0))
+        r = -errno;
+    return r < 0 ? error_set(err, r, "/%s: %s", file->path, strerror(-r)) : 0;
+}
+
+static int put_files(struct supervisor *s, const struct gang_view *view, struct error *err)
+{
+    uid_t base = s->spec->uid_base;
+    const struct inside hosts = { "etc/hosts", O_APPEND, 0644, base, base },
+                        hostfile = { GANG_HOSTFILE + 1, O_CREAT | O_EXCL, 0644, base, base },
+                        peers = { GANG_PEERS + 1, O_CREAT | O_EXCL, 0644, base, base },
+                        settings = { AGENT_SETTINGS + 1, O_CREAT | O_EXCL, 0600, base + s->user.uid,
+                                     base + s->user.gid };
+    _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", s->x->bundle);
+    _cleanup_free_ char *hosts_text = gang_hosts(view);
+    _cleanup_free_ char *hostfile_text = gang_hostfile(view);
+    _cleanup_free_ char *peers_text = json_text(s->peers);
+    _cleanup_close_ int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    int r = root < 0 ? error_set(err, -errno, "%s: %s", rootfs, strerror(errno)) : 0;
+    if (r >= 0)
+        r = put_inside(root, &hosts, hosts_text, err);
+    if (r >= 0)
+        r = put_inside(root, &hostfile, hostfile_text, err);
+    if (r >= 0)
+        r = put_inside(root, &peers, peers_text, err);
+    if (r < 0 || !s->spec->workload_spec->mpi)
+        return r;
+    _cleanup_free_ char *text =
+        xasprintf("%u %s\n", s->spec->gang->master_port, s->gang_secret ? s->gang_secret : "");
+    r = put_inside(root, &settings, text, err);
+    explicit_bzero(text, strlen(text));
+    return r;
+}
+
+/* What the list of peers means for the container. */
+static int take_in(struct supervisor *s, struct error *err)
+{
+    static const char *const agent[] = { AGENT_PROGRAM, "serve", NULL };
+    const char *own = s->launch->net.interface;
+    struct gang_view view;
+    _cleanup_free_ char *interface =
+        *own ? xstrdup(own)
+             : interface_of(
+                   json_get_str(json_array_get(s->peers, s->spec->gang->rank), "address", ""));
+
+    int r = gang_view_init(&view, s->spec, s->peers, interface, err);
+    if (r < 0)
+        return r;
+    r = put_files(s, &view, err);
+    if (r >= 0)
+        s->gang_env = gang_variables(&view);
+    if (r >= 0 && s->spec->workload_spec->mpi && s->spec->gang->rank > 0)
+        s->command = agent;
+    gang_view_done(&view);
+    return r;
+}
+
 static int read_peers(struct supervisor *s, struct error *err)
 {
     _cleanup_text_ struct text text = { 0 };
@@ -31,10 +135,7 @@ static int read_peers(struct supervisor *s, struct error *err)
         r = json_parse(text_str(&text), text.len, &s->peers, err);
     if (r < 0)
         return error_context(err, r, "peers");
-    if (json_array_size(s->peers) != s->spec->gang->world_size)
-        return error_set(err, -EPROTO, "peers: names %zu tasks of %u", json_array_size(s->peers),
-                         s->spec->gang->world_size);
-    return 0;
+    return take_in(s, err);
 }
 
 int gang_await_go(struct supervisor *s, struct error *err)

@@ -11,7 +11,8 @@
  * datasets.c  data in and out           source.c     git
  * finish.c    exit, artifacts           devices.c   GPUs and what they need
  * loader-cache.c  the image's loader finds the driver's libraries
- * gang.c      one of several         secrets.c, seccomp.c, userns.c
+ * gang.c      one of several         gang-view.h   what it is told of the others (pure)
+ *         secrets.c, seccomp.c, userns.c
  * session.c   see session.h             enter.c, privileges.c   into a running container
  */
 #ifndef EXECUTOR_INTERNAL_H
@@ -213,7 +214,11 @@ struct supervisor {
     int own_netns;
     json_t *peers;     /* of a gang, once it goes: as task/task.h says */
     char *gang_secret; /* of a gang, from then on: only its tasks know it */
-    int artifacts;     /* directory of the job's results; -1 before it is made */
+    char **gang_env;   /* and what its peers are in the environment */
+    char *hostname;
+    const char *const *command; /* in place of the job's; NULL: that */
+    json_t *secrets;            /* their values, until they are in ENV */
+    int artifacts;              /* directory of the job's results; -1 before it is made */
     char **env;
     struct cdi_edits edits;   /* what the job's devices need */
     const char *loader_cache; /* what became of it; NULL: not asked for */
@@ -272,9 +277,16 @@ json_t *devices_read(struct supervisor *s);
 /* Of a gang: say that all is made, and wait for the list of peers. -ECANCELED: it was stopped first. */
 int gang_await_go(struct supervisor *s, struct error *err);
 
-/* "NAME=value", NULL-terminated; SECRETS is {"NAME": value} or NULL. EDITS may be NULL; HOME NULL: root's. */
-char **environment_make(const struct task_spec *spec, const struct image_config *image,
-                        const struct cdi_edits *edits, const char *home, const json_t *secrets);
+/* What the environment is made of besides the spec; each may be NULL. */
+struct environment_facts {
+    const struct image_config *image;
+    const struct cdi_edits *edits;
+    const char *home;      /* NULL: root's */
+    const json_t *secrets; /* {"NAME": value} */
+    char **gang;           /* of gang-view.h; NULL: the task is alone */
+};
+/* "NAME=value", NULL-terminated. */
+char **environment_make(const struct task_spec *spec, const struct environment_facts *facts);
 void environment_free(char **env);
 /* SECRETS as somebody else has fetched them, from the beginning of FD. */
 int secrets_read(int fd, json_t **ret, struct error *err);

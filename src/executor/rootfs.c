@@ -12,6 +12,7 @@
  */
 #include "executor/internal.h"
 
+#include "agent/agent.h"
 #include "base/alloc.h"
 #include "os/fd.h"
 
@@ -169,6 +170,23 @@ static int write_file(int dir, const char *path, uid_t owner, const char *conten
     return 0;
 }
 
+/* The place of what gang.c writes later, and the program that is the same for all. */
+static int write_gang_files(struct supervisor *s, int top, struct error *err)
+{
+    uid_t base = s->spec->uid_base;
+    const struct owner owner = { base, base, 0755 };
+    _cleanup_close_ int dir = -1, file = -1;
+
+    int r = own_directory(top, AGENT_DIR + 1, &owner, &dir, err);
+    if (r < 0 || !s->spec->workload_spec->mpi)
+        return r;
+    file = openat(top, AGENT_PROGRAM + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+    if (file < 0 || fchown(file, base, base) < 0 ||
+        write_full(file, agent_program, agent_program_size) < 0)
+        return fail(err, AGENT_PROGRAM);
+    return 0;
+}
+
 static char *machine_file(const char *path)
 {
     _cleanup_text_ struct text text = { 0 };
@@ -177,9 +195,11 @@ static char *machine_file(const char *path)
     return text_take(&text);
 }
 
-/* Who is in the machine's network finds names as the machine does. */
-static char *hosts_for(const struct supervisor *s, const char *hostname)
+/* Who is in the machine's network finds names as the machine does. A gang's own come when all are known. */
+static char *hosts_for(const struct supervisor *s)
 {
+    const char *hostname = s->spec->gang ? NULL : s->hostname;
+
     if (s->launch->netns >= 0)
         return image_hosts(hostname, s->launch->net.address);
     _cleanup_free_ char *own = image_hosts(hostname, NULL);
@@ -198,14 +218,13 @@ static char *resolv_for(const struct supervisor *s)
 }
 
 /* The files of this task alone: a layer of their own, in memory, so they need no mounts. */
-static int write_own_files(struct supervisor *s, const char *hostname, int *ret_layer,
-                           struct error *err)
+static int write_own_files(struct supervisor *s, int *ret_layer, struct error *err)
 {
     uid_t base = s->spec->uid_base;
     const struct owner owner = { base, base, 0755 };
     _cleanup_free_ char *layer = xasprintf("%s/task", s->x->bundle);
-    _cleanup_free_ char *hosts = hosts_for(s, hostname);
-    _cleanup_free_ char *name = image_hostname(hostname);
+    _cleanup_free_ char *hosts = hosts_for(s);
+    _cleanup_free_ char *name = image_hostname(s->hostname);
     _cleanup_free_ char *resolv = resolv_for(s);
     _cleanup_close_ int dir = -1, top = -1;
 
@@ -221,6 +240,8 @@ static int write_own_files(struct supervisor *s, const char *hostname, int *ret_
         r = write_file(dir, "hostname", base, name, err);
     if (r >= 0)
         r = write_file(dir, "resolv.conf", base, resolv, err);
+    if (r >= 0 && s->spec->gang)
+        r = write_gang_files(s, top, err);
     if (r >= 0)
         *ret_layer = take_fd(&top);
     return r;
@@ -290,8 +311,7 @@ static int mount_root(struct supervisor *s, const char *rootfs, struct error *er
     if (r >= 0)
         r = make_layer(s, "root", &base, err);
     if (r >= 0)
-        r = write_own_files(s, s->spec->workload_name ? s->spec->workload_name : "berth", &own,
-                            err);
+        r = write_own_files(s, &own, err);
     if (r < 0)
         return r;
     s->image = s->x->image;

@@ -1,4 +1,5 @@
 /* supervise.c - one attempt, from its lock to its end: PID 1 of its own PID and mount namespace */
+#include "executor/gang-view.h"
 #include "executor/internal.h"
 #include "executor/session.h"
 
@@ -217,8 +218,6 @@ static int report_started(struct supervisor *s, struct error *err)
 
 static int prepare(struct supervisor *s, struct error *err)
 {
-    _cleanup_json_ json_t *secrets = NULL;
-
     if (s->launch->net_error.code) {
         *err = s->launch->net_error;
         return err->code;
@@ -229,14 +228,26 @@ static int prepare(struct supervisor *s, struct error *err)
     if (r >= 0)
         r = devices_make(s, err);
     if (r >= 0 && s->spec->has_secrets)
-        r = s->launch->secrets >= 0 ? secrets_read(s->launch->secrets, &secrets, err)
-                                    : secrets_fetch(s->spec, s->launch->token, &secrets, err);
+        r = s->launch->secrets >= 0 ? secrets_read(s->launch->secrets, &s->secrets, err)
+                                    : secrets_fetch(s->spec, s->launch->token, &s->secrets, err);
     if (r < 0)
         return r;
     s->launch->token = safe_close(s->launch->token);
     s->launch->secrets = safe_close(s->launch->secrets);
-    s->env = environment_make(s->spec, &s->image->config, &s->edits, s->user.home, secrets);
     return relays_new(s, &s->relays, err);
+}
+
+static void make_environment(struct supervisor *s)
+{
+    const struct environment_facts facts = { .image = &s->image->config,
+                                             .edits = &s->edits,
+                                             .home = s->user.home,
+                                             .secrets = s->secrets,
+                                             .gang = s->gang_env };
+
+    s->env = environment_make(s->spec, &facts);
+    json_decref(s->secrets);
+    s->secrets = NULL;
 }
 
 /* Nothing of the job has run; its directory is as one that was never started. */
@@ -253,8 +264,10 @@ static int run(struct supervisor *s, struct error *err)
         withdraw(s);
     if (r >= 0 && s->spec->gang)
         r = gang_await_go(s, err);
-    if (r >= 0)
-        r = loader_cache_make(s, err);
+    if (r < 0)
+        return r;
+    make_environment(s);
+    r = loader_cache_make(s, err);
     if (r >= 0 && s->spec->workload_spec->source == SOURCE_GIT)
         r = container_clone_source(s, err);
     if (r >= 0)
@@ -278,6 +291,9 @@ static int begin(struct supervisor *s, struct error *err)
     int r = read_spec(s, err);
     if (r < 0)
         return r;
+    s->hostname = s->spec->gang
+                      ? gang_hostname(s->spec->gang)
+                      : xstrdup(s->spec->workload_name ? s->spec->workload_name : "berth");
     s->own_netns = network_own();
     s->loop = loop_new();
     (void) loop_signal(s->loop, SIGCHLD, on_child, s);

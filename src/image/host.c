@@ -140,7 +140,8 @@ char *image_hosts(const char *hostname, const char *address)
     struct text out = { 0 };
 
     text_add(&out, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
-    text_addf(&out, "%s %s\n", address && address[0] ? address : "127.0.1.1", hostname);
+    if (hostname)
+        text_addf(&out, "%s %s\n", address && address[0] ? address : "127.0.1.1", hostname);
     return text_take(&out);
 }
 

@@ -103,7 +103,8 @@ bool image_host_is_current(const struct image *image);
 int image_skeleton_make(const struct image *image, const char *path, uid_t uid, gid_t gid,
                         struct error *err);
 
-/* Files of one task; owned by the caller. ADDRESS NULL or "": loopback only. */
+/* Files of one task; owned by the caller. ADDRESS NULL or "": loopback only; HOSTNAME NULL: others
+ * name it. */
 char *image_hosts(const char *hostname, const char *address);
 char *image_hostname(const char *hostname);
 

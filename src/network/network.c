@@ -216,6 +216,7 @@ int leg_raise(const struct network *network, const struct router *router, int ne
     if (r < 0)
         return r; /* the leg ends with the namespace */
     address_format(pool_slot(&network->pool, slot), facts.address);
+    (void) snprintf(facts.interface, sizeof facts.interface, "%s", LEG_NAME);
     if (router->policy != NETWORK_NONE) {
         address_format(pool_slot(&network->pool, 1), facts.gateway);
         address_format(pool_uplink(&network->pool, router->pair) + 1, facts.host_address);

@@ -73,6 +73,7 @@ struct network_facts {
     char address[46]; /* "10.113.0.2"; "" with policy none, like the gateway */
     char gateway[16];
     char host_address[16]; /* as which the project's traffic appears on the machine */
+    char interface[16];    /* of ADDRESS: "eth0" */
     bool has_way_out;      /* the machine has a default route */
 };
 

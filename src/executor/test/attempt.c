@@ -581,7 +581,8 @@ TEST(an_egress_network_has_an_address)
 
 static void write_peers(struct job *job)
 {
-    static const char peers[] = "[{\"rank\":0}]";
+    static const char peers[] =
+        "[{\"rank\":0,\"node_rank\":0,\"local_rank\":0,\"address\":\"10.213.0.2\"}]";
     _cleanup_free_ char *path = xasprintf("%s/peers", job->dir);
 
     ok(file_replace(AT_FDCWD, path, 0644, peers, strlen(peers), false, NULL) == 0);

@@ -113,7 +113,7 @@ TEST(the_job_may_say_what_its_rank_is_but_not_who_it_is)
 {
     _cleanup_json_ json_t *secrets = json_pack("{s:s}", "key", "v4lue");
 
-    char **env = environment_make(&spec, NULL, NULL, NULL, secrets);
+    char **env = environment_make(&spec, &(struct environment_facts){ .secrets = secrets });
     ok(has(env, "RANK=7") && has(env, "TOKEN=v4lue") && has(env, "BERTH_PROJECT=lab"));
     ok(has(env, "BERTH_ATTEMPT=2") && has(env, "BERTH_RESUME=1") && has(env, "WORLD_SIZE=1"));
     environment_free(env);
