@@ -28,6 +28,7 @@ static const struct api_route *const tables[] = {
     queue_routes,
     rerun_routes,
     secret_routes,
+    volume_routes,
     session_routes,
     system_routes,
     tag_routes,

@@ -339,6 +339,8 @@ json_t *container_evidence(struct supervisor *s)
         json_put_str(json, "address", s->launch->net.address);
     if (s->devices)
         (void) json_object_update(json, s->devices);
+    if (s->storage_speed)
+        json_put(json, "storage", json_incref(s->storage_speed));
     if (s->relays)
         json_put(json, "ports", relays_json(s->relays));
     return json;

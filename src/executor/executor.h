@@ -28,6 +28,7 @@ struct executor_settings {
     bool image_opt;          /* image `host` shows /opt too */
     const char *driver_root; /* where NVIDIA's driver lies: "/" */
     const char *const *cdi;  /* directories of CDI specifications, later ones win */
+    const char *storage;     /* the file system for /storage that every machine has; NULL: STATE */
 };
 
 /* Fork the launcher. To be called by root, with STATE and RUNTIME in place and before there are

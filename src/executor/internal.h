@@ -129,6 +129,7 @@ struct executor {
     uint32_t uid_first;
     const char *const *cdi;  /* directories of CDI specifications */
     const char *driver_root; /* "/" */
+    const char *storage;     /* declared for /storage; NULL: STATE/projects */
     struct image_host_options image_options;
     struct image *image;
     struct network *network;
@@ -222,6 +223,7 @@ struct supervisor {
     char **env;
     struct cdi_edits edits;   /* what the job's devices need */
     const char *loader_cache; /* what became of it; NULL: not asked for */
+    json_t *storage_speed;    /* measured; NULL: not asked for */
     json_t *devices;          /* what the container has of them, by the kernel */
     json_t *process; /* of config.json as it was written: what sessions start is made the same */
     char *crun_root; /* crun's own state */
@@ -253,6 +255,10 @@ int image_user_of(struct supervisor *s, const char *rootfs, struct error *err);
 
 /* Mount everything below BUNDLE/rootfs. */
 int rootfs_make(struct supervisor *s, struct error *err);
+/* The directory that holds *RET_BELOW and PROJECT/storage; -ESTALE when it is not the one that was declared. */
+int storage_open_root(struct supervisor *s, int *ret_fd, const char **ret_below, struct error *err);
+/* How fast it is, for the evidence, if that was asked for. */
+void storage_measure(struct supervisor *s, int dirfd);
 void rootfs_remove(struct supervisor *s);
 /* The datasets that the job reads, read-only below ROOTFS (datasets.c). */
 int datasets_mount(struct supervisor *s, const char *rootfs, struct error *err);

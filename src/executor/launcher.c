@@ -306,6 +306,7 @@ int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t 
                                                  .state = settings->state },
                               .crun = { .fd = -1 },
                               .cdi = settings->cdi,
+                              .storage = settings->storage,
                               .driver_root = settings->driver_root,
                               .socket = pair[1] };
         safe_close(pair[0]);

@@ -369,18 +369,24 @@ static int mount_shared(struct supervisor *s, const char *rootfs, struct error *
     char project[ID_TEXT_LEN + 1], workload[ID_TEXT_LEN + 1];
     id_format(&s->spec->project, project);
     id_format(&s->spec->workload, workload);
-    _cleanup_free_ char *storage = xasprintf("projects/%s/storage", project);
     _cleanup_free_ char *artifacts = xasprintf("projects/%s/artifacts/%s", project, workload);
     _cleanup_free_ char *at_storage = xasprintf("%s/storage", rootfs);
     _cleanup_free_ char *at_artifacts = xasprintf("%s/artifacts", rootfs);
     const struct owner owner = user_of(s, 0755),
                        all = { s->spec->uid_base, s->spec->uid_base, 0755 };
-    _cleanup_close_ int fd = -1;
+    const char *below = "";
+    _cleanup_close_ int root = -1, fd = -1;
 
-    int r = own_directory(s->x->state_fd, storage, &all, &fd, err);
+    int r = storage_open_root(s, &root, &below, err);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *storage = xasprintf("%s%s/storage", below, project);
+    r = own_directory(root, storage, &all, &fd, err);
     /* Jobs of one project may run as different users. */
     if (r >= 0 && s->user.uid != 0 && fchmod(fd, 0777) < 0)
         r = fail(err, storage);
+    if (r >= 0)
+        storage_measure(s, fd);
     if (r >= 0)
         r = attach(fd, 0, -1, at_storage, err);
     if (r >= 0)

@@ -55,6 +55,8 @@ static void hand_over_task(struct lifecycle *lc, struct job *job, size_t rank, e
         .log_limit_bytes = lc->settings.log_limit_bytes,
         .resume = w->attempt->number > 1,
     };
+    struct task_storage storage;
+    spec.storage = storage_for(lc, w->attempt->allocation->node, &storage);
     const struct image_record *image = images_of(lc, w);
     struct task_image task_image;
     own.ports = NULL;
@@ -284,6 +286,7 @@ static void on_started(void *userdata, const struct id *attempt, const struct ta
     struct commit *c = commit_new(lc, job);
     xstr_set(&job->waits, NULL);
     json_put_int(data, "started_us", started->started_us);
+    storage_saw(lc, job->w->attempt->allocation->node, started->evidence);
     if (started->evidence)
         json_put(data, "evidence", json_deep_copy(started->evidence));
     commit_fold(c, job, EVENT_RUNNING, "system", data);

@@ -11,6 +11,7 @@
  * gang.c     the same where an attempt has many tasks
  * forget.c   what deleted jobs leave on the disk
  * fleet.c    machines as an engine reports them
+ * storage.c  a file system for /storage that all machines have
  * recover.c  after a restart
  * why.c      reasons and plans
  * datasets.c datasets and their versions, what jobs read and write
@@ -107,6 +108,7 @@ struct lifecycle {
     VEC(struct node_use) nodes;
     VEC(const struct node *) node_list; /* the same nodes, for callers */
     VEC(struct flavor *) flavors;
+    VEC(struct storage_node) storage_nodes;
     struct map *shapes_admitted; /* shapes that can ever fit, by their text */
 
     VEC(struct org *) orgs;
@@ -165,6 +167,12 @@ size_t queue_position(const struct queue_order *q, const struct workload *w);
 void queue_insert(struct lifecycle *lc, struct job *job);
 void queue_remove(struct lifecycle *lc, const struct job *job);
 void live_done(struct lifecycle *lc);
+
+/* ---- storage.c ---- */
+/* What a task on that node is told: RET, which borrows, or NULL. */
+struct task_storage *storage_for(struct lifecycle *lc, const char *node, struct task_storage *ret);
+void storage_saw(struct lifecycle *lc, const char *node, const json_t *evidence);
+void storage_done(struct lifecycle *lc);
 
 /* ---- use.c ---- */
 struct node_use *use_find(struct lifecycle *lc, const char *name);

@@ -68,6 +68,7 @@ void lifecycle_free(struct lifecycle *lc)
     placement_plan_done(&lc->explained);
     live_done(lc);
     use_done(lc);
+    storage_done(lc);
     images_done(lc);
     tenants_done(lc);
     datasets_done(lc);

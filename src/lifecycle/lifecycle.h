@@ -25,6 +25,7 @@ struct lifecycle_settings {
     const char *network_default; /* "egress" or "none" */
     bool network_choice;         /* may a job choose? */
     const char *publish_address;
+    const char *storage, *storage_mark; /* declared for /storage (os/volume.h); NULL: none */
     const char *api_socket;
     int64_t log_limit_bytes;
     int64_t grace_default_s;
@@ -170,6 +171,14 @@ void lifecycle_secrets(struct lifecycle *lc, const struct id *project,
 void lifecycle_nodes(struct lifecycle *lc, const struct node *const **ret, size_t *ret_n);
 /* What is taken on a node, for `berth node show`; JSON owned by the caller. */
 json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node);
+/* How fast the file system of /storage is on a machine, as it was measured there. */
+struct storage_node {
+    char *node;
+    int64_t time_us, read_bps, write_bps;
+};
+void lifecycle_storage_measured(struct lifecycle *lc, const char *node, int64_t read_bps,
+                                int64_t write_bps);
+size_t lifecycle_storage_nodes(struct lifecycle *lc, const struct storage_node **ret);
 void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
 
 struct new_tenant {

@@ -27,6 +27,7 @@
 #include "os/log.h"
 #include "os/pool.h"
 #include "os/process.h"
+#include "os/volume.h"
 #include "probe/probe.h"
 #include "store/store.h"
 
@@ -62,7 +63,10 @@ struct server {
     struct pusher *pusher;
     struct lifecycle *lifecycle;
     struct collector *collector;
-    struct node *node; /* this machine, until lifecycle has it */
+    char *machine; /* its name */
+    char storage_mark[VOLUME_MARK_LEN + 1];
+    char *storage_probe; /* where the server itself can try how fast /storage is */
+    struct node *node;   /* this machine, until lifecycle has it */
     struct gpu_reporter gpus;
     struct metrics *metrics;
     struct api *api;
@@ -190,6 +194,15 @@ static int prepare_directories(struct server *s, struct error *err)
     return r;
 }
 
+/* As root: who marks a file system may not be the server. */
+static int declare_storage(struct server *s, struct error *err)
+{
+    const char *root = s->settings.storage;
+
+    s->storage_probe = root ? xasprintf("%s/" VOLUME_DIRECTORY, root) : xstrdup(s->settings.state);
+    return root ? volume_declare(root, s->settings.state, s->account.uid, s->storage_mark, err) : 0;
+}
+
 static int start_launcher(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
@@ -201,6 +214,7 @@ static int start_launcher(struct server *s, struct error *err)
         .blocked = (const char *const *) set->blocked,
         .dns = (const char *const *) set->dns,
         .image_opt = set->image_opt,
+        .storage = set->storage,
         .driver_root = set->driver_root,
         .cdi = (const char *const *) set->cdi,
     };
@@ -235,6 +249,7 @@ static int look_at_machine(struct server *s, struct error *err)
     int r = probe_node(&options, &s->node, err);
     if (r < 0)
         return error_context(err, r, "looking at this machine");
+    s->machine = xstrdup(s->node->name);
     return s->node->driver ? gpu_reporter_start(set->nvml, &s->gpus, err) : 0;
 }
 
@@ -346,6 +361,8 @@ static int open_lifecycle(struct server *s, struct error *err)
         .network_default = set->network,
         .network_choice = set->network_choice,
         .publish_address = set->publish_address,
+        .storage = set->storage,
+        .storage_mark = s->storage_mark,
         .api_socket = set->socket,
         .log_limit_bytes = set->log_limit,
         .grace_default_s = set->grace,
@@ -443,6 +460,9 @@ static int open_api(struct server *s, struct error *err)
         .blobs = s->blobs,
         .pool = s->pool,
         .metrics = s->metrics,
+        .storage = set->storage,
+        .storage_probe = s->storage_probe,
+        .node = s->machine,
         .state = set->state,
         .socket = set->socket,
         .admin_uid = s->account.uid,
@@ -503,6 +523,8 @@ static void server_done(struct server *s)
     blob_store_close(s->blobs);
     metrics_free(s->metrics);
     gpu_reporter_stop(&s->gpus);
+    free(s->machine);
+    free(s->storage_probe);
     node_free(s->node);
     watch_free(s->sigint);
     watch_free(s->sigterm);
@@ -531,6 +553,8 @@ static int begin_as_root(struct server *s, struct error *err)
     int r = account_find(s->settings.user, &s->account, err);
     if (r >= 0)
         r = prepare_directories(s, err);
+    if (r >= 0)
+        r = declare_storage(s, err);
     if (r >= 0)
         r = start_launcher(s, err);
     if (r >= 0)

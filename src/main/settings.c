@@ -53,6 +53,9 @@ static const struct setting table[] = {
     SETTING(pool, TYPE_STRING, "10.113.0.0/16", "range for the containers' addresses"),
     SETTING(blocked, TYPE_LIST, "", "ranges that jobs may not reach"),
     SETTING(dns, TYPE_LIST, "", "resolvers of containers; default: the host's"),
+    SETTING(
+        storage, TYPE_PATH, NULL,
+        "file system for /storage, mounted at this path on every machine; default: the machine's own disk"),
     SETTING(publish_address, TYPE_STRING, "127.0.0.1", "address of published ports"),
     SETTING(engine, TYPE_STRING, "local", "what runs jobs: local (this machine) or slurm"),
     SETTING(slurm_conf, TYPE_PATH, NULL, "slurm.conf; default: Slurm's own"),

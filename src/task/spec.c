@@ -5,6 +5,38 @@
 
 #include <errno.h>
 
+static void storage_free(struct task_storage *storage)
+{
+    if (!storage)
+        return;
+    free(storage->root);
+    free(storage->mark);
+    free(storage);
+}
+
+static json_t *storage_to_json(const struct task_storage *storage)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "root", storage->root);
+    json_put_str(json, "mark", storage->mark);
+    json_put(json, "measure", json_boolean(storage->measure));
+    return json;
+}
+
+static int storage_from_json(const json_t *json, struct task_storage **ret, struct error *err)
+{
+    const char *root = json_get_str(json, "root", ""), *mark = json_get_str(json, "mark", "");
+
+    if (root[0] != '/' || !mark[0])
+        return error_set(err, -EINVAL, "storage: needs an absolute root and a mark");
+    *ret = xnew(struct task_storage);
+    **ret = (struct task_storage){ .root = xstrdup(root),
+                                   .mark = xstrdup(mark),
+                                   .measure = json_get_bool(json, "measure", false) };
+    return 0;
+}
+
 json_t *task_spec_to_json(const struct task_spec *spec)
 {
     char buf[ID_TEXT_LEN + 1];
@@ -31,6 +63,8 @@ json_t *task_spec_to_json(const struct task_spec *spec)
     json_put(json, "resume", json_boolean(spec->resume));
     if (spec->image)
         json_put(json, "image", task_image_to_json(spec->image));
+    if (spec->storage)
+        json_put(json, "storage", storage_to_json(spec->storage));
     if (spec->gang)
         json_put(json, "gang", task_gang_to_json(spec->gang));
     return json;
@@ -50,6 +84,7 @@ void task_spec_free(struct task_spec *spec)
     free(spec->api_socket);
     task_image_free(spec->image);
     task_gang_free(spec->gang);
+    storage_free(spec->storage);
     free(spec);
 }
 
@@ -106,6 +141,8 @@ int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error
         r = task_image_from_json(json_object_get(json, "image"), &spec->image, err);
     if (r >= 0 && json_object_get(json, "gang"))
         r = task_gang_from_json(json_object_get(json, "gang"), &spec->gang, err);
+    if (r >= 0 && json_object_get(json, "storage"))
+        r = storage_from_json(json_object_get(json, "storage"), &spec->storage, err);
     if (r < 0)
         return error_context(err, r, "task");
 

@@ -46,6 +46,12 @@ struct task_image {
     json_t *config; /* of data/image.h's record */
 };
 
+/* A file system that every machine has (os/volume.h): /storage lies in ROOT/PROJECT/storage. */
+struct task_storage {
+    char *root, *mark;
+    bool measure; /* how fast it is where the task runs goes into its evidence: "storage" */
+};
+
 /* A task of several: who it is among them. */
 struct task_gang {
     struct id attempt;               /* of all: the id of rank 0's task */
@@ -79,10 +85,11 @@ struct task_spec {
         *workspace_tree; /* manifest digest in hex; NULL: none. Made by the supervisor from blobs */
     bool has_secrets;    /* fetch them over API_SOCKET with the token passed by descriptor */
     char *api_socket;
-    int64_t log_limit_bytes;  /* the log's own cap; a marker line says that it was reached */
-    bool resume;              /* attempt > 1 */
-    struct task_image *image; /* NULL: `host` */
-    struct task_gang *gang;   /* NULL: the task is alone */
+    int64_t log_limit_bytes;      /* the log's own cap; a marker line says that it was reached */
+    bool resume;                  /* attempt > 1 */
+    struct task_image *image;     /* NULL: `host` */
+    struct task_gang *gang;       /* NULL: the task is alone */
+    struct task_storage *storage; /* NULL: /storage is the machine's own */
 };
 
 int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error *err);

@@ -61,6 +61,7 @@ test_expect_success 'tenants' '
     checked 201 POST /v1/keys -d "{\"name\":\"k\",\"role\":\"viewer\",\"expires\":\"2099-01-01T00:00:00Z\"}" &&
     checked 200 GET /v1/keys && checked 204 DELETE /v1/keys/k &&
     checked 200 PUT /v1/projects/lab/secrets/A -d "{\"value\":\"x\"}" &&
+    checked 200 GET /v1/projects/lab/volumes && checked 200 GET /v1/projects/lab/volumes/storage &&
     checked 200 GET /v1/projects/lab/secrets && checked 204 DELETE /v1/projects/lab/secrets/A
 '
 

@@ -55,11 +55,15 @@ TEST(a_task_of_a_gang_reads_back)
     struct error err = { 0 };
 
     json_put(json, "gang", parse(GANG));
+    json_put(json, "storage", parse("{\"root\":\"/mnt\",\"mark\":\"00ff\",\"measure\":true}"));
     ok(task_spec_from_json(json, &spec, &err) == 0);
     ok(spec && spec->gang && spec->gang->rank == 5 && spec->gang->world_size == 8 &&
        spec->gang->n_nodes == 2 && spec->gang->role_size == 3 && spec->gang->master_port == 29500);
     again = spec ? task_spec_to_json(spec) : json_null();
     ok(json_equal(json_object_get(again, "gang"), bad));
+    is_str(json_get_str(json_object_get(again, "storage"), "root", ""), "/mnt");
+    is_str(json_get_str(json_object_get(again, "storage"), "mark", ""), "00ff");
+    ok(json_get_bool(json_object_get(again, "storage"), "measure", false));
 
     json_put_int(bad, "rank", 8);
     ok(task_gang_from_json(bad, &gang, &err) == -EINVAL && !gang);

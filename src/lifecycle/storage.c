@@ -1,0 +1,70 @@
+/* storage.c - a declared file system for /storage: what tasks are told of it, and what nodes said of it
+ *
+ * What a node measured is kept in memory: the first task there after a restart, or after a day, measures again.
+ */
+#include "lifecycle/internal.h"
+
+#include "base/alloc.h"
+#include "base/time.h"
+
+#define MEASURED_FOR_US (24 * 3600 * US_PER_S)
+
+static struct storage_node *find(struct lifecycle *lc, const char *node)
+{
+    vec_foreach(&lc->storage_nodes, s)
+        if (str_equal(s->node, node))
+            return s;
+    return NULL;
+}
+
+struct task_storage *storage_for(struct lifecycle *lc, const char *node, struct task_storage *ret)
+{
+    const struct storage_node *known = find(lc, node);
+
+    if (!lc->settings.storage)
+        return NULL;
+    *ret = (struct task_storage){
+        .root = (char *) (uintptr_t) lc->settings.storage,
+        .mark = (char *) (uintptr_t) lc->settings.storage_mark,
+        .measure = !known || lc_now(lc) - known->time_us > MEASURED_FOR_US,
+    };
+    return ret;
+}
+
+void lifecycle_storage_measured(struct lifecycle *lc, const char *node, int64_t read_bps,
+                                int64_t write_bps)
+{
+    struct storage_node *s = find(lc, node);
+
+    if (!s) {
+        const struct storage_node empty = { .node = xstrdup(node) };
+        vec_push(&lc->storage_nodes, empty);
+        s = &lc->storage_nodes.items[lc->storage_nodes.len - 1];
+    }
+    s->time_us = lc_now(lc);
+    s->read_bps = read_bps;
+    s->write_bps = write_bps;
+}
+
+void storage_saw(struct lifecycle *lc, const char *node, const json_t *evidence)
+{
+    const json_t *speed = json_object_get(evidence, "storage");
+    int64_t read_bps = json_get_int(speed, "read_bps", 0);
+    int64_t write_bps = json_get_int(speed, "write_bps", 0);
+
+    if (read_bps > 0 && write_bps > 0)
+        lifecycle_storage_measured(lc, node, read_bps, write_bps);
+}
+
+size_t lifecycle_storage_nodes(struct lifecycle *lc, const struct storage_node **ret)
+{
+    *ret = lc->storage_nodes.items;
+    return lc->storage_nodes.len;
+}
+
+void storage_done(struct lifecycle *lc)
+{
+    vec_foreach(&lc->storage_nodes, s)
+        free(s->node);
+    vec_done(&lc->storage_nodes);
+}
