@@ -1,9 +1,10 @@
-/* layer-bytes.c - a ring of buffers between the thread that unpacks and hashes, and the reader */
+/* layer-bytes.c - buffers that go round between the thread that unpacks and hashes, and the reader */
 #include "image/layer-bytes.h"
 
 #include "base/alloc.h"
 #include "image/archive.h"
 #include "os/hash.h"
+#include "os/queue.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 enum { SLOTS = 8, SLOT_BYTES = 1 << 18, PACKED_BYTES = 1 << 18, LOOK_MS = 5 };
 
 struct slot {
+    struct message message;
     char *bytes;
     size_t len; /* 0: the end, or R */
     int r;
@@ -33,21 +35,11 @@ struct layer_bytes {
     bool is_empty, whole;
     int r; /* why no packed bytes could be had */
     struct error err;
-    /* shared */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
+    /* shared: a slot is in one of the queues, or with whoever took it */
+    struct queue *empty, *filled; /* EMPTY is closed when nobody reads any more */
     struct slot slots[SLOTS];
-    size_t made, taken; /* slots, ever; the reader has the last of TAKEN */
-    bool stop;
+    struct slot *read; /* the reader's; NULL at first */
 };
-
-static bool is_stopped(struct layer_bytes *b)
-{
-    (void) pthread_mutex_lock(&b->lock);
-    bool stop = b->stop;
-    (void) pthread_mutex_unlock(&b->lock);
-    return stop;
-}
 
 /* ---- packed bytes ---- */
 
@@ -57,7 +49,7 @@ static int await_more(struct layer_bytes *b)
     struct pollfd polled = { .fd = b->arriving, .events = POLLIN };
     char byte;
 
-    if (is_stopped(b))
+    if (queue_is_closed(b->empty))
         return -ECANCELED;
     if (poll(&polled, 1, LOOK_MS) <= 0 || !polled.revents)
         return 0;
@@ -120,17 +112,6 @@ static void fill(struct layer_bytes *b, struct slot *slot)
     hasher_add(b->hasher, slot->bytes, slot->len);
 }
 
-/* A slot that is free; NULL: nobody reads any more. */
-static struct slot *await_slot(struct layer_bytes *b)
-{
-    (void) pthread_mutex_lock(&b->lock);
-    while (!b->stop && b->made - b->taken >= SLOTS - 1)
-        (void) pthread_cond_wait(&b->changed, &b->lock);
-    struct slot *slot = b->stop ? NULL : &b->slots[b->made % SLOTS];
-    (void) pthread_mutex_unlock(&b->lock);
-    return slot;
-}
-
 static void *make_bytes(void *userdata)
 {
     struct layer_bytes *b = userdata;
@@ -138,7 +119,7 @@ static void *make_bytes(void *userdata)
     struct slot *slot;
     bool more = true;
 
-    while (more && (slot = await_slot(b))) {
+    while (more && (slot = (struct slot *) queue_take(b->empty))) {
         if (r < 0)
             slot->r = r;
         else
@@ -146,10 +127,7 @@ static void *make_bytes(void *userdata)
         if (slot->r < 0)
             slot->err = b->err;
         more = slot->len > 0;
-        (void) pthread_mutex_lock(&b->lock);
-        b->made++;
-        (void) pthread_cond_signal(&b->changed);
-        (void) pthread_mutex_unlock(&b->lock);
+        queue_push(b->filled, &slot->message);
     }
     return NULL;
 }
@@ -158,19 +136,16 @@ static void *make_bytes(void *userdata)
 
 ssize_t layer_bytes_next(struct layer_bytes *b, const void **ret, struct error *err)
 {
-    (void) pthread_mutex_lock(&b->lock);
-    struct slot *slot = &b->slots[b->taken % SLOTS];
-    while (b->made == b->taken)
-        (void) pthread_cond_wait(&b->changed, &b->lock);
     /* What follows an end is that end again. */
-    if (slot->len > 0)
-        b->taken++;
-    (void) pthread_cond_signal(&b->changed);
-    (void) pthread_mutex_unlock(&b->lock);
-    *ret = slot->bytes;
-    if (slot->r < 0 && err)
-        *err = slot->err;
-    return slot->r < 0 ? slot->r : (ssize_t) slot->len;
+    if (!b->read || b->read->len > 0) {
+        if (b->read)
+            queue_push(b->empty, &b->read->message);
+        b->read = (struct slot *) queue_take(b->filled);
+    }
+    *ret = b->read->bytes;
+    if (b->read->r < 0 && err)
+        *err = b->read->err;
+    return b->read->r < 0 ? b->read->r : (ssize_t) b->read->len;
 }
 
 struct sha256 layer_bytes_sum(struct layer_bytes *b) { return hasher_end(b->hasher); }
@@ -190,10 +165,12 @@ int layer_bytes_open(int blob, int arriving, struct layer_bytes **ret, struct er
     b->packed = lib->read_new();
     b->hasher = hasher_new();
     b->buffer = xnew_n(char, PACKED_BYTES);
-    for (size_t i = 0; i < SLOTS; i++)
+    b->empty = queue_new();
+    b->filled = queue_new();
+    for (size_t i = 0; i < SLOTS; i++) {
         b->slots[i].bytes = xnew_n(char, SLOT_BYTES);
-    (void) pthread_mutex_init(&b->lock, NULL);
-    (void) pthread_cond_init(&b->changed, NULL);
+        queue_push(b->empty, &b->slots[i].message);
+    }
     r = -pthread_create(&b->thread, NULL, make_bytes, b);
     if (r < 0) {
         b->thread = 0;
@@ -208,14 +185,13 @@ void layer_bytes_free(struct layer_bytes *b)
 {
     if (!b)
         return;
-    (void) pthread_mutex_lock(&b->lock);
-    b->stop = true;
-    (void) pthread_cond_signal(&b->changed);
-    (void) pthread_mutex_unlock(&b->lock);
+    queue_close(b->empty);
     if (b->thread)
         (void) pthread_join(b->thread, NULL);
-    (void) pthread_cond_destroy(&b->changed);
-    (void) pthread_mutex_destroy(&b->lock);
+    (void) queue_drain(b->empty);
+    (void) queue_drain(b->filled);
+    queue_free(b->empty);
+    queue_free(b->filled);
     (void) b->lib->read_free(b->packed);
     hasher_free(b->hasher);
     for (size_t i = 0; i < SLOTS; i++)

@@ -98,8 +98,8 @@ test_expect_success 'a registry that drops connections is resumed where it broke
     berth image pull "$R/drop/x:big" && grep "/drop/.* bytes=[1-9]" "$bad/log"
 '
 
-arriving() { ls "$BERTH_STATE/layers" | grep "^tmp[.]"; }
-layers() { ls "$BERTH_STATE/layers" | grep -v "^tmp[.]"; }
+arriving() { find "$BERTH_STATE/layers" -maxdepth 1 -name "tmp.*" | grep tmp; }
+layers() { find "$BERTH_STATE/layers" -maxdepth 1 ! -name "tmp.*" | sort; }
 
 test_expect_success 'one that stalls is given up, and asked again' '
     berth image delete "$R/drop/x:big" && gone() { ! find "$BERTH_STATE/layers" -name big | grep big; } && await 10 gone &&

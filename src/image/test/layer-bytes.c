@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LEN = 5000000 }; /* more than the ring has */
+enum { LEN = 5000000 }; /* more than goes round */
 
 static char content[LEN];
 
@@ -94,7 +94,7 @@ TEST(arriving)
     ok(pipe(pipe_fds) == 0);
     append(blob, 0, half);
     ok(layer_bytes_open(blob, pipe_fds[0], &b, NULL) == 0);
-    /* The ring takes what is there long before there is the rest. */
+    /* What is there can be read long before the rest is. */
     while (seen < half - (1 << 19)) {
         ssize_t n = layer_bytes_next(b, &bytes, NULL);
         ok(n > 0 && memcmp(bytes, content + seen, (size_t) n) == 0);
