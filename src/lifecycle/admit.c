@@ -243,6 +243,40 @@ static int check_store(const struct lifecycle *lc, struct error *err)
     return 0;
 }
 
+/* The longest name of one of its jobs is a name too. */
+static int check_array(const struct submit *submit, struct error *err)
+{
+    const struct array_place *place = submit->spec->array;
+    struct array_indexes indexes = { 0 };
+    char last[16];
+
+    if (!place || place->count > 0)
+        return 0;
+    for (size_t i = 0; i < submit->spec->n_after; i++)
+        if (submit->spec->after[i].when == AFTER_SINGLETON)
+            return error_set(err, -EINVAL,
+                             "after[%zu]: the jobs of an array have names of their own; write "
+                             "array: %s%%1 to run one at a time",
+                             i, place->indexes);
+    int r = array_indexes_parse(place->indexes, &indexes, err);
+    if (r >= 0 && submit->name) {
+        int n = snprintf(last, sizeof last, "_%u", indexes.list[indexes.n - 1]);
+        if (strlen(submit->name) + (size_t) n > 63)
+            r = error_set(err, -EINVAL, "name: with %s it is longer than 63 characters", last);
+    }
+    array_indexes_done(&indexes);
+    return r;
+}
+
+static int check_after(const struct workload_spec *spec, struct error *err)
+{
+    for (size_t i = 0; i < spec->n_after; i++)
+        if (spec->after[i].when != AFTER_SINGLETON && !spec->after[i].is_pinned)
+            return error_set(err, -EINVAL, "after[%zu]: '%s' was not looked up", i,
+                             spec->after[i].name);
+    return 0;
+}
+
 int admit(struct lifecycle *lc, struct submit *submit, const struct project *project,
           struct error *err)
 {
@@ -253,6 +287,10 @@ int admit(struct lifecycle *lc, struct submit *submit, const struct project *pro
         r = check_priority(submit, err);
     if (r >= 0)
         r = tags_check(submit->tags, err);
+    if (r >= 0)
+        r = check_array(submit, err);
+    if (r >= 0)
+        r = check_after(submit->spec, err);
     if (r >= 0)
         r = resolve_hardware(lc, submit->spec, err);
     if (r >= 0)

@@ -106,6 +106,14 @@ void commit_fold(struct commit *c, struct job *job, enum workload_event type, co
     if (workload_state_is_final(job->w->state) && !job->final) {
         job->final = true;
         c->last = true;
+        array_note_began(job);
+        array_note_final(c->lc, job);
+        waits_note(c->lc, job);
+    } else if (type == EVENT_RUNNING && !job->began) {
+        array_note_began(job);
+        waits_note(c->lc, job);
+        if (job->array)
+            array_note_changed(c->lc, job->array);
     }
 }
 

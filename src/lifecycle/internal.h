@@ -1,6 +1,8 @@
 /* internal.h - what the files of lifecycle/ share
  *
  * live.c     jobs in memory: by id, by name, by attempt, in the order of the queue
+ * arrays.c   job arrays: whose turn it is
+ * waits.c    dependencies, and what holds a job
  * use.c      what tasks hold on each node
  * timer.c    max_time and back-off
  * commit.c   batches, and what happens when they are committed
@@ -49,14 +51,33 @@ struct gang {
 struct job {
     struct workload *w;
     const struct project *project;
-    struct job *same_name;   /* the next older live one of its name */
-    unsigned refs;           /* commits under way that know it */
-    char *waits;             /* why the engine has not begun the current attempt; NULL */
-    int64_t disk_used_bytes; /* by the current attempt, at most what it may */
-    struct gang *gang;       /* of the current attempt; NULL: it is a single task */
-    bool launched;           /* the engine knows the current attempt */
-    bool final;              /* its last event is on the way to the store */
-    bool gone;               /* out of memory once nobody refers to it */
+    struct job *same_name;          /* the next older live one of its name */
+    unsigned refs;                  /* commits under way that know it */
+    char *waits;                    /* why the engine has not begun the current attempt; NULL */
+    int64_t disk_used_bytes;        /* by the current attempt, at most what it may */
+    struct gang *gang;              /* of the current attempt; NULL: it is a single task */
+    struct array *array;            /* NULL: none, or it is final */
+    size_t array_at;                /* its place in it */
+    bool has_turn;                  /* it is one of those that the array's limit lets run */
+    bool began;                     /* its command began once */
+    bool is_waiter;                 /* it has dependencies, and not all were met yet */
+    unsigned n_waits;               /* so many of them are not */
+    const struct dependency *never; /* one that can no longer be; in its specification */
+    bool launched;                  /* the engine knows the current attempt */
+    bool final;                     /* its last event is on the way to the store */
+    bool gone;                      /* out of memory once nobody refers to it */
+};
+
+/* A job array with jobs that are not final. */
+struct array {
+    struct id id;
+    unsigned limit;   /* 0: none */
+    unsigned n_turns; /* jobs that have one */
+    unsigned n_live, n_unstarted;
+    unsigned n_bad;         /* ended, and did not succeed */
+    VEC(struct job *) jobs; /* by index; NULL: final */
+    size_t next;            /* below it nobody waits for a turn */
+    bool dirty;
 };
 
 /* Queued jobs in the policy's order; room at both ends, so that both are cheap. */
@@ -129,6 +150,13 @@ struct lifecycle {
     VEC(struct image_push_record *) pushes;      /* of the moment; oldest first */
     unsigned next_range;
 
+    struct map *arrays;                 /* by id, while one of their jobs lives */
+    VEC(struct array *) arrays_dirty;   /* for the next tick */
+    struct map *targets;                /* by id: what jobs wait for */
+    VEC(struct id) recheck;             /* jobs whose dependencies the next tick looks at */
+    VEC(struct store_outcome) outcomes; /* as they were loaded; until recovery is over */
+    unsigned n_singletons;              /* jobs that wait for namesakes */
+
     uint64_t changes;                /* of the queue and of what is free */
     struct placement_plan explained; /* the queue as it was at change EXPLAINED_CHANGE */
     uint64_t explained_change;
@@ -162,10 +190,14 @@ void live_begin_attempt(struct lifecycle *lc, struct job *job);
 void live_end_attempt(struct lifecycle *lc, struct job *job);
 /* The job of a live task and, unless NULL, its rank; NULL: there is none. */
 struct job *live_task(const struct lifecycle *lc, const struct id *task, size_t *ret_rank);
+/* The newest live job of the name; older ones are its same_name. */
+struct job *live_named(const struct lifecycle *lc, const struct id *project, const char *name);
 /* Where W stands or would stand. */
 size_t queue_position(const struct queue_order *q, const struct workload *w);
 void queue_insert(struct lifecycle *lc, struct job *job);
 void queue_remove(struct lifecycle *lc, const struct job *job);
+/* What holds JOB may have changed: if it is queued, its place in the queue learns it. */
+void queue_hold(struct lifecycle *lc, struct job *job);
 void live_done(struct lifecycle *lc);
 
 /* ---- storage.c ---- */
@@ -173,6 +205,41 @@ void live_done(struct lifecycle *lc);
 struct task_storage *storage_for(struct lifecycle *lc, const char *node, struct task_storage *ret);
 void storage_saw(struct lifecycle *lc, const char *node, const json_t *evidence);
 void storage_done(struct lifecycle *lc);
+
+/* ---- arrays.c ---- */
+struct array *array_get(const struct lifecycle *lc, const struct id *id);
+void array_join(struct lifecycle *lc, struct job *job);
+void array_note_began(struct job *job);
+void array_note_final(struct lifecycle *lc, struct job *job);
+/* The next tick looks at it. */
+void array_note_changed(struct lifecycle *lc, struct array *a);
+/* Give turns while the limit lets. */
+void array_fill(struct lifecycle *lc, struct array *a);
+bool array_holds(const struct job *job);
+void arrays_tick(struct lifecycle *lc);
+/* After loading: who has a turn already, before the queue is made; then turns for the others. */
+void arrays_recover(struct lifecycle *lc);
+void arrays_start(struct lifecycle *lc);
+void arrays_done(struct lifecycle *lc);
+
+/* ---- waits.c ---- */
+/* What JOB waits for that is no hardware, in words; NULL: nothing. */
+const char *job_hold(const struct lifecycle *lc, const struct job *job);
+/* The same with numbers, and the rule; owned by the caller; NULL: nothing. */
+char *job_hold_why(const struct lifecycle *lc, const struct job *job, const char **ret_rule);
+/* JOB comes into the queue for the first time. */
+void waits_join(struct lifecycle *lc, struct job *job);
+void waits_leave(struct lifecycle *lc, struct job *job);
+/* JOB began, or became final; an array changed. */
+void waits_note(struct lifecycle *lc, struct job *job);
+void waits_note_array(struct lifecycle *lc, const struct array *a);
+void waits_recheck(struct lifecycle *lc, const struct id *workload);
+/* Does a job wait for this job or array? */
+bool waits_name(const struct lifecycle *lc, const struct id *target);
+/* Of what is not submitted yet. */
+const char *waits_plan(const struct lifecycle *lc, const struct workload *w);
+void waits_tick(struct lifecycle *lc);
+void waits_done(struct lifecycle *lc);
 
 /* ---- use.c ---- */
 struct node_use *use_find(struct lifecycle *lc, const char *name);

@@ -23,6 +23,17 @@ static int take_workloads(struct lifecycle *lc, struct store_state *state, struc
     return r;
 }
 
+static void take_outcomes(struct lifecycle *lc, struct store_state *state)
+{
+    vec_foreach(&state->outcomes, o) {
+        struct array *a = array_get(lc, &o->id);
+        if (a)
+            a->n_bad = o->n_bad;
+        vec_push(&lc->outcomes, *o);
+    }
+    vec_done(&state->outcomes);
+}
+
 int lifecycle_new(const struct lifecycle_settings *settings,
                   const struct lifecycle_sources *sources, struct store *store,
                   struct engine *engine, struct store_state *state, struct lifecycle **ret,
@@ -41,6 +52,8 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     lc->names = map_new();
     lc->attempts = map_new();
     lc->tasks = map_new();
+    lc->arrays = map_new();
+    lc->targets = map_new();
     lc->final_versions = map_new();
     lc->shapes_admitted = map_new();
     lc->last_time_us = state->last_time_us;
@@ -51,6 +64,7 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     int r = take_workloads(lc, state, err);
     if (r < 0)
         return r;
+    take_outcomes(lc, state);
 
     act_listen(lc);
     *ret = take_ptr(lc);
@@ -66,6 +80,8 @@ void lifecycle_free(struct lifecycle *lc)
     commits_orphan(lc);
     forget_orphan(lc);
     placement_plan_done(&lc->explained);
+    arrays_done(lc);
+    waits_done(lc);
     live_done(lc);
     use_done(lc);
     storage_done(lc);

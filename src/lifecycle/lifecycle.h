@@ -105,7 +105,9 @@ struct submit {
     char *(*format)(void *userdata, const struct workload *w);
     void *format_userdata;
 };
-/* Admission and, unless refused, the commit. On refusal nothing is committed and DONE not called. */
+/* Admission and, unless refused, the commit; of an array all in one, and DONE and FORMAT get its first job.
+ * What the specification waits for (`after`) is found by the caller: the job or array, and how it ended if
+ * it did. On refusal nothing is committed and DONE not called. */
 int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done_f done,
                      void *userdata, struct error *err);
 /* What a submit would do: resolved spec and, if it would start now, where; JSON owned by the caller. */
@@ -113,6 +115,11 @@ int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, st
 int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *actor,
                    int64_t grace_s /* -1: the spec's */, lifecycle_done_f done, void *userdata,
                    struct error *err);
+/* All of an array that has not ended; how many were asked to end. */
+unsigned lifecycle_stop_array(struct lifecycle *lc, const struct id *array, const char *actor,
+                              int64_t grace_s);
+/* Has one of the array's jobs not ended? */
+bool lifecycle_array_lives(struct lifecycle *lc, const struct id *array);
 int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo, struct error *err);
 struct job_change {
     const json_t *tags;  /* merge patch, borrowed; NULL: unchanged */

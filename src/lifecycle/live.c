@@ -28,17 +28,20 @@ struct job *live_add(struct lifecycle *lc, struct workload *w)
     if (!project)
         return NULL;
     struct job *job = xnew(struct job);
-    struct name_key key = name_key(&w->project, w->name);
+    _cleanup_free_ char *name = workload_listed_name(w);
+    struct name_key key = name_key(&w->project, name);
     job->w = w;
     job->project = project;
     map_set(lc->jobs, w->id.bytes, sizeof w->id.bytes, job);
     job->same_name = map_set(lc->names, key.bytes, key.len, job);
+    array_join(lc, job);
     return job;
 }
 
 static void forget_name(struct lifecycle *lc, const struct job *job)
 {
-    struct name_key key = name_key(&job->w->project, job->w->name);
+    _cleanup_free_ char *name = workload_listed_name(job->w);
+    struct name_key key = name_key(&job->w->project, name);
     struct job *newest = map_get(lc->names, key.bytes, key.len);
 
     if (newest == job && job->same_name) {
@@ -120,6 +123,13 @@ struct job *live_get(const struct lifecycle *lc, const struct id *workload)
     return map_get(lc->jobs, workload->bytes, sizeof workload->bytes);
 }
 
+struct job *live_named(const struct lifecycle *lc, const struct id *project, const char *name)
+{
+    struct name_key key = name_key(project, name);
+
+    return map_get(lc->names, key.bytes, key.len);
+}
+
 size_t queue_position(const struct queue_order *q, const struct workload *w)
 {
     size_t low = 0, high = q->len;
@@ -154,7 +164,7 @@ void queue_insert(struct lifecycle *lc, struct job *job)
     struct queue_order *q = &lc->queue;
     struct placement_request request = { .workload = job->w,
                                          .owner = job->project->org,
-                                         .held = images_hold(lc, job->w) };
+                                         .held = job_hold(lc, job) };
 
     lc->changes++;
     if (q->head == 0 || q->head + q->len == q->cap)
@@ -169,6 +179,18 @@ void queue_insert(struct lifecycle *lc, struct job *job)
     }
     q->len++;
     q->items[q->head + at] = request;
+}
+
+void queue_hold(struct lifecycle *lc, struct job *job)
+{
+    struct queue_order *q = &lc->queue;
+    size_t at = queue_position(q, job->w);
+
+    if (at >= q->len || q->items[q->head + at].workload != job->w)
+        return;
+    lc->changes++;
+    q->items[q->head + at].held = job_hold(lc, job);
+    lc_want_pass(lc);
 }
 
 void queue_remove(struct lifecycle *lc, const struct job *job)
@@ -212,7 +234,8 @@ struct workload *lifecycle_get(struct lifecycle *lc, const struct id *workload)
     return job ? job->w : NULL;
 }
 
-/* The one whose id begins with PREFIX; NULL when there is none or more than one. */
+/* The one whose id begins with PREFIX; NULL when there is none or more than one. What the jobs of an
+ * array have in common stands for the array. */
 static struct job *find_by_prefix(struct lifecycle *lc, const struct id *project,
                                   const char *prefix)
 {
@@ -221,6 +244,7 @@ static struct job *find_by_prefix(struct lifecycle *lc, const struct id *project
     map_foreach(lc->jobs, pos, job) {
         char text[ID_TEXT_LEN + 1];
         if (!id_equal(&job->w->project, project) ||
+            (workload_in_array(job->w) && !workload_heads_array(job->w)) ||
             !str_starts(id_format(&job->w->id, text), prefix))
             continue;
         if (found)
@@ -230,23 +254,45 @@ static struct job *find_by_prefix(struct lifecycle *lc, const struct id *project
     return found;
 }
 
-struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
-                                const char *name_or_id)
+static struct job *find_text(struct lifecycle *lc, const struct id *project, const char *text)
 {
     enum { PREFIX_MIN = 4 };
-    struct name_key key = name_key(project, name_or_id);
     struct job *job = NULL;
     struct id id;
 
-    if (id_parse(name_or_id, &id) == 0) {
+    if (id_parse(text, &id) == 0) {
         job = live_get(lc, &id);
-        return job && id_equal(&job->w->project, project) ? job->w : NULL;
+        return job && id_equal(&job->w->project, project) ? job : NULL;
     }
-    if (strlen(name_or_id) <= 63)
-        job = map_get(lc->names, key.bytes, key.len);
-    if (!job && strlen(name_or_id) >= PREFIX_MIN &&
-        strspn(name_or_id, "0123456789abcdef-") == strlen(name_or_id))
-        job = find_by_prefix(lc, project, name_or_id);
+    if (strlen(text) <= 63)
+        job = live_named(lc, project, text);
+    if (!job && strlen(text) >= PREFIX_MIN && strspn(text, "0123456789abcdef-") == strlen(text))
+        job = find_by_prefix(lc, project, text);
+    return job;
+}
+
+/* NAME_INDEX or ID_INDEX, where the array's first job lives. */
+static struct job *find_indexed(struct lifecycle *lc, const struct id *project, const char *text)
+{
+    unsigned index = 0;
+    _cleanup_free_ char *base = array_text_split(text, &index);
+    const struct job *head = base ? find_text(lc, project, base) : NULL;
+
+    if (!head || !head->array || !workload_heads_array(head->w))
+        return NULL;
+    vec_foreach(&head->array->jobs, job)
+        if (*job && (*job)->w->spec->array->index == index)
+            return *job;
+    return NULL;
+}
+
+struct workload *lifecycle_find(struct lifecycle *lc, const struct id *project,
+                                const char *name_or_id)
+{
+    struct job *job = find_text(lc, project, name_or_id);
+
+    if (!job)
+        job = find_indexed(lc, project, name_or_id);
     return job ? job->w : NULL;
 }
 

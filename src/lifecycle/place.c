@@ -97,6 +97,7 @@ static void begin_attempt(struct lifecycle *lc, struct commit *c, struct job *jo
     if (workload_spec_is_gang(w->spec))
         json_put(data, "tasks", tasks_make(lc, w, &id, d));
     queue_remove(lc, job);
+    waits_leave(lc, job);
     commit_fold(c, job, EVENT_STARTING, "system", data);
     job->launched = false;
     live_begin_attempt(lc, job);
@@ -191,9 +192,9 @@ static void pass_arrived(struct lifecycle *lc)
     vec_foreach(&lc->arrived, id) {
         const struct job *job = live_get(lc, id);
         if (job && job->w->state == WORKLOAD_QUEUED)
-            queue[snapshot.n_queue++] = (struct placement_request){
-                .workload = job->w, .owner = job->project->org, .held = images_hold(lc, job->w)
-            };
+            queue[snapshot.n_queue++] = (struct placement_request){ .workload = job->w,
+                                                                    .owner = job->project->org,
+                                                                    .held = job_hold(lc, job) };
     }
     lc->arrived.len = 0;
     pass_over(lc, &snapshot);
@@ -224,6 +225,7 @@ void lifecycle_tick(struct lifecycle *lc)
 
     while (timer_take(lc, boot_us, &timer))
         fire(lc, &timer);
+    waits_tick(lc);
     if (lc->pass_wanted)
         pass_all(lc);
     else if (lc->arrived.len > 0)

@@ -33,6 +33,7 @@ static void recover_queued(struct lifecycle *lc, struct job *job)
     const struct workload *w = job->w;
     int64_t wait_us = w->eligible_us - lc_now(lc);
 
+    waits_join(lc, job);
     queue_insert(lc, job);
     images_want(lc, w, "system");
     if (wait_us <= 0)
@@ -71,6 +72,7 @@ void lifecycle_recover(struct lifecycle *lc)
     struct job *job;
 
     images_recover(lc);
+    arrays_recover(lc);
     map_foreach(lc->jobs, pos, job) {
         if (workload_has_live_attempt(job->w))
             recover_attempt(lc, job);
@@ -90,6 +92,8 @@ void lifecycle_recover(struct lifecycle *lc)
         take_up(lc, *one);
     vec_done(&live);
     vec_done(&ids);
+    arrays_start(lc);
+    vec_done(&lc->outcomes);
     forget(lc);
     lc_want_pass(lc);
 }

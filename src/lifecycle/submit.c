@@ -69,26 +69,97 @@ static json_t *submitted_data(const struct submit *submit, const char *name)
     return data;
 }
 
+/* How what it waits for ended is no part of the event, and needed until it has joined. */
+static void copy_endings(const struct workload_spec *from, struct workload_spec *to)
+{
+    for (size_t i = 0; i < from->n_after && i < to->n_after; i++) {
+        to->after[i].has_ended = from->after[i].has_ended;
+        to->after[i].has_failed = from->after[i].has_failed;
+    }
+}
+
 /* The first event makes the job: there is nothing to fold into before. */
-static struct job *make_job(struct lifecycle *lc, struct commit *c, const struct submit *submit)
+static struct job *make_job(struct lifecycle *lc, struct commit *c, const struct submit *submit,
+                            const struct id *id, const char *name)
 {
     struct event *event = xnew(struct event);
-    struct id id = lc_new_id(lc);
-    _cleanup_free_ char *name = submit->name ? xstrdup(submit->name) : make_name(submit->spec, &id);
     struct workload *w = NULL;
     struct error err = { 0 };
 
     event->project = submit->project;
     event->subject_kind = "job";
-    event->subject = id;
+    event->subject = *id;
     event->type = workload_event_name(EVENT_SUBMITTED);
     commit_event(c, event, submit->actor, submitted_data(submit, name));
     if (workload_apply(&w, event, &err) < 0 || !w)
         abort(); /* what was admitted reads back: held by the tests of workload/ */
     store_add_event(c->batch, event);
+    copy_endings(submit->spec, w->spec);
     struct job *job = live_add(lc, w);
-    job->refs++;
-    c->job = job;
+    if (!job)
+        abort(); /* the project was looked up */
+    return job;
+}
+
+/* JOB comes into the queue. */
+static void enqueue(struct lifecycle *lc, struct commit *c, const struct submit *submit,
+                    struct job *job)
+{
+    json_t *data = json_object();
+
+    json_put_int(data, "eligible_us", job->w->created_us);
+    commit_fold(c, job, EVENT_QUEUED, submit->actor, data);
+    waits_join(lc, job);
+    queue_insert(lc, job);
+    store_put_workload(c->batch, job->w);
+    if (job->w->spec->source == SOURCE_WORKSPACE)
+        store_hold(c->batch, &job->w->project, &job->w->spec->workspace, &job->w->id);
+    datasets_note_reads(c, job->w);
+}
+
+/* All jobs of an array, in one commit; the first stands for it. */
+static struct job *make_array(struct lifecycle *lc, struct commit *c, struct submit *submit)
+{
+    struct array_indexes indexes = { 0 };
+    struct array_place *place = submit->spec->array;
+    struct id id = lc_new_id(lc);
+    _cleanup_free_ char *name = submit->name ? xstrdup(submit->name) : make_name(submit->spec, &id);
+    struct job *head = NULL;
+
+    if (array_indexes_parse(place->indexes, &indexes, NULL) < 0 || indexes.n == 0)
+        abort(); /* admission has read it */
+    place->id = id;
+    place->count = (unsigned) indexes.n;
+    place->first = indexes.list[0];
+    place->last = indexes.list[indexes.n - 1];
+    place->step = indexes.step;
+    place->limit = indexes.limit;
+    for (size_t i = 0; i < indexes.n; i++) {
+        _cleanup_free_ char *own = xasprintf("%s_%u", name, indexes.list[i]);
+        place->index = indexes.list[i];
+        struct job *job = make_job(lc, c, submit, &id, own);
+        if (!head)
+            head = job;
+        enqueue(lc, c, submit, job);
+        job->refs++;
+        vec_push(&c->started, job);
+        if (i == 0)
+            xstr_set(&place->indexes, NULL); /* the first has it */
+        id = lc_new_id(lc);
+    }
+    array_indexes_done(&indexes);
+    if (head && head->array)
+        array_fill(lc, head->array);
+    return head;
+}
+
+static struct job *make_alone(struct lifecycle *lc, struct commit *c, const struct submit *submit)
+{
+    struct id id = lc_new_id(lc);
+    _cleanup_free_ char *name = submit->name ? xstrdup(submit->name) : make_name(submit->spec, &id);
+    struct job *job = make_job(lc, c, submit, &id, name);
+
+    enqueue(lc, c, submit, job);
     return job;
 }
 
@@ -116,22 +187,22 @@ int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done
     }
 
     struct commit *c = commit_new(lc, NULL);
-    struct job *job = make_job(lc, c, submit);
+    bool is_array = submit->spec->array && submit->spec->array->count == 0;
+    struct job *job = is_array ? make_array(lc, c, submit) : make_alone(lc, c, submit);
+    if (!job)
+        abort();
+    job->refs++;
+    c->job = job;
     c->done = done;
     c->userdata = userdata;
-    json_t *data = json_object();
-    json_put_int(data, "eligible_us", job->w->created_us);
-    commit_fold(c, job, EVENT_QUEUED, submit->actor, data);
-    queue_insert(lc, job);
-    store_put_workload(c->batch, job->w);
-    if (job->w->spec->source == SOURCE_WORKSPACE)
-        store_hold(c->batch, &job->w->project, &job->w->spec->workspace, &job->w->id);
-    datasets_note_reads(c, job->w);
     store_answer(c, submit);
     commit_send(c);
     images_want(lc, job->w, submit->actor);
     submit_done(submit);
-    lc_want_pass_for(lc, job);
+    if (is_array)
+        lc_want_pass(lc);
+    else
+        lc_want_pass_for(lc, job);
     return 0;
 }
 
@@ -282,6 +353,8 @@ int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char 
     if (live_get(lc, &w->id) || !workload_state_is_final(w->state))
         return error_set(err, -EBUSY, "the job is %s; only a job that has ended can be deleted",
                          workload_state_name(w->state));
+    if (waits_name(lc, &w->id) || (workload_in_array(w) && waits_name(lc, &w->spec->array->id)))
+        return error_set(err, -EBUSY, "a job in the queue waits for job %s (--after)", w->name);
 
     struct commit *c = commit_new(lc, NULL);
     struct event *event = xnew(struct event);

@@ -26,7 +26,8 @@ static void explain_pass(struct lifecycle *lc, const struct workload *w, const s
     if (lc->queue.len > 0)
         memcpy(queue, lc->queue.items + lc->queue.head, lc->queue.len * sizeof *queue);
     if (w && owner)
-        queue[snapshot.n_queue++] = (struct placement_request){ .workload = w, .owner = *owner };
+        queue[snapshot.n_queue++] =
+            (struct placement_request){ .workload = w, .owner = *owner, .held = waits_plan(lc, w) };
     placement_pass(&snapshot, ret);
     free(queue);
     free(nodes);
@@ -78,9 +79,12 @@ static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *j
         return;
     const struct placement_decision *d = &plan->decisions[position];
     bool placed = d->rule == PLACEMENT_PLACED;
-    _cleanup_free_ char *image = d->rule == PLACEMENT_HELD ? images_why(lc, w) : NULL;
-    json_put_str(json, "rule", placement_rule_name(d->rule));
-    json_put_str(json, "text", placed ? "it starts with the next pass" : image ? image : d->text);
+    const struct job *job = live_get(lc, &w->id);
+    const char *rule = NULL;
+    _cleanup_free_ char *held =
+        d->rule == PLACEMENT_HELD && job ? job_hold_why(lc, job, &rule) : NULL;
+    json_put_str(json, "rule", held ? rule : placement_rule_name(d->rule));
+    json_put_str(json, "text", placed ? "it starts with the next pass" : held ? held : d->text);
     json_put_int(json, "position", (int64_t) position);
 }
 

@@ -125,7 +125,9 @@ void store_put_workload(struct store_batch *batch, const struct workload *w)
     op->project = w->project;
     op->time_us = w->created_us;
     op->state = w->state;
-    op->name = xstrdup(w->name);
+    op->name = workload_listed_name(w);
+    if (workload_in_array(w))
+        op->array = w->spec->array->id;
     /* The writer reads this tree on its own thread. jansson counts references atomically; what may
      * still change here (the tags) must not be shared, everything else is never written again. */
     op->record = workload_to_record(w);

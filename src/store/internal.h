@@ -57,7 +57,8 @@ struct op {
     unsigned number; /* of a version of dataset ID */
     enum dataset_role role;
     enum workload_state state;
-    char *name;
+    char *name;        /* of a workload: the one that it is found by */
+    struct id array;   /* of a workload: the array that it is in, or id_none */
     struct id attempt; /* current; id_none before the first. Of a use: the workload */
     struct sha256 *sums;
     size_t n_sums;
@@ -152,6 +153,8 @@ struct backend_ops {
     int (*answer)(struct backend *b, unsigned reader, struct query *q);
     /* Before the threads start. */
     int (*load)(struct backend *b, struct store_state *ret, struct error *err);
+    /* How the jobs of the array, or the job, of ID in RET stand. Before the threads start. */
+    int (*outcome)(struct backend *b, struct store_outcome *ret, struct error *err);
     /* Live counts; kept in the same transactions as the rows. */
     int (*counts)(struct backend *b, uint64_t ret[WORKLOAD_STATE_MAX], struct error *err);
     int (*check)(struct backend *b, void (*report)(void *userdata, const char *text),
@@ -167,6 +170,8 @@ void store_touch_blob_refs(struct store_batch *batch, const struct id *project,
 void op_done(struct op *op);
 void query_free(struct query *q);
 void answer_free(struct idempotent_answer *answer);
+/* Count a job of that state. */
+void outcome_add(struct store_outcome *outcome, enum workload_state state, unsigned n);
 struct idempotent_answer *answer_copy(const struct idempotent_answer *answer);
 
 /* file.c: a file of the store, made when it is missing: 0600, of the directory's owner also when root

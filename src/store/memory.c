@@ -1,58 +1,10 @@
 /* memory.c - the store without a disk: for tests and the simulator; everything on the writer's thread */
-#include "store/internal.h"
+#include "store/memory.h"
 
 #include "base/alloc.h"
-#include "base/map.h"
 
 #include <errno.h>
 #include <string.h>
-
-struct row {
-    json_t *record;
-    struct id id, project;
-    char *name;
-    int64_t created_us;
-    enum workload_state state;
-    VEC(struct attempt *) attempts;
-    char *artifacts;
-    size_t artifacts_len;
-};
-
-struct ref {
-    struct id project;
-    struct sha256 sum;
-    int64_t used_us;
-};
-
-struct kept_manifest {
-    struct ref ref;
-    struct text text;
-};
-
-struct hold {
-    struct id holder, project;
-    struct sha256 manifest;
-};
-
-struct use_row {
-    struct id dataset;
-    struct dataset_use use;
-};
-
-struct backend {
-    struct map *orgs, *projects, *keys, *secrets; /* by id; values are the structs */
-    struct map *images;                           /* by id; values are records */
-    struct map *tags;                             /* by subject; values are subject_tags */
-    struct map *rows;                             /* by id */
-    VEC(struct event *) events;
-    VEC(struct leftover) leftovers;
-    struct map *refs;      /* project id + digest -> struct ref */
-    struct map *manifests; /* project id + digest -> struct kept_manifest */
-    VEC(struct hold) holds;
-    struct map *answers;  /* scope */
-    struct map *datasets; /* by id */
-    VEC(struct use_row) uses;
-};
 
 static int memory_open(const char *path, struct backend **ret, struct error *err)
 {
@@ -171,6 +123,7 @@ static void put_workload(struct backend *b, const struct op *op)
         row = xnew(struct row);
         row->id = op->id;
         row->project = op->project;
+        row->array = op->array;
         row->created_us = op->time_us;
         (void) map_set(b->rows, id_key(&op->id), sizeof op->id.bytes, row);
     }
@@ -548,11 +501,37 @@ static bool tag_matches(const struct workload_filter *f, const struct row *row)
     return value && (!f->tag_value || str_equal(value, f->tag_value));
 }
 
-static bool filter_matches(const struct workload_filter *f, const struct row *row)
+static bool is_head(const struct row *row) { return id_equal(&row->array, &row->id); }
+
+/* Is ROW, or one of the array that it stands for, in one of the states? */
+static bool state_matches(struct backend *b, const struct workload_filter *f, const struct row *row)
 {
-    return (id_is_none(&f->project) || id_equal(&f->project, &row->project)) &&
-           (!f->states || (f->states & 1u << row->state)) &&
-           (!f->name || name_matches(f->name, row->name)) && (!f->tag_key || tag_matches(f, row)) &&
+    struct row *other;
+
+    if (!f->states || (f->states & 1u << row->state))
+        return true;
+    if (!f->whole_arrays || !is_head(row))
+        return false;
+    map_foreach(b->rows, pos, other)
+        if (id_equal(&other->array, &row->id) && (f->states & 1u << other->state))
+            return true;
+    return false;
+}
+
+static bool array_matches(const struct workload_filter *f, const struct row *row)
+{
+    if (!id_is_none(&f->array))
+        return id_equal(&f->array, &row->array);
+    return !f->whole_arrays || id_is_none(&row->array) || is_head(row);
+}
+
+static bool filter_matches(struct backend *b, const struct workload_filter *f,
+                           const struct row *row)
+{
+    return array_matches(f, row) &&
+           (id_is_none(&f->project) || id_equal(&f->project, &row->project)) &&
+           state_matches(b, f, row) && (!f->name || name_matches(f->name, row->name)) &&
+           (!f->tag_key || tag_matches(f, row)) &&
            (!f->since_us || row->created_us >= f->since_us) &&
            (!f->until_us || row->created_us < f->until_us) &&
            (id_is_none(&f->before) || id_compare(&row->id, &f->before) < 0);
@@ -564,15 +543,26 @@ static int newest_first(const void *a, const void *b)
     return id_compare(&(*y)->id, &(*x)->id);
 }
 
+static void count_array(struct backend *b, struct workload *head)
+{
+    struct row *row;
+
+    head->array_states = xnew_n(unsigned, WORKLOAD_STATE_MAX);
+    map_foreach(b->rows, pos, row)
+        if (id_equal(&row->array, &head->id))
+            head->array_states[row->state]++;
+}
+
 static int answer_workloads(struct backend *b, struct query *q,
-                            bool (*wanted)(struct query *q, struct row *row), unsigned limit)
+                            bool (*wanted)(struct backend *b, struct query *q, struct row *row),
+                            unsigned limit)
 {
     VEC(struct row *) found = { 0 };
     struct row *row;
     int r = 0;
 
     map_foreach(b->rows, pos, row)
-        if (wanted(q, row))
+        if (wanted(b, q, row))
             vec_push(&found, row);
     if (found.len)
         qsort(found.items, found.len, sizeof *found.items, newest_first);
@@ -581,35 +571,68 @@ static int answer_workloads(struct backend *b, struct query *q,
         r = workload_from_record(found.items[i]->record, &w, &q->err);
         if (r >= 0)
             vec_push(&q->workloads, w);
+        if (r >= 0 && workload_heads_array(w) && (q->kind == QUERY_FIND || q->filter.whole_arrays))
+            count_array(b, w);
     }
     vec_done(&found);
     return r;
 }
 
-static bool by_filter(struct query *q, struct row *row) { return filter_matches(&q->filter, row); }
+static bool by_filter(struct backend *b, struct query *q, struct row *row)
+{
+    return filter_matches(b, &q->filter, row);
+}
 
 static bool in_project(const struct query *q, const struct row *row)
 {
     return id_is_none(&q->project) || id_equal(&q->project, &row->project);
 }
 
-static bool by_name(struct query *q, struct row *row)
+static bool by_name(struct backend *b, struct query *q, struct row *row)
 {
     return in_project(q, row) && str_equal(q->text, row->name);
 }
 
-static bool by_id_prefix(struct query *q, struct row *row)
+static bool by_id_prefix(struct backend *b, struct query *q, struct row *row)
 {
     char id[ID_TEXT_LEN + 1];
-    return in_project(q, row) && str_starts(id_format(&row->id, id), q->text);
+    return in_project(q, row) && str_starts(id_format(&row->id, id), q->text) &&
+           (id_is_none(&row->array) || is_head(row) || strlen(q->text) == ID_TEXT_LEN);
 }
 
-static int find(struct backend *b, struct query *q)
+static int find_text(struct backend *b, struct query *q)
 {
     int r = answer_workloads(b, q, by_name, 1);
     if (r < 0 || q->workloads.len || strlen(q->text) < 4)
         return r;
     return answer_workloads(b, q, by_id_prefix, 2);
+}
+
+static bool by_index(struct backend *b, struct query *q, struct row *row)
+{
+    const json_t *place = json_object_get(json_object_get(row->record, "spec"), "array");
+
+    return id_equal(&row->array, &q->subject) && json_get_int(place, "index", -1) == q->limit;
+}
+
+static int find(struct backend *b, struct query *q)
+{
+    int r = find_text(b, q);
+    char *base = r < 0 || q->workloads.len ? NULL : array_text_split(q->text, &q->limit);
+
+    if (!base)
+        return r;
+    free(q->text);
+    q->text = base;
+    r = find_text(b, q);
+    if (r < 0 || q->workloads.len != 1)
+        return r;
+    struct workload *head = q->workloads.items[0];
+    bool is_array = workload_heads_array(head);
+    q->subject = head->id;
+    q->workloads.len = 0;
+    workload_free(head);
+    return is_array ? answer_workloads(b, q, by_index, 1) : 0;
 }
 
 static int answer_attempts(struct backend *b, struct query *q)
@@ -896,6 +919,17 @@ static int memory_load(struct backend *b, struct store_state *ret, struct error 
     return 0;
 }
 
+static int memory_outcome(struct backend *b, struct store_outcome *ret, struct error *err)
+{
+    struct row *row;
+
+    map_foreach(b->rows, pos, row)
+        if (id_equal(&row->array, &ret->id) ||
+            (id_equal(&row->id, &ret->id) && id_is_none(&row->array)))
+            outcome_add(ret, row->state, 1);
+    return 0;
+}
+
 static int memory_counts(struct backend *b, uint64_t ret[WORKLOAD_STATE_MAX], struct error *err)
 {
     struct row *row;
@@ -922,6 +956,7 @@ const struct backend_ops backend_memory = {
     .rollback = memory_rollback,
     .answer = memory_answer,
     .load = memory_load,
+    .outcome = memory_outcome,
     .counts = memory_counts,
     .check = memory_check,
 };

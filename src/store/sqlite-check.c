@@ -237,14 +237,19 @@ static int fold(struct check *check, const struct id *subject, struct workload *
 struct columns {
     struct id id, project;
     char *name;
+    struct id array;
     int state;
     int64_t created_us;
 };
 
 static bool columns_agree(const struct columns *row, const struct workload *w)
 {
-    return id_equal(&row->project, &w->project) && str_equal(row->name, w->name) &&
-           row->state == (int) w->state && row->created_us == w->created_us;
+    _cleanup_free_ char *name = workload_listed_name(w);
+    const struct id *array = workload_in_array(w) ? &w->spec->array->id : &id_none;
+
+    return id_equal(&row->project, &w->project) && str_equal(row->name, name) &&
+           id_equal(&row->array, array) && row->state == (int) w->state &&
+           row->created_us == w->created_us;
 }
 
 /* The row's record against the fold of its events, as canonical text. */
@@ -273,7 +278,8 @@ static int check_rows(struct check *check)
 {
     struct backend *b = check->b;
     struct error *err = check->err;
-    PREPARE(stmt, "SELECT id, record, project, name, state, created FROM workloads ORDER BY id");
+    PREPARE(stmt, "SELECT id, record, project, name, state, created, array FROM workloads "
+                  "ORDER BY id");
     int r = 0;
     while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
         _cleanup_free_ char *record = column_str(stmt, 1), *name = column_str(stmt, 3);
@@ -281,7 +287,8 @@ static int check_rows(struct check *check)
                                      .project = column_id(stmt, 2),
                                      .name = name,
                                      .state = sqlite3_column_int(stmt, 4),
-                                     .created_us = sqlite3_column_int64(stmt, 5) };
+                                     .created_us = sqlite3_column_int64(stmt, 5),
+                                     .array = column_id(stmt, 6) };
         r = check_row(check, &row, record);
     }
     sqlite3_reset(stmt);

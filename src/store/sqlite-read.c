@@ -62,7 +62,17 @@ static void forget_workloads(struct query *q)
     q->workloads.len = 0;
 }
 
-/* Columns: id, name, state, created, record; newest first. Takes rows that match what the index did
+/* Where arrays are one item: not the row of one of them beside the first; with states not even that one,
+ * for it is listed by those of all. */
+static bool is_hidden(sqlite3_stmt *stmt, const struct workload_filter *f)
+{
+    if (!f->whole_arrays || sqlite3_column_type(stmt, 5) == SQLITE_NULL)
+        return false;
+    struct id id = column_id(stmt, 0), array = column_id(stmt, 5);
+    return f->states || !id_equal(&id, &array);
+}
+
+/* Columns: id, name, state, created, record, array; newest first. Takes rows that match what the index did
  * not decide, until LIMIT. -EAGAIN, with nothing taken, after having looked at AT_MOST rows. */
 static int scan(sqlite3_stmt *stmt, struct query *q, unsigned at_most)
 {
@@ -79,7 +89,7 @@ static int scan(sqlite3_stmt *stmt, struct query *q, unsigned at_most)
         }
         int64_t created = sqlite3_column_int64(stmt, 3);
         unsigned state = (unsigned) sqlite3_column_int(stmt, 2);
-        if ((f->states && !(f->states & 1u << state)) ||
+        if ((f->states && !(f->states & 1u << state)) || is_hidden(stmt, f) ||
             !name_matches(f, (const char *) sqlite3_column_text(stmt, 1)) ||
             (f->since_us && created < f->since_us) || (f->until_us && created >= f->until_us))
             continue;
@@ -89,7 +99,7 @@ static int scan(sqlite3_stmt *stmt, struct query *q, unsigned at_most)
     return r;
 }
 
-#define ROW "w.id, w.name, w.state, w.created, w.record"
+#define ROW "w.id, w.name, w.state, w.created, w.record, w.array"
 
 static int list_all(struct connection *c, struct query *q, const struct id *low,
                     const struct id *high, unsigned at_most)
@@ -257,6 +267,8 @@ static int list_states(struct connection *c, struct query *q, const struct id *l
     for (unsigned state = 0; state < WORKLOAD_STATE_MAX && r >= 0; state++)
         if (q->filter.states & 1u << state)
             r = list_state(c, q, state, low, high);
+    if (r >= 0 && q->filter.whole_arrays)
+        r = sqlite_list_heads(c, q, low, high);
     if (r < 0 || !q->workloads.len)
         return r;
     qsort(q->workloads.items, q->workloads.len, sizeof *q->workloads.items, newest_first);
@@ -282,12 +294,27 @@ static bool states_are_rare(struct connection *c, unsigned states)
     return these <= all / 8;
 }
 
-static int answer_workloads(struct connection *c, struct query *q)
+static int list_array(struct connection *c, struct query *q, const struct id *low,
+                      const struct id *high)
+{
+    PREPARE(stmt, "SELECT " ROW " FROM workloads w WHERE w.array = ? AND w.id >= ? AND w.id < ? "
+                  "ORDER BY w.id DESC");
+    bind_id(stmt, 1, &q->filter.array);
+    bind_id(stmt, 2, low);
+    bind_id(stmt, 3, high);
+    return scan(stmt, q, WALK_ALL);
+}
+
+static int list_workloads(struct connection *c, struct query *q)
 {
     const struct workload_filter *f = &q->filter;
     struct id low, high;
 
     id_bounds(f, &low, &high);
+    if (!id_is_none(&f->array))
+        return list_array(c, q, &low, &high);
+    if (f->states && f->whole_arrays)
+        return list_states(c, q, &low, &high);
     if (id_is_none(&f->project))
         return list_all(c, q, &low, &high, WALK_ALL);
     if (f->states && (f->tag_key || !f->name || states_are_rare(c, f->states)))
@@ -297,6 +324,13 @@ static int answer_workloads(struct connection *c, struct query *q)
     if (f->name && str_ends(f->name, "*"))
         return list_prefix(c, q, &low, &high);
     return f->name ? list_name(c, q, &low, &high) : list_all(c, q, &low, &high, WALK_ALL);
+}
+
+static int answer_workloads(struct connection *c, struct query *q)
+{
+    int r = list_workloads(c, q);
+
+    return r >= 0 && q->filter.whole_arrays ? sqlite_count_arrays(c, q) : r;
 }
 
 /* Several statements that see one moment. */
@@ -342,15 +376,16 @@ static bool prefix_bounds(const char *text, struct id *low, struct id *high)
     return digits >= 4;
 }
 
-/* Up to 2, so that an ambiguous prefix shows. */
+/* Up to 2, so that an ambiguous prefix shows. The jobs of an array go by whole ids only: what they have in
+ * common is the array's. */
 static int find_by_prefix(struct connection *c, struct query *q)
 {
     struct id low, high;
 
     if (!prefix_bounds(q->text, &low, &high))
         return 0;
-    PREPARE(stmt, "SELECT project, record FROM workloads WHERE id >= ? AND id <= ? "
-                  "ORDER BY id DESC LIMIT 100");
+    PREPARE(stmt, "SELECT project, record FROM workloads WHERE id >= ?1 AND id <= ?2 "
+                  "AND (array IS NULL OR array = id OR ?1 = ?2) ORDER BY id DESC LIMIT 100");
     bind_id(stmt, 1, &low);
     bind_id(stmt, 2, &high);
     int r = 0;
@@ -363,7 +398,7 @@ static int find_by_prefix(struct connection *c, struct query *q)
     return r;
 }
 
-static int answer_find(struct connection *c, struct query *q)
+static int find_text(struct connection *c, struct query *q)
 {
     PREPARE(stmt, "SELECT record FROM workloads WHERE project = ? AND name = ? "
                   "ORDER BY id DESC LIMIT 1");
@@ -372,6 +407,56 @@ static int answer_find(struct connection *c, struct query *q)
     int r = sqlite3_step(stmt) == SQLITE_ROW ? take_workload(stmt, 0, q) : 0;
     sqlite3_reset(stmt);
     return r < 0 || q->workloads.len ? r : find_by_prefix(c, q);
+}
+
+/* The job INDEX of the array that HEAD (taken) heads. */
+static int find_element(struct connection *c, struct query *q, struct workload *head,
+                        unsigned index)
+{
+    if (head->spec->array->index == index) {
+        vec_push(&q->workloads, head);
+        return 0;
+    }
+    _cleanup_free_ char *array = workload_array_name(head);
+    _cleanup_free_ char *name = xasprintf("%s_%u", array, index);
+    _cleanup_(workload_freep) struct workload *done = head;
+    PREPARE(stmt, "SELECT record FROM workloads WHERE project = ? AND name = ? AND array = ?");
+    bind_id(stmt, 1, &head->project);
+    bind_str(stmt, 2, name);
+    bind_id(stmt, 3, &head->id);
+    int r = sqlite3_step(stmt) == SQLITE_ROW ? take_workload(stmt, 0, q) : 0;
+    sqlite3_reset(stmt);
+    return r;
+}
+
+/* NAME_INDEX or ID_INDEX */
+static int find_indexed(struct connection *c, struct query *q)
+{
+    unsigned index = 0;
+    char *base = array_text_split(q->text, &index);
+
+    if (!base)
+        return 0;
+    free(q->text);
+    q->text = base;
+    int r = find_text(c, q);
+    if (r < 0 || q->workloads.len != 1)
+        return r;
+    struct workload *head = q->workloads.items[0];
+    q->workloads.len = 0;
+    if (workload_heads_array(head))
+        return find_element(c, q, head, index);
+    workload_free(head);
+    return 0;
+}
+
+static int answer_find(struct connection *c, struct query *q)
+{
+    int r = find_text(c, q);
+
+    if (r >= 0 && !q->workloads.len)
+        r = find_indexed(c, q);
+    return r < 0 ? r : sqlite_count_arrays(c, q);
 }
 
 /* ---- the rest ---------------------------------------------------------------------------------- */

@@ -176,14 +176,16 @@ static int put_attempt(struct backend *b, const struct op *op, struct error *err
 
 static int insert_workload(struct backend *b, const struct op *op, struct error *err)
 {
-    PREPARE(stmt, "INSERT INTO workloads (id, project, name, state, created, record) "
-                  "VALUES (?, ?, ?, ?, ?, ?)");
+    PREPARE(stmt, "INSERT INTO workloads (id, project, name, state, created, record, array) "
+                  "VALUES (?, ?, ?, ?, ?, ?, ?)");
     bind_id(stmt, 1, &op->id);
     bind_id(stmt, 2, &op->project);
     bind_str(stmt, 3, op->name);
     sqlite3_bind_int(stmt, 4, (int) op->state);
     sqlite3_bind_int64(stmt, 5, op->time_us);
     bind_json(stmt, 6, op->record);
+    if (!id_is_none(&op->array))
+        bind_id(stmt, 7, &op->array);
     return sqlite_run(&b->writer, stmt, err);
 }
 

@@ -383,6 +383,7 @@ const struct backend_ops backend_sqlite = {
     .rollback = sqlite_rollback,
     .answer = sqlite_answer,
     .load = sqlite_load,
+    .outcome = sqlite_outcome,
     .counts = sqlite_counts,
     .check = sqlite_check,
 };

@@ -57,6 +57,13 @@ int sqlite_load_datasets(struct backend *b, struct store_state *ret, struct erro
 /* The rows of every dataset against the fold of its events. */
 int sqlite_check_datasets(struct backend *b, void (*report)(void *userdata, const char *text),
                           void *userdata, struct error *err);
+/* sqlite-array.c */
+/* How many jobs are in which state, for each item that heads an array. */
+int sqlite_count_arrays(struct connection *c, struct query *q);
+/* The heads of arrays one of whose jobs is in a state of the filter. */
+int sqlite_list_heads(struct connection *c, struct query *q, const struct id *low,
+                      const struct id *high);
+int sqlite_outcome(struct backend *b, struct store_outcome *ret, struct error *err);
 /* sqlite-kept.c */
 int sqlite_collect_refs(struct backend *b, const struct op *op, struct error *err);
 int sqlite_collect_manifests(struct backend *b, const struct op *op, struct error *err);

@@ -2,6 +2,7 @@
 #include "store/internal.h"
 
 #include "base/alloc.h"
+#include "base/map.h"
 #include "os/clock.h"
 
 #include <errno.h>
@@ -460,11 +461,53 @@ static void stop_threads(struct store *s)
     s->writes = s->reads = NULL;
 }
 
+void outcome_add(struct store_outcome *outcome, enum workload_state state, unsigned n)
+{
+    if (!workload_state_is_final(state))
+        outcome->n_live += n;
+    else if (state == WORKLOAD_SUCCEEDED)
+        outcome->n_succeeded += n;
+    else
+        outcome->n_bad += n;
+}
+
+static int load_outcome(struct store *s, struct store_state *state, struct map *seen,
+                        const struct id *id, struct error *err)
+{
+    struct store_outcome outcome = { .id = *id };
+
+    if (map_set(seen, id->bytes, sizeof id->bytes, s))
+        return 0;
+    int r = s->ops->outcome(s->backend, &outcome, err);
+    if (r >= 0)
+        vec_push(&state->outcomes, outcome);
+    return r;
+}
+
+/* Of the arrays of jobs that live, and of what they wait for. */
+static int load_outcomes(struct store *s, struct store_state *state, struct error *err)
+{
+    _cleanup_(map_freep) struct map *seen = map_new();
+    int r = 0;
+
+    vec_foreach(&state->workloads, w) {
+        const struct workload_spec *spec = (*w)->spec;
+        if (r >= 0 && workload_in_array(*w))
+            r = load_outcome(s, state, seen, &spec->array->id, err);
+        for (size_t i = 0; r >= 0 && i < spec->n_after; i++)
+            if (spec->after[i].is_pinned)
+                r = load_outcome(s, state, seen, &spec->after[i].job, err);
+    }
+    return r;
+}
+
 int store_load(struct store *s, struct store_state *ret, struct error *err)
 {
     if (s->writes)
         stop_threads(s); /* loaded before: what was given is written first */
     int r = s->ops->load(s->backend, ret, err);
+    if (r >= 0)
+        r = load_outcomes(s, ret, err);
     if (r < 0)
         return r;
     s->seq = s->health.seq = ret->seq;

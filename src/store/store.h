@@ -136,6 +136,11 @@ struct subject_tags {
     struct id subject;
     json_t *tags; /* object of strings */
 };
+/* How a job, or the jobs of an array, stand. */
+struct store_outcome {
+    struct id id;
+    unsigned n_live, n_succeeded, n_bad; /* not final; succeeded; failed or stopped */
+};
 struct store_state {
     VEC(struct org *) orgs;
     VEC(struct project *) projects;
@@ -144,7 +149,8 @@ struct store_state {
     VEC(struct dataset *) datasets; /* with their versions */
     VEC(struct image_record *) images;
     VEC(struct subject_tags) tags;
-    VEC(struct workload *) workloads; /* those that are not final, with their current attempt */
+    VEC(struct workload *) workloads;   /* those that are not final, with their current attempt */
+    VEC(struct store_outcome) outcomes; /* of the arrays they are in and of what they wait for */
     uint64_t seq;
     int64_t last_time_us;
     unsigned next_range; /* first uid range that was never given out */
@@ -159,7 +165,11 @@ struct workload_filter {
     const char *tag_value;      /* NULL: any value of the key */
     int64_t since_us, until_us; /* creation; 0: open */
     struct id before;           /* cursor: only older than this; newest first */
-    unsigned limit;             /* 1 to 1000 */
+    struct id array; /* only jobs of this array, and nothing but limit and before beside it */
+    bool
+        whole_arrays; /* an array is one item, the job that heads it, with its states; it is in a state
+                          that one of its jobs is in */
+    unsigned limit; /* 1 to 1000 */
 };
 
 /* Each answer arrives once, on the loop. Items belong to the callee during the call; a callback
@@ -168,7 +178,8 @@ typedef void (*store_workloads_f)(void *userdata, int r, struct workload **items
                                   const struct error *err);
 void store_list_workloads(struct store *store, const struct workload_filter *filter,
                           store_workloads_f done, void *userdata);
-/* By id, exact name (the newest of that name) or unambiguous id prefix: 0, 1 or 2 (ambiguous) items. */
+/* By id, exact name (the newest of that name) or unambiguous id prefix: 0, 1 or 2 (ambiguous) items. An
+ * array is found as the job that heads it, with its states, its jobs as NAME_INDEX or ID_INDEX. */
 void store_find_workload(struct store *store, const struct id *project, const char *name_or_id,
                          store_workloads_f done, void *userdata);
 

@@ -252,7 +252,10 @@ static int fold_final(struct workload **w, const struct event *event, struct err
     struct workload *job = *w;
 
     if (job->state == WORKLOAD_QUEUED && workload_event_parse(event->type) == EVENT_FAILED) {
-        job->cause = END_START_FAILED;
+        const char *cause = json_get_str(event->data, "cause", NULL);
+        job->cause = cause ? end_cause_parse(cause) : END_START_FAILED;
+        if (job->cause == END_CAUSE_INVALID)
+            job->cause = END_START_FAILED;
         job->exit_code = -1;
         job->ended_us = event->time_us;
         xstr_set(&job->reason, json_get_str(event->data, "reason", NULL));

@@ -122,5 +122,6 @@ json_t *workload_spec_to_json(const struct workload_spec *spec)
         json_put_int(json, "grace", spec->grace_s);
     if (spec->preemptible)
         json_put(json, "preemptible", json_true());
+    put_batch(json, spec);
     return json;
 }

@@ -58,6 +58,7 @@ void workload_spec_free(struct workload_spec *spec)
     free(spec->ports);
     free_data(spec);
     free_tasks(spec);
+    free_batch(spec);
     free(spec->network);
     free(spec);
 }

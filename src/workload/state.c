@@ -39,6 +39,7 @@ static const char *const cause_names[END_CAUSE_MAX] = {
     [END_SUPERVISOR_LOST] = "supervisor_lost",
     [END_NODE_LOST] = "node_lost",
     [END_GANG] = "gang",
+    [END_DEPENDENCY] = "dependency",
 };
 
 const struct workload_transition workload_transitions[] = {

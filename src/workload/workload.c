@@ -12,6 +12,7 @@ void workload_free(struct workload *w)
     json_decref(w->tags);
     free(w->reason);
     attempt_free(w->attempt);
+    free(w->array_states);
     free(w);
 }
 
@@ -42,6 +43,7 @@ static const char *cause_text(enum end_cause cause)
         [END_SUPERVISOR_LOST] = "supervisor lost: it ended without leaving a result",
         [END_NODE_LOST] = "the machine was restarted while the job ran",
         [END_GANG] = "the other tasks of the job have ended",
+        [END_DEPENDENCY] = "what it waited for can never be",
     };
 
     return cause >= 0 && cause < END_CAUSE_MAX ? texts[cause] : "unknown cause";
@@ -73,6 +75,19 @@ static void put_lineage(json_t *json, const struct workload *w)
     json_decref(outputs);
 }
 
+static void put_place(json_t *json, const struct workload *w)
+{
+    const struct array_place *place = w->spec->array;
+
+    if (!workload_in_array(w))
+        return;
+    json_t *array = json_object();
+    put_id(array, "id", &place->id);
+    json_put_int(array, "index", place->index);
+    json_put_int(array, "count", place->count);
+    json_put(json, "array", array);
+}
+
 json_t *workload_to_json(const struct workload *w, bool with_spec)
 {
     json_t *json = json_object();
@@ -97,6 +112,7 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
         json_put_str(json, "reason", w->reason ? w->reason : cause_text(w->cause));
     json_put_int(json, "attempts", w->attempts);
     json_put_str(json, "flavor", w->spec->flavor);
+    put_place(json, w);
     if (w->attempt && w->attempt->allocation)
         json_put_str(json, "node", w->attempt->allocation->node);
     if (with_spec) {
@@ -105,6 +121,44 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
         if (w->attempt)
             json_put(json, "attempt", attempt_to_json(w->attempt));
     }
+    return json;
+}
+
+static json_t *states_json(const unsigned *states)
+{
+    json_t *json = json_object();
+
+    for (int state = 0; states && state < WORKLOAD_STATE_MAX; state++)
+        if (states[state])
+            json_put_int(json, workload_state_name((enum workload_state) state), states[state]);
+    return json;
+}
+
+json_t *workload_array_to_json(const struct workload *w, bool with_spec)
+{
+    const struct array_place *place = w->spec->array;
+    _cleanup_free_ char *name = workload_array_name(w);
+    json_t *json = json_object(), *array = json_object();
+
+    put_id(json, "id", &w->id);
+    put_id(json, "project", &w->project);
+    json_put_str(json, "name", name);
+    json_put_str(json, "state",
+                 workload_state_name(w->array_states ? array_state(w->array_states) : w->state));
+    json_put_int(json, "priority", w->priority);
+    json_put(json, "tags", json_incref(w->tags));
+    json_put_int(json, "version", (int64_t) w->version);
+    put_time(json, "created", w->created_us);
+    json_put_str(json, "flavor", w->spec->flavor);
+    put_id(array, "id", &place->id);
+    json_put_str(array, "indexes", place->indexes);
+    json_put_int(array, "count", place->count);
+    if (place->limit)
+        json_put_int(array, "limit", place->limit);
+    json_put(array, "states", states_json(w->array_states));
+    json_put(json, "array", array);
+    if (with_spec)
+        json_put(json, "spec", workload_spec_to_json(w->spec));
     return json;
 }
 

@@ -62,6 +62,36 @@ struct role_spec {
     bool service;   /* runs as long as the others do, and how it ends says nothing */
 };
 
+/* Where a job stands in a job array. Before admission only INDEXES is there, as it was asked for. */
+struct array_place {
+    struct id
+        id; /* of the array: that of its first job. id_none: it only repeats one of an array */
+    char *indexes; /* "0-99%10"; admitted: of the first job only, NULL of the others */
+    unsigned index, count, first, last, step;
+    unsigned limit; /* so many of them run at once; 0: any */
+};
+
+/* What a job waits for before it is placed. */
+enum after_when {
+    AFTER_OK,        /* it succeeded; an array: all of it */
+    AFTER_ANY,       /* it ended */
+    AFTER_NOT_OK,    /* it ended, and did not succeed; an array: not all of it */
+    AFTER_START,     /* it began, or will never */
+    AFTER_SINGLETON, /* no older job of the project with the same name is left */
+    AFTER_WHEN_MAX,
+    AFTER_WHEN_INVALID = -22,
+};
+
+struct dependency {
+    enum after_when when;
+    char *name;      /* of the job or array, as it was asked for; NULL for a singleton */
+    struct id job;   /* the job or the array; id_none before admission */
+    bool is_array;   /* JOB is one */
+    bool is_pinned;  /* JOB is known */
+    bool has_ended;  /* found so when it was looked up; not kept */
+    bool has_failed; /* it did not succeed, or one of it did not; not kept */
+};
+
 struct workload_spec {
     enum workload_kind kind;
     char *image; /* "host", or a reference (data/image.h) */
@@ -102,6 +132,10 @@ struct workload_spec {
     int checkpoint_signal;   /* 0: none */
     int64_t grace_s; /* SIGTERM to SIGKILL; -1: the operator's default (not after admission) */
     bool preemptible;
+    struct array_place *array; /* NULL: it is a job of its own */
+    struct dependency *after;
+    size_t n_after;
+    bool hold_never; /* a dependency that can no longer be met holds the job; else it ends it */
 };
 
 /* JSON of the form that src/api/job.json declares (job_request without name, tags and priority), plus
@@ -122,6 +156,23 @@ struct task_place {
     bool is_service;
 };
 void workload_spec_place(const struct workload_spec *spec, unsigned rank, struct task_place *ret);
+
+/* ---- arrays ---------------------------------------------------------------------------------- */
+
+/* "0-15:4,20%2": indexes, ascending and without doubles. Owned by the caller also on failure. */
+struct array_indexes {
+    unsigned *list;
+    size_t n;
+    unsigned step;  /* of one range; 1 of all else */
+    unsigned limit; /* 0: none */
+};
+int array_indexes_parse(const char *text, struct array_indexes *ret, struct error *err);
+void array_indexes_done(struct array_indexes *indexes);
+
+struct array_place *array_place_copy(const struct array_place *place);
+void array_place_free(struct array_place *place);
+
+const char *after_when_name(enum after_when when);
 
 /* ---- state ----------------------------------------------------------------------------------- */
 
@@ -170,8 +221,9 @@ enum end_cause {
     END_STOPPED,      /* somebody asked */
     END_START_FAILED, /* the container could not be made; reason says why */
     END_SUPERVISOR_LOST,
-    END_NODE_LOST, /* rebooted */
-    END_GANG,      /* another task of the gang failed, or only services were left */
+    END_NODE_LOST,  /* rebooted */
+    END_GANG,       /* another task of the gang failed, or only services were left */
+    END_DEPENDENCY, /* what it waited for can never be */
     END_CAUSE_MAX,
     END_CAUSE_INVALID = -22,
 };
@@ -255,13 +307,33 @@ struct workload {
     char *reason;
     unsigned attempts;       /* begun so far */
     struct attempt *attempt; /* current or last; NULL before the first */
+    /* Of the first job of an array, where a store read it: how many jobs of the array are in each state.
+     * WORKLOAD_STATE_MAX numbers, no part of the record; NULL: not counted. */
+    unsigned *array_states;
 };
+
+/* Is it one of an array? Is it the one that stands for the whole? */
+bool workload_in_array(const struct workload *w);
+bool workload_heads_array(const struct workload *w);
+/* Does TEXT, which led to W, mean all of the array and not W alone? */
+bool workload_means_array(const struct workload *w, const char *text);
+/* "sweep" of sweep_3; owned by the caller. */
+char *workload_array_name(const struct workload *w);
+/* The name that it is found by: that of the array for the job which stands for it. Owned by the caller. */
+char *workload_listed_name(const struct workload *w);
+/* "sweep_3" to "sweep" (owned by the caller) and 3; NULL: TEXT has no such end. */
+char *array_text_split(const char *text, unsigned *ret_index);
+/* The state of an array of which so many jobs are in each: what is under way counts before what waits,
+ * then what failed, was stopped, succeeded. */
+enum workload_state array_state(const unsigned states[static WORKLOAD_STATE_MAX]);
 
 void workload_free(struct workload *w);
 DEFINE_CLEANUP(struct workload *, workload_free);
 
 /* What the API shows of a job. With WITH_SPEC also its specification (secrets by name). */
 json_t *workload_to_json(const struct workload *w, bool with_spec);
+/* The same of a whole array, from the job that heads it, with its states. */
+json_t *workload_array_to_json(const struct workload *w, bool with_spec);
 
 /* Every field, for stores: attempt included, and back. */
 json_t *workload_to_record(const struct workload *w);
