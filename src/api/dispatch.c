@@ -21,6 +21,7 @@ static const struct api_route *const tables[] = {
     fleet_routes,
     image_routes,
     job_routes,
+    submit_routes,
     key_routes,
     log_routes,
     metrics_routes,

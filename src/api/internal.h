@@ -130,8 +130,18 @@ void idempotency_sweep(struct api *api);
 typedef void (*job_found_f)(struct call *call, const struct workload *w);
 /* Find the job of the path, live or stored; answers 404 or 409 itself. W is valid during FOUND. */
 void job_find(struct call *call, job_found_f found);
+/* The same, where the path may mean an array: then ARRAY gets the job that heads it as the store has it,
+ * with its states. job_find() answers that one of its jobs must be named. */
+void job_find_any(struct call *call, job_found_f found, job_found_f array);
+/* The same for a name that is part of CALL. */
+void job_find_any_named(struct call *call, const char *name, job_found_f found, job_found_f array);
+/* Read an array again: ARRAY gets it as it is after all that is under way. */
+void job_array_again(struct call *call, const struct id *id, job_found_f array);
 /* The same for a name that is part of CALL. */
 void job_find_named(struct call *call, const char *name, job_found_f found);
+/* An array as one (arrays.c). */
+void array_why(struct call *call, const struct workload *w);
+void array_remove(struct call *call, const struct workload *w);
 typedef void (*attempt_found_f)(struct call *call, const struct workload *w,
                                 const struct attempt *attempt);
 /* The same, and the attempt that the query's `attempt` names (the last without one); ATTEMPT is NULL when
@@ -150,7 +160,7 @@ const struct dataset *dataset_of_path(struct call *call,
                                       const struct dataset_version **ret_version);
 void dataset_add(struct call *call);
 void dataset_verify(struct call *call);
-extern const struct api_route dataset_file_routes[], rerun_routes[], tag_routes[];
+extern const struct api_route dataset_file_routes[], rerun_routes[], submit_routes[], tag_routes[];
 
 /* The bytes of a blob, or the range of them that was asked for. Takes FD. */
 void answer_file(struct call *call, const struct sha256 *digest, int fd, int64_t size);

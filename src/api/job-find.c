@@ -7,6 +7,7 @@ struct search {
     struct call *call;
     const char *name; /* of the call */
     job_found_f found;
+    job_found_f array; /* NULL: one of its jobs must be named */
 };
 
 /* Named by the path, or by the query where the path has none. */
@@ -15,6 +16,63 @@ static const char *job_name(const struct call *call)
     const char *name = call_param(call, "job");
 
     return name ? name : json_get_str(call->query, "job", "");
+}
+
+static void array_stored(void *userdata, int r, struct workload **items, size_t n,
+                         const struct error *err)
+{
+    struct search search = *(struct search *) userdata;
+
+    free(userdata);
+    if (r < 0)
+        call_fail(search.call, r, err);
+    else if (n != 1)
+        call_refuse(search.call, -ENOENT, "the array was deleted meanwhile");
+    else
+        search.array(search.call, items[0]);
+}
+
+struct array_search {
+    struct search *search;
+    struct id id;
+};
+
+static void array_settled(void *userdata)
+{
+    struct array_search a = *(struct array_search *) userdata;
+    struct call *call = a.search->call;
+    char id[ID_TEXT_LEN + 1];
+
+    free(userdata);
+    store_find_workload(call->api->options.store, &call->project, id_format(&a.id, id),
+                        array_stored, a.search);
+}
+
+void job_array_again(struct call *call, const struct id *id, job_found_f array)
+{
+    struct array_search *a = xnew(struct array_search);
+
+    a->search = xnew(struct search);
+    *a->search = (struct search){ .call = call, .array = array };
+    a->id = *id;
+    lifecycle_settle(call->api->options.lifecycle, array_settled, a);
+}
+
+/* SEARCH led to W. */
+static void take(const struct search *search, const struct workload *w)
+{
+    if (!workload_means_array(w, search->name)) {
+        search->found(search->call, w);
+        return;
+    }
+    if (search->array) {
+        job_array_again(search->call, &w->id, search->array);
+        return;
+    }
+    _cleanup_free_ char *name = workload_array_name(w);
+    const struct array_place *place = w->spec->array;
+    call_refuse(search->call, -ENOTUNIQ, "%s is an array of %u jobs: name one, %s_%u to %s_%u",
+                name, place->count, name, place->first, name, place->last);
 }
 
 static void job_stored(void *userdata, int r, struct workload **items, size_t n,
@@ -32,7 +90,7 @@ static void job_stored(void *userdata, int r, struct workload **items, size_t n,
     else if (n > 1)
         call_refuse(call, -ENOTUNIQ, "several ids begin with '%s': write more of it", name);
     else
-        search.found(call, items[0]);
+        take(&search, items[0]);
 }
 
 static void look(void *userdata)
@@ -48,20 +106,30 @@ static void look(void *userdata)
     } else if (lifecycle_is_ahead(lc, w)) {
         lifecycle_settle(lc, look, search);
     } else {
-        job_found_f found = search->found;
+        struct search copy = *search;
         free(search);
-        found(call, w);
+        take(&copy, w);
     }
 }
 
 void job_find(struct call *call, job_found_f found) { job_find_named(call, job_name(call), found); }
 
-void job_find_named(struct call *call, const char *name, job_found_f found)
+void job_find_any_named(struct call *call, const char *name, job_found_f found, job_found_f array)
 {
     struct search *search = xnew(struct search);
 
-    *search = (struct search){ .call = call, .name = name, .found = found };
+    *search = (struct search){ .call = call, .name = name, .found = found, .array = array };
     look(search);
+}
+
+void job_find_any(struct call *call, job_found_f found, job_found_f array)
+{
+    job_find_any_named(call, job_name(call), found, array);
+}
+
+void job_find_named(struct call *call, const char *name, job_found_f found)
+{
+    job_find_any_named(call, name, found, NULL);
 }
 
 /* ---- attempts ---- */

@@ -54,6 +54,17 @@ static void pin_source(json_t *spec, const json_t *record)
         json_put_str(git, "ref", commit);
 }
 
+/* It stands for itself: it waits for nobody, and keeps of an array only what its command sees. */
+static void leave_others(json_t *spec)
+{
+    json_t *array = json_object_get(spec, "array");
+
+    (void) json_object_del(spec, "after");
+    (void) json_object_del(array, "id");
+    (void) json_object_del(array, "indexes");
+    (void) json_object_del(array, "limit");
+}
+
 static json_t *changed_spec(const struct workload *w, const json_t *body)
 {
     static const char *const plain[] = { "image",  "command", "flavor",   "cpus",
@@ -61,6 +72,7 @@ static json_t *changed_spec(const struct workload *w, const json_t *body)
     json_t *spec = workload_spec_to_json(w->spec), *env = json_object_get(body, "env");
     const json_t *datasets = json_object_get(body, "datasets");
 
+    leave_others(spec);
     pin_source(spec, w->attempt ? w->attempt->record : NULL);
     change_hardware(spec, body);
     if (json_object_get(body, "image"))

@@ -1,4 +1,4 @@
-/* jobs.c - submit, list, show, change, stop and delete jobs */
+/* jobs.c - list, show, change, stop and delete jobs */
 #include "api/internal.h"
 
 #include "base/alloc.h"
@@ -9,81 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- submit ---- */
-
-static char *job_text(const struct workload *w)
-{
-    _cleanup_json_ json_t *json = workload_to_json(w, true);
-
-    return json_text(json);
-}
-
-/* The answer is made once: the one that is stored for an Idempotency-Key is the one that is sent. */
-static char *stored_text(void *userdata, const struct workload *w)
-{
-    struct call *call = userdata;
-    char *text = job_text(w);
-
-    call->state = xstrdup(text);
-    call->free_state = free;
-    return text;
-}
-
-static void job_submitted(void *userdata, const struct workload *w)
-{
-    struct call *call = userdata;
-    char id[ID_TEXT_LEN + 1];
-    _cleanup_free_ char *location =
-        xasprintf("/v1/projects/%s/jobs/%s", call_param(call, "project"), id_format(&w->id, id));
-    _cleanup_free_ char *text = call->state ? xstrdup(call->state) : job_text(w);
-
-    http_add_header(call->req, "Location", location);
-    call_answer_text(call, 201, text, strlen(text));
-}
-
-/* The parts of the body; SUBMIT borrows from the call. */
-static int read_submit(struct call *call, struct submit *submit, struct error *err)
-{
-    int r = workload_spec_from_json(call->body, &submit->spec, err);
-    if (r < 0)
-        return r;
-    submit->project = call->project;
-    submit->actor = call->actor;
-    submit->name = json_get_str(call->body, "name", NULL);
-    submit->tags = json_incref(json_object_get(call->body, "tags"));
-    submit->priority = (int) json_get_int(call->body, "priority", 0);
-    return 0;
-}
-
-static void job_create(struct call *call)
-{
-    struct submit submit = { .format = stored_text, .format_userdata = call };
-    struct error err = { 0 };
-    int r = read_submit(call, &submit, &err);
-
-    if (r == 0) {
-        submit.answer = call_idempotent_answer(call, 201);
-        r = lifecycle_submit(call->api->options.lifecycle, &submit, job_submitted, call, &err);
-    }
-    if (r < 0)
-        call_fail(call, r, &err);
-}
-
-static void job_plan(struct call *call)
-{
-    struct submit submit = { 0 };
-    struct error err = { 0 };
-    json_t *plan = NULL;
-    int r = read_submit(call, &submit, &err);
-
-    if (r == 0)
-        r = lifecycle_plan(call->api->options.lifecycle, &submit, &plan, &err);
-    if (r < 0)
-        call_fail(call, r, &err);
-    else
-        call_answer(call, 200, plan);
-}
-
 /* ---- list ---- */
 
 static void jobs_listed(void *userdata, int r, struct workload **items, size_t n,
@@ -91,6 +16,7 @@ static void jobs_listed(void *userdata, int r, struct workload **items, size_t n
 {
     struct call *call = userdata;
     int64_t limit = json_get_int(call->query, "limit", 100);
+    bool one_by_one = json_object_get(call->query, "array") != NULL;
     char id[ID_TEXT_LEN + 1];
 
     if (r < 0) {
@@ -99,7 +25,9 @@ static void jobs_listed(void *userdata, int r, struct workload **items, size_t n
     }
     json_t *answer = json_object(), *array = json_array();
     for (size_t i = 0; i < n; i++)
-        (void) json_array_append_new(array, workload_to_json(items[i], false));
+        (void) json_array_append_new(array, workload_heads_array(items[i]) && !one_by_one
+                                                ? workload_array_to_json(items[i], false)
+                                                : workload_to_json(items[i], false));
     json_put(answer, "items", array);
     if (n > 0 && (int64_t) n == limit)
         json_put_str(answer, "next", id_format(&items[n - 1]->id, id));
@@ -132,7 +60,7 @@ static unsigned read_states(const json_t *states)
     return bits;
 }
 
-static void job_list(struct call *call)
+static void list(struct call *call, const struct id *of_array)
 {
     struct error err = { 0 };
     _cleanup_free_ char *tag = xstrdup(json_get_str(call->query, "tag", NULL));
@@ -141,6 +69,8 @@ static void job_list(struct call *call)
                                       .states = read_states(json_object_get(call->query, "state")),
                                       .name = json_get_str(call->query, "name", NULL),
                                       .tag_key = tag,
+                                      .array = *of_array,
+                                      .whole_arrays = id_is_none(of_array),
                                       .limit = (unsigned) json_get_int(call->query, "limit", 100) };
     char *equals = tag ? strchr(tag, '=') : NULL;
 
@@ -155,6 +85,23 @@ static void job_list(struct call *call)
         call_fail(call, r, &err);
     else
         store_list_workloads(call->api->options.store, &filter, jobs_listed, call);
+}
+
+static void list_array(struct call *call, const struct workload *w) { list(call, &w->id); }
+
+static void refuse_single(struct call *call, const struct workload *w)
+{
+    call_refuse(call, -EINVAL, "array: %s is a job of its own and no array", w->name);
+}
+
+static void job_list(struct call *call)
+{
+    const char *array = json_get_str(call->query, "array", NULL);
+
+    if (array)
+        job_find_any_named(call, array, refuse_single, list_array);
+    else
+        list(call, &id_none);
 }
 
 /* ---- show ---- */
@@ -194,7 +141,12 @@ static void show(struct call *call, const struct workload *w)
     answer_job(call, 200, w);
 }
 
-static void job_show(struct call *call) { job_find(call, show); }
+static void show_array(struct call *call, const struct workload *w)
+{
+    call_answer(call, 200, workload_array_to_json(w, true));
+}
+
+static void job_show(struct call *call) { job_find_any(call, show, show_array); }
 
 /* ---- change ---- */
 
@@ -255,7 +207,24 @@ static void stop(struct call *call, const struct workload *w)
         call_fail(call, r, &err);
 }
 
-static void job_stop(struct call *call) { job_find(call, stop); }
+static void array_stopping(struct call *call, const struct workload *w)
+{
+    call_answer_once(call, 202, workload_array_to_json(w, true));
+}
+
+static void stop_array(struct call *call, const struct workload *w)
+{
+    struct lifecycle *lc = call->api->options.lifecycle;
+    int64_t grace_s = json_get_int(call->body, "grace", -1);
+
+    if (lifecycle_stop_array(lc, &w->id, call->actor, grace_s) == 0)
+        call_refuse(call, -EBUSY, "the array has ended: it is %s",
+                    workload_state_name(w->array_states ? array_state(w->array_states) : w->state));
+    else
+        job_array_again(call, &w->id, array_stopping);
+}
+
+static void job_stop(struct call *call) { job_find_any(call, stop, stop_array); }
 
 static int signal_number(const char *name)
 {
@@ -308,12 +277,16 @@ static void remove_job(struct call *call, const struct workload *w)
         store_commit(call->api->options.store, store_batch_new(), end_committed, call);
         return;
     }
+    if (workload_in_array(w)) {
+        call_refuse(call, -EBUSY, "the job is one of an array; only all of it can be deleted");
+        return;
+    }
     int r = lifecycle_delete(lc, w, call->actor, job_deleted, call, &err);
     if (r < 0)
         call_fail(call, r, &err);
 }
 
-static void job_delete(struct call *call) { job_find(call, remove_job); }
+static void job_delete(struct call *call) { job_find_any(call, remove_job, array_remove); }
 
 /* ---- why, attempts, record ---- */
 
@@ -325,7 +298,7 @@ static void why(struct call *call, const struct workload *w)
     call_answer(call, 200, json);
 }
 
-static void job_why(struct call *call) { job_find(call, why); }
+static void job_why(struct call *call) { job_find_any(call, why, array_why); }
 
 static void attempts_listed(void *userdata, int r, struct attempt **items, size_t n,
                             const struct error *err)
@@ -369,8 +342,9 @@ static void record(struct call *call, const struct workload *w, const struct att
 static void job_record(struct call *call) { attempt_find(call, record); }
 
 const struct api_route job_routes[] = {
-    { "job.list", job_list },         { "job.create", job_create }, { "job.plan", job_plan },
-    { "job.show", job_show },         { "job.update", job_update }, { "job.delete", job_delete },
-    { "job.stop", job_stop },         { "job.signal", job_signal }, { "job.why", job_why },
-    { "job.attempts", job_attempts }, { "job.record", job_record }, { NULL, NULL },
+    { "job.list", job_list },     { "job.show", job_show },
+    { "job.update", job_update }, { "job.delete", job_delete },
+    { "job.stop", job_stop },     { "job.signal", job_signal },
+    { "job.why", job_why },       { "job.attempts", job_attempts },
+    { "job.record", job_record }, { NULL, NULL },
 };

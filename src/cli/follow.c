@@ -276,6 +276,15 @@ static void take_state(struct follower *f, const char *state)
         show_state(f);
 }
 
+static int add_exit_code(struct follower *f, json_t *array, struct error *err)
+{
+    int r = array_exit_code(f->cli, array, err);
+
+    if (r >= 0)
+        json_put_int(array, "exit_code", r);
+    return r < 0 ? r : 0;
+}
+
 /* Look until the job has ended, telling its states. */
 static int look_until_end(struct follower *f, json_t **ret, struct error *err)
 {
@@ -290,9 +299,12 @@ static int look_until_end(struct follower *f, json_t **ret, struct error *err)
             return r;
         if (job && state_is_final(json_get_str(job, "state", ""))) {
             *ret = take_ptr(job);
-            return 0;
+            return is_whole_array(*ret) ? add_exit_code(f, *ret, err) : 0;
         }
-        if (job) {
+        if (job && is_whole_array(job)) {
+            since = 0;
+            show(f, json_get_str(job, "state", ""), json_get_str(job, "reason", ""));
+        } else if (job) {
             since = 0;
             take_state(f, json_get_str(job, "state", ""));
         }
@@ -307,6 +319,40 @@ int follow_job(struct cli *cli, const char *id, const char *name, struct error *
     return follow_changed(cli, id, name, 0, err);
 }
 
+/* LOG is NULL where there is not one log. */
+static int follow(struct follower *f, struct log_request *log, struct error *err)
+{
+    _cleanup_json_ json_t *job = NULL;
+    struct cli *cli = f->cli;
+    int r;
+
+    interrupt_catch();
+    interrupt_beat(ASK_AGAIN_S);
+    for (;;) {
+        r = log ? log_print(cli, log, err) : 0;
+        if (r == 0)
+            r = look_until_end(f, &job, err);
+        if (r != -EINTR || (r = interrupted(f, err)) <= 0)
+            break;
+    }
+    close_line(f);
+    interrupt_release();
+    follower_end(f);
+    if (r < 0)
+        return r;
+    if (!job)
+        return 130;
+    print_end(cli, job);
+    return job_exit_code(job);
+}
+
+int follow_array(struct cli *cli, const char *id, const char *name, struct error *err)
+{
+    struct follower f = follower_begin(cli, id, name);
+
+    return follow(&f, NULL, err);
+}
+
 int follow_changed(struct cli *cli, const char *id, const char *name, int64_t changed_us,
                    struct error *err)
 {
@@ -319,29 +365,11 @@ int follow_changed(struct cli *cli, const char *id, const char *name, int64_t ch
                                .on_state = on_state,
                                .on_beat = on_beat,
                                .userdata = &f };
-    _cleanup_json_ json_t *job = NULL;
-    int r;
 
     f.changed_us = changed_us;
-    interrupt_catch();
-    interrupt_beat(ASK_AGAIN_S);
-    for (;;) {
-        r = log_print(cli, &log, err);
-        if (r == 0)
-            r = look_until_end(&f, &job, err);
-        if (r != -EINTR || (r = interrupted(&f, err)) <= 0)
-            break;
-    }
-    close_line(&f);
-    interrupt_release();
-    follower_end(&f);
+    int r = follow(&f, &log, err);
     free(log.last_line);
-    if (r < 0)
-        return r;
-    if (!job)
-        return 130;
-    print_end(cli, job);
-    return job_exit_code(job);
+    return r;
 }
 
 int wait_for_end(struct cli *cli, const char *id, json_t **ret, struct error *err)

@@ -40,6 +40,17 @@ int wait_for_end(struct cli *cli, const char *id, json_t **ret, struct error *er
 int job_exit_code(const json_t *job);
 /* "succeeded  in 1m 2s …" on stderr. */
 void print_end(const struct cli *cli, const json_t *job);
+/* What `berth run --array` does after the submit: as follow_job(), with states for the log. */
+int follow_array(struct cli *cli, const char *id, const char *name, struct error *err);
+/* Is this answer of the API an array as a whole? */
+bool is_whole_array(const json_t *job);
+/* Names of the jobs of an array, by index, to be freed with the array (array.c). */
+int array_names(struct cli *cli, const char *array, json_t **ret, struct error *err);
+/* The exit code of an array that has ended: the greatest of its jobs. */
+int array_exit_code(struct cli *cli, const json_t *array, struct error *err);
+/* The logs of the jobs of an array one after the other, each after its name. WANTED (NULL: everything) as for
+ * log_print_matches(). */
+int array_logs(struct cli *cli, const struct log_request *q, const char *wanted, struct error *err);
 /* GET the job. */
 int job_get(struct cli *cli, const char *name_or_id, json_t **ret, struct error *err);
 

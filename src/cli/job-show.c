@@ -167,6 +167,30 @@ static void limits_line(const json_t *job, struct text *t)
                   (long long) json_get_int(job, "priority", 0));
 }
 
+static void array_line(const json_t *job, struct text *t)
+{
+    const json_t *array = json_object_get(job, "array");
+
+    if (json_get_str(array, "indexes", NULL))
+        text_addf(t, "%lld jobs, %s", (long long) json_get_int(array, "count", 0),
+                  json_get_str(array, "indexes", ""));
+    else if (array)
+        text_addf(t, "index %lld of %lld jobs of %s", (long long) json_get_int(array, "index", 0),
+                  (long long) json_get_int(array, "count", 0), json_get_str(array, "id", ""));
+}
+
+static void after_line(const json_t *job, struct text *t)
+{
+    size_t i;
+    const json_t *item;
+
+    json_array_foreach(json_object_get(spec_of(job), "after"), i, item) {
+        const char *name = json_get_str(item, "name", NULL);
+        text_addf(t, "%s%s%s%s", i ? ", " : "", json_get_str(item, "when", ""), name ? ":" : "",
+                  name ? name : "");
+    }
+}
+
 static void tags_line(const json_t *job, struct text *t)
 {
     const char *key;
@@ -242,12 +266,12 @@ static const struct {
     const char *title;
     line_f add;
 } lines[] = {
-    { "state", state_line },         { "command", command_line },   { "image", image_line },
-    { "source", source_line },       { "hardware", hardware_line }, { "network", network_line },
-    { "ports", ports_line },         { "limits", limits_line },     { "tags", tags_line },
-    { "again", rerun_line },         { "reads", reads_line },       { "wrote", wrote_line },
-    { "limit", limit_line },         { "attempt", attempt_line },   { "usage", usage_line },
-    { "artifacts", artifacts_line },
+    { "state", state_line },     { "command", command_line },   { "image", image_line },
+    { "source", source_line },   { "hardware", hardware_line }, { "network", network_line },
+    { "ports", ports_line },     { "limits", limits_line },     { "array", array_line },
+    { "after", after_line },     { "tags", tags_line },         { "again", rerun_line },
+    { "reads", reads_line },     { "wrote", wrote_line },       { "limit", limit_line },
+    { "attempt", attempt_line }, { "usage", usage_line },       { "artifacts", artifacts_line },
 };
 
 static void print_job(const struct cli *cli, const json_t *job)

@@ -32,6 +32,20 @@ static int number(const struct args *args, const char *flag, int64_t least, int6
     return 0;
 }
 
+static int print(struct cli *cli, struct log_request *q, const char *wanted, struct error *err)
+{
+    struct error refusal = { 0 };
+    _cleanup_json_ json_t *job = NULL;
+    int r = wanted ? log_print_matches(cli, q, wanted, err) : log_print(cli, q, err);
+
+    /* More than one is meant: is it because it is an array? */
+    if (r == -EEXIST && job_get(cli, q->job, &job, &refusal) >= 0 && is_whole_array(job)) {
+        *err = (struct error){ 0 };
+        r = array_logs(cli, q, wanted, err);
+    }
+    return r;
+}
+
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
     struct log_request q = { .job = args_operand(args, 0),
@@ -55,10 +69,8 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     if (args_has(args, "search") && (q.follow || q.tail >= 0))
         return error_set(err, -EINVAL,
                          "--search looks at what is there; not with --follow or --tail");
-    if (args_has(args, "search"))
-        return log_print_matches(cli, &q, args_get(args, "search"), err);
     interrupt_catch();
-    r = log_print(cli, &q, err);
+    r = print(cli, &q, args_get(args, "search"), err);
     interrupt_release();
     free(q.last_line);
     return r == -EINTR ? 130 : r;
@@ -67,11 +79,12 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
 const struct command command_logs = {
     .verb = "logs",
     .operands = "JOB",
-    .summary = "Print what a job printed",
+    .summary = "Print what a job printed; of an array, each of its jobs in turn",
     .examples = "berth logs tiny-gpt\n"
                 "berth logs -f tiny-gpt          follow it, over lost connections\n"
                 "berth logs --tail 20 tiny-gpt\n"
                 "berth logs --attempt 1 tiny-gpt\n"
+                "berth logs sweep_3              one job of the array sweep\n"
                 "berth logs --search Traceback tiny-gpt",
     .flags = flags,
     .operands_min = 1,

@@ -183,6 +183,8 @@ static int run_request(struct cli *cli, const struct args *args, json_t *request
         (void) printf("%s\n", id);
     if (!detach || cli->err.tty)
         run_tell_job(cli, job);
+    if (!detach && is_whole_array(job))
+        return follow_array(cli, id, name, err);
     if (!detach)
         return follow_job(cli, id, name, err);
     if (!cli->wait)
@@ -247,14 +249,17 @@ const struct command command_run = {
     .verb = "run",
     .operands = "-- COMMAND [ARG]...",
     .summary = "Run a command: send the directory, submit, follow, give its exit code",
-    .examples = "berth run -- python3 train.py --epochs 3\n"
-                "berth run --flavor cpu.2 --name tiny-gpt -e SEED=1 -- python3 train.py\n"
-                "berth run --source git+https://example.org/me/model.git@v2 -- make train\n"
-                "berth run --source none -- 'nproc; free -m'\n"
-                "berth run --dockerfile . -- python3 train.py\n"
-                "berth run --watch -- python3 train.py     again after every change\n"
-                "berth run --file job.yaml --priority 10 --detach\n"
-                "berth run --dry-run --file job.yaml",
+    .examples =
+        "berth run -- python3 train.py --epochs 3\n"
+        "berth run --flavor cpu.2 --name tiny-gpt -e SEED=1 -- python3 train.py\n"
+        "berth run --source git+https://example.org/me/model.git@v2 -- make train\n"
+        "berth run --source none -- 'nproc; free -m'\n"
+        "berth run --dockerfile . -- python3 train.py\n"
+        "berth run --watch -- python3 train.py     again after every change\n"
+        "berth run --file job.yaml --priority 10 --detach\n"
+        "berth run --array 0-99%10 --name sweep -- sh -c './try --seed $BERTH_ARRAY_INDEX'\n"
+        "berth run --after sweep -- ./collect.sh   when all of sweep have succeeded\n"
+        "berth run --dry-run --file job.yaml",
     .flags = run_flags,
     .endpoint = "job.create",
     .operands_max = UINT_MAX,

@@ -83,6 +83,21 @@ static void put_rank_alone(struct variables *v, const struct task_spec *spec)
     put(v, xasprintf("PS_HOSTNAME=%s", spec->workload_name ? spec->workload_name : "berth"));
 }
 
+static void put_array(struct variables *v, const struct array_place *place)
+{
+    char id[ID_TEXT_LEN + 1];
+
+    if (!place)
+        return;
+    if (!id_is_none(&place->id))
+        put(v, xasprintf("BERTH_ARRAY_ID=%s", id_format(&place->id, id)));
+    put(v, xasprintf("BERTH_ARRAY_INDEX=%u", place->index));
+    put(v, xasprintf("BERTH_ARRAY_COUNT=%u", place->count));
+    put(v, xasprintf("BERTH_ARRAY_FIRST=%u", place->first));
+    put(v, xasprintf("BERTH_ARRAY_LAST=%u", place->last));
+    put(v, xasprintf("BERTH_ARRAY_STEP=%u", place->step));
+}
+
 static void put_own(struct variables *v, const struct workload_spec *spec, const json_t *secrets)
 {
     for (size_t i = 0; i < spec->n_env; i++) {
@@ -110,6 +125,7 @@ char **environment_make(const struct task_spec *spec, const struct environment_f
     put_gpus(&v, spec->allocation);
     put_own(&v, spec->workload_spec, facts->secrets);
     put_identity(&v, spec);
+    put_array(&v, spec->workload_spec->array);
     vec_push(&v.list, NULL);
     return v.list.items;
 }

@@ -177,6 +177,23 @@ char *array_text_split(const char *text, unsigned *ret_index)
     return xstrndup(text, (size_t) (end - text));
 }
 
+char *workload_array_text(const struct workload *w)
+{
+    static const enum workload_state order[] = {
+        WORKLOAD_RUNNING,   WORKLOAD_STARTING, WORKLOAD_STOPPING, WORKLOAD_QUEUED,
+        WORKLOAD_SUCCEEDED, WORKLOAD_FAILED,   WORKLOAD_STOPPED,
+    };
+    struct text t = { 0 };
+
+    text_addf(&t, "of %u jobs", w->spec->array->count);
+    for (size_t i = 0, n = 0; i < sizeof order / sizeof *order; i++) {
+        unsigned count = w->array_states ? w->array_states[order[i]] : 0;
+        if (count)
+            text_addf(&t, "%s %u %s", n++ ? "," : "", count, workload_state_name(order[i]));
+    }
+    return text_take(&t);
+}
+
 enum workload_state array_state(const unsigned states[static WORKLOAD_STATE_MAX])
 {
     static const enum workload_state order[] = {

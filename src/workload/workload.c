@@ -137,7 +137,7 @@ static json_t *states_json(const unsigned *states)
 json_t *workload_array_to_json(const struct workload *w, bool with_spec)
 {
     const struct array_place *place = w->spec->array;
-    _cleanup_free_ char *name = workload_array_name(w);
+    _cleanup_free_ char *name = workload_array_name(w), *reason = workload_array_text(w);
     json_t *json = json_object(), *array = json_object();
 
     put_id(json, "id", &w->id);
@@ -150,6 +150,7 @@ json_t *workload_array_to_json(const struct workload *w, bool with_spec)
     json_put_int(json, "version", (int64_t) w->version);
     put_time(json, "created", w->created_us);
     json_put_str(json, "flavor", w->spec->flavor);
+    json_put_str(json, "reason", reason);
     put_id(array, "id", &place->id);
     json_put_str(array, "indexes", place->indexes);
     json_put_int(array, "count", place->count);

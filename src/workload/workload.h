@@ -321,6 +321,8 @@ bool workload_means_array(const struct workload *w, const char *text);
 char *workload_array_name(const struct workload *w);
 /* The name that it is found by: that of the array for the job which stands for it. Owned by the caller. */
 char *workload_listed_name(const struct workload *w);
+/* "of 10 jobs 2 running, 8 queued"; owned by the caller. */
+char *workload_array_text(const struct workload *w);
 /* "sweep_3" to "sweep" (owned by the caller) and 3; NULL: TEXT has no such end. */
 char *array_text_split(const char *text, unsigned *ret_index);
 /* The state of an array of which so many jobs are in each: what is under way counts before what waits,

@@ -1,0 +1,166 @@
+/* job-submit.c - submit a job or an array, or say what that would do
+ *
+ * What the job waits for is looked up first, one after the other, so that from then on it is known by its id.
+ */
+#include "api/internal.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+struct submission {
+    struct submit submit;
+    size_t next; /* of spec->after to be looked up */
+    bool plans;
+    char *text; /* the answer, made once: the one that is stored for an Idempotency-Key is sent */
+};
+
+static void submission_free(void *state)
+{
+    struct submission *s = state;
+
+    workload_spec_free(s->submit.spec);
+    json_decref(s->submit.tags);
+    free(s->text);
+    free(s);
+}
+
+/* Of an array all jobs are queued now. */
+static char *job_text_of(const struct workload *w)
+{
+    unsigned states[WORKLOAD_STATE_MAX] = { 0 };
+    struct workload head = *w;
+
+    if (workload_heads_array(w)) {
+        states[WORKLOAD_QUEUED] = w->spec->array->count;
+        head.array_states = states;
+    }
+    _cleanup_json_ json_t *json =
+        workload_heads_array(w) ? workload_array_to_json(&head, true) : workload_to_json(w, true);
+    return json_text(json);
+}
+
+static char *stored_text(void *userdata, const struct workload *w)
+{
+    struct submission *s = ((struct call *) userdata)->state;
+
+    s->text = job_text_of(w);
+    return xstrdup(s->text);
+}
+
+static void job_submitted(void *userdata, const struct workload *w)
+{
+    struct call *call = userdata;
+    const struct submission *s = call->state;
+    char id[ID_TEXT_LEN + 1];
+    _cleanup_free_ char *location =
+        xasprintf("/v1/projects/%s/jobs/%s", call_param(call, "project"), id_format(&w->id, id));
+    _cleanup_free_ char *text = s->text ? xstrdup(s->text) : job_text_of(w);
+
+    http_add_header(call->req, "Location", location);
+    call_answer_text(call, 201, text, strlen(text));
+}
+
+static void plan(struct call *call, struct submission *s)
+{
+    struct error err = { 0 };
+    json_t *json = NULL;
+    int r = lifecycle_plan(call->api->options.lifecycle, &s->submit, &json, &err);
+
+    if (r < 0)
+        call_fail(call, r, &err);
+    else
+        call_answer(call, 200, json);
+}
+
+static void create(struct call *call, struct submission *s)
+{
+    struct error err = { 0 };
+
+    s->submit.answer = call_idempotent_answer(call, 201);
+    int r = lifecycle_submit(call->api->options.lifecycle, &s->submit, job_submitted, call, &err);
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
+static void look_up(struct call *call);
+
+static struct dependency *pin(struct submission *s, const struct workload *w)
+{
+    struct dependency *d = &s->submit.spec->after[s->next++];
+
+    d->job = w->id;
+    d->is_pinned = true;
+    return d;
+}
+
+static void target_found(struct call *call, const struct workload *w)
+{
+    struct dependency *d = pin(call->state, w);
+
+    xstr_set(&d->name, w->name);
+    d->has_ended = workload_state_is_final(w->state);
+    d->has_failed = d->has_ended && w->state != WORKLOAD_SUCCEEDED;
+    look_up(call);
+}
+
+static void array_found(struct call *call, const struct workload *w)
+{
+    struct dependency *d = pin(call->state, w);
+    const unsigned *states = w->array_states;
+
+    free(d->name);
+    d->name = workload_array_name(w);
+    d->is_array = true;
+    d->has_ended = !lifecycle_array_lives(call->api->options.lifecycle, &w->id);
+    d->has_failed = states && states[WORKLOAD_FAILED] + states[WORKLOAD_STOPPED] > 0;
+    look_up(call);
+}
+
+/* The next dependency that has no id yet; when none is left, the submit. */
+static void look_up(struct call *call)
+{
+    struct submission *s = call->state;
+    const struct workload_spec *spec = s->submit.spec;
+
+    while (s->next < spec->n_after && spec->after[s->next].when == AFTER_SINGLETON)
+        s->next++;
+    if (s->next < spec->n_after)
+        job_find_any_named(call, spec->after[s->next].name, target_found, array_found);
+    else
+        (s->plans ? plan : create)(call, s);
+}
+
+/* The parts of the body; what is submitted borrows from the call. */
+static void begin(struct call *call, bool plans)
+{
+    struct submission *s = xnew(struct submission);
+    struct error err = { 0 };
+
+    call->state = s;
+    call->free_state = submission_free;
+    s->plans = plans;
+    s->submit = (struct submit){ .project = call->project,
+                                 .actor = call->actor,
+                                 .name = json_get_str(call->body, "name", NULL),
+                                 .priority = (int) json_get_int(call->body, "priority", 0),
+                                 .format = stored_text,
+                                 .format_userdata = call };
+    int r = workload_spec_from_json(call->body, &s->submit.spec, &err);
+    if (r < 0) {
+        call_fail(call, r, &err);
+        return;
+    }
+    s->submit.tags = json_incref(json_object_get(call->body, "tags"));
+    look_up(call);
+}
+
+static void job_create(struct call *call) { begin(call, false); }
+
+static void job_plan(struct call *call) { begin(call, true); }
+
+const struct api_route submit_routes[] = {
+    { "job.create", job_create },
+    { "job.plan", job_plan },
+    { NULL, NULL },
+};
