@@ -256,7 +256,8 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
     measure(s, &ex);
     if (s->spec) {
         hint(s, &ex);
-        collect(s, &ex);
+        if (gang_leave(s))
+            collect(s, &ex);
     }
 
     if (s->x->mode->own_groups)

@@ -12,6 +12,7 @@
  * finish.c    exit, artifacts           devices.c   GPUs and what they need
  * loader-cache.c  the image's loader finds the driver's libraries
  * gang.c      one of several         gang-view.h   what it is told of the others (pure)
+ * gang-leave.c  who collects for a machine
  *         secrets.c, seccomp.c, userns.c
  * session.c   see session.h             enter.c, privileges.c   into a running container
  */
@@ -282,6 +283,9 @@ json_t *devices_read(struct supervisor *s);
 
 /* Of a gang: say that all is made, and wait for the list of peers. -ECANCELED: it was stopped first. */
 int gang_await_go(struct supervisor *s, struct error *err);
+/* The task's command has ended. Is it the last on this machine, which collects for all? True also for one
+ * that is alone. */
+bool gang_leave(struct supervisor *s);
 
 /* What the environment is made of besides the spec; each may be NULL. */
 struct environment_facts {

@@ -10,6 +10,7 @@
  *     log         raw bytes of stdout and stderr in arrival order
  *     log.idx     struct log_record, fixed size, one per LOG_RECORD_LINES lines or second
  *     charts      one line of canonical JSON per chart point: {"chart","x","y",labels…,"t"}
+ *     left        empty; of a gang: its command has ended (the last on a machine collects for all)
  *     collecting  empty; made when results begin to become blobs, which nobody knows of before the end
  *     exit.json   struct task_exit, fsync and rename: the only source of exit codes
  *     sock        the supervisor's control socket (SOCK_SEQPACKET, JSON messages)
