@@ -313,8 +313,9 @@ static int check_attempts(const struct server *s, struct error *err)
     _cleanup_free_ struct workload **live = lifecycle_queue(s->lifecycle, NULL, &n);
 
     for (size_t i = 0; i < n; i++)
-        if (workload_has_live_attempt(live[i]))
-            vec_push(&ids, live[i]->attempt->id);
+        for (size_t rank = 0;
+             workload_has_live_attempt(live[i]) && rank < attempt_n_tasks(live[i]->attempt); rank++)
+            vec_push(&ids, *attempt_task_id(live[i]->attempt, rank));
     int r = engine_local_check(s->settings.state, ids.items, ids.len, err);
     vec_done(&ids);
     return r;

@@ -142,10 +142,11 @@ static void delete_workload(struct backend *b, const struct op *op)
     if (!row)
         return;
     vec_push(&b->leftovers, leftover);
-    vec_foreach(&row->attempts, a) {
-        leftover.attempt = (*a)->id;
-        vec_push(&b->leftovers, leftover);
-    }
+    vec_foreach(&row->attempts, a)
+        for (size_t rank = 0; rank < attempt_n_tasks(*a); rank++) {
+            leftover.attempt = *attempt_task_id(*a, rank);
+            vec_push(&b->leftovers, leftover);
+        }
     row_free(row);
 }
 

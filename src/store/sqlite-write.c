@@ -216,6 +216,44 @@ static int put_workload(struct backend *b, const struct op *op, struct error *er
     return 0;
 }
 
+/* Tasks of a gang have directories of their own; that of rank 0 is the attempt's. */
+static int put_task_leftovers(struct backend *b, const struct op *op, const json_t *attempt,
+                              struct error *err)
+{
+    const json_t *task;
+    struct id id;
+    size_t i;
+    int r = 0;
+
+    json_array_foreach(json_object_get(attempt, "tasks"), i, task) {
+        if (r < 0 || id_parse(json_get_str(task, "id", ""), &id) < 0)
+            continue;
+        PREPARE(stmt, "INSERT OR REPLACE INTO leftovers (workload, attempt, project) "
+                      "VALUES (?, ?, ?)");
+        bind_id(stmt, 1, &op->id);
+        bind_id(stmt, 2, &id);
+        bind_id(stmt, 3, &op->project);
+        r = sqlite_run(&b->writer, stmt, err);
+    }
+    return r;
+}
+
+static int put_gang_leftovers(struct backend *b, const struct op *op, struct error *err)
+{
+    PREPARE(stmt, "SELECT record FROM attempts WHERE workload = ? AND record LIKE '%\"tasks\"%'");
+    bind_id(stmt, 1, &op->id);
+    int r = 0;
+
+    while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
+        _cleanup_json_ json_t *attempt = NULL;
+        r = column_json(stmt, 0, &attempt, err);
+        if (r >= 0)
+            r = put_task_leftovers(b, op, attempt, err);
+    }
+    sqlite3_reset(stmt);
+    return r;
+}
+
 /* No attempt: the results of the workload. */
 static int put_leftovers(struct backend *b, const struct op *op, struct error *err)
 {
@@ -224,6 +262,8 @@ static int put_leftovers(struct backend *b, const struct op *op, struct error *e
     bind_id(attempts, 1, &op->project);
     bind_id(attempts, 2, &op->id);
     int r = sqlite_run(&b->writer, attempts, err);
+    if (r >= 0)
+        r = put_gang_leftovers(b, op, err);
     if (r < 0)
         return r;
     PREPARE(results, "INSERT OR REPLACE INTO leftovers (workload, attempt, project) "
