@@ -110,6 +110,9 @@ static void answer_job(struct call *call, int status, const struct workload *w)
 {
     char tag[32];
     _cleanup_json_ json_t *json = workload_to_json(w, true);
+    json_t *tasks = json_object_get(json_object_get(json, "attempt"), "tasks");
+    if (tasks)
+        lifecycle_put_tasks(call->api->options.lifecycle, w, tasks);
 
     put_limit(call->api, w, json);
     _cleanup_free_ char *text = json_text(json);
@@ -131,7 +134,9 @@ static void show(struct call *call, const struct workload *w)
 {
     const char *known = http_header_get(call->req, "If-None-Match");
 
-    if (known && names_version(known, w->version)) {
+    /* Of the tasks of a gang more may be known than its version says. */
+    bool may_move = w->attempt && w->attempt->n_tasks && workload_has_live_attempt(w);
+    if (known && !may_move && names_version(known, w->version)) {
         struct api *api = call->api;
         struct http_request *req = call_take_request(call);
         api->answers[3]++;

@@ -4,10 +4,12 @@
  * give the whole answer of the API. A line is a function of that answer: nothing to say, no line.
  */
 #include "cli/commands.h"
+#include "cli/table.h"
 
 #include "base/alloc.h"
 #include "os/clock.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { DIGEST_SHOWN = 12 };
@@ -110,6 +112,9 @@ static void hardware_line(const json_t *job, struct text *t)
     const json_t *spec = spec_of(job), *allocation = json_object_get(attempt_of(job), "allocation");
     const char *flavor = json_get_str(spec, "flavor", NULL);
 
+    size_t n_tasks = json_array_size(json_object_get(attempt_of(job), "tasks"));
+    if (n_tasks > 0)
+        text_addf(t, "%zu tasks, the first with ", n_tasks);
     if (allocation)
         text_addf(t, "CPUs %s of %s", json_get_str(allocation, "cpus", ""),
                   json_get_str(allocation, "node", ""));
@@ -274,6 +279,52 @@ static const struct {
     { "attempt", attempt_line }, { "usage", usage_line },       { "artifacts", artifacts_line },
 };
 
+/* "succeeded", "running": a task has no state of its own, only what happened to it. */
+static const char *task_state(const json_t *task)
+{
+    const char *cause = json_get_str(task, "cause", NULL);
+
+    if (!cause)
+        return json_get_str(task, "started", NULL) ? "running" : "starting";
+    if (str_equal(cause, "exited"))
+        return json_get_int(task, "exit_code", -1) == 0 ? "succeeded" : "failed";
+    return str_equal(cause, "gang") || str_equal(cause, "stopped") ? "stopped" : "failed";
+}
+
+static void add_number(struct table *table, const json_t *object, const char *key)
+{
+    char text[24] = "";
+
+    if (json_object_get(object, key))
+        (void) snprintf(text, sizeof text, "%lld", (long long) json_get_int(object, key, 0));
+    table_cell(table, STYLE_PLAIN, text);
+}
+
+/* Of a job of many tasks: a line for each. */
+static void add_tasks(const struct cli *cli, const json_t *job, struct text *out)
+{
+    static const char *const titles[] = { "RANK", "ROLE", "NODE", "CPUS", "STATE", "EXIT", "ID" };
+    _cleanup_(table_freep) struct table *table = table_new();
+    const json_t *task;
+    size_t i;
+
+    for (i = 0; i < sizeof titles / sizeof *titles; i++)
+        table_column(table, titles[i], str_equal(titles[i], "EXIT"), 0);
+    json_array_foreach(json_object_get(attempt_of(job), "tasks"), i, task) {
+        const json_t *allocation = json_object_get(task, "allocation");
+        const char *state = task_state(task);
+        add_number(table, task, "rank");
+        table_cell(table, STYLE_PLAIN, json_get_str(task, "role", ""));
+        table_cell(table, STYLE_PLAIN, json_get_str(allocation, "node", ""));
+        table_cell(table, STYLE_PLAIN, json_get_str(allocation, "cpus", ""));
+        table_cell(table, style_of_state(state), state);
+        add_number(table, task, "exit_code");
+        table_cell(table, STYLE_DIM, json_get_str(task, "id", ""));
+    }
+    if (table_rows(table) > 0)
+        table_format(table, &cli->out, out);
+}
+
 static void print_job(const struct cli *cli, const json_t *job)
 {
     enum { TITLE_WIDTH = 11 };
@@ -296,6 +347,7 @@ static void print_job(const struct cli *cli, const json_t *job)
         text_add(&out, style_end(&cli->out, style));
         text_add_char(&out, '\n');
     }
+    add_tasks(cli, job, &out);
     print_text(&out);
 }
 

@@ -125,7 +125,7 @@ static int check(const json_t *request, struct error *err)
 
     bool host = str_equal(json_get_str(request, "image", "host"), "host");
 
-    if (!json_object_get(request, "command") && host)
+    if (!json_object_get(request, "command") && !json_object_get(request, "roles") && host)
         return error_set(err, -EINVAL, "what shall run? berth run [flags] -- COMMAND [ARG]...");
     r = declare_check(declare_type("job_request"), copy, err);
     return r;

@@ -428,3 +428,23 @@ void gang_lose(struct lifecycle *lc, struct job *job)
         if (job->gang->tasks[rank].is_lost && gang_lives(job, rank))
             gang_ended(lc, job, rank, &ex);
 }
+
+void lifecycle_put_tasks(struct lifecycle *lc, const struct workload *w, json_t *tasks)
+{
+    const struct job *job = live_get(lc, &w->id);
+    json_t *item;
+    size_t rank;
+
+    if (!job || !job->gang)
+        return;
+    json_array_foreach(tasks, rank, item) {
+        const struct gang_task *task = rank < job->gang->n ? &job->gang->tasks[rank] : NULL;
+        if (!task)
+            return;
+        put_time(item, "started", task->started_us);
+        if (task->evidence)
+            json_put(item, "evidence", json_deep_copy(task->evidence));
+        if (task->end)
+            (void) json_object_update(item, task->end);
+    }
+}

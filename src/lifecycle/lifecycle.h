@@ -156,6 +156,9 @@ struct workload *lifecycle_get(struct lifecycle *lc, const struct id *workload);
 bool lifecycle_is_ahead(struct lifecycle *lc, const struct workload *w);
 /* Calls DONE when everything that is under way now is committed. */
 void lifecycle_settle(struct lifecycle *lc, lifecycle_ok_f done, void *userdata);
+/* What is known of the tasks of a live gang and no event has said yet, into the items of TASKS as rows have
+ * them. */
+void lifecycle_put_tasks(struct lifecycle *lc, const struct workload *w, json_t *tasks);
 /* Every live workload that has begun an attempt which has not ended. */
 void lifecycle_each_attempt(struct lifecycle *lc,
                             void (*each)(void *userdata, const struct workload *w), void *userdata);
