@@ -15,6 +15,15 @@ void admin_doctor_help(struct text *out);
 int admin_store(int argc, char **argv);
 void admin_store_help(struct text *out);
 
+/* `berth node join URL TOKEN`: this machine becomes a node of the cloud at URL. ARGV[0] is "join". Exit
+ * codes: 0, 1, 2 usage, 4 the token is refused, 5 the server does not take the machine. */
+int admin_node_join(int argc, char **argv);
+void admin_node_join_help(struct text *out);
+/* `berth node run`: reports this machine until it is told to stop. ARGV[0] is "run". Exit codes: 0, 2 when
+ * it has not joined or was forgotten. */
+int admin_node_run(int argc, char **argv);
+void admin_node_run_help(struct text *out);
+
 /* This program, and where a server with the settings of this machine keeps what it knows. */
 struct upgrade_where {
     const char *version;

@@ -35,6 +35,7 @@ struct api_options {
     uid_t admin_uid;    /* the server's own account */
     const char *const *listen;  /* HOST:PORT each, NULL-terminated; port 0: chosen by the kernel */
     const char *const *hosts;   /* Host names answered besides localhost and the listen addresses */
+    int64_t node_timeout_s;     /* machines report three times in it */
     int64_t sessions_per_key;   /* open at once, in all jobs */
     int64_t idempotency_keep_s; /* answers of POSTs with an Idempotency-Key are kept so long */
 };

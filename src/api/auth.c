@@ -84,6 +84,16 @@ static int find_project(struct call *call, struct error *err)
     return 0;
 }
 
+int auth_machine(struct call *call, enum key_role role, struct error *err)
+{
+    int r = identify(call, err);
+
+    if (r < 0 || call->role == role)
+        return r;
+    return error_set(err, -EPERM, "this takes a key of role %s, and yours is %s",
+                     key_role_name(role), key_role_name(call->role));
+}
+
 int auth_check(struct call *call, struct error *err)
 {
     static const enum key_role needed[] = {

@@ -6,6 +6,7 @@ json_t *node_json(const struct call *call, const struct node *node)
     json_t *json = node_to_json(node);
 
     json_put(json, "use", lifecycle_node_use(call->api->options.lifecycle, node));
+    lifecycle_node_standing(call->api->options.lifecycle, node, json);
     return json;
 }
 

@@ -117,6 +117,8 @@ void problem_respond(struct api *api, struct http_request *req, int code, const 
 
 /* Who asks and may they? 0, -EKEYREJECTED (no valid key), -EPERM (role), -ENOENT (another's project). */
 int auth_check(struct call *call, struct error *err);
+/* Of a public endpoint that is for one kind of key: 0, -EKEYREJECTED, -EPERM. */
+int auth_machine(struct call *call, enum key_role role, struct error *err);
 
 /* ---- idempotency ---------------------------------------------------------------------------------- */
 
@@ -300,7 +302,7 @@ void add_metrics(const struct api *api, struct text *out);
 
 extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
     fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[], metrics_routes[],
-    project_routes[], queue_routes[], secret_routes[], session_routes[], system_routes[],
-    volume_routes[], task_routes[], ticket_routes[], upload_routes[];
+    node_routes[], project_routes[], queue_routes[], secret_routes[], session_routes[],
+    system_routes[], task_routes[], ticket_routes[], upload_routes[], volume_routes[];
 
 #endif

@@ -59,8 +59,8 @@ const size_t cli_n_commands = sizeof cli_commands / sizeof *cli_commands;
 /* Endpoints that are steps of a command, not commands. */
 static bool is_hidden(const struct declare_endpoint *e)
 {
-    static const char *const nouns[] = { "upload", "task",    "system", "log", "chart",
-                                         "queue",  "session", "top",    "push" };
+    static const char *const nouns[] = { "upload", "task",    "system", "log",  "chart",
+                                         "queue",  "session", "top",    "push", "machine" };
     size_t len = strcspn(e->name, ".");
 
     bool answers = e->response || e->status == 204;

@@ -48,7 +48,20 @@ static void offer_first(void *userdata, const struct command *c)
     offer(userdata, c->noun ? c->noun : c->verb);
 }
 
-static void offer_role(void *userdata, const struct cli_role *role) { offer(userdata, role->name); }
+static void offer_role(void *userdata, const struct cli_role *role)
+{
+    if (!strchr(role->name, ' '))
+        offer(userdata, role->name);
+}
+
+static void offer_role_verb(void *userdata, const struct cli_role *role)
+{
+    struct words *w = userdata;
+    const char *verb = role_verb(role, w->noun);
+
+    if (verb)
+        offer(w, verb);
+}
 
 static void offer_word(void *userdata, const char *word) { offer(userdata, word); }
 
@@ -196,7 +209,8 @@ static void complete(struct cli *cli, struct words *w, char *const *items, size_
         roles_each(offer_role, w);
         return;
     }
-    const struct cli_role *role = role_find(items[0]);
+    int words = 0;
+    const struct cli_role *role = role_match((int) n - 1, items, &words);
     if (role) {
         (*w->prefix == '-' ? role_each_flag : role_each_verb)(role, offer_word, w);
         return;
@@ -204,6 +218,7 @@ static void complete(struct cli *cli, struct words *w, char *const *items, size_
     if (!c && n == 2) {
         w->noun = items[0];
         command_each(offer_verb, w);
+        roles_each(offer_role_verb, w);
         return;
     }
     if (!c) {

@@ -110,6 +110,15 @@ static void add_nouns(const struct cli *cli, struct text *out)
     vec_done(&n.seen);
 }
 
+static void list_role_of(void *userdata, const struct cli_role *role)
+{
+    const struct lister *l = userdata;
+    const char *verb = role_verb(role, l->noun);
+
+    if (verb)
+        line(l->cli, verb, role->summary, l->out);
+}
+
 static void list_role(void *userdata, const struct cli_role *role)
 {
     const struct lister *l = userdata;
@@ -143,6 +152,7 @@ void help_noun(const struct cli *cli, const char *noun, struct text *out)
     text_addf(out, "  berth %s VERB [ARG] [--flag]\n\n", noun);
     title(cli, "Verbs", out);
     command_each(list_command, &verbs);
+    roles_each(list_role_of, &verbs);
     text_addf(out, "\nberth %s VERB --help says more.\n", noun);
 }
 

@@ -103,7 +103,8 @@ static int dispatch(struct cli *cli, int argc, char **argv, struct error *err)
         argc--;
         cli->help = true;
     }
-    const struct cli_role *role = role_find(argv[0]);
+    int words = 0;
+    const struct cli_role *role = role_match(argc, argv, &words);
     if (role && role->help) {
         _cleanup_text_ struct text out = { 0 };
         role->help(&out);
@@ -128,9 +129,10 @@ static int dispatch(struct cli *cli, int argc, char **argv, struct error *err)
 int cli_main(int argc, char **argv, const struct cli_role *roles)
 {
     roles_set(roles);
-    const struct cli_role *role = argc > 1 ? role_find(argv[1]) : NULL;
+    int words = 0;
+    const struct cli_role *role = role_match(argc - 1, argv + 1, &words);
     if (role)
-        return role->run(argc - 1, argv + 1);
+        return role->run(argc - words, argv + words);
 
     struct cli cli = { .out = term_of(1), .err = term_of(2) };
     struct error err = { 0 };

@@ -208,7 +208,7 @@ static const struct view views[] = {
         { "memory", "MEMORY", true, 0 },
         { "disk", "DISK", true, 0 },
         { "gpus", "GPUS", false, 8 },
-        { "cordoned", "CORDONED", false, 0 } } },
+        { "fault", "FAULT", false, 24 } } },
     { "session",
       { { "kind", "KIND", false, 0 },
         { "actor", "WHO", false, 8 },

@@ -20,6 +20,28 @@ const struct cli_role *role_find(const char *name)
     return NULL;
 }
 
+const struct cli_role *role_match(int argc, char *const *argv, int *ret_words)
+{
+    const struct cli_role *role = NULL;
+
+    if (argc > 1) {
+        _cleanup_free_ char *both = xasprintf("%s %s", argv[0], argv[1]);
+        *ret_words = 2;
+        role = role_find(both);
+    }
+    if (role || argc < 1)
+        return role;
+    *ret_words = 1;
+    return role_find(argv[0]);
+}
+
+const char *role_verb(const struct cli_role *role, const char *noun)
+{
+    size_t n = strlen(noun);
+
+    return str_starts(role->name, noun) && role->name[n] == ' ' ? role->name + n + 1 : NULL;
+}
+
 void roles_each(void (*f)(void *userdata, const struct cli_role *role), void *userdata)
 {
     for (const struct cli_role *role = all; role && role->name; role++)

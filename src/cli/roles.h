@@ -7,6 +7,10 @@
 /* Set once, by cli_main. */
 void roles_set(const struct cli_role *roles);
 const struct cli_role *role_find(const char *name);
+/* The one that the first words of ARGV name, one or two ("node join"); *RET_WORDS says how many. */
+const struct cli_role *role_match(int argc, char *const *argv, int *ret_words);
+/* Of a role of two words whose first is NOUN, the second; NULL otherwise. */
+const char *role_verb(const struct cli_role *role, const char *noun);
 /* Those for people. */
 void roles_each(void (*f)(void *userdata, const struct cli_role *role), void *userdata);
 /* The flags that ROLE's help names, or its verbs. A word may come twice. */

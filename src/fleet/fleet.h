@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/cpu-set.h"
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/id.h"
 #include "base/json.h"
@@ -70,6 +71,24 @@ void node_free(struct node *node);
 DEFINE_CLEANUP(struct node *, node_free);
 json_t *node_to_json(const struct node *node);
 int node_from_json(const json_t *json, struct node **ret, struct error *err);
+
+/* What is decided and known of a machine beside its hardware: it outlives the server. */
+struct node_record {
+    char *name;
+    bool cordoned; /* takes no new work */
+    bool drained;  /* and is meant to be empty */
+    char *reason;  /* of the cordon, in words; NULL: none was given */
+    char *actor;   /* who cordoned it */
+    int64_t cordoned_us;
+    int64_t joined_us;     /* 0: it did not join */
+    struct sha256 machine; /* of one that joined: what tells it from others, whatever its name */
+    struct node *node;     /* as it reported itself last; NULL: it did not join */
+};
+
+void node_record_free(struct node_record *machine);
+DEFINE_CLEANUP(struct node_record *, node_record_free);
+json_t *node_record_to_json(const struct node_record *machine);
+int node_record_from_json(const json_t *json, struct node_record **ret, struct error *err);
 
 /* A sellable shape. */
 struct flavor {

@@ -65,8 +65,9 @@ static void set_one(struct lifecycle *lc, const struct engine_machine *machine)
     take_live(lc, machine->name);
 }
 
-static void drop_node(struct lifecycle *lc, size_t at)
+void fleet_drop(struct lifecycle *lc, const struct node_use *gone)
 {
+    size_t at = (size_t) (gone - lc->nodes.items);
     struct node_use *use = &lc->nodes.items[at];
 
     for (size_t i = 0; i < lc->node_list.len; i++)
@@ -85,10 +86,12 @@ void lifecycle_set_fleet(struct lifecycle *lc, const struct engine_machine *mach
         struct node_use *use = &lc->nodes.items[i];
         if (is_among(use->node, machines, n))
             continue;
-        if (use->n_tasks > 0)
+        if (machine_has_joined(lc, use->node->name))
+            xstr_set(&use->node->fault, machine_unused);
+        else if (use->n_tasks > 0)
             xstr_set(&use->node->fault, "the engine does not know it any more");
         else
-            drop_node(lc, i);
+            fleet_drop(lc, use);
     }
     for (size_t i = 0; i < n; i++)
         set_one(lc, &machines[i]);

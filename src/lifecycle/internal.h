@@ -20,6 +20,7 @@
  * images.c   images of projects: pulled once, pinned, kept while used
  * image-push.c  images on their way to registries
  * tenants.c, secrets.c   orgs, projects, keys; secrets
+ * machines.c machines that joined, and what operators decided about any
  * tasks.c    tasks away from the server prove who they are, and hear what they are to do
  * tags.c     the rules of tags, and those of what has no record for them
  */
@@ -174,6 +175,7 @@ struct lifecycle {
     void *wake_userdata;
     void (*committed)(void *userdata, const struct event *event);
     void *committed_userdata;
+    struct map *machines; /* by name; struct member */
     void (*task_changed)(void *userdata, const struct id *task);
     void *task_changed_userdata;
 };
@@ -338,6 +340,21 @@ json_t *act_ended_data(const struct task_exit *ex);
 struct manifest *act_load_artifacts(struct lifecycle *lc, const json_t *artifacts, json_t *data);
 void act_arm_max_time(struct lifecycle *lc, const struct job *job);
 void act_listen(struct lifecycle *lc);
+
+/* ---- fleet.c ---- */
+/* A machine that runs nothing is gone. */
+void fleet_drop(struct lifecycle *lc, const struct node_use *use);
+
+/* ---- machines.c ---- */
+void machines_take(struct lifecycle *lc, struct store_state *state);
+void machines_done(struct lifecycle *lc);
+/* Those that joined and of which no engine speaks are shown, and get no work. */
+void machines_show(struct lifecycle *lc);
+/* What was decided about NODE holds. */
+void machines_decide(struct lifecycle *lc, struct node *node);
+/* Did a machine of that name join? */
+bool machine_has_joined(const struct lifecycle *lc, const char *name);
+extern const char machine_unused[]; /* its fault then */
 
 /* ---- tasks.c ---- */
 /* There are orders for it, or it is over. */

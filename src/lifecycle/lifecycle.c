@@ -61,6 +61,7 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     datasets_take(lc, state);
     images_take(lc, state);
     tags_take(lc, state);
+    machines_take(lc, state);
     int r = take_workloads(lc, state, err);
     if (r < 0)
         return r;
@@ -85,6 +86,7 @@ void lifecycle_free(struct lifecycle *lc)
     live_done(lc);
     use_done(lc);
     storage_done(lc);
+    machines_done(lc);
     images_done(lc);
     tenants_done(lc);
     datasets_done(lc);

@@ -29,8 +29,10 @@ struct lifecycle_settings {
     const char *api_socket;
     int64_t log_limit_bytes;
     int64_t grace_default_s;
-    int64_t max_time_default_s;     /* 0: none */
-    const char *version;            /* for records */
+    int64_t max_time_default_s; /* 0: none */
+    int64_t
+        node_timeout_s;  /* a machine that joined and was not heard of for so long is lost; 0: 35 */
+    const char *version; /* for records */
     const char *const *image_paths; /* directories from which layouts and archives may be taken;
                                        NULL-terminated; NULL: none */
     const char *const *image_registries; /* the only ones that may be asked; NULL or empty: any */
@@ -189,6 +191,36 @@ struct storage_node {
 void lifecycle_storage_measured(struct lifecycle *lc, const char *node, int64_t read_bps,
                                 int64_t write_bps);
 size_t lifecycle_storage_nodes(struct lifecycle *lc, const struct storage_node **ret);
+/* What is decided and known of it besides: "state", "joined", "heard", "cordon"; into JSON. */
+void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json_t *json);
+struct cordon {
+    const char *node; /* its name */
+    bool cordoned, drained;
+    const char *reason; /* NULL: none */
+    const char *actor;
+};
+int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycle_ok_f done,
+                     void *userdata, struct error *err);
+/* A machine that shows a join token becomes a node, or is the node again that it was. */
+struct new_machine {
+    const struct node *node;
+    struct sha256 machine;
+    const char *token_name; /* the key that it showed; used up */
+    const char *actor;
+};
+struct joined {
+    char name[64]; /* what it is called here */
+    bool again;
+    char key[KEY_TEXT_LEN + 1]; /* that it reports with */
+};
+int lifecycle_join(struct lifecycle *lc, const struct new_machine *new, struct joined *ret,
+                   lifecycle_ok_f done, void *userdata, struct error *err);
+/* NAME, which joined, was heard of; NODE: as it is now. Committed when that has changed. */
+int lifecycle_hear_node(struct lifecycle *lc, const char *name, const struct node *node,
+                        struct error *err);
+/* Forget a machine that joined; -EBUSY while tasks run there. */
+int lifecycle_forget_node(struct lifecycle *lc, const char *name, const char *actor,
+                          lifecycle_ok_f done, void *userdata, struct error *err);
 void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
 
 struct new_tenant {

@@ -73,6 +73,7 @@ void lifecycle_recover(struct lifecycle *lc)
 
     images_recover(lc);
     arrays_recover(lc);
+    machines_show(lc);
     map_foreach(lc->jobs, pos, job) {
         if (workload_has_live_attempt(job->w))
             recover_attempt(lc, job);

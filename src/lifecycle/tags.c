@@ -14,7 +14,7 @@ void tags_take(struct lifecycle *lc, struct store_state *state)
 {
     lc->tags = map_new();
     vec_foreach(&state->tags, t)
-        map_set(lc->tags, t->subject.bytes, sizeof t->subject.bytes, t->tags);
+        map_set(lc->tags, t->subject.bytes, sizeof t->subject.bytes, t->record);
     vec_done(&state->tags);
 }
 

@@ -166,6 +166,7 @@ void lifecycle_set_node(struct lifecycle *lc, struct node *node)
     struct node_use *use = use_find(lc, node->name);
 
     lc->changes++;
+    machines_decide(lc, node);
     map_free(lc->shapes_admitted);
     lc->shapes_admitted = map_new();
     if (use) {

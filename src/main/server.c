@@ -368,6 +368,7 @@ static int open_lifecycle(struct server *s, struct error *err)
         .log_limit_bytes = set->log_limit,
         .grace_default_s = set->grace,
         .max_time_default_s = set->max_time,
+        .node_timeout_s = set->node_timeout,
         .version = BERTH_VERSION,
         .image_paths = (const char *const *) set->image_paths,
         .image_registries = (const char *const *) set->image_registries,
@@ -469,6 +470,7 @@ static int open_api(struct server *s, struct error *err)
         .admin_uid = s->account.uid,
         .listen = (const char *const *) set->listen,
         .hosts = (const char *const *) set->hosts,
+        .node_timeout_s = set->node_timeout,
         .sessions_per_key = set->sessions_per_key,
         .idempotency_keep_s = set->idempotency_keep,
     };

@@ -93,6 +93,8 @@ static const struct setting table[] = {
     SETTING(log_limit, TYPE_BYTES, "4Gi", "largest log of an attempt"),
     SETTING(grace, TYPE_SECONDS, "30s", "SIGTERM to SIGKILL where the job names none"),
     SETTING(max_time, TYPE_SECONDS, "0", "time limit where the job names none; 0: none"),
+    SETTING(node_timeout, TYPE_SECONDS, "35s",
+            "a machine that joined and was not heard of for so long is lost"),
     SETTING(collect_interval, TYPE_SECONDS, "1h",
             "how often files that nobody needs are removed; 0: never"),
     SETTING(collect_grace, TYPE_SECONDS, "24h", "how long files stay that nobody uses yet"),

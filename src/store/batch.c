@@ -113,6 +113,14 @@ void store_put_tags(struct store_batch *batch, const struct id *subject, const j
     op->record = json_object_size(tags) ? json_deep_copy(tags) : NULL;
 }
 
+void store_put_machine(struct store_batch *batch, const struct id *subject, const json_t *record)
+{
+    struct op *op = add(batch, OP_MACHINE);
+
+    op->id = *subject;
+    op->record = record ? json_deep_copy(record) : NULL;
+}
+
 void store_delete_secret(struct store_batch *batch, const struct id *secret)
 {
     add(batch, OP_SECRET_DELETE)->id = *secret;

@@ -11,7 +11,7 @@ static int memory_open(const char *path, struct backend **ret, struct error *err
     struct backend *b = xnew(struct backend);
     struct map **maps[] = { &b->orgs,     &b->projects,  &b->keys,    &b->secrets,
                             &b->rows,     &b->manifests, &b->answers, &b->refs,
-                            &b->datasets, &b->images,    &b->tags };
+                            &b->datasets, &b->images,    &b->tags,    &b->machines };
 
     if (*path) {
         free(b);
@@ -46,13 +46,13 @@ static void free_manifest(void *p)
     free(m);
 }
 
-static void free_tags(void *p)
+static void free_subject(void *p)
 {
-    struct subject_tags *tags = p;
+    struct subject_record *one = p;
 
-    if (tags)
-        json_decref(tags->tags);
-    free(tags);
+    if (one)
+        json_decref(one->record);
+    free(one);
 }
 static void free_org(void *p) { org_free(p); }
 static void free_project(void *p) { project_free(p); }
@@ -69,7 +69,8 @@ static void memory_close(struct backend *b)
     map_free_with(b->keys, free_key);
     map_free_with(b->secrets, free_secret);
     map_free_with(b->images, free_record);
-    map_free_with(b->tags, free_tags);
+    map_free_with(b->tags, free_subject);
+    map_free_with(b->machines, free_subject);
     map_free_with(b->rows, row_free);
     map_free_with(b->manifests, free_manifest);
     map_free_with(b->answers, free_answer);
@@ -387,16 +388,16 @@ static struct event *copy_event(const struct event *event)
 }
 
 /* The row is taken out of the operation: the batch frees what is left in it. */
-static void put_tags(struct backend *b, const struct op *op)
+static void put_subject(struct map *map, const struct op *op)
 {
-    struct subject_tags *tags = NULL;
+    struct subject_record *one = NULL;
 
     if (op->record) {
-        tags = xnew(struct subject_tags);
-        *tags = (struct subject_tags){ op->id, json_incref(op->record) };
-        free_tags(map_set(b->tags, id_key(&op->id), sizeof op->id.bytes, tags));
+        one = xnew(struct subject_record);
+        *one = (struct subject_record){ op->id, json_incref(op->record) };
+        free_subject(map_set(map, id_key(&op->id), sizeof op->id.bytes, one));
     } else {
-        free_tags(map_remove(b->tags, id_key(&op->id), sizeof op->id.bytes));
+        free_subject(map_remove(map, id_key(&op->id), sizeof op->id.bytes));
     }
 }
 
@@ -405,6 +406,13 @@ static void put_tags(struct backend *b, const struct op *op)
         struct op *mine = (struct op *) (uintptr_t) op;                                            \
         free_fn(map_set(b->map, id_key(&op->id), sizeof op->id.bytes, take_ptr(mine->field)));     \
     } while (0)
+
+static void put_answer(struct backend *b, const struct idempotent_answer *answer)
+{
+    struct idempotent_answer *copy = answer_copy(answer);
+
+    answer_free(map_set_str(b->answers, copy->scope, copy));
+}
 
 static int memory_apply(struct backend *b, const struct op *op, struct error *err)
 {
@@ -435,7 +443,8 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
         json_decref(map_remove(b->images, id_key(&op->id), sizeof op->id.bytes));
         break;
     case OP_TAGS:
-        put_tags(b, op);
+    case OP_MACHINE:
+        put_subject(op->kind == OP_TAGS ? b->tags : b->machines, op);
         break;
     case OP_WORKLOAD:
         put_workload(b, op);
@@ -472,11 +481,9 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
     case OP_DATASET_VERSION_DELETE:
     case OP_DATASET_USE:
         return apply_dataset(b, op, err);
-    case OP_ANSWER: {
-        struct idempotent_answer *copy = answer_copy(op->answer);
-        answer_free(map_set_str(b->answers, copy->scope, copy));
+    case OP_ANSWER:
+        put_answer(b, op->answer);
         break;
-    }
     case OP_ANSWERS_DELETE:
         delete_answers(b, op->time_us);
         break;
@@ -882,13 +889,13 @@ static int load_images(struct backend *b, struct store_state *ret, struct error 
     return 0;
 }
 
-static void load_tags(struct backend *b, struct store_state *ret)
+static void load_subjects(struct map *map, struct subject_records *ret)
 {
-    const struct subject_tags *tags;
+    const struct subject_record *one;
 
-    map_foreach(b->tags, pos, tags) {
-        struct subject_tags copy = { tags->subject, json_deep_copy(tags->tags) };
-        vec_push(&ret->tags, copy);
+    map_foreach(map, pos, one) {
+        struct subject_record copy = { one->subject, json_deep_copy(one->record) };
+        vec_push(ret, copy);
     }
 }
 
@@ -897,7 +904,8 @@ static int memory_load(struct backend *b, struct store_state *ret, struct error 
     struct row *row;
 
     load_tenants(b, ret);
-    load_tags(b, ret);
+    load_subjects(b->tags, &ret->tags);
+    load_subjects(b->machines, &ret->machines);
     int r = load_images(b, ret, err);
     if (r >= 0)
         r = load_datasets(b, ret, err);

@@ -101,18 +101,34 @@ static int load_images(struct backend *b, struct store_state *ret, struct error 
     return r < 0 ? error_context(err, r, "loading an image") : 0;
 }
 
-static int load_tags(struct backend *b, struct store_state *ret, struct error *err)
+static int load_subjects(struct backend *b, const char *sql, struct subject_records *ret,
+                         struct error *err)
 {
-    PREPARE(stmt, "SELECT subject, record FROM tags ORDER BY subject");
+    PREPARE(stmt, sql);
     int r = 0;
     while (r >= 0 && sqlite3_step(stmt) == SQLITE_ROW) {
-        struct subject_tags tags = { .subject = column_id(stmt, 0) };
-        r = column_json(stmt, 1, &tags.tags, err);
+        struct subject_record one = { .subject = column_id(stmt, 0) };
+        r = column_json(stmt, 1, &one.record, err);
         if (r >= 0)
-            vec_push(&ret->tags, tags);
+            vec_push(ret, one);
     }
     sqlite3_reset(stmt);
+    return r;
+}
+
+static int load_tags(struct backend *b, struct store_state *ret, struct error *err)
+{
+    int r = load_subjects(b, "SELECT subject, record FROM tags ORDER BY subject", &ret->tags, err);
+
     return r < 0 ? error_context(err, r, "loading tags") : 0;
+}
+
+static int load_machines(struct backend *b, struct store_state *ret, struct error *err)
+{
+    int r = load_subjects(b, "SELECT subject, record FROM machines ORDER BY subject",
+                          &ret->machines, err);
+
+    return r < 0 ? error_context(err, r, "loading machines") : 0;
 }
 
 static int load_workloads(struct backend *b, struct store_state *ret, struct error *err)
@@ -162,6 +178,8 @@ int sqlite_load(struct backend *b, struct store_state *ret, struct error *err)
         r = load_images(b, ret, err);
     if (r >= 0)
         r = load_tags(b, ret, err);
+    if (r >= 0)
+        r = load_machines(b, ret, err);
     if (r >= 0)
         r = load_workloads(b, ret, err);
     return r < 0 ? r : load_last(b, ret, err);

@@ -78,12 +78,18 @@ static int delete_by_id(struct backend *b, const char *sql, const struct id *id,
     return sqlite_run(&b->writer, stmt, err);
 }
 
-static int put_subject_tags(struct backend *b, const struct op *op, struct error *err)
+static int put_subject(struct backend *b, const struct op *op, struct error *err)
 {
+    bool is_machine = op->kind == OP_MACHINE;
+
     if (!op->record)
-        return delete_by_id(b, "DELETE FROM tags WHERE subject = ?", &op->id, err);
+        return delete_by_id(b,
+                            is_machine ? "DELETE FROM machines WHERE subject = ?"
+                                       : "DELETE FROM tags WHERE subject = ?",
+                            &op->id, err);
     _cleanup_free_ char *record = json_text(op->record);
-    PREPARE(stmt, "INSERT OR REPLACE INTO tags (subject, record) VALUES (?, ?)");
+    PREPARE(stmt, is_machine ? "INSERT OR REPLACE INTO machines (subject, record) VALUES (?, ?)"
+                             : "INSERT OR REPLACE INTO tags (subject, record) VALUES (?, ?)");
     bind_id(stmt, 1, &op->id);
     bind_str(stmt, 2, record);
     return sqlite_run(&b->writer, stmt, err);
@@ -432,7 +438,8 @@ int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
     case OP_IMAGE_DELETE:
         return delete_by_id(b, "DELETE FROM images WHERE id = ?", &op->id, err);
     case OP_TAGS:
-        return put_subject_tags(b, op, err);
+    case OP_MACHINE:
+        return put_subject(b, op, err);
     case OP_WORKLOAD:
         return put_workload(b, op, err);
     case OP_WORKLOAD_DELETE:

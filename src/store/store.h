@@ -54,6 +54,8 @@ void store_put_image(struct store_batch *batch, const struct image_record *image
 void store_delete_image(struct store_batch *batch, const struct id *image);
 /* Tags of what has none in a record of its own, whole; NULL or none: they are forgotten. */
 void store_put_tags(struct store_batch *batch, const struct id *subject, const json_t *tags);
+/* What is known of a machine (struct node_record of fleet/fleet.h), by its subject; NULL: it is forgotten. */
+void store_put_machine(struct store_batch *batch, const struct id *subject, const json_t *record);
 /* The workload and its current attempt. */
 void store_put_workload(struct store_batch *batch, const struct workload *w);
 /* Its rows, attempts and artifacts; events stay. What is on the disk becomes leftovers. */
@@ -132,9 +134,13 @@ void store_health(struct store *store, struct store_health *ret);
 
 /* After opening, before anything is committed or asked; synchronous. Owned by the caller. May be
  * called again by tests that restart what stands on the store: what was given is written first. */
-struct subject_tags {
+struct subject_record {
     struct id subject;
-    json_t *tags; /* object of strings */
+    json_t *record;
+};
+struct subject_records {
+    struct subject_record *items;
+    size_t len, cap;
 };
 /* How a job, or the jobs of an array, stand. */
 struct store_outcome {
@@ -148,7 +154,8 @@ struct store_state {
     VEC(struct secret *) secrets;
     VEC(struct dataset *) datasets; /* with their versions */
     VEC(struct image_record *) images;
-    VEC(struct subject_tags) tags;
+    struct subject_records tags;        /* objects of strings */
+    struct subject_records machines;    /* struct node_record of fleet/fleet.h */
     VEC(struct workload *) workloads;   /* those that are not final, with their current attempt */
     VEC(struct store_outcome) outcomes; /* of the arrays they are in and of what they wait for */
     uint64_t seq;

@@ -40,9 +40,8 @@ void secret_free(struct secret *secret)
 }
 
 static const char *const role_names[KEY_ROLE_MAX] = {
-    [KEY_ROLE_ADMIN] = "admin",
-    [KEY_ROLE_MEMBER] = "member",
-    [KEY_ROLE_VIEWER] = "viewer",
+    [KEY_ROLE_ADMIN] = "admin", [KEY_ROLE_MEMBER] = "member", [KEY_ROLE_VIEWER] = "viewer",
+    [KEY_ROLE_NODE] = "node",   [KEY_ROLE_JOIN] = "join",
 };
 
 const char *key_role_name(enum key_role role)
@@ -60,8 +59,8 @@ enum key_role key_role_parse(const char *name)
 
 bool key_role_allows(enum key_role role, enum key_role needed)
 {
-    /* The enum runs from the most to the least. */
-    return role >= 0 && role < KEY_ROLE_MAX && needed >= 0 && role <= needed;
+    /* The enum runs from the most to the least of what people may; machines are beside it. */
+    return role >= 0 && role <= KEY_ROLE_VIEWER && needed >= 0 && role <= needed;
 }
 
 void key_text(const uint8_t random[static 32], char buf[static KEY_TEXT_LEN + 1])

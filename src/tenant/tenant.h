@@ -28,6 +28,9 @@ enum key_role {
     KEY_ROLE_ADMIN,
     KEY_ROLE_MEMBER,
     KEY_ROLE_VIEWER,
+    /* Of machines, which may nothing that the others may. */
+    KEY_ROLE_NODE, /* reports what it is */
+    KEY_ROLE_JOIN, /* becomes one, once */
     KEY_ROLE_MAX,
     KEY_ROLE_INVALID = -22
 };

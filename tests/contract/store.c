@@ -61,7 +61,7 @@ static void state_done(struct store_state *st)
     vec_foreach(&st->workloads, w)
         workload_free(*w);
     vec_foreach(&st->tags, t)
-        json_decref(t->tags);
+        json_decref(t->record);
     vec_done(&st->tags);
     vec_done(&st->orgs);
     vec_done(&st->projects);
@@ -426,7 +426,7 @@ static size_t tags_of(const struct store_state *state, const char *key)
     size_t n = 0;
 
     vec_foreach(&state->tags, t)
-        n += json_object_get(t->tags, key) != NULL;
+        n += json_object_get(t->record, key) != NULL;
     return n;
 }
 

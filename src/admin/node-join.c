@@ -1,0 +1,241 @@
+/* node-join.c - `berth node join`: a machine shows its token and is a node from then on */
+#include "admin/admin.h"
+#include "admin/node.h"
+#include "admin/options.h"
+
+#include "base/alloc.h"
+#include "http/http.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/hash.h"
+#include "os/process.h"
+#include "probe/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 2, EXIT_DENIED = 4, EXIT_CONFLICT = 5 };
+
+static const char usage[] =
+    "Usage: berth node join URL TOKEN [--name NAME] [--state DIR] [--no-start]\n\n"
+    "Makes this machine a node of the cloud at URL. TOKEN comes from `berth node token` there and\n"
+    "lets one machine join; `-` reads it from stdin. The machine says what hardware it has and, by\n"
+    "the service berth-node, that it is there; it can do nothing else with the cloud. A machine that\n"
+    "joins again is the same node, under the name it had.\n\n"
+    "  --name NAME   what it is called; without it the host's name up to the first dot\n"
+    "  --state DIR   where it keeps its key (/var/lib/berth)\n"
+    "  --no-start    do not start the service\n\n"
+    "Exit code: 0; 4 when the token is refused, 5 when the server does not take the machine.\n";
+
+struct join {
+    const char *url, *token, *name, *state;
+    bool starts;
+};
+
+void admin_node_join_help(struct text *out) { text_add(out, usage); }
+
+int node_look(const char *state, const char *name, json_t **ret, struct error *err)
+{
+    const struct probe_options options = {
+        .disk = state, .cdi = (const char *const[]){ "/etc/cdi", "/run/cdi", NULL }
+    };
+    _cleanup_(node_freep) struct node *node = NULL;
+
+    int r = probe_node(&options, &node, err);
+    if (r < 0)
+        return error_context(err, r, "looking at this machine");
+    if (name)
+        xstr_set(&node->name, name);
+    xstr_set(&node->boot_id, clock_boot_id());
+    *ret = node_to_json(node);
+    return 0;
+}
+
+/* Not the machine's id itself: that one is nobody else's business (machine-id(5)). */
+static int machine_sum(struct sha256 *ret, struct error *err)
+{
+    const char *path = option_setting("BERTH_MACHINE_ID", "/etc/machine-id");
+    _cleanup_text_ struct text id = { 0 };
+
+    int r = file_read(AT_FDCWD, path, 4096, &id, err);
+    if (r < 0 || id.len < 8)
+        return error_set(err, r < 0 ? r : -EINVAL,
+                         "%s tells no machine from another; make one: systemd-machine-id-setup",
+                         path);
+    _cleanup_free_ char *text = xasprintf("berth node %s", text_str(&id));
+    *ret = sha256_of(text, strlen(text));
+    return 0;
+}
+
+/* ---- the request ------------------------------------------------------------------------------------ */
+
+static int judge(const struct http_response *response, const json_t *answer, struct error *err)
+{
+    const char *detail = json_get_str(answer, "detail", NULL);
+    int code = response->status == 401 || response->status == 403 ? -EACCES
+               : response->status == 409                          ? -EEXIST
+                                                                  : -EREMOTEIO;
+
+    if (response->status == 201)
+        return 0;
+    if (detail)
+        return error_set(err, code, "%s", detail);
+    return error_set(err, code, "the server answers %d", response->status);
+}
+
+static int ask(const struct join *join, const json_t *body, json_t **ret, struct error *err)
+{
+    _cleanup_(http_client_freep) struct http_client *client = NULL;
+    _cleanup_free_ char *bearer = xasprintf("Bearer %s", join->token), *text = json_text(body);
+    const char *headers[] = { "Authorization", bearer, "Content-Type", "application/json", NULL };
+    struct http_response response = { 0 };
+    const struct http_call call = { .method = "POST",
+                                    .target = "/v1/nodes",
+                                    .headers = headers,
+                                    .body = text,
+                                    .body_len = strlen(text),
+                                    .limit = 1 << 20 };
+
+    int r = http_client_new(join->url, &client, err);
+    if (r >= 0)
+        r = http_client_call(client, &call, &response, err);
+    if (r >= 0) {
+        if (json_parse(text_str(&response.body), response.body.len, ret, NULL) < 0)
+            *ret = json_object();
+        r = judge(&response, *ret, err);
+    }
+    http_response_done(&response);
+    explicit_bzero(bearer, strlen(bearer));
+    return r;
+}
+
+/* ---- what stays ---------------------------------------------------------------------------------------- */
+
+/* The service is an ordinary account. */
+static void give_to_service(const char *path)
+{
+    const struct passwd *account = geteuid() == 0 ? getpwnam("berth") : NULL;
+
+    if (account && chown(path, account->pw_uid, account->pw_gid) < 0)
+        (void) fprintf(stderr, "berth node join: %s is not the service's: %s\n", path,
+                       strerror(errno));
+}
+
+static int keep(const struct join *join, const json_t *answer, struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", join->state, NODE_FILE);
+    _cleanup_json_ json_t *json = json_object();
+
+    json_put_str(json, "url", join->url);
+    json_put_str(json, "name", json_get_str(answer, "name", NULL));
+    json_put_str(json, "key", json_get_str(answer, "key", NULL));
+    _cleanup_free_ char *text = json_text(json);
+    int r = file_replace(AT_FDCWD, path, 0600, text, strlen(text), true, err);
+    explicit_bzero(text, strlen(text));
+    if (r >= 0)
+        give_to_service(path);
+    return r;
+}
+
+static void start(const struct join *join)
+{
+    static const char *const enable[] = { "systemctl", "enable", "berth-node.service", NULL };
+    static const char *const restart[] = { "systemctl", "restart", "berth-node.service", NULL };
+
+    if (!join->starts)
+        return;
+    if (access("/run/systemd/system", F_OK) < 0 ||
+        process_run(enable, 4096, 60000, NULL, NULL, NULL) != 0 ||
+        process_run(restart, 4096, 60000, NULL, NULL, NULL) != 0)
+        (void) printf("start it here: berth node run%s%s\n",
+                      str_equal(join->state, "/var/lib/berth") ? "" : " --state ",
+                      str_equal(join->state, "/var/lib/berth") ? "" : join->state);
+}
+
+/* ---- the command -------------------------------------------------------------------------------------- */
+
+static bool parse(int argc, char **argv, struct join *join)
+{
+    unsigned n = 0;
+
+    for (int i = 1; i < argc; i++) {
+        const char *value;
+        if ((value = option_value("--name", argc, argv, &i)))
+            join->name = value;
+        else if ((value = option_value("--state", argc, argv, &i)))
+            join->state = value;
+        else if (str_equal(argv[i], "--no-start"))
+            join->starts = false;
+        else if (str_starts(argv[i], "--") || n == 2)
+            return false;
+        else
+            *(n++ ? &join->token : &join->url) = argv[i];
+    }
+    return n == 2;
+}
+
+static int read_token(struct join *join, char buf[static 256], struct error *err)
+{
+    if (!str_equal(join->token, "-"))
+        return 0;
+    if (!fgets(buf, 256, stdin))
+        return error_set(err, -EINVAL, "TOKEN: nothing came on stdin");
+    buf[strcspn(buf, "\r\n")] = '\0';
+    join->token = buf;
+    return 0;
+}
+
+static int do_join(struct join *join, struct error *err)
+{
+    _cleanup_json_ json_t *node = NULL, *body = json_object(), *answer = NULL;
+    char token[256], hex[SHA256_HEX_LEN + 1];
+    struct sha256 sum;
+
+    int r = read_token(join, token, err);
+    if (r >= 0)
+        r = machine_sum(&sum, err);
+    if (r >= 0)
+        r = mkdir_all(AT_FDCWD, join->state, 0711, err);
+    if (r >= 0)
+        r = node_look(join->state, join->name, &node, err);
+    if (r < 0)
+        return r;
+    json_put_str(body, "machine", sha256_format(&sum, hex));
+    json_put(body, "node", json_incref(node));
+    r = ask(join, body, &answer, err);
+    if (r >= 0)
+        r = keep(join, answer, err);
+    if (r < 0)
+        return r;
+    if (json_get_bool(answer, "again", false))
+        (void) printf("this machine is node %s of %s already; its key is a new one\n",
+                      json_get_str(answer, "name", ""), join->url);
+    else
+        (void) printf("this machine is node %s of %s\n", json_get_str(answer, "name", ""),
+                      join->url);
+    start(join);
+    return 0;
+}
+
+int admin_node_join(int argc, char **argv)
+{
+    struct join join = { .state = option_setting("BERTH_STATE", "/var/lib/berth"), .starts = true };
+    struct error err = { 0 };
+
+    if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))
+        return fputs(usage, stdout) < 0;
+    if (!parse(argc, argv, &join)) {
+        (void) fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    int r = do_join(&join, &err);
+    if (r >= 0)
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    (void) fprintf(stderr, "berth node join: %s\n", err.text);
+    return r == -EACCES ? EXIT_DENIED : r == -EEXIST ? EXIT_CONFLICT : EXIT_FAILURE;
+}

@@ -1,0 +1,364 @@
+/* machines.c - machines that joined, and what operators decided about any
+ *
+ * A machine is known by its name, as for its tags. One that joined reports itself over and over; that is
+ * kept when it has changed, and when it was heard of last is known in memory alone. Whether work can
+ * begin on it is the engine's to say: without an engine that speaks of it, none can.
+ */
+#include "lifecycle/internal.h"
+
+#include "base/text.h"
+#include "base/time.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { NODE_NAME_MAX = 57, TIMEOUT_S = 35 };
+
+const char machine_unused[] =
+    "no engine starts tasks on it yet: berth engine check says what is missing";
+
+struct member {
+    struct node_record *machine;
+    int64_t heard_us, heard_boot_us; /* 0: not since the server began */
+};
+
+static struct member *find(const struct lifecycle *lc, const char *name)
+{
+    return map_get_str(lc->machines, name);
+}
+
+static struct member *add(struct lifecycle *lc, struct node_record *machine)
+{
+    struct member *m = xnew(struct member);
+
+    m->machine = machine;
+    m->heard_boot_us = lc_boot(lc); /* it has its time to be heard of */
+    map_set_str(lc->machines, machine->name, m);
+    return m;
+}
+
+static void member_free(void *p)
+{
+    struct member *m = p;
+
+    node_record_free(m->machine);
+    free(m);
+}
+
+void machines_take(struct lifecycle *lc, struct store_state *state)
+{
+    lc->machines = map_new();
+    vec_foreach(&state->machines, one) {
+        struct node_record *machine = NULL;
+        if (node_record_from_json(one->record, &machine, NULL) >= 0)
+            add(lc, machine);
+        json_decref(one->record);
+    }
+    vec_done(&state->machines);
+}
+
+void machines_done(struct lifecycle *lc)
+{
+    if (lc->machines)
+        map_free_with(lc->machines, member_free);
+}
+
+bool machine_has_joined(const struct lifecycle *lc, const char *name)
+{
+    const struct member *m = find(lc, name);
+
+    return m && m->machine->joined_us != 0;
+}
+
+void machines_decide(struct lifecycle *lc, struct node *node)
+{
+    const struct member *m = find(lc, node->name);
+
+    if (m)
+        node->cordoned = m->machine->cordoned;
+}
+
+static struct node *copy_node(const struct node *node)
+{
+    _cleanup_json_ json_t *json = node_to_json(node);
+    struct node *copy = NULL;
+
+    return node_from_json(json, &copy, NULL) < 0 ? NULL : copy;
+}
+
+/* As it reported itself, with what the engine says of it. */
+static void show(struct lifecycle *lc, const struct node_record *machine)
+{
+    const struct node_use *use = use_find(lc, machine->name);
+    struct node *node = copy_node(machine->node);
+
+    if (!node)
+        return;
+    xstr_set(&node->name, machine->name);
+    node->id = use ? use->node->id : lc_new_id(lc);
+    node->fault = xstrdup(use ? use->node->fault : machine_unused);
+    if (use) {
+        node->others_cores = use->node->others_cores;
+        node->others_gpus = use->node->others_gpus;
+        node->others_memory_bytes = use->node->others_memory_bytes;
+    }
+    lifecycle_set_node(lc, node);
+}
+
+void machines_show(struct lifecycle *lc)
+{
+    const struct member *m;
+
+    map_foreach(lc->machines, pos, m)
+        if (m->machine->node && !use_find(lc, m->machine->name))
+            show(lc, m->machine);
+}
+
+/* ---- changes ------------------------------------------------------------------------------------------ */
+
+static struct id subject_of(struct lifecycle *lc, const char *name)
+{
+    const struct node node = { .name = (char *) (uintptr_t) name };
+
+    return lifecycle_node_subject(lc, &node);
+}
+
+/* An event about MACHINE and its row (NULL: the row of NAME goes). */
+static void keep(struct lifecycle *lc, const char *name, const struct node_record *machine,
+                 const char *type, const char *actor, lifecycle_ok_f done, void *userdata)
+{
+    struct commit *c = commit_new(lc, NULL);
+    struct event *event = xnew(struct event);
+    json_t *record = machine ? node_record_to_json(machine) : json_object();
+
+    c->ok = done;
+    c->userdata = userdata;
+    event->subject_kind = "node";
+    event->subject = subject_of(lc, name);
+    event->type = type;
+    store_put_machine(c->batch, &event->subject, machine ? record : NULL);
+    (void) json_object_del(record, "node"); /* shown by `node show`, and large */
+    json_put_str(record, "name", name);
+    commit_event(c, event, actor, record);
+    store_add_event(c->batch, event);
+    commit_send(c);
+}
+
+int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycle_ok_f done,
+                     void *userdata, struct error *err)
+{
+    struct node_use *use = use_find(lc, cordon->node);
+    struct member *m = find(lc, cordon->node);
+
+    if (!use)
+        return error_set(err, -ENOENT, "there is no node '%s'", cordon->node);
+    if (!m) {
+        struct node_record *machine = xnew(struct node_record);
+        machine->name = xstrdup(cordon->node);
+        m = add(lc, machine);
+    }
+    struct node_record *machine = m->machine;
+    machine->cordoned = cordon->cordoned;
+    machine->drained = cordon->drained;
+    machine->cordoned_us = cordon->cordoned ? lc_now(lc) : 0;
+    xstr_set(&machine->reason, cordon->cordoned ? cordon->reason : NULL);
+    xstr_set(&machine->actor, cordon->cordoned ? cordon->actor : NULL);
+    use->node->cordoned = cordon->cordoned;
+    lc->changes++;
+    lc_want_pass(lc);
+    keep(lc, machine->name, machine, cordon->cordoned ? "node.cordoned" : "node.uncordoned",
+         cordon->actor, done, userdata);
+    return 0;
+}
+
+/* ---- joining --------------------------------------------------------------------------------------------- */
+
+static struct member *find_machine(const struct lifecycle *lc, const struct sha256 *machine)
+{
+    struct member *m;
+
+    map_foreach(lc->machines, pos, m)
+        if (m->machine->joined_us && memcmp(&m->machine->machine, machine, sizeof *machine) == 0)
+            return m;
+    return NULL;
+}
+
+static int check_name(struct lifecycle *lc, const char *name, struct error *err)
+{
+    const struct member *m = find(lc, name);
+
+    if (strlen(name) > NODE_NAME_MAX)
+        return error_set(err, -EINVAL, "node.name: has at most %d characters", NODE_NAME_MAX);
+    if (m && m->machine->joined_us)
+        return error_set(err, -EEXIST,
+                         "another machine joined as '%s': give this one another host name, or "
+                         "forget that one first: berth node delete %s",
+                         name, name);
+    if (use_find(lc, name) && !lc->engine->ops->orders)
+        return error_set(err, -EEXIST,
+                         "'%s' is the machine of the server, which looks after itself", name);
+    return 0;
+}
+
+/* The key that it reports with, in place of the one before. */
+static int make_key(struct lifecycle *lc, const char *name, const char *actor,
+                    char text[static KEY_TEXT_LEN + 1], struct error *err)
+{
+    char key_name[64];
+    struct id id;
+
+    (void) snprintf(key_name, sizeof key_name, "node-%s", name);
+    (void) lifecycle_delete_key(lc, key_name, actor, NULL, NULL, NULL);
+    const struct new_key new = { .name = key_name, .role = KEY_ROLE_NODE, .actor = actor };
+    return lifecycle_create_key(lc, &new, text, NULL, NULL, &id, err);
+}
+
+int lifecycle_join(struct lifecycle *lc, const struct new_machine *new, struct joined *ret,
+                   lifecycle_ok_f done, void *userdata, struct error *err)
+{
+    struct member *m = find_machine(lc, &new->machine);
+    int r = m ? 0 : check_name(lc, new->node->name, err);
+
+    if (r < 0)
+        return r;
+    ret->again = m != NULL;
+    (void) snprintf(ret->name, sizeof ret->name, "%s", m ? m->machine->name : new->node->name);
+    r = make_key(lc, ret->name, new->actor, ret->key, err);
+    if (r >= 0)
+        r = lifecycle_delete_key(lc, new->token_name, new->actor, NULL, NULL, err);
+    if (r < 0)
+        return r;
+    if (!m && !(m = find(lc, ret->name))) {
+        struct node_record *machine = xnew(struct node_record);
+        machine->name = xstrdup(ret->name);
+        m = add(lc, machine);
+    }
+    m->machine->machine = new->machine;
+    m->machine->joined_us = lc_now(lc);
+    m->heard_us = lc_now(lc);
+    m->heard_boot_us = lc_boot(lc);
+    node_free(m->machine->node);
+    m->machine->node = copy_node(new->node);
+    xstr_set(&m->machine->node->name, ret->name);
+    show(lc, m->machine);
+    keep(lc, ret->name, m->machine, "node.joined", new->actor, done, userdata);
+    return 0;
+}
+
+static bool is_same(const struct node *a, const struct node *b)
+{
+    _cleanup_json_ json_t *x = node_to_json(a), *y = node_to_json(b);
+
+    /* What moves all the time says nothing new. */
+    (void) json_object_del(x, "disk_free");
+    (void) json_object_del(y, "disk_free");
+    (void) json_object_del(x, "id");
+    (void) json_object_del(y, "id");
+    return json_equal(x, y);
+}
+
+int lifecycle_hear_node(struct lifecycle *lc, const char *name, const struct node *node,
+                        struct error *err)
+{
+    struct member *m = find(lc, name);
+    struct node *copy = copy_node(node);
+
+    if (!m || !m->machine->joined_us || !copy) {
+        node_free(copy);
+        return error_set(err, -ENOENT, "no machine of the name '%s' has joined", name);
+    }
+    m->heard_us = lc_now(lc);
+    m->heard_boot_us = lc_boot(lc);
+    xstr_set(&copy->name, name);
+    bool is_new = !is_same(copy, m->machine->node);
+    node_free(m->machine->node);
+    m->machine->node = copy;
+    if (copy->disk_free_bytes > 0)
+        lifecycle_set_disk_free(lc, name, copy->disk_free_bytes);
+    if (is_new) {
+        show(lc, m->machine);
+        keep(lc, name, m->machine, "node.changed", "system", NULL, NULL);
+    }
+    return 0;
+}
+
+static void take_away(struct lifecycle *lc, const char *name)
+{
+    const struct node_use *use = use_find(lc, name);
+
+    if (use && str_equal(use->node->fault, machine_unused))
+        fleet_drop(lc, use);
+}
+
+int lifecycle_forget_node(struct lifecycle *lc, const char *name, const char *actor,
+                          lifecycle_ok_f done, void *userdata, struct error *err)
+{
+    struct member *m = find(lc, name);
+    const struct node_use *use = use_find(lc, name);
+    char key_name[64];
+
+    if (!m || !m->machine->joined_us)
+        return error_set(err, use ? -EBUSY : -ENOENT,
+                         use ? "'%s' did not join: it is the engine's" : "there is no node '%s'",
+                         name);
+    if (use && use->n_tasks > 0)
+        return error_set(err, -EBUSY, "%u tasks run on '%s': berth node drain %s --wait first",
+                         use->n_tasks, name, name);
+    _cleanup_free_ char *kept = xstrdup(name);
+    (void) snprintf(key_name, sizeof key_name, "node-%s", kept);
+    (void) lifecycle_delete_key(lc, key_name, actor, NULL, NULL, NULL);
+    map_remove_str(lc->machines, kept);
+    member_free(m);
+    take_away(lc, kept);
+    keep(lc, kept, NULL, "node.forgotten", actor, done, userdata);
+    return 0;
+}
+
+/* ---- what is shown ------------------------------------------------------------------------------------------ */
+
+static bool is_lost(const struct lifecycle *lc, const struct member *m)
+{
+    int64_t timeout_s = lc->settings.node_timeout_s ? lc->settings.node_timeout_s : TIMEOUT_S;
+
+    return m->machine->joined_us && lc_boot(lc) - m->heard_boot_us > timeout_s * US_PER_S;
+}
+
+static const char *state_of(struct lifecycle *lc, const struct node *node, const struct member *m)
+{
+    const struct node_use *use = use_find(lc, node->name);
+
+    if (m && is_lost(lc, m))
+        return "lost";
+    if (m && m->machine->drained)
+        return use && use->n_tasks > 0 ? "draining" : "drained";
+    if (node->cordoned)
+        return "cordoned";
+    return node->fault ? "faulty" : "ready";
+}
+
+static void put_time(json_t *json, const char *key, int64_t us)
+{
+    char text[TIME_TEXT_LEN + 1];
+
+    if (us > 0)
+        json_put_str(json, key, time_format(us, text));
+}
+
+void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json_t *json)
+{
+    const struct member *m = find(lc, node->name);
+
+    json_put_str(json, "state", state_of(lc, node, m));
+    if (!m)
+        return;
+    put_time(json, "joined", m->machine->joined_us);
+    put_time(json, "heard", m->heard_us);
+    if (!m->machine->cordoned)
+        return;
+    json_t *cordon = json_object();
+    json_put_str(cordon, "reason", m->machine->reason);
+    json_put_str(cordon, "by", m->machine->actor);
+    put_time(cordon, "since", m->machine->cordoned_us);
+    json_put(json, "cordon", cordon);
+}
