@@ -52,7 +52,7 @@ slurm_munge() {
         --log-file "$slurm/munged.log" --seed-file "$slurm/munged.seed" 2>>"$slurm/munged.err"
 }
 
-slurm_controller() { slurmctld "$@"; }
+slurm_controller() { slurmctld; }
 
 # slurm_node NAME: its slurmd
 slurm_node() {

@@ -41,7 +41,7 @@ static const char *cause_text(enum end_cause cause)
         [END_STOPPED] = "the job was stopped",
         [END_START_FAILED] = "the container could not be started",
         [END_SUPERVISOR_LOST] = "supervisor lost: it ended without leaving a result",
-        [END_NODE_LOST] = "the machine was restarted while the job ran",
+        [END_NODE_LOST] = "the machine was lost or restarted",
         [END_GANG] = "the other tasks of the job have ended",
         [END_DEPENDENCY] = "what it waited for can never be",
     };
@@ -169,9 +169,12 @@ bool workload_may_retry(const struct workload *w, enum end_cause cause, int64_t 
 {
     /* A gang stops itself when one of its tasks failed. */
     bool is_wanted = !w->stop_requested || w->stop_cause == END_GANG;
+    /* That the machine went before anything ran is nothing that the job could have been spared. */
+    bool began = !w->attempt || w->attempt->started_us != 0;
 
-    if (cause == END_NONE || cause == END_STOPPED || cause == END_MAX_TIME || !is_wanted ||
-        w->attempts > w->spec->retries_max)
+    if (cause == END_NONE || cause == END_STOPPED || cause == END_MAX_TIME || !is_wanted)
+        return false;
+    if ((began || cause != END_NODE_LOST) && w->attempts > w->spec->retries_max)
         return false;
 
     unsigned doublings = w->attempts > 0 ? w->attempts - 1 : 0;

@@ -24,7 +24,7 @@ test_expect_success 'the machine starts anew' '
 
 test_expect_success 'the one fails with the reason' '
     await 20 has once ".state == \"failed\" and .cause == \"node_lost\"" &&
-    berth why once | grep "machine was restarted"
+    berth why once | grep "machine was lost or restarted"
 '
 
 test_expect_success 'the other is tried again and succeeds' '

@@ -240,6 +240,17 @@ void slurm_fleet_report(struct slurm *slurm)
                             false, NULL);
 }
 
+void slurm_fleet_suspect(struct slurm *slurm, const char *node)
+{
+    struct machine *machine = map_get_str(slurm->fleet->by_name, node);
+
+    if (!machine || !machine->facts.usable)
+        return;
+    machine->facts.usable = false;
+    (void) snprintf(machine->facts.fault, sizeof machine->facts.fault, "Slurm has just lost it");
+    slurm_fleet_report(slurm);
+}
+
 void engine_slurm_report(struct engine *engine) { slurm_fleet_report(slurm_of(engine)); }
 
 int slurm_fleet_load(struct slurm *slurm, const struct commands_options *commands,

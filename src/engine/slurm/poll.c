@@ -59,6 +59,8 @@ static void end_as(struct slurm_task *task, const struct slurm_job *job)
         reason = xasprintf("Slurm's time limit for job %" PRIu32 " was reached", job->job);
         break;
     case SLURM_NODE_FAIL:
+        /* Nothing is placed there before the next list tells what is so. */
+        slurm_fleet_suspect(task->slurm, node);
         cause = END_NODE_LOST;
         reason = xasprintf("Slurm lost node %s", node);
         break;

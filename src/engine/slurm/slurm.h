@@ -115,6 +115,8 @@ void slurm_fleet_free(struct slurm_fleet *fleet);
 void slurm_fleet_nodes(struct slurm *slurm, const struct text *text);
 void slurm_fleet_held(struct slurm *slurm, const struct text *text);
 void slurm_fleet_report(struct slurm *slurm);
+/* NODE was lost: until the next list it takes no work. */
+void slurm_fleet_suspect(struct slurm *slurm, const char *node);
 /* Why nothing can begin on NODE; NULL: it can. */
 const char *slurm_fleet_fault(const struct slurm *slurm, const char *node);
 /* Those that Slurm has now, or that were kept when it does not answer. */

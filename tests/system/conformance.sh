@@ -1,0 +1,126 @@
+# conformance.sh - what a job can rely on whatever engine runs it: one suite for all of them
+# shellcheck shell=sh disable=SC3043
+#
+# After lib.sh, with a server that runs. The file of an engine gives
+#
+#     lose_node JOB     the machine that runs JOB goes away
+#     get_back          and comes back
+#     many              how many small jobs to run at once
+#
+# and after conform() what holds for that engine alone.
+
+submit() { # NAME [FLAG...] -- COMMAND
+    local name=$1
+    shift
+    berth run --detach --source none --name "$name" "$@" >/dev/null
+}
+has() { berth job show "$1" -o json | jq -e "$2" >/dev/null; }
+is_in_state() { has "$1" ".state == \"$2\""; }
+says() { berth logs "$1" | grep -q "$2"; }
+
+conform_starts_and_ends() {
+    test_expect_success 'a job runs on the cores it was given, and its exit code is that of its command' '
+        test_expect_code 3 berth run --source none --name three --cpus 1 -- sh -c "echo rank \$BERTH_RANK; exit 3" >out &&
+        grep "rank 0" out &&
+        has three ".cause == \"exited\" and .exit_code == 3 and .attempt.allocation.node != null"
+    '
+    test_expect_success 'what cannot be started says why' '
+        test_expect_code 125 berth run --source none --name nothing --cpus 1 -- /no/such/program >out &&
+        berth why nothing | grep "no/such/program"
+    '
+}
+
+conform_logs_charts_artifacts() {
+    mkdir -p app
+    echo 'from the workspace' >app/input
+    cat >app/main.sh <<'END'
+echo "to stderr" >&2
+for i in 1 2 3; do echo "{\"chart\": \"loss\", \"x\": $i, \"y\": 0.$i}"; done
+seq 20000
+mkdir -p /artifacts/deep && seq 1000 >/artifacts/deep/numbers && : >/artifacts/empty
+cat input
+END
+    test_expect_success 'logs, charts and artifacts come home' '
+        berth run --source app --name full --cpus 1 -- sh main.sh >out 2>&1 &&
+        grep "from the workspace" out && grep "to stderr" out &&
+        berth logs full >log && test "$(grep -c "^[0-9]*$" log)" = 20000 &&
+        berth charts full -o json >charts && test "$(jq -s "[.. | numbers] | length" charts)" -ge 6 &&
+        berth artifacts full -o json >list && test "$(jq ".items | length" list)" = 2 &&
+        seq 1000 >want && berth artifact get full deep/numbers --to got && test_cmp want got/deep/numbers
+    '
+    test_expect_success 'what a failed job left is kept as well' '
+        test_expect_code 4 berth run --source none --name left --cpus 1 -- sh -c "echo x >/artifacts/x; exit 4" &&
+        test "$(berth artifacts left -o json | jq -r ".items[0].path")" = x
+    '
+}
+
+conform_stops() {
+    test_expect_success 'a signal reaches the command' '
+        submit sig --cpus 1 -- sh -c "trap \"echo got it; exit 5\" USR1; echo set; while :; do sleep 0.05; done" &&
+        await 30 says sig set &&
+        berth job signal sig USR1 && test_expect_code 5 berth job wait sig && says sig "got it"
+    '
+    test_expect_success 'a job is stopped with its grace' '
+        submit nice --cpus 1 -- sh -c "trap \"echo bye; exit 0\" TERM; echo set; while :; do sleep 0.05; done" &&
+        await 30 says nice set &&
+        berth stop --grace 20 --wait nice && is_in_state nice stopped && says nice bye
+    '
+    test_expect_success 'one that does not hear is killed when its grace is over' '
+        submit deaf --cpus 1 -- sh -c "trap \"\" TERM; echo set; while :; do sleep 1; done" &&
+        await 30 says deaf set &&
+        berth stop --grace 1 --wait deaf && is_in_state deaf stopped
+    '
+    test_expect_success 'a job that runs too long is ended as that' '
+        test_expect_code 143 berth run --source none --name long --cpus 1 --max-time 1s --grace 0s -- sleep 600 &&
+        has long ".cause == \"max_time\""
+    '
+}
+
+conform_restarts() {
+    test_expect_success 'the server goes and comes back: the job goes on, once' '
+        submit over --cpus 1 -- sh -c "echo begin; while [ \$((i += 1)) -lt 30 ]; do echo beat; sleep 0.1; done; echo end; exit 6" &&
+        await 30 says over begin &&
+        berth_kill && berth_server &&
+        test_expect_code 6 berth job wait over &&
+        has over ".attempts == 1" &&
+        test "$(berth logs over | grep -c begin)" = 1 && says over end
+    '
+    test_expect_success 'one that ends while nobody is there is known to have ended' '
+        submit away --cpus 1 -- sh -c "echo begin; sleep 1; echo end; exit 7" &&
+        await 30 says away begin &&
+        berth_kill && sleep 1.5 && berth_server &&
+        test_expect_code 7 berth job wait away && has away ".attempts == 1" && says away end
+    '
+}
+
+conform_loses_a_node() {
+    test_expect_success 'a machine that is lost: the job is tried again elsewhere, and what the old one says counts for nothing' '
+        submit lost --cpus 1 --retries 1 --backoff 0s -- \
+            sh -c "echo try \$BERTH_ATTEMPT; [ \$BERTH_ATTEMPT = 2 ] || sleep 600; echo done" &&
+        await 30 says lost "try 1" &&
+        lose_node lost &&
+        await 60 is_in_state lost succeeded &&
+        has lost ".attempts == 2" && says lost "try 2" &&
+        berth job attempts lost -o json | jq -e "[.items[].cause] | sort == [\"exited\", \"node_lost\"]" &&
+        get_back
+    '
+}
+
+conform_many() {
+    test_expect_success "$many small jobs all run, once each" '
+        seq $many | xargs -P 4 -I{} berth run --detach --source none --name many-{} --cpus 1 -- echo {} >/dev/null &&
+        await 280 none_is_live &&
+        test "$(jobs_in succeeded)" -ge $many
+    '
+}
+jobs_in() { api GET "/v1/projects/lab/jobs?state=$1&limit=1000" | jq '[.items[] | select(.name | startswith("many-"))] | length'; }
+none_is_live() { [ "$(api GET "/v1/projects/lab/queue" | jq '.items | length')" = 0 ]; }
+
+conform() {
+    conform_starts_and_ends
+    conform_logs_charts_artifacts
+    conform_stops
+    conform_restarts
+    conform_loses_a_node
+    conform_many
+}
