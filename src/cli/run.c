@@ -78,10 +78,11 @@ static int send_image(struct cli *cli, const char *dockerfile, json_t *request, 
 {
     _cleanup_json_ json_t *image = NULL;
     const char *name = json_get_str(request, "image", "");
+    const char *slash = strchr(name, '/');
 
-    if (!dockerfile || cli->dry_run)
+    if (!dockerfile || cli->dry_run || !slash)
         return 0;
-    int r = image_build(cli, dockerfile, strchr(name, '/') + 1, &image, err);
+    int r = image_build(cli, dockerfile, slash + 1, &image, err);
     if (r < 0)
         return r;
     const char *digest = json_get_str(image, "digest", "");
