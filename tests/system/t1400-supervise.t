@@ -85,6 +85,17 @@ test_expect_success 'bytes that are not what was named are not used' '
     jq -e ".cause == \"start_failed\" and (.reason | test(\"workspace.*SHA-256\"))" exit
 '
 
+test_expect_success 'storage is the file system that was declared, or the task does not begin' '
+    shared=$BERTH_TEST/shared && install -d -o games "$shared" "$shared/.berth-storage" && mkdir empty &&
+    echo 00112233445566778899aabbccddeeff >"$shared/.berth-storage/mark" &&
+    storage() { echo ".storage = {root: \"$1\", mark: \"00112233445566778899aabbccddeeff\", measure: true}"; } &&
+    id=$(new_task "$(storage "$shared")" sh -c "echo kept >/storage/file") && supervise "$id" &&
+    echo kept >expected && test_cmp expected "$shared/$id/storage/file" &&
+    home started | jq -e ".evidence.storage | .read_bps > 0 and .write_bps > 0" &&
+    id=$(new_task "$(storage "$PWD/empty")" echo ran) && supervise "$id" && home exit.json >exit &&
+    jq -e ".cause == \"start_failed\" and (.reason | test(\"empty is not mounted on this machine\"))" exit
+'
+
 test_expect_success 'an order from home stops it with its grace' '
     id=$(new_task . sh -c "trap \"echo asked; exit 5\" TERM; echo up; while :; do sleep 0.1; done") &&
     { exec_task "$id" & } && pid=$! && await 20 says up && order "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":20}" &&
