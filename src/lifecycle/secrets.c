@@ -43,19 +43,23 @@ static int check_secret(const struct lifecycle *lc, const struct new_secret *new
     return tags_check(new->tags, err);
 }
 
+/* TAGS, NULL: they stay as they were. */
 static struct commit *begin(struct lifecycle *lc, const struct secret *secret, const char *type,
-                            const char *actor, lifecycle_ok_f done, void *userdata)
+                            const char *actor, const json_t *tags)
 {
     struct commit *c = commit_new(lc, NULL);
     struct event *event = xnew(struct event);
+    json_t *data = secret_to_json(secret);
 
-    c->ok = done;
-    c->userdata = userdata;
+    if (tags) {
+        json_put(data, "tags", json_deep_copy(tags));
+        tags_put(c, &secret->id, tags);
+    }
     event->subject_kind = "secret";
     event->subject = secret->id;
     event->project = secret->project;
     event->type = type;
-    commit_event(c, event, actor, secret_to_json(secret));
+    commit_event(c, event, actor, data);
     store_add_event(c->batch, event);
     return c;
 }
@@ -83,9 +87,9 @@ int secret_keep(struct lifecycle *lc, const struct new_secret *new, lifecycle_ok
     secret->sealed = sealed;
     secret->sealed_len = sealed_len;
     secret->updated_us = lc_now(lc);
-    struct commit *c = begin(lc, secret, "secret.set", new->actor, done, userdata);
-    if (new->tags)
-        tags_put(c, &secret->id, new->tags);
+    struct commit *c = begin(lc, secret, "secret.set", new->actor, new->tags);
+    c->ok = done;
+    c->userdata = userdata;
     store_put_secret(c->batch, secret);
     commit_send(c);
     return 0;
@@ -107,7 +111,9 @@ int lifecycle_delete_secret(struct lifecycle *lc, const struct id *project, cons
 
     if (!secret)
         return error_set(err, -ENOENT, "there is no secret '%s'", name);
-    struct commit *c = begin(lc, secret, "secret.deleted", actor, done, userdata);
+    struct commit *c = begin(lc, secret, "secret.deleted", actor, NULL);
+    c->ok = done;
+    c->userdata = userdata;
     store_delete_secret(c->batch, &secret->id);
     tags_forget(c, &secret->id);
     commit_send(c);

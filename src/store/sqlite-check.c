@@ -116,7 +116,7 @@ static int load_subjects(struct backend *b, const char *sql, struct subject_reco
     return r;
 }
 
-static int load_tags(struct backend *b, struct store_state *ret, struct error *err)
+int sqlite_load_tags(struct backend *b, struct store_state *ret, struct error *err)
 {
     int r = load_subjects(b, "SELECT subject, record FROM tags ORDER BY subject", &ret->tags, err);
 
@@ -177,7 +177,7 @@ int sqlite_load(struct backend *b, struct store_state *ret, struct error *err)
     if (r >= 0)
         r = load_images(b, ret, err);
     if (r >= 0)
-        r = load_tags(b, ret, err);
+        r = sqlite_load_tags(b, ret, err);
     if (r >= 0)
         r = load_machines(b, ret, err);
     if (r >= 0)
@@ -187,16 +187,7 @@ int sqlite_load(struct backend *b, struct store_state *ret, struct error *err)
 
 /* ---- checking ---------------------------------------------------------------------------------- */
 
-struct check {
-    struct backend *b;
-    void (*report)(void *userdata, const char *text);
-    void *userdata;
-    struct error *err;
-    int found;
-};
-
-__attribute__((format(printf, 2, 3))) static void difference(struct check *check, const char *fmt,
-                                                             ...)
+void sqlite_difference(struct sqlite_check *check, const char *fmt, ...)
 {
     _cleanup_text_ struct text text = { 0 };
     va_list ap;
@@ -207,8 +198,23 @@ __attribute__((format(printf, 2, 3))) static void difference(struct check *check
     check->report(check->userdata, text_str(&text));
 }
 
+int sqlite_expect_none(struct sqlite_check *check, const struct sqlite_expectation *none)
+{
+    struct backend *b = check->b;
+    struct error *err = check->err;
+
+    for (; none->sql; none++) {
+        PREPARE(stmt, none->sql);
+        if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) > 0)
+            sqlite_difference(check, "%lld %s", (long long) sqlite3_column_int64(stmt, 0),
+                              none->what);
+        sqlite3_reset(stmt);
+    }
+    return 0;
+}
+
 /* The attempt's own row, against the fold up to an event that changed it last. */
-static int check_attempt(struct check *check, const struct attempt *attempt)
+static int check_attempt(struct sqlite_check *check, const struct attempt *attempt)
 {
     struct backend *b = check->b;
     struct error *err = check->err;
@@ -222,12 +228,12 @@ static int check_attempt(struct check *check, const struct attempt *attempt)
     sqlite3_reset(stmt);
     _cleanup_free_ char *x = stored ? json_canonical(stored) : NULL, *y = json_canonical(folded);
     if (!str_equal(x, y))
-        difference(check, "attempt %s: the row differs from its events",
-                   id_format(&attempt->id, name));
+        sqlite_difference(check, "attempt %s: the row differs from its events",
+                          id_format(&attempt->id, name));
     return 0;
 }
 
-static int fold(struct check *check, const struct id *subject, struct workload **ret)
+static int fold(struct sqlite_check *check, const struct id *subject, struct workload **ret)
 {
     struct backend *b = check->b;
     struct error *err = check->err;
@@ -242,8 +248,8 @@ static int fold(struct check *check, const struct id *subject, struct workload *
         if (e && *ret && (*ret)->attempt && workload_event_parse(e->type) == EVENT_STARTING)
             r = check_attempt(check, (*ret)->attempt); /* the last that is seen of it */
         if (!e || workload_apply(ret, e, &why) < 0) {
-            difference(check, "job %s, event %lld: %s", id_format(subject, name),
-                       (long long) sqlite3_column_int64(stmt, 0), e ? why.text : err->text);
+            sqlite_difference(check, "job %s, event %lld: %s", id_format(subject, name),
+                              (long long) sqlite3_column_int64(stmt, 0), e ? why.text : err->text);
             break;
         }
     }
@@ -271,7 +277,7 @@ static bool columns_agree(const struct columns *row, const struct workload *w)
 }
 
 /* The row's record against the fold of its events, as canonical text. */
-static int check_row(struct check *check, const struct columns *row, const char *record)
+static int check_row(struct sqlite_check *check, const struct columns *row, const char *record)
 {
     _cleanup_(workload_freep) struct workload *w = NULL;
     _cleanup_json_ json_t *stored = NULL, *folded = NULL;
@@ -281,18 +287,19 @@ static int check_row(struct check *check, const struct columns *row, const char 
     if (r < 0)
         return r;
     if (json_parse(record, strlen(record), &stored, check->err) < 0 || !w) {
-        difference(check, "job %s: %s", id_format(&row->id, name),
-                   w ? check->err->text : "has no events");
+        sqlite_difference(check, "job %s: %s", id_format(&row->id, name),
+                          w ? check->err->text : "has no events");
         return 0;
     }
     folded = workload_to_record(w);
     _cleanup_free_ char *a = json_canonical(stored), *b = json_canonical(folded);
     if (!str_equal(a, b) || !columns_agree(row, w))
-        difference(check, "job %s: the row differs from its events", id_format(&row->id, name));
+        sqlite_difference(check, "job %s: the row differs from its events",
+                          id_format(&row->id, name));
     return 0;
 }
 
-static int check_rows(struct check *check)
+static int check_rows(struct sqlite_check *check)
 {
     struct backend *b = check->b;
     struct error *err = check->err;
@@ -314,8 +321,8 @@ static int check_rows(struct check *check)
 }
 
 /* Each file of an artifact list is one that its project references. */
-static int check_list(struct check *check, const struct id *workload, const struct id *project,
-                      const struct manifest *manifest)
+static int check_list(struct sqlite_check *check, const struct id *workload,
+                      const struct id *project, const struct manifest *manifest)
 {
     struct backend *b = check->b;
     struct error *err = check->err;
@@ -329,14 +336,14 @@ static int check_list(struct check *check, const struct id *workload, const stru
             continue;
         bind_sum(stmt, 2, &entry->sum);
         if (sqlite3_step(stmt) != SQLITE_ROW)
-            difference(check, "job %s: its artifact %s is not referenced by its project",
-                       id_format(workload, name), entry->path);
+            sqlite_difference(check, "job %s: its artifact %s is not referenced by its project",
+                              id_format(workload, name), entry->path);
         sqlite3_reset(stmt);
     }
     return 0;
 }
 
-static int check_references(struct check *check)
+static int check_references(struct sqlite_check *check)
 {
     struct backend *b = check->b;
     struct error *err = check->err;
@@ -350,8 +357,8 @@ static int check_references(struct check *check)
         struct error why = { 0 };
         if (manifest_parse(sqlite3_column_blob(stmt, 2), (size_t) sqlite3_column_bytes(stmt, 2),
                            &manifest, &why) < 0)
-            difference(check, "job %s: its artifact list: %s", id_format(&workload, name),
-                       why.text);
+            sqlite_difference(check, "job %s: its artifact list: %s", id_format(&workload, name),
+                              why.text);
         else
             r = check_list(check, &workload, &project, manifest);
     }
@@ -359,11 +366,9 @@ static int check_references(struct check *check)
     return r;
 }
 
-static int check_queries(struct check *check)
+static int check_queries(struct sqlite_check *check)
 {
-    static const struct {
-        const char *sql, *text;
-    } queries[] = {
+    static const struct sqlite_expectation none[] = {
         { "SELECT count(*) FROM (SELECT state, count(*) AS k FROM workloads GROUP BY state) s "
           "LEFT JOIN workload_counts c ON c.state = s.state WHERE c.n IS NULL OR c.n <> s.k",
           "states whose count is wrong" },
@@ -384,21 +389,13 @@ static int check_queries(struct check *check)
           "holds of manifests that their project does not reference" },
         { "SELECT count(*) FROM events a JOIN events b ON b.seq = a.seq + 1 WHERE b.time < a.time",
           "events earlier than the one before" },
+        { NULL, NULL },
     };
-    struct backend *b = check->b;
-    struct error *err = check->err;
 
-    for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++) {
-        PREPARE(stmt, queries[i].sql);
-        if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) > 0)
-            difference(check, "%lld %s", (long long) sqlite3_column_int64(stmt, 0),
-                       queries[i].text);
-        sqlite3_reset(stmt);
-    }
-    return 0;
+    return sqlite_expect_none(check, none);
 }
 
-static int check_pages(struct check *check)
+static int check_pages(struct sqlite_check *check)
 {
     struct backend *b = check->b;
     struct error *err = check->err;
@@ -406,7 +403,7 @@ static int check_pages(struct check *check)
     while (sqlite3_step(stmt) == SQLITE_ROW) {
         const char *text = (const char *) sqlite3_column_text(stmt, 0);
         if (strcmp(text, "ok") != 0)
-            difference(check, "database: %s", text);
+            sqlite_difference(check, "database: %s", text);
     }
     sqlite3_reset(stmt);
     return 0;
@@ -416,7 +413,7 @@ int sqlite_check(struct backend *b, void (*report)(void *userdata, const char *t
                  void *userdata, struct error *err)
 {
     struct error mine = { 0 };
-    struct check check = {
+    struct sqlite_check check = {
         .b = b, .report = report, .userdata = userdata, .err = err ? err : &mine
     };
     int r = check_pages(&check);
@@ -427,8 +424,9 @@ int sqlite_check(struct backend *b, void (*report)(void *userdata, const char *t
         r = check_references(&check);
     if (r >= 0)
         r = check_queries(&check);
-    if (r < 0)
-        return r;
-    r = sqlite_check_datasets(b, report, userdata, check.err);
-    return r < 0 ? r : check.found + r;
+    if (r >= 0)
+        r = sqlite_check_datasets(&check);
+    if (r >= 0)
+        r = sqlite_check_tags(&check);
+    return r < 0 ? r : check.found;
 }

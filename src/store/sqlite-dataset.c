@@ -163,26 +163,6 @@ int sqlite_load_datasets(struct backend *b, struct store_state *ret, struct erro
 
 /* ---- checking ---------------------------------------------------------------------------------- */
 
-struct check {
-    struct backend *b;
-    void (*report)(void *userdata, const char *text);
-    void *userdata;
-    struct error *err;
-    int found;
-};
-
-__attribute__((format(printf, 2, 3))) static void difference(struct check *check, const char *fmt,
-                                                             ...)
-{
-    _cleanup_text_ struct text text = { 0 };
-    va_list ap;
-    va_start(ap, fmt);
-    text_addv(&text, fmt, ap);
-    va_end(ap);
-    check->found++;
-    check->report(check->userdata, text_str(&text));
-}
-
 static char *whole_text(const struct dataset *d)
 {
     _cleanup_json_ json_t *whole = dataset_to_json(d);
@@ -194,7 +174,7 @@ static char *whole_text(const struct dataset *d)
     return json_canonical(whole);
 }
 
-static int check_one(struct check *check, const struct dataset *d)
+static int check_one(struct sqlite_check *check, const struct dataset *d)
 {
     struct error *err = check->err;
     _cleanup_(dataset_freep) struct dataset *folded = NULL;
@@ -210,20 +190,18 @@ static int check_one(struct check *check, const struct dataset *d)
     }
     sqlite3_reset(stmt);
     if (r < 0) {
-        difference(check, "dataset %s: %s", d->name, why.text);
+        sqlite_difference(check, "dataset %s: %s", d->name, why.text);
         return 0;
     }
     _cleanup_free_ char *rows = whole_text(d), *fold = folded ? whole_text(folded) : NULL;
     if (!str_equal(rows, fold))
-        difference(check, "dataset %s: its rows differ from its events", d->name);
+        sqlite_difference(check, "dataset %s: its rows differ from its events", d->name);
     return 0;
 }
 
-static int check_queries(struct check *check)
+int sqlite_check_datasets(struct sqlite_check *check)
 {
-    static const struct {
-        const char *sql, *text;
-    } queries[] = {
+    static const struct sqlite_expectation none[] = {
         { "SELECT count(*) FROM dataset_versions v LEFT JOIN datasets d ON d.id = v.dataset "
           "WHERE d.id IS NULL",
           "dataset versions without a dataset" },
@@ -234,33 +212,16 @@ static int check_queries(struct check *check)
           "LEFT JOIN blob_refs r ON r.project = d.project AND r.sum = v.manifest "
           "WHERE r.sum IS NULL",
           "dataset versions whose manifest their project does not reference" },
+        { NULL, NULL },
     };
-    struct error *err = check->err;
-
-    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
-        PREPARE_ON(&check->b->writer, stmt, queries[i].sql, err);
-        if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_int64(stmt, 0) > 0)
-            difference(check, "%lld %s", (long long) sqlite3_column_int64(stmt, 0),
-                       queries[i].text);
-        sqlite3_reset(stmt);
-    }
-    return 0;
-}
-
-int sqlite_check_datasets(struct backend *b, void (*report)(void *userdata, const char *text),
-                          void *userdata, struct error *err)
-{
-    struct check check = { .b = b, .report = report, .userdata = userdata, .err = err };
     struct store_state state = { 0 };
-    int r = sqlite_load_datasets(b, &state, err);
+    int r = sqlite_load_datasets(check->b, &state, check->err);
 
     vec_foreach(&state.datasets, d) {
         if (r >= 0)
-            r = check_one(&check, *d);
+            r = check_one(check, *d);
         dataset_free(*d);
     }
     vec_done(&state.datasets);
-    if (r >= 0)
-        r = check_queries(&check);
-    return r < 0 ? r : check.found;
+    return r < 0 ? r : sqlite_expect_none(check, none);
 }

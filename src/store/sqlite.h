@@ -44,6 +44,22 @@ struct id column_id(sqlite3_stmt *stmt, int i);
 char *column_str(sqlite3_stmt *stmt, int i); /* owned by the caller; NULL for NULL */
 int column_json(sqlite3_stmt *stmt, int i, json_t **ret, struct error *err);
 
+/* One run of `berth store verify`. */
+struct sqlite_check {
+    struct backend *b;
+    void (*report)(void *userdata, const char *text);
+    void *userdata;
+    struct error *err;
+    int found;
+};
+__attribute__((format(printf, 2, 3))) void sqlite_difference(struct sqlite_check *check,
+                                                             const char *fmt, ...);
+/* What SQL counts is not to be; WHAT says it after the number. The last one has no SQL, a literal. */
+struct sqlite_expectation {
+    const char *sql, *what;
+};
+int sqlite_expect_none(struct sqlite_check *check, const struct sqlite_expectation *none);
+
 /* sqlite-write.c, sqlite-read.c, sqlite-check.c */
 int sqlite_apply(struct backend *b, const struct op *op, struct error *err);
 int sqlite_answer(struct backend *b, unsigned reader, struct query *q);
@@ -55,8 +71,10 @@ int sqlite_apply_dataset(struct backend *b, const struct op *op, struct error *e
 int sqlite_answer_uses(struct connection *c, struct query *q);
 int sqlite_load_datasets(struct backend *b, struct store_state *ret, struct error *err);
 /* The rows of every dataset against the fold of its events. */
-int sqlite_check_datasets(struct backend *b, void (*report)(void *userdata, const char *text),
-                          void *userdata, struct error *err);
+int sqlite_check_datasets(struct sqlite_check *check);
+int sqlite_load_tags(struct backend *b, struct store_state *ret, struct error *err);
+/* The rows of tags against the fold of events. */
+int sqlite_check_tags(struct sqlite_check *check);
 /* sqlite-array.c */
 /* How many jobs are in which state, for each item that heads an array. */
 int sqlite_count_arrays(struct connection *c, struct query *q);

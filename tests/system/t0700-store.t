@@ -51,6 +51,17 @@ test_expect_success 'a changed row is found' '
     grep "artifact one is not referenced" found
 '
 
+test_expect_success 'changed tags of what has no record are found, too' '
+    cat copy.db >"$BERTH_STATE/berth.db" && berth_server && node=$(berth node list -o name) &&
+    berth project update lab --tag team=nlp && berth node update "$node" --tag rack=7 && echo v | berth secret set A --tag a=1 &&
+    berth key create k --role viewer --tag a=1 >/dev/null && berth key delete k && berth org update acme --tag a=1 &&
+    berth org update acme --untag a && berth_stop && berth store verify && cp "$BERTH_STATE/berth.db" tagged.db &&
+    sql "$BERTH_STATE/berth.db" "UPDATE tags SET record = replace(record, \"nlp\", \"vision\")" &&
+    test_expect_code 1 berth store verify >found && grep "tags of .* the row differs from its events" found &&
+    cat tagged.db >"$BERTH_STATE/berth.db" && sql "$BERTH_STATE/berth.db" "DELETE FROM tags" &&
+    test_expect_code 1 berth store verify >found && grep "3 rows of tags that events tell of are missing" found
+'
+
 test_expect_success 'the backup brings the jobs back' '
     cat copy.db >"$BERTH_STATE/berth.db" &&
     berth_server &&
