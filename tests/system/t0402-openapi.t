@@ -54,6 +54,16 @@ test_expect_success 'the server about itself' '
     checked 200 GET /metrics && checked 200 GET /openapi.json
 '
 
+test_expect_success 'a merge patch is described as one: null is allowed, and removes' '
+    checked 200 GET /openapi.json && cp body openapi &&
+    jq -e ".components.schemas | [.tag_patch, .job_patch] | map(.properties.tags.anyOf) |
+        all(any(.additionalProperties.anyOf? | tostring | contains(\"null\")))" openapi &&
+    jq -e ".components.schemas.job_patch.properties.priority.anyOf | any(.type == \"null\")" openapi &&
+    jq -e ".components.schemas.tag_patch.required == null" openapi &&
+    checked 200 PATCH /v1/projects/lab -H "If-Match: *" -d "{\"tags\":{\"a\":\"b\",\"gone\":null}}" &&
+    checked 200 PATCH /v1/projects/lab -H "If-Match: *" -d "{\"tags\":{\"a\":null}}" && jq -e ".tags == {}" body
+'
+
 test_expect_success 'tenants' '
     checked 200 GET /v1/projects && checked 200 GET /v1/projects/lab &&
     checked 201 POST /v1/projects -d "{\"name\":\"more\"}" &&
