@@ -4,11 +4,10 @@
 #include "os/fd.h"
 #include "probe/probe.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,7 +17,6 @@
 #include <sys/un.h>
 #include <time.h>
 
-#define API_PORT  7077
 #define DISK_WARN (INT64_C(10) << 30)
 #define DISK_FAIL (INT64_C(1) << 30) /* settings' reserved_disk: submits are refused below it */
 #define YEAR_2024 1704067200
@@ -32,24 +30,59 @@ static bool server_answers(const struct doctor *d)
     return fd >= 0 && connect(fd, (const struct sockaddr *) &a, sizeof a) == 0;
 }
 
-void check_ports(struct doctor *d)
+static int try_to_bind(const struct addrinfo *a)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons(API_PORT),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    _cleanup_close_ int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int on = 1;
 
+    if (fd < 0)
+        return -errno;
     (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (const struct sockaddr *) &a, sizeof a) == 0)
-        doctor_add(d, LEVEL_OK, "port", xasprintf("%d is free", API_PORT), NULL);
-    else if (server_answers(d))
-        doctor_add(d, LEVEL_OK, "port", xasprintf("berth server has %d", API_PORT), NULL);
+    return bind(fd, a->ai_addr, a->ai_addrlen) < 0 ? -errno : 0;
+}
+
+static void report_port(struct doctor *d, const char *address, const char *port, int r)
+{
+    if (r == 0)
+        doctor_add(d, LEVEL_OK, "port", xasprintf("%s is free", address), NULL);
+    else if (r == -EADDRINUSE && server_answers(d))
+        doctor_add(d, LEVEL_OK, "port", xasprintf("berth server has %s", address), NULL);
+    else if (r == -EADDRINUSE)
+        doctor_add(d, LEVEL_FAIL, "port", xasprintf("%s is taken by another program", address),
+                   xasprintf("ss -ltnp 'sport = :%s'; or: berth server --listen 127.0.0.1:PORT",
+                             port));
     else
-        doctor_add(d, LEVEL_FAIL, "port",
-                   xasprintf("127.0.0.1:%d is taken by another program", API_PORT),
-                   xasprintf("ss -ltnp 'sport = :%d'; or: berth server --listen 127.0.0.1:PORT",
-                             API_PORT));
+        doctor_add(d, LEVEL_FAIL, "port", xasprintf("%s: %s", address, strerror(-r)),
+                   xstrdup("ip address; or: berth server --listen 127.0.0.1:PORT"));
+}
+
+/* HOST:PORT or [HOST]:PORT; what is no such thing the server refuses by itself. */
+static void check_address(struct doctor *d, const char *address)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    const char *colon = strrchr(address, ':');
+    bool is_bracketed = address[0] == '[' && colon && colon > address && colon[-1] == ']';
+    _cleanup_free_ char *host =
+        xstrndup(address + is_bracketed,
+                 colon ? (size_t) (colon - address) - 2 * (size_t) is_bracketed : 0);
+
+    if (!colon || getaddrinfo(host, colon + 1, &hints, &found) != 0) {
+        doctor_add(d, LEVEL_FAIL, "port", xasprintf("%s is no address to listen on", address),
+                   xstrdup("berth server --listen 127.0.0.1:PORT"));
+        return;
+    }
+    report_port(d, address, colon + 1, try_to_bind(found));
+    freeaddrinfo(found);
+}
+
+void check_ports(struct doctor *d)
+{
+    _cleanup_free_ char *list = xstrdup(d->listen);
+    char *save = NULL;
+
+    for (char *address = strtok_r(list, ",", &save); address; address = strtok_r(NULL, ",", &save))
+        check_address(d, address);
 }
 
 static const struct {

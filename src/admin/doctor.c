@@ -175,6 +175,7 @@ int admin_doctor(int argc, char **argv)
                                          .runtime = option_setting("BERTH_RUNTIME", "/run/berth"),
                                          .cdi = option_setting("BERTH_CDI", "/etc/cdi,/run/cdi"),
                                          .driver_root = option_setting("BERTH_DRIVER_ROOT", "/"),
+                                         .listen = option_setting("BERTH_LISTEN", "127.0.0.1:7077"),
                                          .nvml = getenv("BERTH_NVML"),
                                          .is_root = geteuid() == 0 };
     const char *form = "table";

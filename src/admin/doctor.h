@@ -19,6 +19,7 @@ struct finding {
 
 struct doctor {
     const char *state, *runtime; /* directories as the server would use them */
+    const char *listen;          /* addresses of the API, with commas between */
     const char *cdi;             /* of CDI specifications, with commas between */
     const char *driver_root;     /* of the tree in which drivers lie */
     const char *nvml;            /* library */

@@ -21,6 +21,10 @@ static void take_places(void)
     }
     (void) setenv("BERTH_STATE", settings.state, 0);
     (void) setenv("BERTH_RUNTIME", settings.runtime, 0);
+    _cleanup_text_ struct text listen = { 0 };
+    for (char *const *address = settings.listen; *address; address++)
+        text_addf(&listen, "%s%s", listen.len ? "," : "", *address);
+    (void) setenv("BERTH_LISTEN", text_str(&listen), 0);
 }
 
 int role_doctor(int argc, char **argv)

@@ -43,6 +43,15 @@ test_expect_success 'a taken port is found, and who has it can be asked' '
     jq -e ".items[] | select(.check == \"port\") | .state == \"fail\" and (.mend | contains(\"ss -ltnp\"))" taken.json
 '
 
+test_expect_success 'the ports that are looked at are those of the settings' '
+    printf "listen: [\"127.0.0.1:7177\", \"[::1]:7178\", \"192.0.2.7:7179\"]\ninsecure: true\n" >settings.yaml &&
+    sed "s/7077/7177/" in-a-room >in-another &&
+    test_expect_code 1 env BERTH_CONFIG="$PWD/settings.yaml" unshare --net sh ./in-another >taken.json &&
+    jq -e "[.items[] | select(.check == \"port\")] | map(.state) == [\"fail\", \"ok\", \"fail\"] and
+        (.[0].seen | contains(\"127.0.0.1:7177 is taken\")) and (.[1].seen == \"[::1]:7178 is free\") and
+        (.[2].seen | contains(\"192.0.2.7:7179: Cannot assign\"))" taken.json
+'
+
 test_expect_success 'a machine without a default route is told so' '
     unshare --net sh -c "ip link set lo up; berth doctor -o json" >lonely.json &&
     jq -e ".items[] | select(.check == \"way out\") | .state == \"warn\"" lonely.json
