@@ -34,7 +34,7 @@ struct errand {
 };
 
 struct courier {
-    char *spool, *task;
+    char *spool, *task, *gpus;
     int64_t results_wait_us, grace_s;
     struct home home;   /* of who carries */
     struct home orders; /* of who awaits orders */
@@ -64,6 +64,7 @@ int courier_new(const struct courier_options *options, struct courier **ret, str
 
     c->spool = xstrdup(options->spool);
     c->task = xstrdup(options->task);
+    c->gpus = xstrdup(options->gpus);
     c->results_wait_us = options->results_wait_s * 1000000;
     c->carrier = (struct carrier){ .home = &c->home, .dir = -1 };
     c->changes = -1;
@@ -95,6 +96,7 @@ void courier_free(struct courier *c)
     free(c->carrier.piece);
     free(c->spool);
     free(c->task);
+    free(c->gpus);
     free(c);
 }
 
@@ -193,6 +195,8 @@ int courier_fetch(struct courier *c, int secrets, const struct task_spec **ret, 
 {
     int r = insist(c, fetch_once, &secrets, err);
 
+    if (r >= 0)
+        r = task_spec_take_gpus(c->spec, c->gpus, err);
     if (r >= 0)
         r = make_directory(c, err);
     if (r >= 0)

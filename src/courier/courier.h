@@ -17,6 +17,7 @@ struct courier_options {
     const char *task;       /* id */
     const char *token;      /* the task's */
     const char *spool;      /* in the form of STATE, private to the account */
+    const char *gpus;       /* indices of the step's GPUs on this machine; NULL: it has none */
     int64_t results_wait_s; /* how long results may wait for home after the end */
 };
 

@@ -316,6 +316,10 @@ static void put_step(struct supervisor *s, const char *status, json_t *json)
     if (memory >= 0)
         json_put_int(json, "memory_bytes", memory);
     json_put_str(json, "cgroup", cg->step[CGROUP_MEMORY]);
+    json_t *gpus = json_array();
+    for (char **gpu = s->spec->allocation->gpus; gpu && *gpu; gpu++)
+        (void) json_array_append_new(gpus, json_string(*gpu));
+    json_put(json, "gpus", gpus);
 }
 
 json_t *container_evidence(struct supervisor *s)

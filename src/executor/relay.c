@@ -226,13 +226,37 @@ static int listen_tcp(struct supervisor *s, const struct port_spec *port, unsign
     return take_fd(&fd);
 }
 
+/* FD -1: the command itself is there. */
 static void add_listener(struct relays *r, const struct port_spec *port, int fd, unsigned bound)
 {
     struct listener *l = xnew(struct listener);
 
     *l = (struct listener){ .relays = r, .port = port, .fd = fd, .bound = bound };
-    l->watch = loop_watch(r->s->loop, fd, EPOLLIN, on_accept, l);
+    if (fd >= 0)
+        l->watch = loop_watch(r->s->loop, fd, EPOLLIN, on_accept, l);
     vec_push(&r->listeners, l);
+}
+
+/* In the machine's network the command is at its own port for everybody; other numbers lead there. Without
+ * any network there is no way in. */
+static int publish(struct relays *r, const struct port_spec *port, struct error *err)
+{
+    struct supervisor *s = r->s;
+    unsigned bound = port->port;
+    int fd = -1;
+
+    if (s->launch->netns < 0 && str_equal(s->spec->network, "none"))
+        return error_set(err, -EOPNOTSUPP,
+                         "publishing port %s: a job without network has none that could be "
+                         "published here; ask for 'network: egress'",
+                         port->name);
+    if (s->launch->netns >= 0 || port->publish != port->port) {
+        fd = listen_tcp(s, port, &bound, err);
+        if (fd < 0)
+            return fd;
+    }
+    add_listener(r, port, fd, bound);
+    return 0;
 }
 
 int relays_new(struct supervisor *s, struct relays **ret, struct error *err)
@@ -242,17 +266,13 @@ int relays_new(struct supervisor *s, struct relays **ret, struct error *err)
     r->s = s;
     for (size_t i = 0; i < s->spec->workload_spec->n_ports; i++) {
         const struct port_spec *port = &s->spec->workload_spec->ports[i];
-        unsigned bound = 0;
         int fd = listen_unix(s, port->port, err);
         if (fd < 0)
             return fd;
         add_listener(r, port, fd, 0);
-        if (!port->published)
-            continue;
-        fd = listen_tcp(s, port, &bound, err);
-        if (fd < 0)
-            return fd;
-        add_listener(r, port, fd, bound);
+        int published = port->published ? publish(r, port, err) : 0;
+        if (published < 0)
+            return published;
     }
     *ret = take_ptr(r);
     return 0;

@@ -101,6 +101,14 @@ static int read_options(int argc, char **argv, struct courier_options *ret, stru
     return ret->home && ret->task ? 0 : error_set(err, -EINVAL, "--home and --task are needed");
 }
 
+/* Slurm's: of the job, which counts as the machine does also where devices are confined; of the step. */
+static const char *find_gpus(void)
+{
+    const char *job = getenv("SLURM_JOB_GPUS"), *step = getenv("SLURM_STEP_GPUS");
+
+    return job && *job ? job : step;
+}
+
 static int fail(int code, const struct error *err)
 {
     (void) fprintf(stderr, "berth supervise: %s\n", err->text);
@@ -139,7 +147,7 @@ static int run(const struct courier_options *options, struct step *step, int beg
 int role_supervise(int argc, char **argv)
 {
     static const char *const cdi[] = { "/etc/cdi", "/run/cdi", NULL };
-    struct courier_options options = { .token = take_token() };
+    struct courier_options options = { .token = take_token(), .gpus = find_gpus() };
     _cleanup_free_ char *spool = NULL;
     char address[COURIER_ADDRESS_MAX];
     struct step step = { .pidfd = -1, .peer = -1, .secrets = -1 };

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <string.h>
 
 static void storage_free(struct task_storage *storage)
 {
@@ -86,6 +87,41 @@ void task_spec_free(struct task_spec *spec)
     task_gang_free(spec->gang);
     storage_free(spec->storage);
     free(spec);
+}
+
+static unsigned count(char *const *list)
+{
+    unsigned n = 0;
+
+    while (list && list[n])
+        n++;
+    return n;
+}
+
+int task_spec_take_gpus(struct task_spec *spec, const char *indices, struct error *err)
+{
+    struct allocation *a = spec->allocation;
+    _cleanup_free_ char *copy = xstrdup(indices ? indices : "");
+    unsigned wanted = count(a->gpus), n = 0;
+    char *save = NULL;
+
+    if (!wanted)
+        return 0;
+    for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save), n++) {
+        long long index = 0;
+        if (n == wanted || str_to_i64(word, 0, 1023, &index) < 0)
+            return error_set(err, -ENODEV, "the step has GPUs '%.60s', but %u were placed", indices,
+                             wanted);
+        xstr_set(&a->gpus[n], word);
+        if (n >= count(a->devices))
+            continue;
+        _cleanup_free_ char *device =
+            xasprintf("%.*s=%lld", (int) strcspn(a->devices[n], "="), a->devices[n], index);
+        xstr_set(&a->devices[n], device);
+    }
+    return n == wanted ? 0
+                       : error_set(err, -ENODEV, "the step has %u of the %u GPUs that were placed",
+                                   n, wanted);
 }
 
 static int read_id(const json_t *json, const char *key, struct id *ret, struct error *err)

@@ -205,6 +205,29 @@ TEST(what_is_no_point_is_a_log_line)
         is_chart(c, lines[i], "none");
 }
 
+TEST(the_gpus_of_a_step_take_the_place_of_those_that_were_placed)
+{
+    char *gpus[] = { xstrdup("GPU-a"), xstrdup("GPU-b"), NULL };
+    char *devices[] = { xstrdup("amd.com/gpu=0"), xstrdup("amd.com/gpu=1"), NULL };
+    struct allocation allocation = { .gpus = gpus, .devices = devices };
+    struct task_spec spec = { .allocation = &allocation };
+
+    ok(task_spec_take_gpus(&spec, "2,7", NULL) == 0);
+    is_str(gpus[1], "7");
+    is_str(devices[0], "amd.com/gpu=2");
+    is_str(devices[1], "amd.com/gpu=7");
+    ok(task_spec_take_gpus(&spec, "1", NULL) == -ENODEV);
+    ok(task_spec_take_gpus(&spec, "1,2,3", NULL) == -ENODEV);
+    ok(task_spec_take_gpus(&spec, "0-1", NULL) == -ENODEV);
+    ok(task_spec_take_gpus(&spec, NULL, NULL) == -ENODEV);
+    allocation.gpus = NULL;
+    ok(task_spec_take_gpus(&spec, NULL, NULL) == 0);
+    for (int i = 0; i < 2; i++) {
+        free(gpus[i]);
+        free(devices[i]);
+    }
+}
+
 TEST(the_launcher_refuses_what_is_not_of_its_form)
 {
     struct launcher_request good = { .op = LAUNCHER_START,
