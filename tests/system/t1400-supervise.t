@@ -36,7 +36,7 @@ home() { cat "$HOME_DIR/$id/files/$1"; }
 says() { grep -q "$1" "$HOME_DIR/$id/files/log"; }
 order() { echo "$1" >>"$HOME_DIR/$id/orders"; }
 # Processes of its container.
-alive() { grep -sl "BERTH_ATTEMPT_ID=$id" /proc/[0-9]*/environ; }
+alive() { grep -sq "BERTH_ATTEMPT_ID=$id" /proc/[0-9]*/environ; }
 is_dead() { ! alive; }
 
 test_expect_success 'log, exit code and results come home; the supervisor ends well' '
@@ -147,10 +147,11 @@ test_expect_success 'network none is a network with nobody in it' '
 '
 
 test_expect_success 'the tasks of a gang are told of each other before they begin' '
-    gang=".gang = {attempt: \$id, rank: 0, world_size: 1, local_rank: 0, local_size: 1, node_rank: 0, n_nodes: 1, master_port: 29500}" &&
-    id=$(new_task "$gang" sh -c "echo up") &&
+    gang="attempt: \$id, rank: 0, world_size: 1, local_rank: 0, local_size: 1, node_rank: 0, n_nodes: 1, master_port: 29500" &&
+    id=$(new_task ".gang = {$gang}" sh -c "echo up") &&
     { exec_task "$id" & } && pid=$! && await 20 test -s "$HOME_DIR/$id/files/ready" && home ready | jq -e ".address == \"127.0.0.1\"" && ! says up &&
-    order "{\"op\":\"go\",\"secret\":\"$(printf %064d 7)\",\"peers\":[{\"task\":\"$id\",\"rank\":0,\"address\":\"127.0.0.1\"}]}" &&
+    order "$(jq -nc "{op: \"go\", secret: \"$(printf %064d 7)\",
+        peers: [{task: \$id, node: \"n1\", address: \"127.0.0.1\", $gang}]}" --arg id "$id")" &&
     wait $pid && says up
 '
 

@@ -16,23 +16,37 @@ slurm_start 2 2
 printf 'engine: slurm\nslurm_conf: %s\nslurm_poll: 1s\n' "$SLURM_CONF" >>"$BERTH_CONFIG"
 berth_start
 
-says() { berth logs "$1" 2>/dev/null | grep -q "$2"; }
-is_in() { test "$(berth job show "$1" -o json | jq -r .state)" = "$2"; }
-slurm_job() { squeue -h -a -o %i -n "berth-$(task "$1")" 2>/dev/null; }
-alive() { grep -sl "BERTH_JOB_NAME=$1\$" -z /proc/[0-9]*/environ; }
+says() { berth logs "$@" >said 2>/dev/null && grep -q "$word" said; }
+has() { berth job show "$1" -o json | jq -e "$2" >/dev/null; }
+attempt() { berth job show "$1" -o json | jq -r .attempt.id; }
+alive() { grep -sqz "^BERTH_ATTEMPT_ID=$1\$" /proc/[0-9]*/environ; }
 is_dead() { ! alive "$1"; }
-task() { berth job show "$1" -o json | jq -r ".attempts[-1].id"; }
 
-test_expect_success 'a job runs in a step; cores, memory and groups are read back' '
+test_expect_success 'a job runs in a step; cores, memory and GPUs are read back' '
     berth run --source none --name one --cpus 1 -- sh -c "echo hello; exit 4" >out; test $? -eq 4 && grep hello out &&
-    berth job show one -o json >job && jq -e ".attempts[-1].evidence | .mode == \"step\" and (.cpus | length) > 0" job
+    has one ".attempt.evidence | .mode == \"step\" and (.cpus | length) > 0 and .gpus == []"
 '
 
 test_expect_success 'what scancel ends is dead, whatever it does about SIGTERM, and has left no container' '
     berth run --source none --detach --name stubborn --cpus 1 -- sh -c "trap : TERM; setsid sleep 1000 & echo up
-        while :; do sleep 1; done" &&
-    await 20 says stubborn up && alive stubborn && scancel "$(slurm_job stubborn)" && await 40 is_dead stubborn &&
-    await 20 is_in stubborn stopped
+        while :; do sleep 1; done" >/dev/null &&
+    word=up && await 20 says stubborn && id=$(attempt stubborn) && alive "$id" &&
+    scancel "$(squeue -h -o %i)" && await 40 is_dead "$id" && await 20 has stubborn ".state != \"running\""
+'
+
+# slurmd is killed, Slurm gives the node up, and the step goes on: the copy runs on the other node.
+test_expect_success 'the copy of a task on a node that was lost ends it there, and what it wrote since never lands' '
+    berth run --source none --detach --name twice --cpus 2 --retries 3 --backoff 0s -- sh -c "trap : TERM
+        i=0; while :; do i=\$((i + 1)); echo \$BERTH_ATTEMPT \$i; echo \$i >/artifacts/\$BERTH_ATTEMPT; sleep 0.02
+        done" >/dev/null &&
+    word="1 20" && await 60 says twice && first=$(attempt twice) && node=$(squeue -h -o %N) &&
+    slurm_end "slurmd.$node" KILL && alive "$first" &&
+    scontrol update NodeName="$node" State=DOWN Reason=lost &&
+    word="^[2-4] 20" && await 60 says twice && await 20 is_dead "$first" &&
+    berth logs --attempt 1 twice >before && alive "$(attempt twice)" &&
+    berth job stop twice >/dev/null && await 60 has twice ".state == \"stopped\"" &&
+    berth logs --attempt 1 twice >after && test_cmp before after && ! grep -v "^1 " after &&
+    berth logs twice >second && ! grep -v "^[2-4] " second
 '
 
 test_done
