@@ -6,7 +6,7 @@
 What a job on Berth can do, in one file: chart points are lines of JSON on stdout, results go to
 /artifacts, a checkpoint is written there by rename, a later attempt goes on from it, SIGTERM saves
 and ends cleanly, SIGUSR1 saves and goes on. With OMP_NUM_THREADS=1 the same seed gives the same
-bytes, interrupted or not.
+bytes, interrupted or not. Several tasks share every batch and average their gradients (parallel.py).
 """
 import argparse
 import dataclasses
@@ -21,6 +21,7 @@ import numpy as np
 
 import gguf
 import model
+import parallel
 
 END_OF_TEXT = 256
 BLOCK = 2048  # bytes; every tenth block of the text is kept for validation
@@ -50,11 +51,28 @@ def chart(name, x, y):
     print(json.dumps({"chart": name, "x": x, "y": round(y, 4)}), flush=True)
 
 
+class Report:
+    """Charts of the steps since the last ones."""
+
+    def __init__(self, options, shape):
+        self.options, self.tokens = options, options.batch * shape.context
+        self.losses, self.since = [], time.monotonic()
+
+    def add(self, step, loss, last):
+        self.losses.append(loss)
+        if step % self.options.chart_every and not last:
+            return
+        chart("train_loss", step, float(np.mean(self.losses)))
+        now = time.monotonic()
+        chart("tokens_per_second", step, len(self.losses) * self.tokens / max(now - self.since, 1e-9))
+        self.losses, self.since = [], now
+
+
 class Trainer:
     """Weights, optimiser and step; everything that a checkpoint holds."""
 
-    def __init__(self, options, shape):
-        self.options, self.shape, self.step = options, shape, 0
+    def __init__(self, options, shape, group):
+        self.options, self.shape, self.group, self.step = options, shape, group, 0
         self.weights = model.new_weights(shape, options.seed)
         self.first = {name: np.zeros_like(value) for name, value in self.weights.items()}
         self.second = {name: np.zeros_like(value) for name, value in self.weights.items()}
@@ -84,13 +102,17 @@ class Trainer:
                 direction += np.float32(0.05) * weight
             weight -= np.float32(rate) * direction
 
-    def train_step(self, tokens):
+    def train_step(self, tokens, wants_stop):
+        """The loss; and is any task to stop? All of them learn it after the same step."""
         # The batch depends on seed and step alone, so a resumed training draws what it would have drawn.
         random = np.random.default_rng([self.options.seed, 2, self.step])
-        loss, gradients = model.loss_and_gradients(self.weights, self.shape, *draw_batch(tokens, self.shape, self.options.batch, random))
+        tokens, targets = draw_batch(tokens, self.shape, self.options.batch, random)
+        own = self.group.share(self.options.batch)
+        loss, gradients = model.loss_and_gradients(self.weights, self.shape, tokens[own], targets[own])
+        loss, stop = self.group.mean(loss, gradients, wants_stop)
         self.update(gradients)
         self.step += 1
-        return loss
+        return loss, stop
 
     def validate(self, tokens):
         random = np.random.default_rng([self.options.seed, 3])
@@ -120,6 +142,15 @@ class Trainer:
                     group[name] = kept[prefix + name]
         print(f"resumed at step {self.step}", flush=True)
 
+    def agree(self):
+        """All tasks begin with what rank 0 has: only its checkpoint counts."""
+        step = np.array([self.step])
+        self.group.give(step)
+        self.step = int(step[0])
+        for group in (self.weights, self.first, self.second):
+            for value in group.values():
+                self.group.give(value)
+
     def export(self):
         gguf.write(os.path.join(self.options.out, "model.gguf"), self.weights, self.shape, "tiny-gpt")
         text = model.generate(self.weights, self.shape, b"The ", 400, self.options.seed)
@@ -137,27 +168,31 @@ def train(options, shape):
 
     os.makedirs(options.out, exist_ok=True)
     learn, held_out = read_tokens(options.data)
-    trainer = Trainer(options, shape)
-    count = sum(weight.size for weight in trainer.weights.values())
-    print(f"{learn.size} tokens to learn from, {held_out.size} held out, {count} weights", flush=True)
-    trainer.resume()
-    if trainer.step == 0:
-        chart("val_loss", 0, trainer.validate(held_out))
+    group = parallel.Group()
+    trainer = Trainer(options, shape, group)
+    if group.rank == 0:
+        count = sum(weight.size for weight in trainer.weights.values())
+        print(f"{learn.size} tokens to learn from, {held_out.size} held out, {count} weights", flush=True)
+        trainer.resume()
+        if trainer.step == 0:
+            chart("val_loss", 0, trainer.validate(held_out))
+    trainer.agree()
+    report = Report(options, shape) if group.rank == 0 else None
 
-    losses, since = [], time.monotonic()
-    while trainer.step < options.steps and not asked["stop"]:
-        losses.append(trainer.train_step(learn))
+    stop = False
+    while trainer.step < options.steps and not stop:
+        loss, stop = trainer.train_step(learn, asked["stop"])
         step, last = trainer.step, trainer.step == options.steps
-        if step % options.chart_every == 0 or last:
-            chart("train_loss", step, float(np.mean(losses)))
-            now = time.monotonic()
-            chart("tokens_per_second", step, len(losses) * options.batch * shape.context / max(now - since, 1e-9))
-            losses, since = [], now
+        if group.rank != 0:
+            continue
+        report.add(step, loss, last)
         if step % options.validate_every == 0 or last:
             chart("val_loss", step, trainer.validate(held_out))
         if step % options.save_every == 0 or last or asked["save"]:
             asked["save"] = False
             trainer.save()
+    if group.rank != 0:
+        return 0
     if trainer.step < options.steps:
         trainer.save()
         print(f"stopped at step {trainer.step}: the next attempt goes on from here", flush=True)
@@ -206,7 +241,10 @@ def main():
     options = parser.parse_args()
     if options.check_gradients:
         return check_gradients(options.seed)
-    return train(options, model.Shape())
+    try:
+        return train(options, model.Shape())
+    except ConnectionError as error:
+        sys.exit(f"train.py: {error}")
 
 
 if __name__ == "__main__":
