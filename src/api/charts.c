@@ -114,8 +114,9 @@ static void scan_charts(struct call *call, const struct workload *w, const struc
     struct scan *s = xnew(struct scan);
 
     *s = (struct scan){ .call = call,
-                        .path = attempt ? attempt_path(call->api, &attempt->id, "charts")
-                                        : xstrdup("/dev/null"),
+                        .path = attempt
+                                    ? attempt_path(call->api, task_asked(call, attempt), "charts")
+                                    : xstrdup("/dev/null"),
                         .chart = xstrdup(call_param(call, "chart")),
                         .cursor = (uint64_t) json_get_int(call->query, "cursor", 0),
                         .limit = (uint64_t) json_get_int(call->query, "limit", 1000),

@@ -288,6 +288,10 @@ void log_search(struct call *call); /* log-search.c */
 
 /* Path of a file in an attempt's directory; owned by the caller. */
 char *attempt_path(const struct api *api, const struct id *attempt, const char *file);
+/* Has ATTEMPT (NULL: none yet) the task that the query's `rank` means? If not, CALL is refused. */
+bool check_rank(struct call *call, const struct attempt *attempt);
+/* That task, rank 0 when none was named; it is there. */
+const struct id *task_asked(const struct call *call, const struct attempt *attempt);
 
 /* ---- metrics --------------------------------------------------------------------------------------- */
 

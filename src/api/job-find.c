@@ -134,6 +134,23 @@ void job_find_named(struct call *call, const char *name, job_found_f found)
 
 /* ---- attempts ---- */
 
+bool check_rank(struct call *call, const struct attempt *attempt)
+{
+    int64_t rank = json_get_int(call->query, "rank", 0);
+    size_t n = attempt ? attempt_n_tasks(attempt) : 1;
+
+    if (rank < (int64_t) n)
+        return true;
+    call_refuse(call, -ENOENT, "rank: there is no task %lld; the job has %zu, the first is 0",
+                (long long) rank, n);
+    return false;
+}
+
+const struct id *task_asked(const struct call *call, const struct attempt *attempt)
+{
+    return attempt_task_id(attempt, (size_t) json_get_int(call->query, "rank", 0));
+}
+
 struct attempt_search {
     attempt_found_f found;
     struct workload *w; /* as far as answers need it after the store was asked */
@@ -160,7 +177,8 @@ static void attempts_listed(void *userdata, int r, struct attempt **items, size_
     }
     for (size_t i = 0; i < n; i++)
         if (items[i]->number == number) {
-            s->found(call, s->w, items[i]);
+            if (check_rank(call, items[i]))
+                s->found(call, s->w, items[i]);
             return;
         }
     call_refuse(call, -ENOENT, "the job has no attempt %lld", (long long) number);
@@ -192,7 +210,8 @@ static void attempt_of(struct call *call, const struct workload *w)
     int64_t number = json_get_int(call->query, "attempt", 0);
 
     if (number == 0 || (w->attempt && w->attempt->number == number)) {
-        s->found(call, w, w->attempt);
+        if (check_rank(call, w->attempt))
+            s->found(call, w, w->attempt);
         return;
     }
     s->w = copy_head(w);

@@ -109,13 +109,14 @@ static void search_log(struct call *call, const struct workload *w, const struct
 {
     struct search *s = xnew(struct search);
 
-    *s = (struct search){ .call = call,
-                          .path = attempt ? attempt_path(call->api, &attempt->id, "log")
-                                          : xstrdup("/dev/null"),
-                          .wanted = xstrdup(json_get_str(call->query, "text", "")),
-                          .any_case = json_get_bool(call->query, "any_case", false),
-                          .line = (uint64_t) json_get_int(call->query, "cursor", 0),
-                          .limit = json_get_int(call->query, "limit", 100) };
+    *s =
+        (struct search){ .call = call,
+                         .path = attempt ? attempt_path(call->api, task_asked(call, attempt), "log")
+                                         : xstrdup("/dev/null"),
+                         .wanted = xstrdup(json_get_str(call->query, "text", "")),
+                         .any_case = json_get_bool(call->query, "any_case", false),
+                         .line = (uint64_t) json_get_int(call->query, "cursor", 0),
+                         .limit = json_get_int(call->query, "limit", 100) };
     if (s->any_case)
         fold(s->wanted, strlen(s->wanted));
     pool_submit(call->api->options.pool, search, searched, s);

@@ -81,7 +81,7 @@ static void log_of(struct call *call, const struct workload *w, const struct att
     }
     struct range *r = xnew(struct range);
     *r = (struct range){ .call = call,
-                         .path = attempt_path(call->api, &attempt->id, kind.file),
+                         .path = attempt_path(call->api, task_asked(call, attempt), kind.file),
                          .from = json_get_int(call->query, "from", -1),
                          .limit = json_get_int(call->query, "limit", -1),
                          .tail = json_get_int(call->query, "tail", -1) };

@@ -10,10 +10,13 @@
 
 enum { HISTORY_BYTES_MAX = 8 << 20 };
 
-static const struct metrics_task *task_of(const struct api *api, const struct attempt *attempt)
+/* NULL: it has no numbers. */
+static const struct metrics_task *task_of(const struct api *api, const struct attempt *attempt,
+                                          size_t rank)
 {
-    return api->options.metrics && attempt ? metrics_find(api->options.metrics, &attempt->id)
-                                           : NULL;
+    return api->options.metrics && attempt
+               ? metrics_find(api->options.metrics, attempt_task_id(attempt, rank))
+               : NULL;
 }
 
 static json_t *limit_to_json(const struct metrics_limit *limit)
@@ -24,7 +27,7 @@ static json_t *limit_to_json(const struct metrics_limit *limit)
 void put_limit(const struct api *api, const struct workload *w, json_t *json)
 {
     const struct metrics_task *task =
-        w->state == WORKLOAD_RUNNING ? task_of(api, w->attempt) : NULL;
+        w->state == WORKLOAD_RUNNING ? task_of(api, w->attempt, 0) : NULL;
 
     if (task && metrics_newest(task))
         json_put(json, "limit", limit_to_json(metrics_task_limit(task)));
@@ -74,12 +77,14 @@ static void answer_history(void *item)
 
 static void show_metrics(struct call *call, const struct workload *w, const struct attempt *attempt)
 {
-    const struct metrics_task *task = task_of(call->api, attempt);
+    const struct metrics_task *task =
+        task_of(call->api, attempt, (size_t) json_get_int(call->query, "rank", 0));
     struct reading *r = xnew(struct reading);
 
     r->call = call;
     r->answer = json_object();
-    r->path = attempt ? attempt_path(call->api, &attempt->id, "metrics") : xstrdup("/dev/null");
+    r->path = attempt ? attempt_path(call->api, task_asked(call, attempt), "metrics")
+                      : xstrdup("/dev/null");
     json_put_int(r->answer, "attempt", attempt ? attempt->number : 0);
     json_put_int(r->answer, "cores", w->spec->cores);
     json_put_int(r->answer, "memory", w->spec->memory_bytes);
@@ -96,6 +101,7 @@ struct metrics_stream {
     struct metrics_stream *next, **link;
     struct api *api;
     struct http_request *req;
+    size_t rank;     /* of the task */
     int64_t sent_us; /* time of the last point sent */
     const char *rule;
     bool wanted, ended;
@@ -123,7 +129,7 @@ static void add_json(struct metrics_stream *s, const char *event, json_t *json)
 static void add_news(struct metrics_stream *s)
 {
     const struct workload *w = lifecycle_get(s->api->options.lifecycle, &s->follower.job);
-    const struct metrics_task *task = w ? task_of(s->api, w->attempt) : NULL;
+    const struct metrics_task *task = w ? task_of(s->api, w->attempt, s->rank) : NULL;
     const struct metrics_point *point = task ? metrics_newest(task) : NULL;
 
     if (point && point->time_us > s->sent_us) {
@@ -202,6 +208,7 @@ static void follow_metrics(struct call *call, const struct workload *w)
                       .wake = stream_wake,
                       .beat = stream_beat },
         .api = call->api,
+        .rank = (size_t) json_get_int(call->query, "rank", 0),
         .next = call->api->metrics_streams,
         .link = &call->api->metrics_streams,
     };
@@ -235,7 +242,7 @@ struct top {
 static void add_job(void *userdata, const struct workload *w)
 {
     struct top *top = userdata;
-    const struct metrics_task *task = task_of(top->call->api, w->attempt);
+    const struct metrics_task *task = task_of(top->call->api, w->attempt, 0);
     char id[ID_TEXT_LEN + 1], time[TIME_TEXT_LEN + 1];
 
     if (!id_equal(&w->project, &top->call->project) || !tags_fit(top->call, w->tags) ||
@@ -321,7 +328,7 @@ static void add_label(struct text *out, const char *value)
 static void add_job_figure(void *userdata, const struct workload *w)
 {
     const struct figures *f = userdata;
-    const struct metrics_task *task = task_of(f->api, w->attempt);
+    const struct metrics_task *task = task_of(f->api, w->attempt, 0);
     const struct metrics_point *point = task ? metrics_newest(task) : NULL;
     char id[ID_TEXT_LEN + 1], project[ID_TEXT_LEN + 1];
 

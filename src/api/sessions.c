@@ -48,7 +48,7 @@ static bool check_running(struct call *call, const struct workload *w)
         return false;
     }
     if (w->attempt && (w->state == WORKLOAD_RUNNING || w->state == WORKLOAD_STOPPING))
-        return check_number(call);
+        return check_rank(call, w->attempt) && check_number(call);
     call_refuse(call, -EBUSY, "the job %s is %s, not running", w->name,
                 workload_state_name(w->state));
     return false;

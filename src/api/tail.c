@@ -30,6 +30,7 @@ struct tail {
     struct file_watch *watch;
     /* where the job stands */
     json_t *state;
+    size_t rank;     /* of the task */
     unsigned newest; /* attempts begun */
     unsigned ran;    /* the last one that was told to be running */
     struct id newest_id;
@@ -186,7 +187,7 @@ static void learn(struct tail *t, const struct workload *w)
     t->job_over = workload_state_is_final(w->state);
     t->newest = w->attempts;
     if (w->attempt) {
-        t->newest_id = w->attempt->id;
+        t->newest_id = *attempt_task_id(w->attempt, t->rank);
         t->newest_over = w->attempt->ended_us > 0 || t->job_over;
     }
     tell_running(t, w);
@@ -386,11 +387,12 @@ void tail_follow(struct call *call, const struct workload *w, const struct attem
     t->only = json_object_get(call->query, "attempt") != NULL;
     t->first_line = (uint64_t) json_get_int(call->query, "from", 0);
     t->last_lines = json_get_int(call->query, "tail", -1);
+    t->rank = (size_t) json_get_int(call->query, "rank", 0);
     id_format(&w->id, t->id);
     t->follower =
         (struct follower){ .project = w->project, .job = w->id, .wake = wake, .beat = beat };
     if (attempt)
-        begin_attempt(t, attempt->number, &attempt->id);
+        begin_attempt(t, attempt->number, attempt_task_id(attempt, t->rank));
     if (read_last_id(last_id, &seen, &t->first_line)) {
         t->last_lines = -1;
         if (seen != t->number)

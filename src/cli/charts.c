@@ -19,6 +19,7 @@ static const struct cli_flag flags[] = {
     { "follow", "f", NULL, "draw again as points come, until the attempt has ended" },
     { "chart", "c", "NAME", "only this chart; may be a pattern such as '*loss'" },
     { "attempt", NULL, "N", "of attempt N; the last when left out" },
+    RANK_FLAG,
     { "width", NULL, "N", "columns; the terminal's when left out" },
     { "height", NULL, "N", "rows of each curve; 12 when left out" },
     { NULL },
@@ -158,8 +159,12 @@ static char *chart_target(const struct board *b, const char *chart, const char *
 {
     const char *job = args_operand(b->args, 0), *attempt = args_get(b->args, "attempt");
     _cleanup_free_ char *path = project_path(b->cli, "jobs", job, "charts", chart, NULL);
+    const char *sep = *query ? "&" : "";
+    char *target = attempt ? xasprintf("%s?%s%sattempt=%s", path, query, sep, attempt)
+                           : xasprintf("%s%s%s", path, *query ? "?" : "", query);
 
-    return xasprintf("%s?%s%s%s", path, query, attempt ? "&attempt=" : "", attempt ? attempt : "");
+    (void) rank_add(b->args, &target, NULL); /* checked before */
+    return target;
 }
 
 static int read_chart(struct board *b, const char *chart, struct error *err)
@@ -313,10 +318,13 @@ static int print_once(struct board *b, struct error *err)
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
     struct board b = { .cli = cli, .args = args };
+    int rank;
     int r = dimension(args, "width", cli->out.width ? cli->out.width : 80, &b.width, err);
 
     if (r == 0)
         r = dimension(args, "height", 12, &b.height, err);
+    if (r == 0)
+        r = rank_of(args, &rank, err);
     if (r == 0)
         r = args_has(args, "follow") ? follow(&b, err) : print_once(&b, err);
     board_done(&b);

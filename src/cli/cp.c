@@ -28,8 +28,11 @@ struct place {
     const char *path;
 };
 
+static const struct cli_flag flags[] = { RANK_FLAG, { NULL } };
+
 struct copy {
     struct cli *cli;
+    const struct args *args;
     struct place from, to;
     char *name; /* last part of FROM's path; ".": what is in it */
     struct loop *loop;
@@ -167,11 +170,14 @@ static int open_session(struct copy *c, struct error *err)
     _cleanup_free_ char *target = project_path(c->cli, "jobs", job, "copy", NULL);
     _cleanup_json_ json_t *first = json_object();
 
+    int r = rank_add(c->args, &target, err);
+    if (r < 0)
+        return r;
     json_put_str(first, "direction", inward(c) ? "in" : "out");
     json_put_str(first, "path", inward(c) ? c->to.path : c->from.path);
     if (inward(c))
         json_put_str(first, "name", c->name);
-    int r = session_open(c->cli, c->loop, target, first, &io, &c->session, err);
+    r = session_open(c->cli, c->loop, target, first, &io, &c->session, err);
     c->connected = r >= 0;
     return r;
 }
@@ -280,7 +286,7 @@ static char *last_part(const char *path)
 
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
-    struct copy c = { .cli = cli, .ours = -1, .theirs = -1 };
+    struct copy c = { .cli = cli, .args = args, .ours = -1, .theirs = -1 };
     int r = 0;
 
     c.from = parse_place(args_operand(args, 0));
@@ -314,6 +320,7 @@ const struct command command_cp = {
                 "berth cp config/. tiny-gpt:.\n"
                 "zcat words.gz | berth cp - tiny-gpt:words\n"
                 "berth cp tiny-gpt:/artifacts - | tar tv",
+    .flags = flags,
     .operands_min = 2,
     .operands_max = 2,
     .goes_in = true,

@@ -17,6 +17,7 @@ static const struct cli_flag flags[] = {
     { "tty", "t", NULL, "on a terminal; so it is anyway when input and output are one" },
     { "no-tty", "T", NULL, "not on a terminal" },
     { "stdin", "i", NULL, "send our input; so it is anyway on a terminal" },
+    RANK_FLAG,
     { "workdir", "w", "DIR", "begin there; the job's own directory when left out" },
     { NULL },
 };
@@ -197,12 +198,15 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     if (!cli->project)
         return error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
     _cleanup_free_ char *target = project_path(cli, "jobs", job, "exec", NULL);
+    int r = rank_add(args, &target, err);
+    if (r < 0)
+        return r;
     _cleanup_json_ json_t *request = make_request(&x, args);
     if (cli->dry_run) {
         print_json(cli, request);
         return CLI_OK;
     }
-    int r = follow(&x, target, request, err);
+    r = follow(&x, target, request, err);
     exec_done(&x);
     return r;
 }

@@ -7,6 +7,7 @@
 struct log_request {
     const char *job; /* name or id */
     int attempt;     /* 0: the last */
+    int rank;        /* of a task; -1: not given */
     int64_t from;    /* first line; -1: the beginning, or as TAIL says */
     int64_t tail;    /* -1: all */
     int64_t lines;   /* at most; -1: all */

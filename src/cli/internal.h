@@ -165,4 +165,14 @@ unsigned interrupt_count(void);
 /* End waits every so many seconds, so that on_body callbacks run; until interrupt_release(). */
 void interrupt_beat(unsigned seconds);
 
+/* ---- rank.c ---- */
+#define RANK_FLAG                                                                                  \
+    {                                                                                              \
+        "rank", NULL, "N", "task N of a job that has many; the first, 0, when left out"            \
+    }
+/* --rank of ARGS, -1: it was left out. */
+int rank_of(const struct args *args, int *ret, struct error *err);
+/* It as part of TARGET's query. */
+int rank_add(const struct args *args, char **target, struct error *err);
+
 #endif

@@ -33,6 +33,8 @@ int log_print_matches(struct cli *cli, const struct log_request *q, const char *
         url_encode(&target, wanted, false);
         if (q->attempt)
             text_addf(&target, "&attempt=%d", q->attempt);
+        if (q->rank >= 0)
+            text_addf(&target, "&rank=%d", q->rank);
         int r = remote_get(cli, target.data, &page, err);
         if (r < 0)
             return r;

@@ -139,6 +139,7 @@ static char *log_target(const struct cli *cli, const struct log_request *q, bool
 
     text_add(&t, path);
     add_number(&t, "attempt", q->attempt, 1);
+    add_number(&t, "rank", q->rank, 0);
     if (!resumed) {
         add_number(&t, "from", q->from, 0);
         add_number(&t, "tail", q->tail, 0);

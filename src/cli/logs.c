@@ -12,6 +12,7 @@ static const struct cli_flag flags[] = {
     { "lines", NULL, "N", "at most N lines" },
     { "raw", NULL, NULL, "escape sequences as they came, also to a terminal" },
     { "attempt", NULL, "N", "of attempt N; the last when left out" },
+    RANK_FLAG,
     { "search", NULL, "TEXT",
       "only the lines that have TEXT, each with its number; exits with 1 when none has" },
     { NULL },
@@ -63,6 +64,8 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
         r = number(args, "lines", 1, &q.lines, err);
     if (r == 0)
         r = number(args, "attempt", 1, &attempt, err);
+    if (r == 0)
+        r = rank_of(args, &q.rank, err);
     if (r < 0)
         return r;
     q.attempt = (int) attempt;

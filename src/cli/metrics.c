@@ -13,6 +13,7 @@
 static const struct cli_flag flags[] = {
     { "follow", "f", NULL, "draw it again every second; q leaves" },
     { "attempt", NULL, "N", "of attempt N; the last when left out" },
+    RANK_FLAG,
     { NULL },
 };
 
@@ -29,7 +30,8 @@ static int get_metrics(const struct view *v, json_t **ret, struct error *err)
     _cleanup_free_ char *target =
         xasprintf("%s%s%s", path, attempt ? "?attempt=" : "", attempt ? attempt : "");
 
-    return remote_get(v->cli, target, ret, err);
+    int r = rank_add(v->args, &target, err);
+    return r < 0 ? r : remote_get(v->cli, target, ret, err);
 }
 
 /* ---- curves -------------------------------------------------------------------------------------- */

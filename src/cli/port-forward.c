@@ -25,6 +25,7 @@
 #define BACKLOG    128
 
 static const struct cli_flag flags[] = {
+    RANK_FLAG,
     { "address", NULL, "ADDRESS", "listen there; 127.0.0.1 when left out" },
     { NULL },
 };
@@ -312,6 +313,9 @@ static int add_forward(struct forwards *all, const struct args *args, const json
                                                   "ports", remote, NULL) };
     f->watch = loop_watch(all->loop, fd, EPOLLIN, on_accept, f);
     vec_push(&all->list, f);
+    r = rank_add(args, &f->target, err);
+    if (r < 0)
+        return r;
     (void) printf("%s:%u -> %s:%s\n", address, bound, name, remote);
     (void) fflush(stdout);
     return 0;

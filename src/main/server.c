@@ -281,8 +281,12 @@ static void want_metrics_of(void *userdata, const struct workload *w)
 {
     struct server *s = userdata;
 
-    if (w->state == WORKLOAD_RUNNING || w->state == WORKLOAD_STOPPING)
-        metrics_want(s->metrics, w->attempt, w->spec->cores);
+    if (w->state != WORKLOAD_RUNNING && w->state != WORKLOAD_STOPPING)
+        return;
+    for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
+        metrics_want(s->metrics, attempt_task_id(w->attempt, rank),
+                     attempt_task_allocation(w->attempt, rank),
+                     w->spec->mpi ? w->spec->cores * w->spec->tasks_per_node : w->spec->cores);
 }
 
 static void want_metrics(void *userdata, struct metrics *metrics)

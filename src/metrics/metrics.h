@@ -101,7 +101,8 @@ int metrics_new(const struct metrics_options *options, struct metrics **ret, str
 /* After the pool has ended. */
 void metrics_free(struct metrics *metrics);
 DEFINE_CLEANUP(struct metrics *, metrics_free);
-void metrics_want(struct metrics *metrics, const struct attempt *attempt, unsigned cores);
+void metrics_want(struct metrics *metrics, const struct id *id, const struct allocation *allocation,
+                  unsigned cores);
 /* Called after each sample. */
 void metrics_on_sample(struct metrics *metrics, void (*sampled)(void *userdata), void *userdata);
 

@@ -86,33 +86,34 @@ static char **copy_list(char *const *list)
     return copy;
 }
 
-static struct metrics_task *task_new(const struct metrics *m, const struct attempt *attempt,
-                                     unsigned cores)
+static struct metrics_task *task_new(const struct metrics *m, const struct id *task_id,
+                                     const struct allocation *allocation, unsigned cores)
 {
     struct metrics_task *task = xnew(struct metrics_task);
     char id[ID_TEXT_LEN + 1];
 
-    id_format(&attempt->id, id);
-    task->attempt = attempt->id;
+    id_format(task_id, id);
+    task->attempt = *task_id;
     /* A pool's CPUs are no task's own: what happens on them says nothing about one. */
-    if (!attempt->allocation->shared)
-        task->cpus = attempt->allocation->cpus;
+    if (!allocation->shared)
+        task->cpus = allocation->cpus;
     task->share =
-        (struct metrics_share){ .cores = cores, .memory_bytes = attempt->allocation->memory_bytes };
-    task->uuids = copy_list(attempt->allocation->gpus);
+        (struct metrics_share){ .cores = cores, .memory_bytes = allocation->memory_bytes };
+    task->uuids = copy_list(allocation->gpus);
     task->limit.rule = "unknown";
     history_init(&task->history, xasprintf("%s/attempts/%s/metrics", m->options.state, id),
                  task->uuids);
     return task;
 }
 
-void metrics_want(struct metrics *m, const struct attempt *attempt, unsigned cores)
+void metrics_want(struct metrics *m, const struct id *id, const struct allocation *allocation,
+                  unsigned cores)
 {
-    struct metrics_task *task = map_get(m->tasks, attempt->id.bytes, sizeof attempt->id.bytes);
+    struct metrics_task *task = map_get(m->tasks, id->bytes, sizeof id->bytes);
 
     if (!task) {
-        task = task_new(m, attempt, cores);
-        map_set(m->tasks, attempt->id.bytes, sizeof attempt->id.bytes, task);
+        task = task_new(m, id, allocation, cores);
+        map_set(m->tasks, id->bytes, sizeof id->bytes, task);
     }
     task->is_wanted = true;
 }

@@ -10,6 +10,7 @@ state_is() { [ "$(job_field "$1" .state)" = "$2" ]; }
 supervisor_of() {
     awk -v inode="$(stat -c %i "$BERTH_STATE/attempts/$1/lock")" '{ split($6, place, ":"); if (place[3] == inode) { print $5; exit } }' /proc/locks
 }
+touch_storage() { berth run --source none -- touch "/storage/$1"; }
 nothing_runs() { [ "$(find "$BERTH_STATE/running" -mindepth 1 | wc -l)" = 0 ]; }
 
 # Each task says who it is once all of them are there: none of them could without the others.
@@ -30,6 +31,23 @@ test_expect_success 'what they left in /artifacts is collected once, after the l
 test_expect_success 'people see every task' '
     berth job show four >shown &&
     grep "^RANK " shown && grep -c "succeeded" shown | grep -x 5
+'
+
+test_expect_success 'each task has a log, charts and a way in of its own' '
+    berth run --source none --detach --name ranks --tasks-per-node 2 --flavor cpu.shared -- sh -c "
+        echo I am rank \$RANK of \$WORLD_SIZE
+        echo {\\\"chart\\\": \\\"loss\\\", \\\"y\\\": 4\$RANK}
+        echo \$RANK >/tmp/rank
+        until [ -e /storage/ranks-done ]; do sleep 0.05; done" &&
+    await 20 state_is ranks running &&
+    await 20 eval "berth logs --rank 1 ranks | grep \"I am rank 1 of 2\"" &&
+    await 20 eval "berth logs --rank 0 ranks | grep \"I am rank 0 of 2\"" &&
+    echo 1 >want && await 20 eval "berth exec --rank 1 ranks -- cat /tmp/rank >got && test_cmp want got" &&
+    berth cp --rank 1 ranks:/tmp/rank copied && test_cmp want copied &&
+    berth logs --search rank --rank 1 ranks | grep "rank 1" &&
+    await 20 eval "berth charts --rank 1 ranks | grep 41" &&
+    test_must_fail berth logs --rank 2 ranks 2>err && grep "there is no task 2; the job has 2" err &&
+    touch_storage ranks-done && await 20 state_is ranks succeeded
 '
 
 test_expect_success 'the first failure is named, and ends the others once' '
@@ -68,7 +86,7 @@ test_expect_success 'a server that is killed while a gang runs changes nothing' 
         sh -c "touch /storage/k-\$BERTH_ATTEMPT_ID; until [ -e /storage/go-on ]; do sleep 0.05; done; mkdir /storage/won || sleep 1000; exit 5" &&
     await 20 state_is killed running &&
     berth_kill && berth_server &&
-    berth run --source none -- touch /storage/go-on &&
+    touch_storage go-on &&
     await 20 state_is killed failed && test "$(job_field killed .exit_code)" = 5 &&
     test "$(job_field killed .attempts)" = 1 &&
     job_field killed .reason | grep "was the first to fail"
