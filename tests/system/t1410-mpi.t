@@ -10,10 +10,10 @@ done
 
 berth_start
 
-cp -r "$BERTH_SOURCE/examples/mpi-pi" . && cd mpi-pi
+cp -r "$BERTH_SOURCE/examples/mpi-pi" . && cd mpi-pi || exit 1
 field() { berth job show "$1" -o json | jq -r "$2"; }
 final() { [ "$(field "$1" .state)" = "$2" ]; }
-nothing_runs() { [ "$(find "$BERTH_STATE/running" -mindepth 1 | wc -l)" = 0 ] && ! ls "$BERTH_RUNTIME/network" | grep -q -; }
+nothing_runs() { [ "$(find "$BERTH_STATE/running" -mindepth 1 | wc -l)" = 0 ] && [ -z "$(find "$BERTH_RUNTIME/network" -name '*-*')" ]; }
 
 test_expect_success 'an MPI program is built and run on two nodes' '
     berth run --file job.yaml >out &&
