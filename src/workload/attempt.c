@@ -147,8 +147,9 @@ json_t *attempt_to_json(const struct attempt *attempt)
     put_tree(json, "evidence", attempt->evidence);
     put_tree(json, "artifacts", attempt->artifacts);
     put_tree(json, "usage", attempt->usage);
-    if (attempt->n_tasks)
-        json_put(json, "tasks", attempt_tasks_to_json(attempt));
+    if (!attempt->n_tasks)
+        return json;
+    json_put(json, "tasks", attempt_tasks_to_json(attempt));
     if (attempt->failed_rank >= 0)
         json_put_int(json, "failed_rank", attempt->failed_rank);
     return json;
