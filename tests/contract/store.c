@@ -265,7 +265,9 @@ static void deletion_leaves_a_list(const char *url)
         struct store_batch *batch = store_batch_new();
         stop(s, &w[i]);
         w[i]->attempt = xnew(struct attempt);
-        *w[i]->attempt = (struct attempt){ .id = id_new(), .workload = w[i]->id, .number = 1 };
+        *w[i]->attempt = (struct attempt){
+            .id = id_new(), .workload = w[i]->id, .number = 1, .failed_rank = -1
+        };
         w[i]->attempt->epoch = 1;
         w[i]->attempt->state = WORKLOAD_STOPPED;
         store_put_workload(batch, w[i]);
