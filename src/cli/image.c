@@ -119,24 +119,6 @@ static const struct cli_flag import_flags[] = {
     { NULL },
 };
 
-struct sending {
-    int fd;
-    int64_t sent;
-    struct progress progress;
-};
-
-static ssize_t read_archive(void *userdata, void *bytes, size_t n)
-{
-    struct sending *s = userdata;
-    ssize_t got = read(s->fd, bytes, n);
-
-    if (got < 0)
-        return -errno;
-    s->sent += got;
-    progress_show(&s->progress, s->sent);
-    return got;
-}
-
 /* "dir/Trainer-1.tar.gz" is trainer-1. */
 static char *name_of(const char *path)
 {
@@ -160,7 +142,7 @@ int image_send(struct cli *cli, const struct image_sending *sending, json_t **re
 {
     _cleanup_free_ char *path = project_path(cli, "image-archives", NULL);
     _cleanup_text_ struct text target = { 0 };
-    struct sending s = { .fd = sending->fd };
+    struct sent_file s = { .fd = sending->fd };
 
     text_addf(&target, "%s?name=", path);
     url_encode(&target, sending->name, false);
@@ -169,7 +151,7 @@ int image_send(struct cli *cli, const struct image_sending *sending, json_t **re
         .method = "POST",
         .target = target.data,
         .content_type = "application/x-tar",
-        .read_body = read_archive,
+        .read_body = sent_file_read,
         .read_len = sending->size,
         .userdata = &s,
     };

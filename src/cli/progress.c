@@ -4,7 +4,9 @@
 #include "base/time.h"
 #include "os/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define BAR_CELLS   24
 #define REDRAW_US   (100 * US_PER_MS)
@@ -70,4 +72,19 @@ void progress_end(struct progress *p)
     if (p->shown)
         (void) fputs("\r\033[K", stderr);
     p->shown = false;
+}
+
+ssize_t sent_file_read(void *userdata, void *bytes, size_t n)
+{
+    struct sent_file *f = userdata;
+    ssize_t got;
+
+    do
+        got = read(f->fd, bytes, n);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return -errno;
+    f->done += got;
+    progress_show(&f->progress, f->done);
+    return got;
 }

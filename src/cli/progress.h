@@ -5,6 +5,7 @@
 #include "cli/term.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
 struct progress {
     const struct term *term; /* of stderr */
@@ -22,5 +23,13 @@ void progress_begin(struct progress *p, const struct term *term, const char *wha
 void progress_show(struct progress *p, int64_t done);
 /* Clears the line. */
 void progress_end(struct progress *p);
+
+/* A file that is sent: read_body of a call (cli/internal.h), with this as its userdata. */
+struct sent_file {
+    struct progress progress;
+    int64_t done;
+    int fd;
+};
+ssize_t sent_file_read(void *userdata, void *bytes, size_t n);
 
 #endif

@@ -18,9 +18,7 @@ struct sender {
     const struct pack *pack;
     struct map *entries; /* digest in hex: the first entry that has it */
     VEC(const struct manifest_entry *) missing;
-    struct progress progress;
-    int64_t sent;
-    int fd;
+    struct sent_file file; /* that goes now; its bytes are those of all so far */
 };
 
 static int ask(struct sender *s, json_t *sums, struct error *err)
@@ -67,18 +65,6 @@ static int find_missing(struct sender *s, struct error *err)
     return r == 0 && json_array_size(sums) ? ask(s, sums, err) : r;
 }
 
-static ssize_t read_file(void *userdata, void *bytes, size_t n)
-{
-    struct sender *s = userdata;
-    ssize_t got = read(s->fd, bytes, n);
-
-    if (got < 0)
-        return -errno;
-    s->sent += got;
-    progress_show(&s->progress, s->sent);
-    return got;
-}
-
 static int send_file(struct sender *s, const struct manifest_entry *e, struct error *err)
 {
     char hex[SHA256_HEX_LEN + 1];
@@ -87,14 +73,14 @@ static int send_file(struct sender *s, const struct manifest_entry *e, struct er
 
     if (fd < 0)
         return error_set(err, fd, "sending %.120s: %s", e->path, strerror(-fd));
-    s->fd = fd;
+    s->file.fd = fd;
     const struct remote_call call = {
         .method = "PUT",
         .target = target,
         .content_type = "application/octet-stream",
-        .read_body = read_file,
+        .read_body = sent_file_read,
         .read_len = e->size_bytes,
-        .userdata = s,
+        .userdata = &s->file,
     };
     int r = remote_call(s->cli, &call, NULL, err);
     return r < 0 ? error_context(err, r, "sending %.80s (did it change meanwhile?)", e->path) : 0;
@@ -107,10 +93,10 @@ static int send_files(struct sender *s, struct error *err)
 
     vec_foreach(&s->missing, e)
         total += (*e)->size_bytes;
-    progress_begin(&s->progress, &s->cli->err, "sending", total);
+    progress_begin(&s->file.progress, &s->cli->err, "sending", total);
     for (size_t i = 0; i < s->missing.len && r == 0; i++)
         r = send_file(s, s->missing.items[i], err);
-    progress_end(&s->progress);
+    progress_end(&s->file.progress);
     return r;
 }
 
@@ -154,7 +140,7 @@ static int send_manifest(struct sender *s, struct error *err)
 int pack_send(struct cli *cli, const struct pack *pack, size_t *ret_files, int64_t *ret_bytes,
               struct error *err)
 {
-    struct sender s = { .cli = cli, .pack = pack, .entries = map_new(), .fd = -1 };
+    struct sender s = { .cli = cli, .pack = pack, .entries = map_new(), .file.fd = -1 };
     int r = find_missing(&s, err);
 
     if (r == 0)
@@ -163,7 +149,7 @@ int pack_send(struct cli *cli, const struct pack *pack, size_t *ret_files, int64
         r = send_manifest(&s, err);
     if (r == 0) {
         *ret_files = s.missing.len;
-        *ret_bytes = s.sent;
+        *ret_bytes = s.file.done;
     }
     vec_done(&s.missing);
     map_free(s.entries);
