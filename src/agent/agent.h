@@ -11,9 +11,12 @@
 
 #include <stddef.h>
 
-#define AGENT_DIR      "/run/berth"
-#define AGENT_PROGRAM  AGENT_DIR "/mpi-agent"
-#define AGENT_SETTINGS AGENT_DIR "/mpi" /* "PORT SECRET\n", for whom the command runs as */
+#define AGENT_DIR           "/run/berth"
+#define AGENT_PROGRAM_NAME  "mpi-agent"
+#define AGENT_SETTINGS_NAME "mpi"
+#define AGENT_PROGRAM       AGENT_DIR "/" AGENT_PROGRAM_NAME
+#define AGENT_SETTINGS                                                                             \
+    AGENT_DIR "/" AGENT_SETTINGS_NAME /* "PORT SECRET\n", for whom the command runs as */
 
 /* The program itself, an ELF executable; none in builds for fuzzing. */
 extern const unsigned char agent_program[];

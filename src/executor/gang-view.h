@@ -5,6 +5,7 @@
 #ifndef EXECUTOR_GANG_VIEW_H
 #define EXECUTOR_GANG_VIEW_H
 
+#include "agent/agent.h"
 #include "task/task.h"
 
 struct gang_peer {
@@ -37,7 +38,9 @@ char **gang_variables(const struct gang_view *view);
 json_t *gang_cluster(const struct gang_view *view);
 
 /* Files inside, next to agent/agent.h's. */
-#define GANG_HOSTFILE "/run/berth/hostfile"
-#define GANG_PEERS    "/run/berth/peers.json"
+#define GANG_HOSTFILE_NAME "hostfile"
+#define GANG_PEERS_NAME    "peers.json"
+#define GANG_HOSTFILE      AGENT_DIR "/" GANG_HOSTFILE_NAME
+#define GANG_PEERS         AGENT_DIR "/" GANG_PEERS_NAME
 
 #endif

@@ -53,53 +53,51 @@ static char *interface_of(const char *address)
     return found ? found : xstrdup("lo");
 }
 
-struct inside {
-    const char *path;
-    int flags;
-    mode_t mode;
-    uid_t uid;
-    gid_t gid;
-};
-
-/* The directories are of the task's own layer, above any image. */
-static int put_inside(int root, const struct inside *file, const char *content, struct error *err)
+/* To what the container knows of names; the directory is of the task's own layer, above any image. */
+static int add_hosts(const struct supervisor *s, const char *lines, struct error *err)
 {
+    _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", s->x->bundle);
+    _cleanup_close_ int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
     _cleanup_close_ int fd =
-        open_beneath_nosymlink(root, file->path, O_WRONLY | file->flags, file->mode);
-    int r = fd < 0 ? fd : write_full(fd, content, strlen(content));
+        root < 0 ? -1 : open_beneath_nosymlink(root, "etc/hosts", O_WRONLY | O_APPEND, 0);
+    int r = fd < 0 ? fd : write_full(fd, lines, strlen(lines));
 
-    if (r >= 0 && (fchown(fd, file->uid, file->gid) < 0 || fchmod(fd, file->mode) < 0))
-        r = -errno;
-    return r < 0 ? error_set(err, r, "/%s: %s", file->path, strerror(-r)) : 0;
+    return r < 0 ? error_set(err, r, "/etc/hosts: %s", strerror(-r)) : 0;
+}
+
+/* Below BUNDLE/gang, which is in memory. */
+static int put_file(int dir, const char *name, uid_t owner, mode_t mode, const char *content,
+                    struct error *err)
+{
+    _cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    int r =
+        fd < 0 || fchown(fd, owner, owner) < 0 ? -errno : write_full(fd, content, strlen(content));
+
+    return r < 0 ? error_set(err, r, "%s/%s: %s", AGENT_DIR, name, strerror(-r)) : 0;
 }
 
 static int put_files(struct supervisor *s, const struct gang_view *view, struct error *err)
 {
     uid_t base = s->spec->uid_base;
-    const struct inside hosts = { "etc/hosts", O_APPEND, 0644, base, base },
-                        hostfile = { GANG_HOSTFILE + 1, O_CREAT | O_EXCL, 0644, base, base },
-                        peers = { GANG_PEERS + 1, O_CREAT | O_EXCL, 0644, base, base },
-                        settings = { AGENT_SETTINGS + 1, O_CREAT | O_EXCL, 0600, base + s->user.uid,
-                                     base + s->user.gid };
-    _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", s->x->bundle);
-    _cleanup_free_ char *hosts_text = gang_hosts(view);
-    _cleanup_free_ char *hostfile_text = gang_hostfile(view);
-    _cleanup_free_ char *peers_text = json_text(s->peers);
-    _cleanup_close_ int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_free_ char *path = xasprintf("%s/gang", s->x->bundle);
+    _cleanup_free_ char *hosts = gang_hosts(view);
+    _cleanup_free_ char *hostfile = gang_hostfile(view);
+    _cleanup_free_ char *peers = json_text(s->peers);
+    _cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    int r = root < 0 ? error_set(err, -errno, "%s: %s", rootfs, strerror(errno)) : 0;
+    int r = dir < 0 ? error_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
     if (r >= 0)
-        r = put_inside(root, &hosts, hosts_text, err);
+        r = add_hosts(s, hosts, err);
     if (r >= 0)
-        r = put_inside(root, &hostfile, hostfile_text, err);
+        r = put_file(dir, GANG_HOSTFILE_NAME, base, 0644, hostfile, err);
     if (r >= 0)
-        r = put_inside(root, &peers, peers_text, err);
+        r = put_file(dir, GANG_PEERS_NAME, base, 0644, peers, err);
     if (r < 0 || !s->spec->workload_spec->mpi)
         return r;
-    _cleanup_free_ char *text =
+    _cleanup_free_ char *settings =
         xasprintf("%u %s\n", s->spec->gang->master_port, s->gang_secret ? s->gang_secret : "");
-    r = put_inside(root, &settings, text, err);
-    explicit_bzero(text, strlen(text));
+    r = put_file(dir, AGENT_SETTINGS_NAME, base + s->user.uid, 0600, settings, err);
+    explicit_bzero(settings, strlen(settings));
     return r;
 }
 

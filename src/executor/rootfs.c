@@ -6,6 +6,7 @@
  *       /workspace      overlay over the submitted tree, or a directory of the private layer
  *       /storage /artifacts   of the project and of the job, in the project's range of uids
  *       /sys            of the container's network namespace, read-only
+ *       /run/berth      of a gang: BUNDLE/gang, read-only
  *
  * The private layer is STATE/running/ATTEMPT. Paths below STATE are opened beneath it without
  * following links: what lies there was written by others.
@@ -170,23 +171,6 @@ static int write_file(int dir, const char *path, uid_t owner, const char *conten
     return 0;
 }
 
-/* The place of what gang.c writes later, and the program that is the same for all. */
-static int write_gang_files(struct supervisor *s, int top, struct error *err)
-{
-    uid_t base = s->spec->uid_base;
-    const struct owner owner = { base, base, 0755 };
-    _cleanup_close_ int dir = -1, file = -1;
-
-    int r = own_directory(top, AGENT_DIR + 1, &owner, &dir, err);
-    if (r < 0 || !s->spec->workload_spec->mpi)
-        return r;
-    file = openat(top, AGENT_PROGRAM + 1, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
-    if (file < 0 || fchown(file, base, base) < 0 ||
-        write_full(file, agent_program, agent_program_size) < 0)
-        return fail(err, AGENT_PROGRAM);
-    return 0;
-}
-
 static char *machine_file(const char *path)
 {
     _cleanup_text_ struct text text = { 0 };
@@ -217,6 +201,15 @@ static char *resolv_for(const struct supervisor *s)
     return network_resolv_conf(s->x->network, policy);
 }
 
+/* No link of an image can stand there. */
+static int make_gang_point(int top, const struct owner *owner, struct error *err)
+{
+    _cleanup_close_ int run = -1, dir = -1;
+
+    int r = own_directory(top, "run", owner, &run, err);
+    return r < 0 ? r : own_directory(top, AGENT_DIR + 1, owner, &dir, err);
+}
+
 /* The files of this task alone: a layer of their own, in memory, so they need no mounts. */
 static int write_own_files(struct supervisor *s, int *ret_layer, struct error *err)
 {
@@ -241,7 +234,7 @@ static int write_own_files(struct supervisor *s, int *ret_layer, struct error *e
     if (r >= 0)
         r = write_file(dir, "resolv.conf", base, resolv, err);
     if (r >= 0 && s->spec->gang)
-        r = write_gang_files(s, top, err);
+        r = make_gang_point(top, &owner, err);
     if (r >= 0)
         *ret_layer = take_fd(&top);
     return r;
@@ -428,6 +421,34 @@ static int mount_sys(struct supervisor *s, const char *target, struct error *err
     return r;
 }
 
+static int write_agent(int dir, uid_t owner, struct error *err)
+{
+    _cleanup_close_ int fd =
+        openat(dir, AGENT_PROGRAM_NAME, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+
+    if (fd < 0 || fchown(fd, owner, owner) < 0 ||
+        write_full(fd, agent_program, agent_program_size) < 0)
+        return fail(err, AGENT_PROGRAM);
+    return 0;
+}
+
+/* What gang.c writes once the peers are known is seen inside, and is in memory alone: a secret is among it. */
+static int mount_gang(struct supervisor *s, const char *rootfs, struct error *err)
+{
+    uid_t base = s->spec->uid_base;
+    _cleanup_free_ char *source = xasprintf("%s/gang", s->x->bundle);
+    _cleanup_free_ char *target = xasprintf("%s%s", rootfs, AGENT_DIR);
+    _cleanup_close_ int dir = -1;
+
+    if (mkdir(source, 0755) < 0 || chown(source, base, base) < 0)
+        return fail(err, source);
+    dir = open(source, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return fail(err, source);
+    int r = s->spec->workload_spec->mpi ? write_agent(dir, base, err) : 0;
+    return r < 0 ? r : attach(dir, MOUNT_ATTR_RDONLY, -1, target, err);
+}
+
 int rootfs_make(struct supervisor *s, struct error *err)
 {
     _cleanup_free_ char *rootfs = xasprintf("%s/rootfs", s->x->bundle);
@@ -445,6 +466,8 @@ int rootfs_make(struct supervisor *s, struct error *err)
         r = datasets_mount(s, rootfs, err);
     if (r >= 0)
         r = mount_sys(s, sys, err);
+    if (r >= 0 && s->spec->gang)
+        r = mount_gang(s, rootfs, err);
     return r;
 }
 

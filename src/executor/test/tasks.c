@@ -139,22 +139,54 @@ TEST(files_and_agent_are_there_for_mpirun)
     ok(codes[0] == 0 && codes[1] == 0);
 }
 
+#define GUESS                                                                                      \
+    "import socket,struct,time\\n"                                                                 \
+    "line = b'touch /storage/reached'\\n"                                                          \
+    "for secret in (b'0' * 64, open('/run/berth/mpi','rb').read().split()[1]):\\n"                 \
+    "  for i in range(3000):\\n"                                                                   \
+    "    try: s = socket.create_connection(('node-1', 29500)); break\\n"                           \
+    "    except OSError: time.sleep(0.01)\\n"                                                      \
+    "  s.sendall(b'berth-mpi-1\\\\n' + secret + struct.pack('>I', len(line)) + line)\\n"           \
+    "  try: said = s.recv(9, socket.MSG_WAITALL)\\n"                                               \
+    "  except ConnectionResetError: said = b''\\n"                                                 \
+    "  print(len(said), flush=True)\\n"
+
 TEST(who_does_not_know_the_secret_gets_nothing)
 {
     struct gang g = { .network = "none" };
     int codes[2];
 
     place(&g, 0,
-          MPI("set -e; mkdir /workspace/x; sed s/..$/00/ /run/berth/mpi >/workspace/x/mpi;"
-              "cp /workspace/x/mpi /run/berth/mpi;"
-              "code=0; $OMPI_MCA_plm_rsh_agent node-1 touch /storage/reached || code=$?;"
-              "test $code = 255; test ! -e /storage/reached"));
+          "{\"command\":[\"/usr/bin/python3\",\"-c\",\"" GUESS
+          "\"],\"mpi\":true,\"nodes\":2,\"tasks_per_node\":1}");
     place(&g, 1, MPI("true"));
     go(&g);
     job_end(&g.tasks[0]);
+    _cleanup_free_ char *log = job_file(&g.tasks[0], "log");
+    is_str(log, "0\n9\n"); /* an exit code for who knows it */
     job_tell(&g.tasks[1], "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":30}");
     finish(&g, codes);
     ok(codes[0] == 0);
+}
+
+TEST(the_secret_is_never_on_disk_and_nothing_inside_can_change_it)
+{
+    struct gang g = { .network = "none" };
+    _cleanup_text_ struct text found = { 0 };
+    const char *const argv[] = { "grep", "-rls", SECRET, host.state, NULL };
+    int codes[2];
+
+    place(
+        &g, 0,
+        MPI("! rm /run/berth/mpi && ! touch /run/berth/x && touch /run/x && echo up; sleep 1000"));
+    place(&g, 1, MPI("true"));
+    go(&g);
+    ok(job_await_log(&g.tasks[0], "up\n"));
+    ok(process_run(argv, 65536, 0, &found, NULL, NULL) == 1);
+    is_str(text_str(&found), "");
+    for (int i = 0; i < 2; i++)
+        job_tell(&g.tasks[i], "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":0}");
+    finish(&g, codes);
 }
 
 int main(void)
