@@ -92,9 +92,12 @@ static void worked(void *item)
     struct call *call = l->call;
     struct api *api = call->api;
 
-    if (l->r == 0)
-        lifecycle_storage_measured(api->options.lifecycle, api->options.node, l->speed.read_bps,
-                                   l->speed.write_bps);
+    if (l->r == 0) {
+        const struct storage_node measured = { (char *) (uintptr_t) api->options.node,
+                                               clock_now_us(), l->speed.read_bps,
+                                               l->speed.write_bps };
+        lifecycle_storage_measured(api->options.lifecycle, &measured);
+    }
     json_t *answer = volume_json(l);
     if (!l->one) {
         json_t *list = json_object(), *items = json_array();

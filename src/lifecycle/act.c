@@ -56,7 +56,7 @@ static void hand_over_task(struct lifecycle *lc, struct job *job, size_t rank, e
         .resume = w->attempt->number > 1,
     };
     struct task_storage storage;
-    spec.storage = storage_for(lc, w->attempt->allocation->node, &storage);
+    spec.storage = storage_for(lc, spec.allocation->node, &storage);
     const struct image_record *image = images_of(lc, w);
     struct task_image task_image;
     own.ports = NULL;
@@ -278,6 +278,8 @@ static void on_started(void *userdata, const struct id *attempt, const struct ta
     size_t rank = 0;
     struct job *job = job_of(lc, attempt, started->epoch, &rank);
 
+    if (job)
+        storage_saw(lc, attempt_task_allocation(job->w->attempt, rank)->node, started);
     if (job && job->gang)
         gang_started(lc, job, rank, started);
     if (!job || job->gang || job->w->attempt->started_us != 0)
@@ -286,7 +288,6 @@ static void on_started(void *userdata, const struct id *attempt, const struct ta
     struct commit *c = commit_new(lc, job);
     xstr_set(&job->waits, NULL);
     json_put_int(data, "started_us", started->started_us);
-    storage_saw(lc, job->w->attempt->allocation->node, started->evidence);
     if (started->evidence)
         json_put(data, "evidence", json_deep_copy(started->evidence));
     commit_fold(c, job, EVENT_RUNNING, "system", data);

@@ -205,7 +205,7 @@ void live_done(struct lifecycle *lc);
 /* ---- storage.c ---- */
 /* What a task on that node is told: RET, which borrows, or NULL. */
 struct task_storage *storage_for(struct lifecycle *lc, const char *node, struct task_storage *ret);
-void storage_saw(struct lifecycle *lc, const char *node, const json_t *evidence);
+void storage_saw(struct lifecycle *lc, const char *node, const struct task_started *started);
 void storage_done(struct lifecycle *lc);
 
 /* ---- arrays.c ---- */

@@ -188,8 +188,8 @@ struct storage_node {
     char *node;
     int64_t time_us, read_bps, write_bps;
 };
-void lifecycle_storage_measured(struct lifecycle *lc, const char *node, int64_t read_bps,
-                                int64_t write_bps);
+/* MEASURED is copied; what was measured later stays. */
+void lifecycle_storage_measured(struct lifecycle *lc, const struct storage_node *measured);
 size_t lifecycle_storage_nodes(struct lifecycle *lc, const struct storage_node **ret);
 /* What is decided and known of it besides: "state", "joined", "heard", "cordon"; into JSON. */
 void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json_t *json);

@@ -31,29 +31,34 @@ struct task_storage *storage_for(struct lifecycle *lc, const char *node, struct 
     return ret;
 }
 
-void lifecycle_storage_measured(struct lifecycle *lc, const char *node, int64_t read_bps,
-                                int64_t write_bps)
+void lifecycle_storage_measured(struct lifecycle *lc, const struct storage_node *measured)
 {
-    struct storage_node *s = find(lc, node);
+    struct storage_node *s = find(lc, measured->node);
 
     if (!s) {
-        const struct storage_node empty = { .node = xstrdup(node) };
+        const struct storage_node empty = { .node = xstrdup(measured->node) };
         vec_push(&lc->storage_nodes, empty);
         s = &lc->storage_nodes.items[lc->storage_nodes.len - 1];
     }
-    s->time_us = lc_now(lc);
-    s->read_bps = read_bps;
-    s->write_bps = write_bps;
+    if (s->time_us > measured->time_us)
+        return;
+    s->time_us = measured->time_us;
+    s->read_bps = measured->read_bps;
+    s->write_bps = measured->write_bps;
 }
 
-void storage_saw(struct lifecycle *lc, const char *node, const json_t *evidence)
+void storage_saw(struct lifecycle *lc, const char *node, const struct task_started *started)
 {
-    const json_t *speed = json_object_get(evidence, "storage");
-    int64_t read_bps = json_get_int(speed, "read_bps", 0);
-    int64_t write_bps = json_get_int(speed, "write_bps", 0);
+    const json_t *speed = json_object_get(started->evidence, "storage");
+    const struct storage_node measured = {
+        .node = (char *) (uintptr_t) node,
+        .time_us = started->started_us,
+        .read_bps = json_get_int(speed, "read_bps", 0),
+        .write_bps = json_get_int(speed, "write_bps", 0),
+    };
 
-    if (read_bps > 0 && write_bps > 0)
-        lifecycle_storage_measured(lc, node, read_bps, write_bps);
+    if (measured.read_bps > 0 && measured.write_bps > 0)
+        lifecycle_storage_measured(lc, &measured);
 }
 
 size_t lifecycle_storage_nodes(struct lifecycle *lc, const struct storage_node **ret)
