@@ -34,23 +34,17 @@ static int list(struct cli *cli, const char *array, const char *more, json_t *it
     return 0;
 }
 
-int array_names(struct cli *cli, const char *array, json_t **ret, struct error *err)
+int array_jobs(struct cli *cli, const char *array, json_t **ret, struct error *err)
 {
-    _cleanup_json_ json_t *items = json_array(), *names = json_array();
+    _cleanup_json_ json_t *items = json_array();
     int r = list(cli, array, "", items, err);
 
-    for (size_t i = json_array_size(items); r >= 0 && i > 0; i--) {
-        const json_t *job = json_array_get(items, i - 1);
-        json_t *name = json_object();
-        json_put_str(name, "name", json_get_str(job, "name", ""));
-        json_put_str(name, "id", json_get_str(job, "id", ""));
-        json_put_int(name, "attempts", json_get_int(job, "attempts", 0));
-        json_put_int(name, "index", json_get_int(json_object_get(job, "array"), "index", 0));
-        (void) json_array_append_new(names, name);
-    }
-    if (r >= 0)
-        *ret = take_ptr(names);
-    return r;
+    if (r < 0)
+        return r;
+    *ret = json_array();
+    for (size_t i = json_array_size(items); i > 0; i--)
+        (void) json_array_append(*ret, json_array_get(items, i - 1));
+    return 0;
 }
 
 int array_exit_code(struct cli *cli, const json_t *array, struct error *err)
@@ -71,12 +65,12 @@ int array_exit_code(struct cli *cli, const json_t *array, struct error *err)
 
 int array_logs(struct cli *cli, const struct log_request *q, const char *wanted, struct error *err)
 {
-    _cleanup_json_ json_t *names = NULL;
+    _cleanup_json_ json_t *jobs = NULL;
     size_t i;
     const json_t *job;
-    int r = array_names(cli, q->job, &names, err), found = 1;
+    int r = array_jobs(cli, q->job, &jobs, err), found = 1;
 
-    json_array_foreach(names, i, job) {
+    json_array_foreach(jobs, i, job) {
         struct log_request one = *q;
         /* Nothing was printed by who never began. */
         if (!q->follow && json_get_int(job, "attempts", 0) == 0)
@@ -87,7 +81,8 @@ int array_logs(struct cli *cli, const struct log_request *q, const char *wanted,
         one.job = json_get_str(job, "id", "");
         /* The first job's id is the array's. */
         _cleanup_free_ char *first =
-            xasprintf("%s_%lld", one.job, (long long) json_get_int(job, "index", 0));
+            xasprintf("%s_%lld", one.job,
+                      (long long) json_get_int(json_object_get(job, "array"), "index", 0));
         if (i == 0)
             one.job = first;
         r = wanted ? log_print_matches(cli, &one, wanted, err) : log_print(cli, &one, err);

@@ -12,6 +12,7 @@
 /* clang-format off */
 const struct command *const cli_commands[] = {
     &command_run,
+    &command_sbatch,
     &command_cp,
     &command_exec,
     &command_port_forward,

@@ -45,8 +45,8 @@ void print_end(const struct cli *cli, const json_t *job);
 int follow_array(struct cli *cli, const char *id, const char *name, struct error *err);
 /* Is this answer of the API an array as a whole? */
 bool is_whole_array(const json_t *job);
-/* Names of the jobs of an array, by index, to be freed with the array (array.c). */
-int array_names(struct cli *cli, const char *array, json_t **ret, struct error *err);
+/* The jobs of an array, by index; RET is the caller's (array.c). */
+int array_jobs(struct cli *cli, const char *array, json_t **ret, struct error *err);
 /* The exit code of an array that has ended: the greatest of its jobs. */
 int array_exit_code(struct cli *cli, const json_t *array, struct error *err);
 /* The logs of the jobs of an array one after the other, each after its name. WANTED (NULL: everything) as for
