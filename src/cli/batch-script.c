@@ -84,29 +84,33 @@ static const struct cli_flag *find(const char *name, size_t len, bool letter)
     return NULL;
 }
 
-static int unknown(const char *word, unsigned line, struct error *err)
+/* The flag that WORD names; *REST is what follows its name, or NULL. */
+static int read_flag(const char *word, unsigned line, const struct cli_flag **ret,
+                     const char **rest, struct error *err)
 {
-    return error_set(err, -EINVAL, "line %u: option '%.60s' is not known to berth sbatch", line,
-                     word);
+    bool letter = word[0] == '-' && word[1] && word[1] != '-';
+
+    if (!letter && (!str_starts(word, "--") || !word[2]))
+        return error_set(err, -EINVAL, "line %u: '%.60s' is no option: -X or --NAME", line, word);
+    const char *name = word + (letter ? 1 : 2);
+    size_t len = letter ? 1 : strcspn(name, "=");
+    *ret = find(name, len, letter);
+    *rest = name[len] ? name + len + (letter ? 0 : 1) : NULL;
+    return *ret ? 0
+                : error_set(err, -EINVAL, "line %u: option '%.60s' is not known to berth sbatch",
+                            line, word);
 }
 
 /* The option that begins at word *I; *I is the last of its words then. */
 static int read_option(const words *w, size_t *i, unsigned line, batch_options *ret,
                        struct error *err)
 {
-    const char *word = w->items[*i], *name = word, *value = NULL;
-    bool letter = word[0] == '-' && word[1] && word[1] != '-';
-    size_t len;
+    const char *value = NULL;
+    const struct cli_flag *flag = NULL;
+    int r = read_flag(w->items[*i], line, &flag, &value, err);
 
-    if (!letter && (!str_starts(word, "--") || !word[2]))
-        return error_set(err, -EINVAL, "line %u: '%.60s' is no option: -X or --NAME", line, word);
-    name += letter ? 1 : 2;
-    len = letter ? 1 : strcspn(name, "=");
-    const struct cli_flag *flag = find(name, len, letter);
-    if (!flag)
-        return unknown(word, line, err);
-    if (name[len])
-        value = name + len + (letter ? 0 : 1);
+    if (r < 0 || !flag)
+        return r;
     if (!flag->operand && value)
         return error_set(err, -EINVAL, "line %u: --%s takes no value", line, flag->name);
     if (flag->operand && !value) {

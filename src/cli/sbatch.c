@@ -105,32 +105,32 @@ static int copy_bytes(void *userdata, const char *bytes, size_t n)
     return fwrite(bytes, 1, n, userdata) == n ? 0 : -EIO;
 }
 
-/* The log of a job as the file that Slurm would have made. */
-static int write_output(struct cli *cli, const struct batch *b, const json_t *job,
-                        struct error *err)
+/* Where the log of a job goes; owned by the caller. */
+static char *output_path(const struct batch *b, const json_t *job, const char *index)
 {
     const struct passwd *user = getpwuid(geteuid());
     const json_t *array = json_object_get(job, "array");
-    _cleanup_free_ char *index = xasprintf("%lld", (long long) json_get_int(array, "index", 0));
-    const char *id = json_get_str(job, "id", "");
-    /* The first job of an array has the array's id. */
-    _cleanup_free_ char *one =
-        array ? xasprintf("%s_%s", json_get_str(array, "id", ""), index) : xstrdup(id);
-    const struct batch_names names = { .job = id,
+    const struct batch_names names = { .job = json_get_str(job, "id", ""),
                                        .array = json_get_str(array, "id", NULL),
                                        .index = array ? index : NULL,
                                        .name = b->job_name,
                                        .node = json_get_str(job, "node", "none"),
                                        .user = user ? user->pw_name : "nobody" };
     const char *pattern = b->output ? b->output : array ? "slurm-%A_%a.out" : "slurm-%j.out";
-    _cleanup_free_ char *name = batch_pattern(pattern, &names);
-    _cleanup_free_ char *path =
-        name[0] == '/' || !b->chdir ? xstrdup(name) : xasprintf("%s/%s", b->chdir, name);
-    _cleanup_free_ char *target = project_path(cli, "jobs", one, "logs", NULL);
-    FILE *file = json_get_int(job, "attempts", 0) > 0 ? fopen(path, "we") : NULL;
+    char *name = batch_pattern(pattern, &names);
 
-    if (json_get_int(job, "attempts", 0) == 0)
-        return 0; /* it never began */
+    if (name[0] == '/' || !b->chdir)
+        return name;
+    char *path = xasprintf("%s/%s", b->chdir, name);
+    free(name);
+    return path;
+}
+
+static int fetch_log(struct cli *cli, const char *job, const char *path, struct error *err)
+{
+    _cleanup_free_ char *target = project_path(cli, "jobs", job, "logs", NULL);
+    FILE *file = fopen(path, "we");
+
     if (!file)
         return error_set(err, -errno, "writing %.200s: %s", path, strerror(errno));
     const struct remote_call call = { .method = "GET",
@@ -141,6 +141,23 @@ static int write_output(struct cli *cli, const struct batch *b, const json_t *jo
     int r = remote_call(cli, &call, NULL, err);
     if (fclose(file) != 0 && r >= 0)
         r = error_set(err, -errno, "writing %.200s: %s", path, strerror(errno));
+    return r;
+}
+
+/* The log of a job as the file that Slurm would have made. */
+static int write_output(struct cli *cli, const struct batch *b, const json_t *job,
+                        struct error *err)
+{
+    const json_t *array = json_object_get(job, "array");
+    _cleanup_free_ char *index = xasprintf("%lld", (long long) json_get_int(array, "index", 0));
+    _cleanup_free_ char *path = output_path(b, job, index);
+    /* The first job of an array has the array's id. */
+    _cleanup_free_ char *one = array ? xasprintf("%s_%s", json_get_str(array, "id", ""), index)
+                                     : xstrdup(json_get_str(job, "id", ""));
+
+    if (json_get_int(job, "attempts", 0) == 0)
+        return 0; /* it never began */
+    int r = fetch_log(cli, one, path, err);
     if (r >= 0 && !b->quiet)
         print_note(cli, "output in %s", path);
     return r < 0 ? r : 0;

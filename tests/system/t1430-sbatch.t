@@ -1,0 +1,107 @@
+#!/bin/sh
+test_description='a batch script that was written for Slurm runs unchanged'
+# shellcheck disable=SC2016,SC2034
+. "$(dirname "$0")/lib.sh"
+. "$BERTH_SOURCE/tests/slurm.sh"
+
+berth_needs_root
+trap 'code=$?; berth_cleanup; [ -z "${slurm:-}" ] || slurm_stop; rm -rf "$BERTH_TEST"; (exit $code); die' EXIT
+berth_start
+
+mkdir work && cd work || exit 1
+cat >train.sh <<'END'
+#!/bin/bash
+#SBATCH --job-name=train      # what it is called
+#SBATCH --nodes=1
+#SBATCH --ntasks=2 -c 1
+#SBATCH --mem=128M
+#SBATCH -t 0-00:10:00
+#SBATCH --output=%x-%A.out
+#SBATCH --mail-type=END --mail-user=me@example.org
+#SBATCH --export=ALL,GREETING=hello
+
+set -e
+cd "$SLURM_SUBMIT_DIR"
+echo "$GREETING $1 of $SLURM_JOB_NAME on $SLURM_JOB_NUM_NODES, tasks $SLURM_NTASKS of $SLURM_CPUS_PER_TASK, bash ${BASH_VERSION:+yes}"
+cat data.txt
+srun -l sh -c 'echo "task $SLURM_PROCID of $SLURM_NTASKS"' | sort
+srun -n 1 sh -c 'echo "one, step $SLURM_STEP_ID"'
+[ -n "$SLURM_JOB_ID" ] && [ -n "$SLURM_JOB_NODELIST" ] && [ -z "${SLURM_ARRAY_TASK_ID+x}" ]
+exit 3
+END
+cat >want <<'END'
+hello world of train on 1, tasks 2 of 1, bash yes
+data
+0: task 0 of 2
+1: task 1 of 2
+one, step 1
+END
+echo data >data.txt
+
+cat >sweep.sh <<'END'
+#!/bin/sh
+#SBATCH --array=1-7:3%1
+#SBATCH -J sweep -o out/%x_%a.txt
+echo "$SLURM_ARRAY_TASK_ID of $SLURM_ARRAY_TASK_COUNT, $SLURM_ARRAY_TASK_MIN to $SLURM_ARRAY_TASK_MAX by $SLURM_ARRAY_TASK_STEP"
+[ -n "$SLURM_ARRAY_JOB_ID" ] || exit 9
+END
+mkdir out
+
+test_expect_success 'it runs, is waited for, its output lies where it says and its exit code is given' '
+    test_expect_code 3 berth sbatch --wait train.sh world >said 2>err &&
+    id=$(sed -n "s/^Submitted batch job //p" said) && test -n "$id" &&
+    test_cmp want "train-$id.out" && grep "mail-type: no mail is sent" err &&
+    berth job show "$id" -o json | jq -e ".name == \"train\" and .spec.cpus == 2 and .spec.memory == 134217728 and .spec.max_time == 600"
+'
+
+has_ended() { [ -z "$(squeue -h -t pending,running,completing)" ]; }
+
+test_expect_success 'Slurm itself says the same of it' '
+    missing=$(slurm_is_missing) && if [ -n "$missing" ]; then echo "# not compared: $missing" >&2; return 0; fi &&
+    mkdir slurm && cp train.sh data.txt sweep.sh slurm/ && mkdir slurm/out && chmod -R a+rwX . &&
+    slurm_start 1 2 && ( cd slurm && train=$(sbatch --parsable train.sh world) && sbatch sweep.sh &&
+        await 60 has_ended && test_cmp ../want "train-$train.out" &&
+        scontrol show job "$train" | grep "ExitCode=3:0" ); code=$?
+    slurm_stop; return $code
+'
+
+test_expect_success 'an array is a file each' '
+    berth sbatch --wait --quiet sweep.sh >said &&
+    for i in 1 4 7; do echo "$i of 3, 1 to 7 by 3" | diff - out/sweep_$i.txt || return 1; done &&
+    { [ ! -d slurm ] || diff -r out slurm/out; }
+'
+
+test_expect_success 'the command line goes over the script, also in short forms' '
+    id=$(berth sbatch --parsable -J other -n1 -t 5 --array=2 --mem=64 sweep.sh) && berth job wait "$id" &&
+    berth logs "${id}_2" | grep "^2 of 1, 2 to 2 by 1$" &&
+    berth job show "${id}_2" -o json | jq -e ".name == \"other_2\" and .spec.max_time == 300 and .spec.memory == 67108864"
+'
+
+test_expect_success 'jobs follow each other by their ids' '
+    first=$(berth sbatch --parsable --wrap "exit 4") &&
+    second=$(berth sbatch --parsable -d afternotok:$first --wrap "echo so be it") &&
+    third=$(berth sbatch --parsable --dependency=afterok:$first --kill-on-invalid-dep=yes --wrap true) &&
+    berth job wait "$second" && berth logs "$second" | grep "so be it" &&
+    test_expect_code 125 berth job wait "$third" && berth job show "$third" -o json | jq -e ".cause == \"dependency\""
+'
+
+test_expect_success 'it is told before its time ends' '
+    cat >told.sh <<-\END &&
+	#!/bin/bash
+	#SBATCH --time=0:4 --signal=B:USR1@3 --mem=64M
+	trap "echo told; exit 5" USR1
+	while :; do sleep 0.1; done
+	END
+    test_expect_code 5 berth sbatch --wait -o told.out told.sh && grep told told.out
+'
+
+test_expect_success 'what is not known is refused by name and line' '
+    printf "#!/bin/sh\n#SBATCH -n 1\n#SBATCH --frobnicate=3\ntrue\n" >bad.sh &&
+    test_expect_code 2 berth sbatch bad.sh 2>err && grep "line 3: option .--frobnicate=3. is not known to berth sbatch" err &&
+    echo true >none.sh && test_expect_code 2 berth sbatch none.sh 2>err && grep "begins with #!" err &&
+    test_expect_code 2 berth sbatch -N 4 sweep.sh 2>err && grep "runs on one machine here, not on 4" err &&
+    test_expect_code 2 berth sbatch nothing.sh 2>err && grep "there is no script nothing.sh" err &&
+    berth sbatch -p long --test-only sweep.sh 2>err && grep "there is no flavor long" err && grep "would be accepted" err
+'
+
+test_done
