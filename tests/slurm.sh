@@ -69,10 +69,13 @@ slurm_proctrack() {
     fi
 }
 
+# FirstJobId: control groups are named by node and job; of two clusters on one machine, the end of one's job
+# would be that of the other's.
 slurm_conf() {
     local name
     cat <<END
 ClusterName=test
+FirstJobId=$(shuf -i 1000-60000000 -n 1)
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort=$(free_port)
 SlurmUser=root
@@ -90,6 +93,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
 SlurmdTimeout=10
+MessageTimeout=2
 KillWait=5
 MailProg=/bin/true
 SlurmdParameters=config_overrides

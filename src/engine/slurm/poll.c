@@ -22,66 +22,103 @@ struct question {
     uint32_t job;
 };
 
-static void end_failed(struct slurm_task *task, const struct slurm_job *job)
-{
-    _cleanup_free_ char *reason = NULL;
-    enum end_cause cause = task->launched ? END_SUPERVISOR_LOST : END_START_FAILED;
+/* What became of a job, for people. */
+struct verdict {
+    enum end_cause cause;
+    char *reason;
+};
 
-    if (job->exit_code == REQUEUED_CODE) {
-        cause = END_NODE_LOST;
-        reason = xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", job->job);
-    } else if (job->exit_code >= LAUNCH_CODE_MIN && job->exit_code <= LAUNCH_CODE_MAX) {
-        reason = xasprintf("node %s cannot run %s: is Berth installed there?",
-                           job->node[0] ? job->node : task->node, task->slurm->program);
-    } else {
-        reason = xasprintf("Slurm job %" PRIu32
-                           " ended on node %s with exit code %d, signal %d (%s) and no result",
-                           job->job, job->node[0] ? job->node : task->node, job->exit_code,
-                           job->exit_signal, job->reason);
-    }
-    task_end(task, cause, reason);
-}
-
-/* What Slurm says of a job whose result did not come home. The task is gone afterwards. */
-static void end_as(struct slurm_task *task, const struct slurm_job *job)
+static void judge_failed(const struct slurm_task *task, const struct slurm_job *job,
+                         struct verdict *ret)
 {
     const char *node = job->node[0] ? job->node : task->node;
-    enum end_cause cause = END_SUPERVISOR_LOST;
-    _cleanup_free_ char *reason = NULL;
 
-    switch (job->state) {
+    ret->cause = task->launched ? END_SUPERVISOR_LOST : END_START_FAILED;
+    if (job->exit_code == REQUEUED_CODE) {
+        ret->cause = END_NODE_LOST;
+        ret->reason = xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", job->job);
+    } else if (job->exit_code >= LAUNCH_CODE_MIN && job->exit_code <= LAUNCH_CODE_MAX) {
+        ret->reason = xasprintf("node %s cannot run %s: is Berth installed there?", node,
+                                task->slurm->program);
+    } else {
+        ret->reason = xasprintf("Slurm job %" PRIu32
+                                " ended on node %s with exit code %d, signal %d (%s) and no result",
+                                job->job, node, job->exit_code, job->exit_signal, job->reason);
+    }
+}
+
+/* It got a node and not its first second: Slurm itself cancelled it, as it may not requeue it (a full spool). */
+static bool was_never_launched(const struct slurm_task *task, const struct slurm_job *job)
+{
+    return job->state == SLURM_CANCELLED && !task->launched && !task->ended && !task->cancelled &&
+           job->node[0] && !job->ran;
+}
+
+static void judge_cancelled(const struct slurm_task *task, const struct slurm_job *job,
+                            struct verdict *ret)
+{
+    if (was_never_launched(task, job)) {
+        ret->cause = END_NODE_LOST;
+        ret->reason =
+            xasprintf("Slurm could not launch job %" PRIu32 " on node %s", job->job, job->node);
+    } else {
+        ret->cause = END_STOPPED;
+        ret->reason =
+            xasprintf("Slurm job %" PRIu32 " was cancelled in Slurm, not by Berth", job->job);
+    }
+}
+
+static void judge(const struct slurm_task *task, const struct slurm_job *job, struct verdict *ret)
+{
+    const char *node = job->node[0] ? job->node : task->node;
+
+    switch ((int) job->state) {
     case SLURM_CANCELLED:
-        cause = END_STOPPED;
-        reason = xasprintf("Slurm job %" PRIu32 " was cancelled in Slurm, not by Berth", job->job);
+        judge_cancelled(task, job, ret);
         break;
     case SLURM_TIMEOUT:
-        cause = END_MAX_TIME;
-        reason = xasprintf("Slurm's time limit for job %" PRIu32 " was reached", job->job);
+        ret->cause = END_MAX_TIME;
+        ret->reason = xasprintf("Slurm's time limit for job %" PRIu32 " was reached", job->job);
         break;
     case SLURM_NODE_FAIL:
-        /* Nothing is placed there before the next list tells what is so. */
-        slurm_fleet_suspect(task->slurm, node);
-        cause = END_NODE_LOST;
-        reason = xasprintf("Slurm lost node %s", node);
+        ret->cause = END_NODE_LOST;
+        ret->reason = xasprintf("Slurm lost node %s", node);
+        break;
+    case SLURM_PENDING:
+        ret->cause = END_NODE_LOST;
+        ret->reason = xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", job->job);
         break;
     case SLURM_PREEMPTED:
-        cause = END_NODE_LOST;
-        reason = xasprintf("Slurm preempted job %" PRIu32 " on node %s", job->job, node);
+        ret->cause = END_NODE_LOST;
+        ret->reason = xasprintf("Slurm preempted job %" PRIu32 " on node %s", job->job, node);
         break;
     case SLURM_OUT_OF_MEMORY:
-        cause = END_OUT_OF_MEMORY;
-        reason = xasprintf("Slurm ended job %" PRIu32 " on node %s", job->job, node);
+        ret->cause = END_OUT_OF_MEMORY;
+        ret->reason = xasprintf("Slurm ended job %" PRIu32 " on node %s", job->job, node);
         break;
-    case SLURM_UNKNOWN:
-    case SLURM_PENDING:
-    case SLURM_RUNNING:
-    case SLURM_COMPLETED:
-    case SLURM_FAILED:
     default:
-        end_failed(task, job);
-        return;
+        judge_failed(task, job, ret);
     }
-    task_end(task, cause, task->stop_cause != END_NONE ? NULL : reason);
+}
+
+/* What Slurm says of a job whose result did not come home, or whose end needs a reason. The task is gone
+ * afterwards. */
+static void end_as(struct slurm_task *task, const struct slurm_job *job)
+{
+    struct verdict verdict = { 0 };
+    bool done = job->state == SLURM_COMPLETED || job->state == SLURM_FAILED;
+
+    judge(task, job, &verdict);
+    if (job->state ==
+        SLURM_NODE_FAIL) /* nothing is placed there before the next list tells what is so */
+        slurm_fleet_suspect(task->slurm, job->node[0] ? job->node : task->node);
+    if (job->state == SLURM_PENDING)
+        task_cancel(task);
+    if (task->ended)
+        task_end_as_came(task, done ? END_NONE : verdict.cause, verdict.reason);
+    else
+        task_end(task, verdict.cause, task->stop_cause != END_NONE ? NULL : verdict.reason);
+    free(verdict.reason);
 }
 
 static void end_forgotten(struct slurm_task *task)
@@ -100,24 +137,27 @@ static void on_shown(void *userdata, const struct command_result *result)
     struct slurm_task *task = slurm_find(q->slurm, &q->task);
     struct slurm_job job;
 
-    if (!task || task->phase != PHASE_ASKED || task->job != q->job || task_look(task))
+    if (!task || task->phase != PHASE_ASKED || task->job != q->job ||
+        (!task->ended && task_look(task)))
         return;
     if (result->code == 0 &&
         slurm_parse_job(text_str(result->out), result->out->len, &job, NULL) >= 0 &&
         job.job == q->job) {
-        if (slurm_state_is_final(job.state))
+        if (slurm_state_is_final(job.state) || (task->ended && job.state == SLURM_PENDING))
             end_as(task, &job);
         else /* it was only ending when the list was made */
             task_enter(task, job.state == SLURM_PENDING ? PHASE_QUEUED : PHASE_RUNNING);
     } else if (strcasestr(result->words, "invalid job id")) {
-        end_forgotten(task);
+        if (task->ended)
+            task_end_as_came(task, END_NONE, NULL);
+        else
+            end_forgotten(task);
     } else { /* Slurm is away: the next list asks again */
         task_enter(task, PHASE_RUNNING);
     }
 }
 
-/* Its Slurm job is over, or not in the list. */
-static void ask_why(struct slurm_task *task)
+void task_ask_why(struct slurm_task *task)
 {
     struct question *q = xnew(struct question);
     char number[16];
@@ -126,14 +166,17 @@ static void ask_why(struct slurm_task *task)
         .argv = argv, .done = on_shown, .userdata = q, .free_userdata = free
     };
 
-    if (task_look(task)) {
-        free(q);
-        return;
-    }
     *q = (struct question){ task->slurm, task->task, task->job };
     (void) snprintf(number, sizeof number, "%" PRIu32, task->job);
     task_enter(task, PHASE_ASKED);
     commands_run(task->slurm->commands, &command);
+}
+
+/* Its Slurm job is over, or not in the list. */
+static void ask_why(struct slurm_task *task)
+{
+    if (task->ended || !task_look(task))
+        task_ask_why(task);
 }
 
 /* ---- one job of the list ------------------------------------------------------------------------- */
@@ -203,7 +246,7 @@ static void see(struct slurm_task *task, const struct slurm_own *own)
     task->seen = slurm->polls;
     if (task->phase == PHASE_ASKED)
         return;
-    if (slurm_state_is_final(own->state)) {
+    if (slurm_state_is_final(own->state) || task->ended) {
         ask_why(task);
         return;
     }
@@ -289,9 +332,7 @@ static void take_own(struct slurm *slurm, const struct slurm_own *own)
 /* Nothing of the name in the list. The task may be gone afterwards. */
 static void see_none(struct slurm_task *task)
 {
-    if (task_look(task))
-        return;
-    if (task->phase == PHASE_ASKED)
+    if (task->phase == PHASE_ASKED || (!task->ended && task_look(task)))
         return;
     if (task->job) {
         ask_why(task);

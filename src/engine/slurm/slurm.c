@@ -46,6 +46,7 @@ static void task_free(void *p)
     free(task->node);
     free(task->waits);
     free(task->failure);
+    task_exit_free(task->ended);
     json_decref(task->orders);
     free(task);
 }
@@ -106,6 +107,23 @@ void task_end(struct slurm_task *task, enum end_cause cause, const char *reason)
     report_ended(task, &ex);
 }
 
+void task_end_as_came(struct slurm_task *task, enum end_cause cause, const char *reason)
+{
+    _cleanup_(task_exit_freep) struct task_exit *ex = take_ptr(task->ended);
+
+    if (cause != END_NONE) {
+        ex->cause = cause;
+        xstr_set(&ex->reason, reason);
+    }
+    report_ended(task, ex);
+}
+
+/* Slurm's SIGTERM and somebody's are the same to a supervisor: was it scancel, a requeue, a time limit? */
+static bool is_unexplained(const struct slurm_task *task, const struct task_exit *ex)
+{
+    return ex->cause == END_STOPPED && task->stop_cause == END_NONE && task->job;
+}
+
 bool task_look(struct slurm_task *task)
 {
     int attempts = task->slurm->attempts;
@@ -114,11 +132,16 @@ bool task_look(struct slurm_task *task)
 
     if (directory_has(attempts, task->id, "started"))
         report_started(task);
+    if (task->ended)
+        return true;
     if (!directory_has(attempts, task->id, "exit.json"))
         return false;
     if (directory_read_exit(attempts, task->id, &ex, &err) < 0)
         task_end(task, END_SUPERVISOR_LOST, err.text);
-    else
+    else if (is_unexplained(task, ex)) {
+        task->ended = take_ptr(ex);
+        task_ask_why(task);
+    } else
         report_ended(task, ex);
     return true;
 }

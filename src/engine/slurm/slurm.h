@@ -37,13 +37,14 @@ struct slurm_task {
     int64_t memory_bytes, limit_s, grace_s;
 
     enum phase phase;
-    int64_t phase_us; /* since when, of the loop's clock */
-    uint32_t job;     /* 0: none yet */
-    uint64_t seen;    /* in this list */
-    char *waits;      /* what was said last */
-    bool launched;    /* the command ran, as far as is known */
-    bool reported;    /* started() was called */
-    bool cancelled;   /* scancel was asked */
+    int64_t phase_us;        /* since when, of the loop's clock */
+    uint32_t job;            /* 0: none yet */
+    uint64_t seen;           /* in this list */
+    char *waits;             /* what was said last */
+    bool launched;           /* the command ran, as far as is known */
+    bool reported;           /* started() was called */
+    bool cancelled;          /* scancel was asked */
+    struct task_exit *ended; /* came home, and Slurm is asked why; NULL */
     enum end_cause stop_cause;
     int64_t stop_grace_s;
     struct watch *timer; /* for the end of a stop's grace, or a failure to report */
@@ -96,6 +97,9 @@ void slurm_cancel_job(struct slurm *slurm, uint32_t job);
 /* Slurm does not answer, in words; NULL: it does. */
 void slurm_set_away(struct slurm *slurm, const char *why);
 
+/* The end that came home, for the reason that Slurm gives; END_NONE: as it came. The task is gone afterwards. */
+void task_end_as_came(struct slurm_task *task, enum end_cause cause, const char *reason);
+
 /* ---- submit.c ---- */
 void task_submit(struct slurm_task *task);
 /* The number that was written down when Slurm took it; 0: none. */
@@ -104,6 +108,8 @@ uint32_t task_recorded_job(const struct slurm_task *task);
 char *slurm_script(const struct slurm_task *task);
 
 /* ---- poll.c ---- */
+/* scontrol knows why its Slurm job is over. */
+void task_ask_why(struct slurm_task *task);
 void slurm_poll(struct slurm *slurm);
 /* As soon as the one under way is done. */
 void slurm_poll_soon(struct slurm *slurm);

@@ -190,6 +190,7 @@ int slurm_parse_job(const char *text, size_t len, struct slurm_job *ret, struct 
     slice_copy(value, ret->node, sizeof ret->node);
     (void) slice_key(line, "ExitCode", &value);
     parse_exit(value, ret);
+    ret->ran = slice_key(line, "RunTime", &value) && !slice_is(value, "00:00:00");
     if (slice_key(line, "Restarts", &value) && slice_number(value, UINT32_MAX, &number))
         ret->restarts = (unsigned) number;
     return 0;

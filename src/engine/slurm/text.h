@@ -67,6 +67,7 @@ struct slurm_job {
     char node[64];
     int exit_code, exit_signal;
     unsigned restarts;
+    bool ran; /* for a second or more */
 };
 int slurm_parse_job(const char *text, size_t len, struct slurm_job *ret, struct error *err);
 

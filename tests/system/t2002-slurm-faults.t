@@ -1,0 +1,136 @@
+#!/bin/sh
+test_description='Slurm goes away, is interfered with, or is shared with others: nothing is lost, nothing runs twice'
+. "$(dirname "$0")/lib.sh"
+. "$BERTH_SOURCE/tests/slurm.sh"
+
+missing=$(slurm_is_missing)
+if [ -n "$missing" ]; then
+    skip_all=$missing
+    test_done
+fi
+trap 'code=$?; berth_cleanup; slurm_stop; rm -rf "$BERTH_TEST"; (exit $code); die' EXIT
+
+test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
+BERTH_ENGINE=slurm BERTH_SLURM_CONF=$SLURM_CONF BERTH_SLURM_POLL=1s
+export BERTH_ENGINE BERTH_SLURM_CONF BERTH_SLURM_POLL
+berth_start
+
+submit() { # NAME [FLAG...] -- COMMAND
+    local name=$1
+    shift
+    berth run --detach --source none --name "$name" --cpus 1 "$@" >/dev/null
+}
+has() { berth job show "$1" -o json | jq -e "$2" >/dev/null; }
+is_in_state() { has "$1" ".state == \"$2\""; }
+says() { berth logs "$1" | grep -q "$2"; }
+because() { berth why "$1" | grep -q "$2"; }
+# The number of the Slurm job of the current attempt.
+slurm_job() { cat "$BERTH_STATE/attempts/$(berth job show "$1" -o json | jq -r .attempt.id)/slurm"; }
+node_is() { berth node show "$1" -o json | jq -e "$2" >/dev/null; }
+# The names of jobs that Slurm has of a job, whatever became of them.
+slurm_jobs_of() { squeue -h -t all -o %j | grep -c "$(berth job show "$1" -o json | jq -r .attempt.id)"; }
+
+test_expect_success 'slurmctld is away: what runs goes on and ends, a submit waits and says for what' '
+    submit runs -- sh -c "echo begin; while [ ! -e /storage/go ]; do sleep 0.1; done; echo end" &&
+    await 30 says runs begin &&
+    slurm_end slurmctld &&
+    submit waits -- echo "at last" &&
+    await 30 because waits "Slurm does not .*: Unable to contact slurm controller" &&
+    berth run --source none --name opens --cpus 1 --detach -- true >/dev/null &&
+    berth job show runs -o json | jq -e ".state == \"running\""
+'
+test_expect_success 'slurmctld is back: it runs, once' '
+    slurm_controller &&
+    await 60 is_in_state waits succeeded && says waits "at last" && has waits ".attempts == 1" &&
+    test "$(slurm_jobs_of waits)" = 1 && is_in_state runs running
+'
+test_expect_success 'the same without munge' '
+    slurm_end munged &&
+    submit mute -- true &&
+    await 30 because mute "Slurm does not " &&
+    slurm_munge &&
+    await 60 is_in_state mute succeeded && has mute ".attempts == 1" &&
+    berth stop --grace 0 --wait runs
+'
+test_expect_success 'a job that is cancelled in Slurm, behind our back, says so' '
+    submit shot -- sh -c "echo begin; sleep 600" &&
+    await 30 says shot begin &&
+    scancel "$(slurm_job shot)" &&
+    await 60 is_in_state shot stopped && because shot "cancelled in Slurm, not by Berth"
+'
+test_expect_success 'a job that Slurm requeues is fenced and given again by Berth alone' '
+    submit again --retries 1 --backoff 0s -- sh -c "echo try \$BERTH_ATTEMPT; [ \$BERTH_ATTEMPT = 2 ] || sleep 600" &&
+    await 30 says again "try 1" &&
+    test_must_fail scontrol requeue "$(slurm_job again)" &&
+    first=$(slurm_job again) &&
+    scontrol update "JobId=$first" Requeue=1 && scontrol requeue "$first" &&
+    await 60 is_in_state again succeeded && has again ".attempts == 2" && says again "try 2" &&
+    test "$(slurm_job again)" != "$first"
+'
+test_expect_success 'a job that is held in Slurm says so, with what lets it go' '
+    scontrol update PartitionName=main State=DOWN &&
+    submit held -- echo free &&
+    await 30 because held "waits in Slurm" &&
+    scontrol hold "$(slurm_job held)" &&
+    await 30 because held "scontrol release $(slurm_job held)" &&
+    scontrol update PartitionName=main State=UP &&
+    scontrol release "$(slurm_job held)" &&
+    await 60 is_in_state held succeeded
+'
+test_expect_success 'a stopped job that waits in Slurm leaves its queue' '
+    scontrol update PartitionName=main State=DOWN &&
+    submit never -- echo ran &&
+    await 30 because never "waits in Slurm" &&
+    berth stop --wait never && is_in_state never stopped && ! says never ran &&
+    scontrol update PartitionName=main State=UP
+'
+test_expect_success 'a drained machine gets nothing, and says why' '
+    scontrol update NodeName=node1 State=DRAIN Reason="bad; dimm" &&
+    await 30 node_is node1 ".fault | test(\"drained in Slurm: bad; dimm\")" &&
+    berth run --source none --name elsewhere --cpus 1 -- true &&
+    has elsewhere ".attempt.allocation.node == \"node2\"" &&
+    scontrol update NodeName=node1 State=RESUME && await 30 node_is node1 "has(\"fault\") | not"
+'
+test_expect_success 'what others run is seen as taken, whatever they call it' '
+    id=$(berth job show elsewhere -o json | jq -r .attempt.id) &&
+    sbatch -w node1 -c 4 --mem=100 -o /dev/null -D / -J "$(printf "x|RUNNING\n7|RUNNING|None|berth-%s" "$id")" \
+        --comment "x JobState=COMPLETED NodeList=node2" --wrap "sleep 600" &&
+    sbatch -w node2 -c 3 --gres=gpu:1 --mem=100 -o /dev/null -D / -J "berth-$id" --wrap "sleep 600" &&
+    await 30 node_is node2 ".others_cores == 3 and .others_gpus == 1" && node_is node1 ".others_cores == 4" &&
+    berth run --source none --name beside --cpus 1 -- true && has beside ".attempt.allocation.node == \"node2\"" &&
+    berth run --detach --source none --name large --cpus 2 -- true && because large "outside of Berth" &&
+    test "$(squeue -h -t R -u root | wc -l)" = 2 &&
+    scancel -u root && await 60 is_in_state large succeeded
+'
+test_expect_success 'a job that nobody knows any more is not left in Slurm' '
+    printf "#!/bin/sh\nsleep 600\n" | setpriv --reuid=berth --regid=berth --clear-groups \
+        sbatch --parsable -o /dev/null -D / -J berth-01900000-0000-7000-8000-000000000000 >left &&
+    setpriv --reuid=berth --regid=berth --clear-groups sbatch --parsable -o /dev/null -D / -J mine --wrap "sleep 600" >mine &&
+    await 30 sh -c "squeue -h -t CA -j \$(cat left) -o %T | grep CANCELLED" &&
+    test "$(squeue -h -j "$(cat mine)" -o %T)" != CANCELLED && scancel "$(cat mine)"
+'
+test_expect_success 'the spool of a machine is full: the job runs elsewhere, and the machine says why it does not' '
+    mount -t tmpfs -o size=64k spool "$slurm/spool/node1" &&
+    { head -c 200000 /dev/zero >"$slurm/spool/node1/full" 2>/dev/null || :; } &&
+    submit full --backoff 0s -- echo here &&
+    await 60 is_in_state full succeeded && has full ".attempt.allocation.node == \"node2\"" &&
+    await 30 node_is node1 ".fault | test(\"SlurmdSpoolDir is full\")" &&
+    umount "$slurm/spool/node1" && scontrol update NodeName=node1 State=RESUME &&
+    await 30 node_is node1 "has(\"fault\") | not"
+'
+test_expect_success 'the spool of slurmctld is full: a submit waits and says for what' '
+    mount -t tmpfs -o size=64k spool "$slurm/state" &&
+    { head -c 200000 /dev/zero >"$slurm/state/full" 2>/dev/null || :; } &&
+    submit spooled -- echo here &&
+    await 30 because spooled "Slurm does not take jobs now: .*I/O error" &&
+    umount "$slurm/state" &&
+    await 60 is_in_state spooled succeeded && has spooled ".attempts == 1"
+'
+test_expect_success 'a machine that gets another name is known by it' '
+    slurm_end slurmctld && slurm_end slurmd.node1 KILL &&
+    sed -i "s/^NodeName=node1 /NodeName=other1 /" "$SLURM_CONF" &&
+    slurm_names="other1 node2" && slurm_controller && slurm_node other1 &&
+    await 60 node_is other1 "has(\"fault\") | not" &&
+    await 30 test_must_fail berth node show node1
+'
+test_done
