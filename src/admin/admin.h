@@ -15,6 +15,13 @@ void admin_doctor_help(struct text *out);
 int admin_store(int argc, char **argv);
 void admin_store_help(struct text *out);
 
+/* `berth engine check`: can Berth run tasks by Slurm here? and `berth engine render slurm`: the files of a
+ * cluster made of the machines that the server knows. ARGV[0] is the verb. Exit codes as of doctor. */
+int admin_engine_check(int argc, char **argv);
+void admin_engine_check_help(struct text *out);
+int admin_engine_render(int argc, char **argv);
+void admin_engine_render_help(struct text *out);
+
 /* `berth node join URL TOKEN`: this machine becomes a node of the cloud at URL. ARGV[0] is "join". Exit
  * codes: 0, 1, 2 usage, 4 the token is refused, 5 the server does not take the machine. */
 int admin_node_join(int argc, char **argv);

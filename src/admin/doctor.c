@@ -35,7 +35,7 @@ void doctor_add(struct doctor *d, enum level level, const char *check, char *see
     vec_push(&d->findings, finding);
 }
 
-static void doctor_done(struct doctor *d)
+void doctor_done(struct doctor *d)
 {
     vec_foreach(&d->findings, finding) {
         free(finding->seen);
@@ -136,6 +136,16 @@ static int print(const struct doctor *d, const char *form)
     return fputs(text_str(&out), stdout) < 0 || fflush(stdout) < 0 ? -EIO : 0;
 }
 
+int doctor_report(const struct doctor *d, const char *form)
+{
+    if (print(d, form) < 0)
+        return EXIT_FAILURE;
+    vec_foreach(&d->findings, f)
+        if (f->level == LEVEL_FAIL)
+            return EXIT_FAILURE;
+    return EXIT_SUCCESS;
+}
+
 static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
@@ -187,10 +197,5 @@ int admin_doctor(int argc, char **argv)
         return EXIT_USAGE;
     }
     examine(&d);
-    if (print(&d, form) < 0)
-        return EXIT_FAILURE;
-    vec_foreach(&d.findings, f)
-        if (f->level == LEVEL_FAIL)
-            return EXIT_FAILURE;
-    return EXIT_SUCCESS;
+    return doctor_report(&d, form);
 }

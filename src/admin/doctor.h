@@ -29,6 +29,9 @@ struct doctor {
 
 /* SEEN and MEND are taken. */
 void doctor_add(struct doctor *d, enum level level, const char *check, char *seen, char *mend);
+void doctor_done(struct doctor *d);
+/* Print what was found in FORM (table, json, yaml). Returns the exit code: 1 when something fails. */
+int doctor_report(const struct doctor *d, const char *form);
 
 /* The nearest existing directory at or above PATH; owned by the caller. */
 char *existing_parent(const char *path);

@@ -114,7 +114,7 @@ static int dispatch(struct cli *cli, int argc, char **argv, struct error *err)
     const struct command *command = command_find(NULL, argv[0]);
     if (command)
         return run(cli, command, argc - 1, argv + 1, err);
-    if (!command_is_noun(argv[0]))
+    if (!command_is_noun(argv[0]) && !role_is_noun(argv[0]))
         return unknown(NULL, argv[0], err);
     if (argc == 1 || is_help(argv[1])) {
         print_help(cli, NULL, argv[0]);

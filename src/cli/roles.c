@@ -42,6 +42,14 @@ const char *role_verb(const struct cli_role *role, const char *noun)
     return str_starts(role->name, noun) && role->name[n] == ' ' ? role->name + n + 1 : NULL;
 }
 
+bool role_is_noun(const char *word)
+{
+    for (const struct cli_role *role = all; role && role->name; role++)
+        if (role_verb(role, word))
+            return true;
+    return false;
+}
+
 void roles_each(void (*f)(void *userdata, const struct cli_role *role), void *userdata)
 {
     for (const struct cli_role *role = all; role && role->name; role++)

@@ -11,6 +11,8 @@ const struct cli_role *role_find(const char *name);
 const struct cli_role *role_match(int argc, char *const *argv, int *ret_words);
 /* Of a role of two words whose first is NOUN, the second; NULL otherwise. */
 const char *role_verb(const struct cli_role *role, const char *noun);
+/* Is WORD the first of a role of two words? */
+bool role_is_noun(const char *word);
 /* Those for people. */
 void roles_each(void (*f)(void *userdata, const struct cli_role *role), void *userdata);
 /* The flags that ROLE's help names, or its verbs. A word may come twice. */

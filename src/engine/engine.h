@@ -12,6 +12,7 @@
 
 #include "engine/puller.h"
 #include "engine/pusher.h"
+#include "engine/render.h"
 #include "fleet/fleet.h"
 #include "os/loop.h"
 #include "task/task.h"
