@@ -47,6 +47,7 @@ struct courier {
     int peer, pidfd, changes; /* CHANGES: inotify */
     struct watch *change_watch, *peer_watch, *end_watch, *batch, *limit, *order_timer;
     struct errand carrying, awaiting;
+    bool is_machine;
     bool busy;    /* something is being carried */
     bool again;   /* more has come meanwhile */
     bool due;     /* the batch timer runs */
@@ -65,6 +66,7 @@ int courier_new(const struct courier_options *options, struct courier **ret, str
     c->spool = xstrdup(options->spool);
     c->task = xstrdup(options->task);
     c->gpus = xstrdup(options->gpus);
+    c->is_machine = options->is_machine;
     c->results_wait_us = options->results_wait_s * 1000000;
     c->carrier = (struct carrier){ .home = &c->home, .dir = -1 };
     c->changes = -1;
@@ -115,8 +117,8 @@ static int fetch_spec(struct courier *c, struct error *err)
     char id[ID_TEXT_LEN + 1];
     if (!str_equal(id_format(&c->spec->attempt, id), c->task))
         return error_set(err, -EPROTO, "home speaks of another task, %s", id);
-    /* One uid is everybody here. */
-    c->spec->uid_base = c->spec->range = 0;
+    if (!c->is_machine) /* one uid is everybody */
+        c->spec->uid_base = c->spec->range = 0;
     c->grace_s = c->spec->workload_spec->grace_s;
     return 0;
 }
@@ -240,7 +242,8 @@ static void give_up(struct courier *c, int code, const struct error *why)
         c->why = *why;
         c->why.code = code;
     }
-    (void) pidfd_signal(c->pidfd, SIGKILL);
+    if (c->pidfd >= 0)
+        (void) pidfd_signal(c->pidfd, SIGKILL);
     loop_stop(c->loop, code);
 }
 
@@ -368,6 +371,17 @@ static void on_change(void *userdata, uint32_t events)
 }
 
 /* Its news only say that a file is there, and one looks anyway. */
+static void on_gone(struct courier *c)
+{
+    c->gone = true;
+    if (c->carrier.over) {
+        loop_stop(c->loop, 0);
+        return;
+    }
+    timer_set(c->limit, c->results_wait_us);
+    carry_later(c, 0);
+}
+
 static void on_news(void *userdata, uint32_t events)
 {
     struct courier *c = userdata;
@@ -378,6 +392,8 @@ static void on_news(void *userdata, uint32_t events)
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
         watch_free(c->peer_watch);
         c->peer_watch = NULL;
+        if (c->pidfd < 0)
+            on_gone(c);
         return;
     }
     carry_later(c, 0);
@@ -390,13 +406,7 @@ static void on_end(void *userdata, uint32_t events)
     (void) events;
     watch_free(c->end_watch);
     c->end_watch = NULL;
-    c->gone = true;
-    if (c->carrier.over) {
-        loop_stop(c->loop, 0);
-        return;
-    }
-    timer_set(c->limit, c->results_wait_us);
-    carry_later(c, 0);
+    on_gone(c);
 }
 
 /* Not before the last try is over. */
@@ -501,7 +511,8 @@ static int begin(struct courier *c, struct error *err)
         return error_set(err, -errno, "watching the task's directory: %s", strerror(errno));
     c->change_watch = loop_watch(c->loop, c->changes, EPOLLIN, on_change, c);
     c->peer_watch = loop_watch(c->loop, c->peer, EPOLLIN, on_news, c);
-    c->end_watch = loop_watch(c->loop, c->pidfd, EPOLLIN, on_end, c);
+    if (c->pidfd >= 0)
+        c->end_watch = loop_watch(c->loop, c->pidfd, EPOLLIN, on_end, c);
     (void) loop_signal(c->loop, SIGTERM, on_signal, c);
     (void) loop_signal(c->loop, SIGINT, on_signal, c);
     c->pool = pool_new(c->loop, 2);
@@ -521,6 +532,21 @@ static void forget(struct courier *c, int r)
         (void) remove_tree(AT_FDCWD, attempt, NULL);
 }
 
+/* It is gone when this returns. One of the launcher's goes when nobody holds the other end. */
+static void end_supervisor(struct courier *c)
+{
+    char bytes[1024];
+
+    if (c->pidfd < 0) {
+        (void) shutdown(c->peer, SHUT_WR);
+        while (recv(c->peer, bytes, sizeof bytes, 0) > 0)
+            ;
+        return;
+    }
+    (void) pidfd_signal(c->pidfd, SIGKILL);
+    (void) waitid(P_PIDFD, (id_t) c->pidfd, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
+}
+
 int courier_run(struct courier *c, int pidfd, int peer, struct error *err)
 {
     c->pidfd = pidfd;
@@ -531,8 +557,7 @@ int courier_run(struct courier *c, int pidfd, int peer, struct error *err)
     r = loop_run(c->loop);
     if (r < 0)
         *err = c->why;
-    (void) pidfd_signal(pidfd, SIGKILL);
-    (void) waitid(P_PIDFD, (id_t) pidfd, &(siginfo_t){ 0 }, WEXITED | WNOWAIT);
+    end_supervisor(c);
     forget(c, r);
     return r;
 }

@@ -13,11 +13,12 @@
 #include "task/task.h"
 
 struct courier_options {
-    const char *home;       /* URL of the server */
-    const char *task;       /* id */
-    const char *token;      /* the task's */
-    const char *spool;      /* in the form of STATE, private to the account */
-    const char *gpus;       /* indices of the step's GPUs on this machine; NULL: it has none */
+    const char *home;  /* URL of the server */
+    const char *task;  /* id */
+    const char *token; /* the task's */
+    const char *spool; /* in the form of STATE, private to the account */
+    const char *gpus;  /* indices of the step's GPUs on this machine; NULL: it has none */
+    bool is_machine;   /* SPOOL is the STATE of the node's launcher: it has the ranges of uids */
     int64_t results_wait_s; /* how long results may wait for home after the end */
 };
 
@@ -39,7 +40,7 @@ int courier_fetch(struct courier *courier, int secrets, const struct task_spec *
 /* It cannot be begun, for this reason: that is its end at home, too. */
 int courier_refuse(struct courier *courier, const struct error *why, struct error *err);
 
-/* The supervisor of the task: its pidfd, and the socket for orders and news. Returns when what it wrote is
+/* The supervisor of the task: its pidfd (-1: the socket's end is its end), and the socket for orders and news. Returns when what it wrote is
  * home and it has ended: 0; -ESTALE: fenced, it was killed; -ETIMEDOUT: what it wrote could not be brought
  * home and stays in the spool; -ECHILD: it ended without an end of the task. */
 int courier_run(struct courier *courier, int pidfd, int peer, struct error *err);

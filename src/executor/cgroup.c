@@ -252,6 +252,60 @@ static double cpu_seconds(const struct cgroups *cg, const char *attempt)
     return text ? (double) strtoull(text, NULL, 10) / 1e9 : 0;
 }
 
+/* Does the group list PID? The kernel decides where a process is, not a name. */
+static bool has_process(const char *group, pid_t pid)
+{
+    _cleanup_text_ struct text procs = { 0 };
+    _cleanup_free_ char *path = xasprintf("%s/cgroup.procs", group);
+    _cleanup_free_ char *wanted = xasprintf("\n%d\n", (int) pid);
+
+    if (file_read(AT_FDCWD, path, 1 << 20, &procs, NULL) < 0)
+        return false;
+    _cleanup_free_ char *all = xasprintf("\n%s", text_str(&procs));
+    return strstr(all, wanted) != NULL;
+}
+
+static int follow_into(const struct cgroups *cg, const char *path, pid_t pid)
+{
+    vec_foreach(&cg->hierarchies, root) {
+        _cleanup_free_ char *group = xasprintf("%s%s", *root, path);
+        _cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", group);
+        if (!has_process(group, pid))
+            continue;
+        _cleanup_close_ int fd = open(procs, O_WRONLY | O_CLOEXEC);
+        int r = fd < 0 ? -errno : write_full(fd, "0", 1);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int cgroups_follow(struct cgroups *cg, pid_t pid, uid_t owner, struct error *err)
+{
+    _cleanup_free_ char *process = xasprintf("/proc/%d", (int) pid);
+    _cleanup_free_ char *path = xasprintf("%s/cgroup", process);
+    _cleanup_text_ struct text text = { 0 };
+    struct stat st;
+    char *save = NULL;
+
+    int r = file_read(AT_FDCWD, path, 65536, &text, err);
+    if (r < 0)
+        return r;
+    if (stat(process, &st) < 0 || (st.st_uid != owner && st.st_uid != 0))
+        return error_set(err, -EPERM, "process %d is not this account's", (int) pid);
+    _cleanup_free_ char *lines = xstrdup(text_str(&text));
+    for (char *line = strtok_r(lines, "\n", &save); line && r >= 0;
+         line = strtok_r(NULL, "\n", &save)) {
+        const char *group = strrchr(line, ':');
+        if (group && strstr(group, "/job_"))
+            r = follow_into(cg, group + 1, pid);
+    }
+    if (r < 0)
+        return error_set(err, r, "entering the step's control groups: %s", strerror(-r));
+    cgroups_parse_step(text.data, cg);
+    return cg->step[CGROUP_MEMORY] || cg->step[CGROUP_CPUSET];
+}
+
 /* The smallest along the way up: batch systems set it on the job, and let its steps below use it all. */
 int64_t cgroup_step_memory(const struct cgroups *cg)
 {

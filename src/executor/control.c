@@ -126,6 +126,9 @@ static void on_packet(void *userdata, uint32_t events)
         return;
     if (n <= 0) {
         drop(peer);
+        if (peer == peer->control->peers &&
+            (peer->control->s->launch->request.flags & LAUNCHER_STEP))
+            supervisor_leave(peer->control->s);
         return;
     }
     if ((size_t) n <= sizeof packet && json_parse(packet, (size_t) n, &order, NULL) >= 0)

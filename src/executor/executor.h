@@ -37,6 +37,20 @@ struct executor_settings {
 int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t *ret_pid,
                    struct error *err);
 
+/* ---- the launcher of a node, for steps of a batch system ---------------------------------------- */
+
+struct door {
+    int listener;      /* of door_listen() */
+    int launcher;      /* as launcher_start() gives it */
+    uid_t owner;       /* of STATE: the one account that may ask */
+    const char *state; /* of the launcher */
+};
+
+/* To be called as root; the socket belongs to UID. */
+int door_listen(const char *path, uid_t uid, gid_t gid, struct error *err);
+/* Without any privilege, until the launcher has ended. */
+int door_serve(const struct door *door, struct error *err);
+
 /* ---- one task alone, in a step of a batch system, as any account -------------------------------- */
 
 /* Borrowed until step_start() returns. */
@@ -49,14 +63,20 @@ struct step_settings {
 
 /* The supervisor, which waits for step_begin(). It ends when its parent does or PEER is closed before. */
 struct step {
-    pid_t pid;
-    int pidfd;
+    pid_t pid; /* 0: a child of the node's launcher */
+    int pidfd; /* -1: so; PEER tells of its end */
+    int door;  /* -1: no launcher is asked */
+    const char *address;
     int peer;    /* SOCK_SEQPACKET: orders and news, as in control.c */
     int secrets; /* memory: what is in it when it begins are the values of secrets, as JSON */
 };
 
 /* Fork it into namespaces of its own. To be called before there are threads. */
 int step_start(const struct step_settings *settings, struct step *ret, struct error *err);
+/* Ask the node's launcher at SOCKET instead. *RET_STATE (owned by the caller) is the spool. -ENOENT: there is
+ * none for this account. */
+int step_ask(const char *socket, const char *address, struct step *ret, char **ret_state,
+             struct error *err);
 /* SPOOL/attempts/ID/spec.json is there: make the container and run the command. */
 int step_begin(struct step *step, const struct task_spec *spec, struct error *err);
 void step_done(struct step *step);

@@ -55,6 +55,9 @@ void cgroup_kill(const struct cgroups *cg, const char *attempt);
 int cgroup_remove(const struct cgroups *cg, const char *attempt);
 /* How often the kernel killed for want of memory. */
 uint64_t cgroup_oom_kills(const struct cgroups *cg, const char *attempt);
+/* Put the calling process into every group that PID, of the account OWNER, is in, and remember those of its
+ * step in CG. 1: the step has groups; 0: it has none. */
+int cgroups_follow(struct cgroups *cg, pid_t pid, uid_t owner, struct error *err);
 /* What the groups of a batch system's step allow; -1: nothing is said. */
 int64_t cgroup_step_memory(const struct cgroups *cg);
 /* {"cpu_seconds", "memory_peak_bytes"} into USAGE. */
@@ -112,6 +115,8 @@ struct mode {
 
 /* As root, on a machine that is Berth's. */
 extern const struct mode mode_machine;
+/* As root for a step, whose control groups stay in charge. */
+extern const struct mode mode_node;
 /* As any account, in a step of a batch system. */
 extern const struct mode mode_step;
 
@@ -373,6 +378,8 @@ DEFINE_CLEANUP(struct relays *, relays_free);
 
 /* Ask the container to end; the first cause stays. */
 void supervisor_stop(struct supervisor *s, enum end_cause cause, int64_t grace_s);
+/* The step is gone: so is all of this, and nobody is told. */
+_Noreturn void supervisor_leave(struct supervisor *s);
 /* Look at the disk at intervals. */
 void supervisor_watch_disk(struct supervisor *s);
 /* The container is gone: collect, clean, write exit.json and report. */

@@ -117,6 +117,17 @@ static int check_gang(const struct executor *x, const struct launch *launch,
     return 0;
 }
 
+/* The tasks of a gang are on machines whose containers' networks do not know each other. */
+static int share_network(struct launch *launch, enum network_policy policy, struct error *err)
+{
+    if (policy == NETWORK_NONE)
+        return error_set(err, -EOPNOTSUPP,
+                         "tasks of one job on machines of a batch system reach each other by the "
+                         "machines' network alone: ask for 'network: egress'");
+    memcpy(launch->net.address, launch->request.address, sizeof launch->net.address);
+    return 0;
+}
+
 static void make_network(struct executor *x, struct launch *launch, struct lent *lent)
 {
     struct error *err = &launch->net_error;
@@ -125,7 +136,9 @@ static void make_network(struct executor *x, struct launch *launch, struct lent 
     read_network(x, launch, &lent->policy, &group);
     lent->gang = group.gang;
     int r = err->code;
-    if (r >= 0 && id_is_none(&group.gang)) {
+    if (r >= 0 && !id_is_none(&group.gang) && (launch->request.flags & LAUNCHER_STEP)) {
+        r = share_network(launch, lent->policy, err);
+    } else if (r >= 0 && id_is_none(&group.gang)) {
         r = network_attempt_create(x->network, lent->policy, launch->request.range, &launch->netns,
                                    &launch->net, err);
     } else if (r >= 0) {
@@ -148,6 +161,15 @@ static pid_t clone_supervisor(void)
     return pid < 0 ? -errno : (pid_t) pid;
 }
 
+/* Where the batch system confines nothing, the attempt has groups of its own as anywhere. */
+static void join_step(struct executor *x, struct launch *launch)
+{
+    int r = cgroups_follow(&x->cgroups, (pid_t) launch->request.pid, x->owner, &launch->net_error);
+
+    if (r > 0)
+        x->mode = &mode_node;
+}
+
 /* Copies of descriptors would keep other attempts' namespaces. */
 static _Noreturn void leave_launcher(struct executor *x, struct launch *launch)
 {
@@ -159,6 +181,8 @@ static _Noreturn void leave_launcher(struct executor *x, struct launch *launch)
     network_drop_spares(x->network);
     sigemptyset(&none);
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
+    if (launch->request.flags & LAUNCHER_STEP)
+        join_step(x, launch);
     supervise(x, launch);
 }
 
@@ -194,6 +218,10 @@ int launch_start(struct executor *x, const struct launcher_request *request, int
         .request = *request, .peer = peer, .token = token, .secrets = -1, .netns = -1
     };
 
+    if (request->flags & LAUNCHER_STEP) {
+        launch.secrets = token;
+        launch.token = -1;
+    }
     int r = launch_prepare(x, request, &launch.range, err);
     if (r < 0)
         return r;

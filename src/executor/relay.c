@@ -193,7 +193,8 @@ static int listen_unix(struct supervisor *s, unsigned port, struct error *err)
     char name[32];
 
     (void) snprintf(name, sizeof name, "sock.d/%u", port);
-    if (mkdirat(s->dir, "sock.d", 0711) < 0 && errno != EEXIST)
+    if ((mkdirat(s->dir, "sock.d", 0711) < 0 && errno != EEXIST) ||
+        fchownat(s->dir, "sock.d", s->x->owner, s->x->group, AT_SYMLINK_NOFOLLOW) < 0)
         return error_set(err, -errno, "sock.d: %s", strerror(errno));
     (void) unlinkat(s->dir, name, 0);
     (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", s->dir, name);

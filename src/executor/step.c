@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "os/fd.h"
+#include "os/packet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -175,6 +177,7 @@ int step_start(const struct step_settings *settings, struct step *ret, struct er
     int r = map_account(pid, err);
     *ret = (struct step){ .pid = pid,
                           .pidfd = pidfd_open_pid(pid),
+                          .door = -1,
                           .peer = take_fd(&ours),
                           .secrets = take_fd(&secrets) };
     if (r < 0)
@@ -182,25 +185,70 @@ int step_start(const struct step_settings *settings, struct step *ret, struct er
     return r;
 }
 
+int step_ask(const char *path, const char *address, struct step *ret, char **ret_state,
+             struct error *err)
+{
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    struct launcher_hello hello = { 0 };
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    _cleanup_close_ int secrets = memfd_create("secrets", MFD_CLOEXEC);
+
+    (void) snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
+    if (fd < 0 || secrets < 0 || connect(fd, (const struct sockaddr *) &to, sizeof to) < 0 ||
+        recv(fd, &hello, sizeof hello, 0) != sizeof hello)
+        return error_set(err, -ENOENT, "there is no launcher for this account at %s", path);
+    hello.state[sizeof hello.state - 1] = '\0';
+    *ret_state = xstrdup(hello.state);
+    *ret = (struct step){ .pidfd = -1,
+                          .door = take_fd(&fd),
+                          .peer = -1,
+                          .secrets = take_fd(&secrets),
+                          .address = address };
+    return 0;
+}
+
+static int begin_there(struct step *step, struct launcher_request *request, struct error *err)
+{
+    struct launcher_answer answer = { 0 };
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return error_set(err, -errno, "a socket pair: %s", strerror(errno));
+    step->peer = pair[0];
+    (void) snprintf(request->address, sizeof request->address, "%s", step->address);
+    int r = packet_send(step->door, request, sizeof *request,
+                        (const int[2]){ pair[1], step->secrets }, 2);
+    safe_close(pair[1]);
+    if (r < 0 || recv(step->door, &answer, sizeof answer, 0) != sizeof answer)
+        return error_set(err, -EIO, "the node's launcher does not answer");
+    answer.text[sizeof answer.text - 1] = '\0';
+    return answer.code < 0 ? error_set(err, answer.code, "the node's launcher: %s", answer.text)
+                           : 0;
+}
+
 int step_begin(struct step *step, const struct task_spec *spec, struct error *err)
 {
-    const struct launcher_request request = { .op = LAUNCHER_START,
-                                              .attempt = spec->attempt,
-                                              .project = spec->project,
-                                              .workload = spec->workload,
-                                              .epoch = spec->epoch,
-                                              .uid_base = spec->uid_base,
-                                              .range = spec->range };
+    struct launcher_request request = { .op = LAUNCHER_START,
+                                        .attempt = spec->attempt,
+                                        .project = spec->project,
+                                        .workload = spec->workload,
+                                        .epoch = spec->epoch,
+                                        .uid_base = spec->uid_base,
+                                        .range = spec->range };
+    int r = 0;
 
+    if (step->door >= 0)
+        r = begin_there(step, &request, err);
+    else if (send(step->peer, &request, sizeof request, MSG_NOSIGNAL) != sizeof request)
+        r = error_set(err, -errno, "the supervisor has gone: %s", strerror(errno));
     step->secrets = safe_close(step->secrets);
-    if (send(step->peer, &request, sizeof request, MSG_NOSIGNAL) != sizeof request)
-        return error_set(err, -errno, "the supervisor has gone: %s", strerror(errno));
-    return 0;
+    return r;
 }
 
 void step_done(struct step *step)
 {
     step->peer = safe_close(step->peer);
+    step->door = safe_close(step->door);
     step->secrets = safe_close(step->secrets);
     if (step->pidfd < 0)
         return;

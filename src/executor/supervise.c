@@ -22,6 +22,8 @@ const struct mode mode_machine = {
     .name = "privileged", .own_groups = true, .own_ids = true, .own_devices = true
 };
 
+const struct mode mode_node = { .name = "privileged", .own_ids = true, .own_devices = true };
+
 uid_t supervisor_uid(const struct supervisor *s, uid_t uid)
 {
     return s->spec->uid_base + (s->x->mode->own_ids ? uid : 0);

@@ -30,6 +30,8 @@ static const struct cli_role roles[] = {
       admin_node_run_help, admin_node_run },
     { "version", "print the version", NULL, role_version },
     { "--version", NULL, NULL, role_version },
+    { "launcher", "make containers for jobs in a batch system's steps, as root on each node",
+      launcher_help, role_launcher },
     { "supervise", NULL, supervise_help, role_supervise },
     { "fetch-image", NULL, NULL, role_fetch_image },
     { "push-image", NULL, NULL, role_push_image },

@@ -11,6 +11,9 @@ int role_doctor(int argc, char **argv);
 int role_store(int argc, char **argv);
 int role_upgrade(int argc, char **argv);
 
+/* "launcher": for the steps of a batch system on this machine. */
+int role_launcher(int argc, char **argv);
+void launcher_help(struct text *out);
 /* "supervise": run by batch systems alone, see courier/courier.h. */
 int role_supervise(int argc, char **argv);
 void supervise_help(struct text *out);

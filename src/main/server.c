@@ -16,6 +16,7 @@
 #include "lifecycle/lifecycle.h"
 #include "main/collect.h"
 #include "main/engines.h"
+#include "main/machine.h"
 #include "main/notify.h"
 #include "main/privilege.h"
 #include "main/seal.h"
@@ -146,54 +147,6 @@ static void on_wake(void *userdata) { arm_timer(userdata); }
 
 /* ---- root's part ------------------------------------------------------------------------------ */
 
-/* A directory that the server's account cannot reach fails later in ways that nobody understands. */
-static int check_reachable(const char *path, const struct account *account, struct error *err)
-{
-    _cleanup_free_ char *part = xstrdup(path);
-
-    for (char *p = part + 1; p[-1]; p++) {
-        if (*p && *p != '/')
-            continue;
-        char end = *p;
-        *p = '\0';
-        struct stat st;
-        if (stat(part, &st) < 0)
-            return error_set(err, -errno, "%s: %s", part, strerror(errno));
-        if (!(st.st_mode & S_IXOTH) && st.st_uid != account->uid)
-            return error_set(err, -EACCES,
-                             "user of the server cannot enter %s; choose another state directory "
-                             "(--state or BERTH_STATE), or: chmod o+x %s",
-                             part, part);
-        *p = end;
-        if (!end)
-            break;
-    }
-    return 0;
-}
-
-static int prepare_directory(const char *path, const struct account *owner, struct error *err)
-{
-    int r = mkdir_all(AT_FDCWD, path, 0711, err);
-    if (r < 0)
-        return r;
-    if (chown(path, owner->uid, owner->gid) < 0)
-        return error_set(err, -errno, "giving %s to the server's user: %s", path, strerror(errno));
-    return check_reachable(path, owner, err);
-}
-
-static int prepare_directories(struct server *s, struct error *err)
-{
-    static const char *const below[] = { "attempts", "blobs", "trees", "images" };
-    int r = prepare_directory(s->settings.state, &s->account, err);
-    if (r >= 0)
-        r = prepare_directory(s->settings.runtime, &s->account, err);
-    for (size_t i = 0; r >= 0 && i < sizeof below / sizeof below[0]; i++) {
-        _cleanup_free_ char *path = xasprintf("%s/%s", s->settings.state, below[i]);
-        r = prepare_directory(path, &s->account, err);
-    }
-    return r;
-}
-
 /* As root: who marks a file system may not be the server. */
 static int declare_storage(struct server *s, struct error *err)
 {
@@ -205,21 +158,8 @@ static int declare_storage(struct server *s, struct error *err)
 
 static int start_launcher(struct server *s, struct error *err)
 {
-    const struct settings *set = &s->settings;
-    struct executor_settings launcher = {
-        .state = set->state,
-        .runtime = set->runtime,
-        .uid_first = (uint32_t) set->uid_first,
-        .pool = set->pool,
-        .blocked = (const char *const *) set->blocked,
-        .dns = (const char *const *) set->dns,
-        .image_opt = set->image_opt,
-        .storage = set->storage,
-        .driver_root = set->driver_root,
-        .cdi = (const char *const *) set->cdi,
-    };
     pid_t pid = 0;
-    int r = launcher_start(&launcher, &s->launcher_fd, &pid, err);
+    int r = machine_launcher(&s->settings, &s->launcher_fd, &pid, err);
     if (r < 0)
         return r;
     s->launcher_pidfd = pidfd_open_pid(pid);
@@ -559,7 +499,7 @@ static int begin_as_root(struct server *s, struct error *err)
                          "sudo berth server");
     int r = account_find(s->settings.user, &s->account, err);
     if (r >= 0)
-        r = prepare_directories(s, err);
+        r = machine_directories(&s->settings, &s->account, err);
     if (r >= 0)
         r = declare_storage(s, err);
     if (r >= 0)

@@ -19,6 +19,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#define LAUNCHER "/run/berth/launcher.sock"
+
 enum { TOKEN_MAX = 4096, RESULTS_WAIT_S = 3600 };
 
 /* What the batch system is told. */
@@ -34,6 +36,8 @@ static const char help[] =
     "  --task ID               the task; its token is BERTH_TASK_TOKEN\n"
     "  --results-wait SECONDS  how long results may wait for a server that is away (3600)\n"
     "\n"
+    "Where Berth's launcher runs for this account (BERTH_LAUNCHER or " LAUNCHER
+    "),\nit makes the container; else this account does as far as it may.\n"
     "BERTH_SPOOL names a directory on a disk of this machine; without it berth-UID below TMPDIR\n"
     "or /tmp is used.\n"
     "\n"
@@ -150,7 +154,7 @@ int role_supervise(int argc, char **argv)
     struct courier_options options = { .token = take_token(), .gpus = find_gpus() };
     _cleanup_free_ char *spool = NULL;
     char address[COURIER_ADDRESS_MAX];
-    struct step step = { .pidfd = -1, .peer = -1, .secrets = -1 };
+    struct step step = { .pidfd = -1, .door = -1, .peer = -1, .secrets = -1 };
     struct error err = { 0 };
 
     int r = read_options(argc, argv, &options, &err);
@@ -167,7 +171,17 @@ int role_supervise(int argc, char **argv)
     };
     if (r < 0)
         return fail(EXIT_NOT_STARTED, &err);
-    int begun = step_start(&settings, &step, &err);
+    const char *launcher = getenv("BERTH_LAUNCHER");
+    char *state = NULL;
+    int begun = step_ask(launcher ? launcher : LAUNCHER, address, &step, &state, NULL);
+    if (begun >= 0) {
+        free(spool);
+        spool = state;
+        options.spool = spool;
+        options.is_machine = true;
+    } else {
+        begun = step_start(&settings, &step, &err);
+    }
     /* Its memory holds the token. */
     (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     r = run(&options, &step, begun, &err);

@@ -2,12 +2,16 @@
 #include "task/task.h"
 
 #include <errno.h>
+#include <string.h>
 
 #define UIDS_PER_PROJECT UINT32_C(65536)
 
 static int check_start(const struct launcher_request *request, uint32_t uid_first,
                        struct error *err)
 {
+    if ((request->flags & LAUNCHER_STEP) &&
+        (request->pid < 2 || !memchr(request->address, '\0', sizeof request->address)))
+        return error_set(err, -EINVAL, "start: the step's process or address is missing");
     if (id_is_none(&request->project) || id_is_none(&request->workload))
         return error_set(err, -EINVAL, "start: project or workload is missing");
     if (request->epoch == 0)
@@ -33,7 +37,7 @@ int launcher_request_check(const struct launcher_request *request, uint32_t uid_
 {
     if (request->op < LAUNCHER_START || request->op > LAUNCHER_DELETE)
         return error_set(err, -EINVAL, "there is no request %u", request->op);
-    if (request->flags & ~(uint32_t) (LAUNCHER_HAS_TOKEN | LAUNCHER_HOLD))
+    if (request->flags & ~(uint32_t) (LAUNCHER_HAS_TOKEN | LAUNCHER_HOLD | LAUNCHER_STEP))
         return error_set(err, -EINVAL, "flags %x are unknown", request->flags);
     if (request->op == LAUNCHER_DELETE)
         return check_delete(request, err);

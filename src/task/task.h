@@ -206,6 +206,15 @@ enum {
     /* Make all ready, and run nothing before {"op":"go"}; end when the peer does. A task of a gang waits
      * for `go` without being asked to, and whatever becomes of its peer. */
     LAUNCHER_HOLD = 2,
+    /* For a process in a step of a batch system: all stays in its control groups and ends with the peer.
+     * The second descriptor holds the values of secrets. */
+    LAUNCHER_STEP = 4,
+};
+
+/* The first packet to who connects to the launcher of a node: STATE, where the attempt's directory is made.
+ * Then LAUNCHER_START and its answer. */
+struct launcher_hello {
+    char state[1024];
 };
 
 /* One packet each way, of fixed size. SERIAL comes back in the answer. */
@@ -218,6 +227,8 @@ struct launcher_request {
     uint32_t uid_base;
     uint32_t range;
     uint32_t count;
+    uint32_t pid;     /* LAUNCHER_STEP: of that process; 0 from itself */
+    char address[46]; /* LAUNCHER_STEP: of this machine, for the tasks of a gang */
 };
 
 /* LAUNCHER_START is answered when the supervisor is there; what becomes of it comes by its pair. */

@@ -4,40 +4,9 @@ test_description='a task runs in a step of a batch system, as any account, and i
 berth_needs_root
 berth_needs jq crun
 
-HOME_DIR=$BERTH_TEST/home
-export HOME_DIR
-mkdir "$HOME_DIR" && install -d -o games -m 700 "$BERTH_TEST/spool"
-/usr/bin/python3 "$BERTH_SOURCE/tests/system/home.py" "$HOME_DIR" &
-await 10 test -s "$HOME_DIR/port"
-
-# new_task CHANGES COMMAND...: its id; CHANGES is a jq expression on the specification
-new_task() {
-    id=01900000-0000-7000-8000-$(printf %012d "$(find "$HOME_DIR" -maxdepth 1 -type d | wc -l)")
-    change=$1
-    shift
-    mkdir "$HOME_DIR/$id" &&
-        jq -n '{version: 1, attempt: $id, workload: $id, project: $id, project_name: "lab", workload_name: "one",
-            number: 1, epoch: 1, uid_base: 1879048192, range: 0, network: "egress",
-            spec: {name: "one", image: "host", command: $ARGS.positional, grace: 20},
-            allocation: {node: "n1", cpus: "0", mems: "0", memory: 1073741824, disk: 1073741824}} | '"$change" \
-            --arg id "$id" --args -- "$@" >"$HOME_DIR/$id/spec.json" &&
-        echo "$id"
-}
-
-# As a batch system does: in the place of this shell, and here.
-exec_task() {
-    cd / && exec setpriv --reuid=games --regid=games --clear-groups env BERTH_SPOOL="$BERTH_TEST/spool" \
-        BERTH_TASK_TOKEN="token-$1" "$BERTH_BUILD/berth" supervise --home "http://127.0.0.1:$(cat "$HOME_DIR/port")" \
-        --task "$1" --results-wait "${WAIT:-60}"
-}
-supervise() { (exec_task "$1"); }
-
-home() { cat "$HOME_DIR/$id/files/$1"; }
-says() { grep -q "$1" "$HOME_DIR/$id/files/log"; }
-order() { echo "$1" >>"$HOME_DIR/$id/orders"; }
-# Processes of its container.
-alive() { grep -sq "BERTH_ATTEMPT_ID=$id" /proc/[0-9]*/environ; }
-is_dead() { ! alive; }
+. "$BERTH_SOURCE/tests/system/home.sh"
+home_account=games
+home_start
 
 test_expect_success 'log, exit code and results come home; the supervisor ends well' '
     id=$(new_task . sh -c "echo out; echo err >&2; echo 42 >/artifacts/answer; id -u; exit 3") && supervise "$id" &&

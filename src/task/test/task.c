@@ -248,7 +248,11 @@ TEST(the_launcher_refuses_what_is_not_of_its_form)
     ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
     bad = good, bad.attempt = id_none;
     ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
-    bad = good, bad.flags = 4;
+    bad = good, bad.flags = LAUNCHER_STEP;
+    ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
+    bad.pid = 7;
+    ok(launcher_request_check(&bad, 0x70000000, NULL) == 0);
+    bad = good, bad.flags = 8;
     ok(launcher_request_check(&bad, 0x70000000, NULL) == -EINVAL);
 }
 

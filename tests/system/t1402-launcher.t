@@ -1,0 +1,61 @@
+#!/bin/sh
+test_description='where the launcher runs on a node, tasks in steps get what a machine of ours gives'
+. "$(dirname "$0")/lib.sh"
+berth_needs_root
+berth_needs jq crun
+. "$BERTH_SOURCE/tests/system/home.sh"
+home_account=berth
+home_start
+
+launcher_answers() { test -S "$BERTH_TEST/launcher/launcher.sock"; }
+NODE_STATE=$BERTH_TEST/node
+
+test_expect_success 'the launcher starts' '
+    { "$BERTH_BUILD/berth" launcher --state "$NODE_STATE" --runtime "$BERTH_TEST/launcher" 2>launcher.log & } &&
+    launcher=$! && await 20 launcher_answers
+'
+
+test_expect_success 'a task has a range of uids and a network of its own, and its end comes home' '
+    id=$(new_task . sh -c "cat /proc/self/uid_map; ls /sys/class/net; echo 42 >/artifacts/answer; exit 3") &&
+    supervise "$id" && home exit.json >exit && jq -e ".exit_code == 3 and .artifacts.count == 1" exit &&
+    home started | jq -e ".evidence | .uid_base == 1879048192 and .address != null" &&
+    home log | tr -s " " >log && printf "%s\n" " 0 1879048192 65536" eth0 lo >expected && test_cmp expected log &&
+    test ! -e "$NODE_STATE/attempts/$id" && test -z "$(ls -A "$NODE_STATE/running")"
+'
+
+test_expect_success 'orders reach it, and secrets that were never on a disk' '
+    id=$(new_task ".has_secrets = true | .spec.env = {PASSWORD: \"secret:PASSWORD\"}" \
+        sh -c "trap \"echo \\\$PASSWORD; exit 5\" TERM; echo up; while :; do sleep 0.1; done") &&
+    { exec_task "$id" & } && pid=$! && await 20 says up && ! grep -r sesame "$NODE_STATE" &&
+    order "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":20}" && wait $pid && says "open sesame" &&
+    home exit.json | jq -e ".cause == \"stopped\" and .exit_code == 5"
+'
+
+test_expect_success 'it ends with its step' '
+    id=$(new_task . sh -c "setsid sleep 1000 & echo up; exec sleep 1000") &&
+    { exec_task "$id" & } && pid=$! && await 20 says up && alive && kill -9 $pid && test_expect_code 137 wait $pid &&
+    await 10 is_dead
+'
+
+test_expect_success 'a task that was given up is killed at once' '
+    id=$(new_task . sh -c "trap : TERM; echo up; while :; do sleep 0.02; done") &&
+    { exec_task "$id" 2>err & } && pid=$! && await 20 says up && : >"$HOME_DIR/$id/fenced" &&
+    test_expect_code 76 wait $pid && is_dead
+'
+
+test_expect_success 'uids that are not of the range are refused, by name, at home' '
+    id=$(new_task ".uid_base = 0" echo ran) && supervise "$id" &&
+    home exit.json | jq -e ".cause == \"start_failed\" and (.reason | test(\"launcher: start: uid 0\"))"
+'
+
+# Two ways to ask; neither is this account.
+test_expect_success 'another account is not served: its tasks run as what it may' '
+    home_account=games && rm -rf "$BERTH_TEST/spool" && install -d -o games -m 700 "$BERTH_TEST/spool" && id=$(new_task . id -u) && supervise "$id" &&
+    home started | jq -e ".evidence.mode == \"step\""
+'
+
+test_expect_success 'without its launcher the door closes' '
+    kill $launcher && ! wait $launcher
+'
+
+test_done
