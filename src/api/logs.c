@@ -67,7 +67,9 @@ static void log_of(struct call *call, const struct workload *w, const struct att
 {
     static const struct tail_kind kind = { .file = "log" };
 
-    if (json_get_bool(call->query, "follow", false)) {
+    bool merged = json_get_bool(call->query, "merged", false);
+
+    if (merged || json_get_bool(call->query, "follow", false)) {
         tail_follow(call, w, attempt, &kind);
         return;
     }

@@ -4,6 +4,9 @@
  * one piece is read on the pool and sent. What wakes it while it waits: the file grows, an event of
  * the job, the beat. When the attempt is over and its file is read to the end, the next attempt
  * follows, or `end`.
+ *
+ * Of a job of many tasks all, or the first MERGED_MAX, can be followed at once: a file each, pieces of them in turn. The id of a
+ * line says then how far each of them has come.
  */
 #include "api/internal.h"
 
@@ -14,7 +17,23 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PIECE = 1 << 16, LINE_PIECE = 1 << 15 };
+enum { PIECE = 1 << 16, LINE_PIECE = 1 << 15, MERGED_MAX = 64 };
+
+/* The file of one task. */
+struct source {
+    struct tail *tail;
+    size_t rank;
+    char *path;
+    struct file_watch *watch;
+    bool dirty;
+    uint64_t first_line; /* to begin with */
+    int64_t last_lines;  /* only so many at first; -1: all */
+    /* belongs to the pool while the tail is busy with it */
+    int fd;
+    int64_t offset;
+    uint64_t line;
+    bool at_end;
+};
 
 struct tail {
     struct follower follower; /* first */
@@ -22,28 +41,25 @@ struct tail {
     struct http_request *req; /* NULL: the client left */
     struct tail_kind kind;
     char id[ID_TEXT_LEN + 1];
-    bool only;           /* one attempt, not those that follow */
-    unsigned number;     /* attempt that is read; 0: none yet */
-    uint64_t first_line; /* to begin with */
-    int64_t last_lines;  /* only so many at first; -1: all */
-    char *path;
-    struct file_watch *watch;
+    bool only;       /* one attempt, not those that follow */
+    unsigned number; /* attempt that is read; 0: none yet */
+    bool once;       /* what is there now, and no more */
+    bool merged;     /* all tasks; each line says whose it is */
+    struct source *sources;
+    size_t n_sources, next; /* NEXT: whose turn it is */
     /* where the job stands */
     json_t *state;
-    size_t rank;     /* of the task */
-    unsigned newest; /* attempts begun */
-    unsigned ran;    /* the last one that was told to be running */
-    struct id newest_id;
-    bool newest_over; /* the newest of them has ended */
+    unsigned newest;       /* attempts begun */
+    unsigned ran;          /* the last one that was told to be running */
+    struct id *newest_ids; /* of the tasks that are read; NULL: there was no attempt yet */
+    bool newest_over;      /* the newest of them has ended */
     bool job_over;
     /* the stream */
-    bool wanted, busy, dirty, stale;
+    bool wanted, busy, stale;
     struct text out;
     /* belongs to the pool while busy */
-    int fd;
-    int64_t offset;
-    uint64_t line;
-    bool last, at_end;
+    struct source *reading;
+    bool last;
     char *buf;
 };
 
@@ -52,37 +68,56 @@ static void step(struct tail *t);
 static void tail_free(struct tail *t)
 {
     follower_remove(&t->follower);
-    file_watch_free(t->watch);
+    for (size_t i = 0; i < t->n_sources; i++) {
+        file_watch_free(t->sources[i].watch);
+        if (t->sources[i].fd >= 0)
+            close(t->sources[i].fd);
+        free(t->sources[i].path);
+    }
+    free(t->sources);
+    free(t->newest_ids);
     json_decref(t->state);
     text_done(&t->out);
-    if (t->fd >= 0)
-        close(t->fd);
-    free(t->path);
     free(t->buf);
     free(t);
 }
 
 /* ---- reading, on the pool ---- */
 
-static void add_line(struct tail *t, const char *s, size_t len, bool part)
+/* "ATTEMPT:LINE", or where each of all tasks goes on: "ATTEMPT:LINE.LINE.…". */
+static void add_id(struct tail *t, const struct source *src)
+{
+    text_addf(&t->out, "id: %u:", t->number);
+    if (!t->merged)
+        text_addf(&t->out, "%llu", (unsigned long long) src->line);
+    for (size_t i = 0; t->merged && i < t->n_sources; i++)
+        text_addf(&t->out, "%s%llu", i ? "." : "",
+                  (unsigned long long) t->sources[i].line + (&t->sources[i] == src));
+    text_add_char(&t->out, '\n');
+}
+
+static void add_line(struct tail *t, struct source *src, const char *s, size_t len, bool part)
 {
     if (!part)
-        text_addf(&t->out, "id: %u:%llu\n", t->number, (unsigned long long) t->line);
+        add_id(t, src);
     if (t->kind.json) {
         text_add(&t->out, "data: ");
         text_add_bytes(&t->out, s, len);
     } else {
-        text_addf(&t->out, "data: {\"line\":%llu,\"text\":", (unsigned long long) t->line);
+        text_add(&t->out, "data: {");
+        if (t->merged)
+            text_addf(&t->out, "\"rank\":%zu,", src->rank);
+        text_addf(&t->out, "\"line\":%llu,\"text\":", (unsigned long long) src->line);
         text_add_json_string(&t->out, s, len);
         text_add(&t->out, part ? ",\"part\":true}" : "}");
     }
     text_add(&t->out, "\n\n");
     if (!part)
-        t->line++;
+        src->line++;
 }
 
 /* Turns N bytes of the buffer into events; returns how many were used. */
-static size_t add_lines(struct tail *t, size_t n, bool last)
+static size_t add_lines(struct tail *t, struct source *src, size_t n, bool last)
 {
     size_t at = 0;
 
@@ -91,49 +126,50 @@ static size_t add_lines(struct tail *t, size_t n, bool last)
         const char *feed = memchr(s, '\n', n - at);
         size_t len = feed ? (size_t) (feed - s) : n - at;
         if (len > LINE_PIECE && !t->kind.json) {
-            add_line(t, s, LINE_PIECE, true);
+            add_line(t, src, s, LINE_PIECE, true);
             at += LINE_PIECE;
             continue;
         }
         if (!feed && !last)
             break;
-        add_line(t, s, len, false);
+        add_line(t, src, s, len, false);
         at += len + (feed != NULL);
     }
     return at;
 }
 
-static void open_file(struct tail *t)
+static void open_file(struct source *src)
 {
     struct line_file f;
 
-    line_file_open(t->path, &f);
-    if (t->last_lines >= 0) {
-        uint64_t count = line_file_count(&f), want = (uint64_t) t->last_lines;
-        t->first_line = count > want ? count - want : 0;
-        t->last_lines = -1;
+    line_file_open(src->path, &f);
+    if (src->last_lines >= 0) {
+        uint64_t count = line_file_count(&f), want = (uint64_t) src->last_lines;
+        src->first_line = count > want ? count - want : 0;
+        src->last_lines = -1;
     }
-    t->offset = line_file_find(&f, t->first_line);
-    t->line = t->first_line;
-    t->fd = take_fd(&f.fd);
+    src->offset = line_file_find(&f, src->first_line);
+    src->line = src->first_line;
+    src->fd = take_fd(&f.fd);
     line_file_done(&f);
 }
 
 static void work(void *item)
 {
     struct tail *t = item;
+    struct source *src = t->reading;
 
-    if (t->fd < 0)
-        open_file(t);
-    ssize_t n = t->fd >= 0 ? pread(t->fd, t->buf, PIECE, t->offset) : 0;
+    if (src->fd < 0)
+        open_file(src);
+    ssize_t n = src->fd >= 0 ? pread(src->fd, t->buf, PIECE, src->offset) : 0;
     bool more = n == PIECE;
-    size_t used = n > 0 ? add_lines(t, (size_t) n, t->last && !more) : 0;
+    size_t used = n > 0 ? add_lines(t, src, (size_t) n, t->last && !more) : 0;
 
     /* A line of JSON larger than the buffer cannot be: the supervisor bounds them. Pass it over. */
     if (more && used == 0)
         used = (size_t) n;
-    t->offset += (int64_t) used;
-    t->at_end = !more;
+    src->offset += (int64_t) used;
+    src->at_end = !more;
 }
 
 static void worked(void *item)
@@ -145,8 +181,8 @@ static void worked(void *item)
         tail_free(t);
         return;
     }
-    if (!t->at_end)
-        t->dirty = true;
+    if (!t->reading->at_end)
+        t->reading->dirty = true;
     step(t);
 }
 
@@ -175,6 +211,12 @@ static void tell_running(struct tail *t, const struct workload *w)
     add_state(t, "state", state);
 }
 
+static void soil(struct tail *t)
+{
+    for (size_t i = 0; i < t->n_sources; i++)
+        t->sources[i].dirty = true;
+}
+
 static void learn(struct tail *t, const struct workload *w)
 {
     json_t *state = json_object();
@@ -187,7 +229,11 @@ static void learn(struct tail *t, const struct workload *w)
     t->job_over = workload_state_is_final(w->state);
     t->newest = w->attempts;
     if (w->attempt) {
-        t->newest_id = *attempt_task_id(w->attempt, t->rank);
+        if (!t->newest_ids)
+            t->newest_ids = xnew_n(struct id, t->n_sources);
+        for (size_t i = 0; i < t->n_sources && t->sources[i].rank < attempt_n_tasks(w->attempt);
+             i++)
+            t->newest_ids[i] = *attempt_task_id(w->attempt, t->sources[i].rank);
         t->newest_over = w->attempt->ended_us > 0 || t->job_over;
     }
     tell_running(t, w);
@@ -198,7 +244,7 @@ static void learn(struct tail *t, const struct workload *w)
             add_state(t, "state", t->state);
     }
     json_decref(state);
-    t->dirty = true;
+    soil(t);
 }
 
 static void stored(void *userdata, int r, struct workload **items, size_t n,
@@ -215,7 +261,7 @@ static void stored(void *userdata, int r, struct workload **items, size_t n,
         learn(t, items[0]);
     } else { /* deleted meanwhile */
         t->job_over = t->newest_over = true;
-        t->dirty = true;
+        soil(t);
     }
     step(t);
 }
@@ -237,24 +283,32 @@ static void refresh(struct tail *t)
 
 static void grew(void *userdata)
 {
-    struct tail *t = userdata;
+    struct source *src = userdata;
 
-    t->dirty = true;
-    step(t);
+    src->dirty = true;
+    step(src->tail);
 }
 
-static void begin_attempt(struct tail *t, unsigned number, const struct id *id)
+static void begin_source(struct source *src, const struct id *task)
 {
-    file_watch_free(t->watch);
-    t->watch = NULL;
-    if (t->fd >= 0)
-        close(t->fd);
-    t->fd = -1;
-    free(t->path);
-    t->path = attempt_path(t->api, id, t->kind.file);
+    file_watch_free(src->watch);
+    src->watch = NULL;
+    if (src->fd >= 0)
+        close(src->fd);
+    src->fd = -1;
+    free(src->path);
+    src->path = attempt_path(src->tail->api, task, src->tail->kind.file);
+    src->at_end = false;
+    src->dirty = true;
+}
+
+static void begin_attempt(struct tail *t, unsigned number, const struct id *tasks)
+{
+    for (size_t i = 0; i < t->n_sources; i++) {
+        begin_source(&t->sources[i], &tasks[i]);
+        t->sources[i].line = t->sources[i].first_line;
+    }
     t->number = number;
-    t->at_end = false;
-    t->dirty = true;
 }
 
 /* The stream may be over, and T gone, when this returns. */
@@ -270,27 +324,58 @@ static void send_out(struct tail *t, bool last)
     http_send(req, text_str(&out), out.len, last);
 }
 
-static void read_more(struct tail *t)
+static void read_more(struct tail *t, struct source *src)
 {
-    if (!t->watch) /* before reading, so that nothing is missed between */
-        t->watch = file_watch_add(t->api->watches, t->path, grew, t);
-    t->dirty = false;
+    if (!src->watch) /* before reading, so that nothing is missed between */
+        src->watch = file_watch_add(t->api->watches, src->path, grew, src);
+    src->dirty = false;
+    t->reading = src;
     t->busy = true;
     t->last = t->number < t->newest || t->newest_over;
     pool_submit(t->api->options.pool, work, worked, t);
+}
+
+/* Something may be new there; the files take turns. NULL: nothing is. */
+static struct source *next_dirty(struct tail *t)
+{
+    for (size_t i = 0; i < t->n_sources; i++) {
+        struct source *src = &t->sources[(t->next + i) % t->n_sources];
+        if (!src->dirty)
+            continue;
+        t->next = (t->next + i + 1) % t->n_sources;
+        return src;
+    }
+    return NULL;
+}
+
+static bool all_at_end(const struct tail *t)
+{
+    for (size_t i = 0; i < t->n_sources; i++)
+        if (!t->sources[i].at_end)
+            return false;
+    return true;
 }
 
 /* The attempt at hand is read to its end: go on to the next, or tell that there is none. */
 static void step_over(struct tail *t)
 {
     if (!t->only && t->number < t->newest) {
-        t->first_line = 0;
-        begin_attempt(t, t->newest, &t->newest_id);
-        read_more(t);
-    } else if (t->job_over || t->only) {
+        for (size_t i = 0; i < t->n_sources; i++)
+            t->sources[i].first_line = 0;
+        begin_attempt(t, t->newest, t->newest_ids);
+        read_more(t, next_dirty(t));
+    } else if (t->job_over || t->only || t->once) {
         add_state(t, "end", t->state);
         send_out(t, true);
     }
+}
+
+/* All that there will be of the attempt at hand, or of the job before its first. */
+static bool is_read(const struct tail *t)
+{
+    if (t->number == 0)
+        return t->job_over || t->once;
+    return all_at_end(t) && (t->last || t->once);
 }
 
 static void step(struct tail *t)
@@ -307,11 +392,12 @@ static void step(struct tail *t)
             step(t);
         return;
     }
-    if (t->number == 0 && t->newest > 0)
-        begin_attempt(t, t->newest, &t->newest_id);
-    if (t->number > 0 && t->dirty)
-        read_more(t);
-    else if (t->number == 0 ? t->job_over : t->at_end && t->last)
+    if (t->number == 0 && t->newest > 0 && t->newest_ids)
+        begin_attempt(t, t->newest, t->newest_ids);
+    struct source *src = t->number > 0 ? next_dirty(t) : NULL;
+    if (src)
+        read_more(t, src);
+    else if (is_read(t))
         step_over(t);
 }
 
@@ -329,7 +415,7 @@ static void beat(struct follower *follower)
 
     if (!t->busy && t->out.len == 0)
         text_add(&t->out, ":\n\n");
-    t->dirty = true;
+    soil(t);
     step(t);
 }
 
@@ -348,56 +434,105 @@ static void stop(void *userdata, struct http_request *req)
     t->req = NULL;
     t->wanted = false;
     follower_remove(&t->follower);
-    file_watch_free(t->watch); /* the api may be gone when the pool comes back */
-    t->watch = NULL;
+    for (size_t i = 0; i < t->n_sources; i++) { /* the api may be gone when the pool comes back */
+        file_watch_free(t->sources[i].watch);
+        t->sources[i].watch = NULL;
+    }
     if (!t->busy)
         tail_free(t);
 }
 
 /* ---- begin ---- */
 
-/* "ATTEMPT:LINE" of the last event that the client has. */
-static bool read_last_id(const char *text, unsigned *ret_attempt, uint64_t *ret_line)
+/* One number of the last event's id, up to STOP; false: it is none. */
+static bool read_number(const char **text, char stop, long long max, long long *ret)
 {
-    const char *colon = text ? strchr(text, ':') : NULL;
+    const char *end = strchr(*text, stop);
+    size_t len = end ? (size_t) (end - *text) : strlen(*text);
+
+    if (len > 20)
+        return false;
+    _cleanup_free_ char *number = xstrndup(*text, len);
+    *text += len + (end && stop);
+    return str_to_i64(number, 0, max, ret) >= 0;
+}
+
+/* Where the client is, by the id of the last event that it has: the attempt, and where its files go on. */
+static bool read_last_id(struct tail *t, const char *text, unsigned *ret_attempt)
+{
     long long attempt, line;
 
-    if (!colon || colon - text > 10)
+    if (!text || !strchr(text, ':') || !read_number(&text, ':', UINT_MAX, &attempt))
         return false;
-    _cleanup_free_ char *first = xstrndup(text, (size_t) (colon - text));
-    if (str_to_i64(first, 0, UINT_MAX, &attempt) < 0 ||
-        str_to_i64(colon + 1, 0, INT64_MAX - 1, &line) < 0)
-        return false;
+    for (size_t i = 0; i < t->n_sources; i++) {
+        if (!read_number(&text, t->merged ? '.' : '\0', INT64_MAX - 1, &line))
+            return false;
+        t->sources[i].first_line = (uint64_t) line + !t->merged;
+    }
     *ret_attempt = (unsigned) attempt;
-    *ret_line = (uint64_t) line + 1;
     return true;
+}
+
+static void make_sources(struct tail *t, const struct call *call, size_t n_tasks)
+{
+    t->merged = t->merged && n_tasks > 1;
+    t->n_sources = t->merged ? (n_tasks < MERGED_MAX ? n_tasks : MERGED_MAX) : 1;
+    t->sources = xnew_n(struct source, t->n_sources);
+    for (size_t i = 0; i < t->n_sources; i++)
+        t->sources[i] = (struct source){
+            .tail = t,
+            .rank = t->merged ? i : (size_t) json_get_int(call->query, "rank", 0),
+            .first_line = (uint64_t) json_get_int(call->query, "from", 0),
+            .last_lines = json_get_int(call->query, "tail", -1),
+            .fd = -1,
+        };
+}
+
+/* The client goes on where it was; another attempt may have begun meanwhile. */
+static void resume(struct tail *t, const struct call *call, unsigned number)
+{
+    unsigned seen = 0;
+
+    if (!read_last_id(t, http_header_get(call->req, "Last-Event-ID"), &seen))
+        return;
+    for (size_t i = 0; i < t->n_sources; i++) {
+        t->sources[i].last_lines = -1;
+        if (seen != number)
+            t->sources[i].first_line = 0;
+    }
+}
+
+static void begin_found(struct tail *t, const struct attempt *attempt)
+{
+    struct id *tasks = xnew_n(struct id, t->n_sources);
+
+    for (size_t i = 0; i < t->n_sources; i++)
+        tasks[i] = *attempt_task_id(attempt, t->sources[i].rank);
+    begin_attempt(t, attempt->number, tasks);
+    free(tasks);
 }
 
 void tail_follow(struct call *call, const struct workload *w, const struct attempt *attempt,
                  const struct tail_kind *kind)
 {
     struct tail *t = xnew(struct tail);
-    const char *last_id = http_header_get(call->req, "Last-Event-ID");
-    unsigned seen = 0;
 
     t->api = call->api;
     t->kind = *kind;
-    t->fd = -1;
     t->buf = xcalloc(1, PIECE);
     t->only = json_object_get(call->query, "attempt") != NULL;
-    t->first_line = (uint64_t) json_get_int(call->query, "from", 0);
-    t->last_lines = json_get_int(call->query, "tail", -1);
-    t->rank = (size_t) json_get_int(call->query, "rank", 0);
+    t->merged = json_get_bool(call->query, "merged", false);
+    t->once = !json_get_bool(call->query, "follow", false);
+    make_sources(t, call,
+                 attempt   ? attempt_n_tasks(attempt)
+                 : w->spec ? workload_spec_n_tasks(w->spec)
+                           : 1);
     id_format(&w->id, t->id);
     t->follower =
         (struct follower){ .project = w->project, .job = w->id, .wake = wake, .beat = beat };
+    resume(t, call, attempt ? attempt->number : 0);
     if (attempt)
-        begin_attempt(t, attempt->number, attempt_task_id(attempt, t->rank));
-    if (read_last_id(last_id, &seen, &t->first_line)) {
-        t->last_lines = -1;
-        if (seen != t->number)
-            t->first_line = 0; /* another attempt has begun meanwhile */
-    }
+        begin_found(t, attempt);
     learn(t, w);
     t->stale = true; /* W may be a copy without its attempt */
     follower_add(t->api, &t->follower);

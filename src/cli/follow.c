@@ -359,6 +359,7 @@ int follow_changed(struct cli *cli, const char *id, const char *name, int64_t ch
     struct follower f = follower_begin(cli, id, name);
     struct log_request log = { .job = id,
                                .rank = -1,
+                               .merged = true,
                                .from = -1,
                                .tail = -1,
                                .lines = -1,

@@ -78,9 +78,19 @@ static void end_output(struct stream *s)
 
 static int print_line(struct stream *s, const json_t *line)
 {
-    const json_t *text = json_object_get(line, "text");
-    int r = put(s, json_string_value(text), json_string_length(text));
+    const json_t *text = json_object_get(line, "text"), *rank = json_object_get(line, "rank");
+    char prefix[24];
+    int r = 0;
 
+    if (rank) {
+        int n = snprintf(prefix, sizeof prefix, "[%lld] ", (long long) json_integer_value(rank));
+        r = put(s, prefix, (size_t) n);
+    }
+    if (r == 0)
+        r = put(s, json_string_value(text), json_string_length(text));
+    /* A part of one that is too long is a line where others may come in between. */
+    if (r == 0 && rank && json_get_bool(line, "part", false))
+        return put(s, "\n", 1);
     if (r == 0 && !json_get_bool(line, "part", false)) {
         r = put(s, "\n", 1);
         s->lines++;
@@ -108,6 +118,8 @@ static int on_event(void *userdata, const char *id, const char *event, const cha
     return r;
 }
 
+static bool is_events(const struct log_request *q) { return q->follow || q->merged; }
+
 static int on_bytes(void *userdata, const char *bytes, size_t n)
 {
     struct stream *s = userdata;
@@ -115,7 +127,7 @@ static int on_bytes(void *userdata, const char *bytes, size_t n)
 
     if (interrupt_count())
         return s->failed = -EINTR;
-    if (s->request->follow)
+    if (is_events(s->request))
         r = sse_reader_feed(&s->reader, bytes, n, on_event, s);
     else
         r = put(s, bytes, n);
@@ -145,6 +157,8 @@ static char *log_target(const struct cli *cli, const struct log_request *q, bool
         add_number(&t, "tail", q->tail, 0);
     }
     add_number(&t, "limit", q->lines, 1);
+    if (q->merged)
+        text_addf(&t, "%smerged=true", strchr(t.data, '?') ? "&" : "?");
     if (q->follow)
         text_addf(&t, "%sfollow=true", strchr(t.data, '?') ? "&" : "?");
     return text_take(&t);
@@ -158,7 +172,7 @@ static int connect_once(struct stream *s, struct error *err)
         .method = "GET",
         .target = target,
         .last_event_id = q->last_line,
-        .accept = q->follow ? "text/event-stream" : "text/plain",
+        .accept = is_events(q) ? "text/event-stream" : "text/plain",
         .on_body = on_bytes,
         .userdata = s,
         .timeout_ms = q->follow ? QUIET_LIMIT_MS : 0,

@@ -47,6 +47,16 @@ static int print(struct cli *cli, struct log_request *q, const char *wanted, str
     return r;
 }
 
+/* Has JOB many tasks, of which none was named? What is wrong with the job, reading its log tells. */
+static bool has_many(struct cli *cli, const char *job)
+{
+    _cleanup_json_ json_t *found = NULL;
+    struct error err = { 0 };
+
+    return job_get(cli, job, &found, &err) >= 0 &&
+           json_array_size(json_object_get(json_object_get(found, "attempt"), "tasks")) > 1;
+}
+
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
     struct log_request q = { .job = args_operand(args, 0),
@@ -72,6 +82,8 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     if (args_has(args, "search") && (q.follow || q.tail >= 0))
         return error_set(err, -EINVAL,
                          "--search looks at what is there; not with --follow or --tail");
+    bool whole = q.rank < 0 && !args_has(args, "search");
+    q.merged = whole && (q.follow || has_many(cli, q.job));
     interrupt_catch();
     r = print(cli, &q, args_get(args, "search"), err);
     interrupt_release();
@@ -83,12 +95,14 @@ const struct command command_logs = {
     .verb = "logs",
     .operands = "JOB",
     .summary = "Print what a job printed; of an array, each of its jobs in turn",
-    .examples = "berth logs tiny-gpt\n"
-                "berth logs -f tiny-gpt          follow it, over lost connections\n"
-                "berth logs --tail 20 tiny-gpt\n"
-                "berth logs --attempt 1 tiny-gpt\n"
-                "berth logs sweep_3              one job of the array sweep\n"
-                "berth logs --search Traceback tiny-gpt",
+    .examples =
+        "berth logs tiny-gpt\n"
+        "berth logs -f tiny-gpt          follow it, over lost connections\n"
+        "berth logs --tail 20 tiny-gpt\n"
+        "berth logs --attempt 1 tiny-gpt\n"
+        "berth logs --rank 2 pair        one task of many; without it all, after their ranks\n"
+        "berth logs sweep_3              one job of the array sweep\n"
+        "berth logs --search Traceback tiny-gpt",
     .flags = flags,
     .operands_min = 1,
     .operands_max = 1,

@@ -28,6 +28,18 @@ test_expect_success 'what they left in /artifacts is collected once, after the l
     test_cmp ids left
 '
 
+test_expect_success 'the logs of all are followed at once, each line after its rank' '
+    berth run --source none --name say --tasks-per-node 3 --flavor cpu.shared -- \
+        sh -c "for k in 1 2 3; do echo line \$k of \$RANK; sleep 0.1; done" >followed &&
+    for rank in 0 1 2; do
+        for k in 1 2 3; do echo "[$rank] line $k of $rank"; done >want &&
+        grep "^\[$rank\]" followed >got && test_cmp want got || return 1
+    done &&
+    berth logs say | sort >again && sort followed | test_cmp - again &&
+    berth logs -f say | sort | test_cmp again - &&
+    berth logs --tail 1 say | sort >last && grep -c "line 3" last | grep -x 3
+'
+
 test_expect_success 'people see every task' '
     berth job show four >shown &&
     grep "^RANK " shown && grep -c "succeeded" shown | grep -x 5
@@ -44,6 +56,8 @@ test_expect_success 'each task has a log, charts and a way in of its own' '
     await 20 eval "berth logs --rank 0 ranks | grep \"I am rank 0 of 2\"" &&
     echo 1 >want && await 20 eval "berth exec --rank 1 ranks -- cat /tmp/rank >got && test_cmp want got" &&
     berth cp --rank 1 ranks:/tmp/rank copied && test_cmp want copied &&
+    await 20 eval "berth logs ranks | grep \"^\[1\] I am rank 1\"" &&
+    berth logs ranks | grep "^\[0\] I am rank 0" &&
     berth logs --search rank --rank 1 ranks | grep "rank 1" &&
     await 20 eval "berth charts --rank 1 ranks | grep 41" &&
     test_must_fail berth logs --rank 2 ranks 2>err && grep "there is no task 2; the job has 2" err &&
