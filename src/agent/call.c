@@ -98,8 +98,8 @@ static int follow(int fd)
 {
     static char payload[FRAME_MAX];
     char head[FRAME_HEAD_LEN];
-    enum frame_kind kind;
-    uint32_t len;
+    enum frame_kind kind = FRAME_EXIT;
+    uint32_t len = 0;
 
     for (;;) {
         int r = io_read_full(fd, head, sizeof head);

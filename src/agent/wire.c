@@ -42,9 +42,11 @@ int agent_settings_parse(const char *text, size_t len, struct agent_settings *re
     return 0;
 }
 
+static const char magic[AGENT_MAGIC_LEN] = AGENT_MAGIC; /* without the zero */
+
 void agent_head_format(const char *secret, uint32_t command_len, char ret[static AGENT_HEAD_LEN])
 {
-    memcpy(ret, AGENT_MAGIC, AGENT_MAGIC_LEN);
+    memcpy(ret, magic, sizeof magic);
     memcpy(ret + AGENT_MAGIC_LEN, secret, AGENT_SECRET_LEN);
     put_u32(ret + AGENT_MAGIC_LEN + AGENT_SECRET_LEN, command_len);
 }
@@ -55,7 +57,7 @@ int agent_head_parse(const char head[static AGENT_HEAD_LEN], const char *secret,
     uint32_t len = get_u32(head + AGENT_MAGIC_LEN + AGENT_SECRET_LEN);
     volatile unsigned char differs = 0;
 
-    if (memcmp(head, AGENT_MAGIC, AGENT_MAGIC_LEN) != 0)
+    if (memcmp(head, magic, sizeof magic) != 0)
         return -EPROTO;
     for (size_t i = 0; i < AGENT_SECRET_LEN; i++)
         differs |= (unsigned char) (head[AGENT_MAGIC_LEN + i] ^ secret[i]);

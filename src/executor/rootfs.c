@@ -207,7 +207,7 @@ static int make_gang_point(int top, const struct owner *owner, struct error *err
     _cleanup_close_ int run = -1, dir = -1;
 
     int r = own_directory(top, "run", owner, &run, err);
-    return r < 0 ? r : own_directory(top, AGENT_DIR + 1, owner, &dir, err);
+    return r < 0 ? r : own_directory(top, &AGENT_DIR[1], owner, &dir, err);
 }
 
 /* The files of this task alone: a layer of their own, in memory, so they need no mounts. */

@@ -91,7 +91,7 @@ TEST(every_name_of_a_node_is_its_address)
     end(&f);
 }
 
-TEST(torch_finds_rank_and_rendezvous)
+TEST(torch_finds_its_rank)
 {
     struct fixture f;
 
@@ -102,11 +102,21 @@ TEST(torch_finds_rank_and_rendezvous)
     is_str(value(env, "LOCAL_RANK"), "0");
     is_str(value(env, "LOCAL_WORLD_SIZE"), "2");
     is_str(value(env, "GROUP_RANK"), "1");
+    ok(!value(env, "PET_NNODES")); /* each rank is there already */
+    free_all(env);
+    end(&f);
+}
+
+TEST(frameworks_find_rendezvous_and_interface)
+{
+    struct fixture f;
+
+    begin(&f, false);
+    char **env = gang_variables(&f.view);
     is_str(value(env, "MASTER_ADDR"), "10.113.0.2");
     is_str(value(env, "MASTER_PORT"), "29500");
     is_str(value(env, "NCCL_SOCKET_IFNAME"), "eth0");
     is_str(value(env, "BERTH_ADDRESS"), "10.113.0.3");
-    ok(!value(env, "PET_NNODES")); /* each rank is there already */
     ok(!value(env, "TYPE") && !value(env, "OMPI_MCA_plm_rsh_agent"));
     free_all(env);
     end(&f);

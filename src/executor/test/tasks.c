@@ -55,7 +55,8 @@ static void go(struct gang *g)
 static void finish(struct gang *g, int codes[static 2])
 {
     for (int i = 0; i < 2; i++) {
-        job_end(&g->tasks[i]);
+        if (!g->tasks[i].exit)
+            job_end(&g->tasks[i]);
         codes[i] = job_code(&g->tasks[i]);
         _cleanup_free_ char *log = job_file(&g->tasks[i], "log");
         if (codes[i])
