@@ -50,7 +50,7 @@ static void put_hardware(struct batch *b, const char *flavor)
     unsigned cores = b->ntasks * at_least_one(b->per_task);
     bool plain = b->ntasks == 1 && !b->per_task;
 
-    if (gpus && !flavor)
+    if (gpus)
         json_put_int(b->request, "gpus", gpus);
     if (flavor && plain)
         json_put_str(b->request, "flavor", flavor);

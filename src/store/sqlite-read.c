@@ -127,9 +127,11 @@ static int list_state(struct connection *c, struct query *q, unsigned state, con
     "JOIN workloads w ON w.id = t.workload WHERE t.project = ?1 AND t.state = ?2 "                 \
     "AND t.workload >= ?3 AND t.workload < ?4 AND t.tag = ?5 "
     const struct workload_filter *f = &q->filter;
-    const char *sql = !f->tag_key ? "SELECT " ROW
-                                    " FROM workloads w WHERE w.project = ?1 AND w.state = ?2 "
-                                    "AND w.id >= ?3 AND w.id < ?4 ORDER BY w.id DESC"
+#define OF_STATE                                                                                   \
+    " FROM workloads w WHERE w.project = ?1 AND w.state = ?2 AND w.id >= ?3 AND w.id < ?4 "
+    const char *sql = !f->tag_key && f->whole_arrays ? "SELECT " ROW OF_STATE
+                                                       "AND w.array IS NULL ORDER BY w.id DESC"
+                      : !f->tag_key   ? "SELECT " ROW OF_STATE "ORDER BY w.id DESC"
                       : !f->tag_value ? TAGGED "INDEXED BY workload_tags_any_by_state " OF_TAG
                                                "ORDER BY t.workload DESC"
                                       : TAGGED "INDEXED BY workload_tags_by_state " OF_TAG
