@@ -17,6 +17,9 @@
 
 #define CHUNK_BYTES (256 * 1024)
 #define DEPTH_MAX   100 /* one descriptor a level */
+/* So many files are brought to the disk each by itself; all that come after them together, with whatever
+ * else waits to be written there. */
+#define SYNCED_MAX 16
 
 struct collector {
     struct blob_store *bs;
@@ -25,10 +28,36 @@ struct collector {
     char *buf;        /* made for the first file */
     int64_t limit_bytes;
     size_t skipped;
+    size_t written;
 };
 
 /* Below: 1 means that the file is left out, a negative errno that collecting cannot go on. */
 #define LEFT_OUT 1
+
+static ssize_t read_chunk(struct collector *c, int fd)
+{
+    ssize_t n;
+
+    if (!c->buf)
+        c->buf = xcalloc(1, CHUNK_BYTES);
+    do
+        n = read(fd, c->buf, CHUNK_BYTES);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+static int put_small(struct collector *c, int fd, struct sha256 *ret, int64_t *ret_size,
+                     struct error *err)
+{
+    ssize_t n = read_chunk(c, fd);
+
+    if (n < 0 || n == CHUNK_BYTES /* it has grown */ ||
+        n > c->limit_bytes - c->manifest->size_bytes)
+        return LEFT_OUT;
+    *ret = sha256_of(c->buf, (size_t) n);
+    *ret_size = n;
+    return blob_put(c->bs, c->buf, (size_t) n, ret, err);
+}
 
 static int copy_file(struct collector *c, int fd, struct sha256 *ret, int64_t *ret_size,
                      struct error *err)
@@ -37,16 +66,12 @@ static int copy_file(struct collector *c, int fd, struct sha256 *ret, int64_t *r
     int64_t room = c->limit_bytes - c->manifest->size_bytes;
     int r = blob_writer_new(c->bs, &w, err);
 
-    if (!c->buf)
-        c->buf = xcalloc(1, CHUNK_BYTES);
     while (r == 0) {
-        ssize_t n = read(fd, c->buf, CHUNK_BYTES);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = read_chunk(c, fd);
         if (n < 0 || n > room)
             return LEFT_OUT;
         if (n == 0)
-            return blob_writer_end(w, NULL, true, ret, ret_size, err);
+            return blob_writer_end(w, NULL, c->written <= SYNCED_MAX, ret, ret_size, err);
         room -= n;
         r = blob_writer_add(w, c->buf, (size_t) n, err);
     }
@@ -65,7 +90,9 @@ static int collect_file(struct collector *c, int dirfd, const char *name, struct
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
         st.st_size > c->limit_bytes - c->manifest->size_bytes)
         return LEFT_OUT;
-    int r = copy_file(c, fd, &sum, &size, err);
+    bool together = ++c->written > SYNCED_MAX;
+    int r = together && st.st_size < CHUNK_BYTES ? put_small(c, fd, &sum, &size, err)
+                                                 : copy_file(c, fd, &sum, &size, err);
     if (r == LEFT_OUT)
         return r;
     if (r < 0)
@@ -136,6 +163,8 @@ int blob_collect(struct blob_store *bs, int dirfd, int64_t limit_bytes, struct m
                 : collect_dir(&c, top, 0, err);
     text_done(&c.path);
     free(c.buf);
+    if (r == 0 && c.written > SYNCED_MAX)
+        r = blob_sync(bs, err);
     if (r == 0)
         r = manifest_seal(m, err);
     if (r < 0)

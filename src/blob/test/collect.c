@@ -43,6 +43,33 @@ TEST(collects_files)
     ok(e && e->size_bytes == 0 && blob_has(s.bs, &e->sum));
 }
 
+TEST(collects_many_files)
+{
+    enum { FILES = 100, LARGE = 600000 };
+    _cleanup_scratch_ struct scratch s = scratch_open();
+    _cleanup_(manifest_freep) struct manifest *m = NULL;
+    _cleanup_close_ int out = results(&s);
+    _cleanup_free_ char *large = xcalloc(1, LARGE + 1);
+    char name[16];
+    size_t skipped = 99;
+
+    memset(large, 'l', LARGE);
+    for (int i = 0; i < FILES; i++) {
+        (void) snprintf(name, sizeof name, "%d", i);
+        write_file(out, name, i % 10 == 9 ? large + i : name, 0600);
+    }
+    ok(blob_collect(s.bs, out, 1 << 30, &m, &skipped, NULL) == 0);
+    ok(skipped == 0 && m->n == FILES);
+    for (int i = 0; i < FILES; i++) {
+        (void) snprintf(name, sizeof name, "%d", i);
+        const char *content = i % 10 == 9 ? large + i : name;
+        const struct manifest_entry *e = manifest_find(m, name);
+        struct sha256 sum = sha256_of(content, strlen(content));
+        ok(e && sha256_equal(&e->sum, &sum) && blob_matches(s.bs, &sum, (int64_t) strlen(content)));
+    }
+    ok(entries(&s, "blobs/tmp") == 0);
+}
+
 TEST(leaves_out_what_is_no_regular_file)
 {
     _cleanup_scratch_ struct scratch s = scratch_open();
