@@ -34,6 +34,7 @@ static const char usage[] =
 
 struct join {
     const char *url, *token, *name, *state;
+    char typed[256]; /* a token that came on stdin */
     bool starts;
 };
 
@@ -179,24 +180,24 @@ static bool parse(int argc, char **argv, struct join *join)
     return n == 2;
 }
 
-static int read_token(struct join *join, char buf[static 256], struct error *err)
+static int read_token(struct join *join, struct error *err)
 {
     if (!str_equal(join->token, "-"))
         return 0;
-    if (!fgets(buf, 256, stdin))
+    if (!fgets(join->typed, sizeof join->typed, stdin))
         return error_set(err, -EINVAL, "TOKEN: nothing came on stdin");
-    buf[strcspn(buf, "\r\n")] = '\0';
-    join->token = buf;
+    join->typed[strcspn(join->typed, "\r\n")] = '\0';
+    join->token = join->typed;
     return 0;
 }
 
 static int do_join(struct join *join, struct error *err)
 {
     _cleanup_json_ json_t *node = NULL, *body = json_object(), *answer = NULL;
-    char token[256], hex[SHA256_HEX_LEN + 1];
+    char hex[SHA256_HEX_LEN + 1];
     struct sha256 sum;
 
-    int r = read_token(join, token, err);
+    int r = read_token(join, err);
     if (r >= 0)
         r = machine_sum(&sum, err);
     if (r >= 0)

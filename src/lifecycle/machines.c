@@ -303,7 +303,8 @@ int lifecycle_forget_node(struct lifecycle *lc, const char *name, const char *ac
                          use ? "'%s' did not join: it is the engine's" : "there is no node '%s'",
                          name);
     if (use && use->n_tasks > 0)
-        return error_set(err, -EBUSY, "%u tasks run on '%s': berth node drain %s --wait first",
+        return error_set(err, -EBUSY,
+                         "%u tasks run on '%s': berth node drain %s, and wait until it is drained",
                          use->n_tasks, name, name);
     _cleanup_free_ char *kept = xstrdup(name);
     (void) snprintf(key_name, sizeof key_name, "node-%s", kept);

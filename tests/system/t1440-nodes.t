@@ -61,6 +61,9 @@ test_expect_success 'a machine that joins again is the same node' '
     join_as one "$(token)" --name another >out && grep "is node one of .* already" out &&
     test "$(berth node list -o json | jq "[.items[] | select(.joined)] | length")" = 1
 '
+test_expect_success 'a token may come on stdin, where nobody sees it' '
+    token | join_as four - --name four && berth node show four >/dev/null && berth node delete four
+'
 test_expect_success 'another machine of the same name is refused, and the server itself' '
     test_expect_code 5 join_as two "$(token)" --name one 2>err && grep "another machine joined as .one.*berth node delete one" err &&
     test_expect_code 5 join_as three "$(token)" --name "$(berth node list -o json | jq -r ".items[0].name")" 2>err &&
