@@ -203,8 +203,10 @@ static void tell_running(struct tail *t, const struct workload *w)
     if (!ran || t->ran >= w->attempts)
         return;
     t->ran = w->attempts;
-    if (w->state == WORKLOAD_RUNNING)
-        return; /* that is its state */
+    bool is_stopping = str_equal(json_get_str(t->state, "state", ""), "stopping") &&
+                       json_get_int(t->state, "attempt", 0) == w->attempts;
+    if (w->state == WORKLOAD_RUNNING || is_stopping)
+        return; /* that is its state, or was before one that was told */
     _cleanup_json_ json_t *state = json_object();
     json_put_str(state, "state", workload_state_name(WORKLOAD_RUNNING));
     json_put_int(state, "attempt", w->attempts);

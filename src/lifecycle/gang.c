@@ -170,7 +170,8 @@ static void note_started(struct lifecycle *lc, struct job *job)
     const struct gang *gang = job->gang;
     int64_t last_us = 0;
 
-    if (job->w->attempt->started_us != 0 || !all_have_started(gang, &last_us))
+    if (job->w->attempt->started_us != 0 || job->w->stop_requested ||
+        !all_have_started(gang, &last_us))
         return;
     json_t *data = json_object();
     struct commit *c = commit_new(lc, job);
@@ -392,6 +393,8 @@ static json_t *end_of(const struct gang *gang, size_t rank, const struct task_ex
             json_put(end, kept[i], json_incref(json_object_get(all, kept[i])));
     put_time(end, "started", started_us);
     put_time(end, "ended", ex->ended_us);
+    if (gang->tasks[rank].evidence)
+        json_put(end, "evidence", json_incref(gang->tasks[rank].evidence));
     return end;
 }
 
@@ -406,8 +409,7 @@ void gang_ended(struct lifecycle *lc, struct job *job, size_t rank, const struct
         task_changed(lc, attempt_task_id(job->w->attempt, rank));
         if (task->started_us == 0)
             task->started_us = ex->started_us;
-        if (!job->w->stop_requested)
-            note_started(lc, job);
+        note_started(lc, job);
         judge(job, rank);
         if (others_live(job))
             judge_others(lc, job, rank);
