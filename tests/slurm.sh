@@ -17,7 +17,8 @@ slurm_is_missing() {
     [ "$(id -u)" -eq 0 ] || echo 'needs root: Slurm runs jobs as whoever submits them'
 }
 
-# slurm_start NODES CPUS [LINE...]: nodes node1, node2, …; LINEs are added to slurm.conf
+# slurm_start NODES CPUS [LINE...]: nodes node1, node2, …; LINEs are added to slurm.conf, those of
+# slurm_cgroup to cgroup.conf
 slurm_start() {
     local nodes=$1 cpus=$2 name
     shift 2
@@ -31,7 +32,7 @@ slurm_start() {
     slurm_conf "$cpus" >"$SLURM_CONF"
     printf '%s\n' "$@" >>"$SLURM_CONF"
     printf 'Name=gpu File=/dev/tty[0-1]\n' >"$slurm/gres.conf"
-    printf 'CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nCgroupAutomount=no\n' >"$slurm/cgroup.conf"
+    printf 'CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nCgroupAutomount=no\n%s\n' "${slurm_cgroup:-}" >"$slurm/cgroup.conf"
     head -c 1024 /dev/urandom >"$slurm/munge.key"
     chmod 0600 "$slurm/munge.key"
     slurm_munge || return
@@ -88,9 +89,9 @@ SlurmdPidFile=$slurm/slurmd.%n.pid
 SlurmctldLogFile=$slurm/slurmctld.log
 SlurmdLogFile=$slurm/slurmd.%n.log
 ProctrackType=proctrack/$(slurm_proctrack)
-TaskPlugin=task/none
+TaskPlugin=${slurm_task:-task/none}
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
+SelectTypeParameters=${slurm_select:-CR_Core}
 ReturnToService=2
 SlurmdTimeout=10
 MessageTimeout=2

@@ -253,34 +253,34 @@ static double cpu_seconds(const struct cgroups *cg, const char *attempt)
 }
 
 /* Does the group list PID? The kernel decides where a process is, not a name. */
-static bool has_process(const char *group, pid_t pid)
+static bool has_process(const char *procs, pid_t pid)
 {
-    _cleanup_text_ struct text procs = { 0 };
-    _cleanup_free_ char *path = xasprintf("%s/cgroup.procs", group);
+    _cleanup_text_ struct text text = { 0 };
     _cleanup_free_ char *wanted = xasprintf("\n%d\n", (int) pid);
 
-    if (file_read(AT_FDCWD, path, 1 << 20, &procs, NULL) < 0)
+    if (file_read(AT_FDCWD, procs, 1 << 20, &text, NULL) < 0)
         return false;
-    _cleanup_free_ char *all = xasprintf("\n%s", text_str(&procs));
+    _cleanup_free_ char *all = xasprintf("\n%s", text_str(&text));
     return strstr(all, wanted) != NULL;
 }
 
-static int follow_into(const struct cgroups *cg, const char *path, pid_t pid)
+static int open_groups(const struct cgroups *cg, const char *path, pid_t pid,
+                       struct step_groups *ret)
 {
     vec_foreach(&cg->hierarchies, root) {
-        _cleanup_free_ char *group = xasprintf("%s%s", *root, path);
-        _cleanup_free_ char *procs = xasprintf("%s/cgroup.procs", group);
-        if (!has_process(group, pid))
+        _cleanup_free_ char *procs = xasprintf("%s%s/cgroup.procs", *root, path);
+        if (!has_process(procs, pid))
             continue;
-        _cleanup_close_ int fd = open(procs, O_WRONLY | O_CLOEXEC);
-        int r = fd < 0 ? -errno : write_full(fd, "0", 1);
-        if (r < 0)
-            return r;
+        int fd = open(procs, O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+            return -errno;
+        vec_push(&ret->procs, fd);
     }
     return 0;
 }
 
-int cgroups_follow(struct cgroups *cg, pid_t pid, uid_t owner, struct error *err)
+int step_groups_open(const struct cgroups *cg, pid_t pid, uid_t owner, struct step_groups *ret,
+                     struct error *err)
 {
     _cleanup_free_ char *process = xasprintf("/proc/%d", (int) pid);
     _cleanup_free_ char *path = xasprintf("%s/cgroup", process);
@@ -293,17 +293,33 @@ int cgroups_follow(struct cgroups *cg, pid_t pid, uid_t owner, struct error *err
         return r;
     if (stat(process, &st) < 0 || (st.st_uid != owner && st.st_uid != 0))
         return error_set(err, -EPERM, "process %d is not this account's", (int) pid);
-    _cleanup_free_ char *lines = xstrdup(text_str(&text));
-    for (char *line = strtok_r(lines, "\n", &save); line && r >= 0;
+    ret->membership = xstrdup(text_str(&text));
+    for (char *line = text.len ? strtok_r(text.data, "\n", &save) : NULL; line && r >= 0;
          line = strtok_r(NULL, "\n", &save)) {
         const char *group = strrchr(line, ':');
         if (group && strstr(group, "/job_"))
-            r = follow_into(cg, group + 1, pid);
+            r = open_groups(cg, group + 1, pid, ret);
     }
-    if (r < 0)
-        return error_set(err, r, "entering the step's control groups: %s", strerror(-r));
-    cgroups_parse_step(text.data, cg);
+    return r < 0 ? error_set(err, r, "the step's control groups: %s", strerror(-r)) : 0;
+}
+
+int step_groups_enter(const struct step_groups *groups, struct cgroups *cg, struct error *err)
+{
+    vec_foreach(&groups->procs, fd) {
+        int r = write_full(*fd, "0", 1);
+        if (r < 0)
+            return error_set(err, r, "entering the step's control groups: %s", strerror(-r));
+    }
+    cgroups_parse_step(groups->membership, cg);
     return cg->step[CGROUP_MEMORY] || cg->step[CGROUP_CPUSET];
+}
+
+void step_groups_done(struct step_groups *groups)
+{
+    vec_foreach(&groups->procs, fd)
+        safe_close(*fd);
+    vec_done(&groups->procs);
+    free(groups->membership);
 }
 
 /* The smallest along the way up: batch systems set it on the job, and let its steps below use it all. */

@@ -55,9 +55,17 @@ void cgroup_kill(const struct cgroups *cg, const char *attempt);
 int cgroup_remove(const struct cgroups *cg, const char *attempt);
 /* How often the kernel killed for want of memory. */
 uint64_t cgroup_oom_kills(const struct cgroups *cg, const char *attempt);
-/* Put the calling process into every group that PID, of the account OWNER, is in, and remember those of its
- * step in CG. 1: the step has groups; 0: it has none. */
-int cgroups_follow(struct cgroups *cg, pid_t pid, uid_t owner, struct error *err);
+/* Those that a batch system has a step in. */
+struct step_groups {
+    VEC(int) procs;   /* open for writing */
+    char *membership; /* as in /proc/PID/cgroup */
+};
+/* Where PID, of the account OWNER, is. Who looks must be in a PID namespace that has it. */
+int step_groups_open(const struct cgroups *cg, pid_t pid, uid_t owner, struct step_groups *ret,
+                     struct error *err);
+/* Put the calling process into them, and remember them in CG. 1: they hold its cores or its memory. */
+int step_groups_enter(const struct step_groups *groups, struct cgroups *cg, struct error *err);
+void step_groups_done(struct step_groups *groups);
 /* What the groups of a batch system's step allow; -1: nothing is said. */
 int64_t cgroup_step_memory(const struct cgroups *cg);
 /* {"cpu_seconds", "memory_peak_bytes"} into USAGE. */
@@ -156,6 +164,7 @@ struct launch {
     int netns;   /* -1: the supervisor's own */
     struct network_facts net;
     struct error net_error; /* the namespace could not be made */
+    struct step_groups groups;
     const struct range_cache *range;
 };
 

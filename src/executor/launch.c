@@ -164,9 +164,7 @@ static pid_t clone_supervisor(void)
 /* Where the batch system confines nothing, the attempt has groups of its own as anywhere. */
 static void join_step(struct executor *x, struct launch *launch)
 {
-    int r = cgroups_follow(&x->cgroups, (pid_t) launch->request.pid, x->owner, &launch->net_error);
-
-    if (r > 0)
+    if (step_groups_enter(&launch->groups, &x->cgroups, &launch->net_error) > 0)
         x->mode = &mode_node;
 }
 
@@ -181,7 +179,7 @@ static _Noreturn void leave_launcher(struct executor *x, struct launch *launch)
     network_drop_spares(x->network);
     sigemptyset(&none);
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
-    if (launch->request.flags & LAUNCHER_STEP)
+    if (launch->groups.membership)
         join_step(x, launch);
     supervise(x, launch);
 }
@@ -211,32 +209,43 @@ void launch_ended(struct executor *x, pid_t pid)
     }
 }
 
-int launch_start(struct executor *x, const struct launcher_request *request, int peer, int token,
-                 struct error *err)
+static int start_supervisor(struct executor *x, struct launch *launch, struct error *err)
 {
-    struct launch launch = {
-        .request = *request, .peer = peer, .token = token, .secrets = -1, .netns = -1
-    };
+    struct lent lent = { .range = launch->request.range };
+    int r = launch_prepare(x, &launch->request, &launch->range, err);
 
-    if (request->flags & LAUNCHER_STEP) {
-        launch.secrets = token;
-        launch.token = -1;
-    }
-    int r = launch_prepare(x, request, &launch.range, err);
     if (r < 0)
         return r;
-    struct lent lent = { .range = request->range };
-    make_network(x, &launch, &lent);
+    make_network(x, launch, &lent);
 
     pid_t pid = clone_supervisor();
     if (pid == 0)
-        leave_launcher(x, &launch);
+        leave_launcher(x, launch);
     if (pid < 0) {
-        safe_close(launch.netns);
+        safe_close(launch->netns);
         return error_set(err, pid, "starting a supervisor: %s", strerror(-pid));
     }
     lent.supervisor = pid;
-    if (launch.netns >= 0)
+    if (launch->netns >= 0)
         vec_push(&x->lent, lent);
     return 0;
+}
+
+int launch_start(struct executor *x, const struct launcher_request *request, int peer, int token,
+                 struct error *err)
+{
+    bool step = request->flags & LAUNCHER_STEP;
+    struct launch launch = { .request = *request,
+                             .peer = peer,
+                             .token = step ? -1 : token,
+                             .secrets = step ? token : -1,
+                             .netns = -1 };
+    int r = 0;
+
+    if (step)
+        r = step_groups_open(&x->cgroups, (pid_t) request->pid, x->owner, &launch.groups, err);
+    if (r >= 0)
+        r = start_supervisor(x, &launch, err);
+    step_groups_done(&launch.groups);
+    return r;
 }

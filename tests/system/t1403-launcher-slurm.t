@@ -1,0 +1,52 @@
+#!/bin/sh
+test_description='with the launcher on its nodes, Slurm still confines and ends what it runs'
+. "$(dirname "$0")/lib.sh"
+. "$BERTH_SOURCE/tests/slurm.sh"
+berth_needs_root
+berth_needs jq crun squeue
+missing=$(slurm_is_missing)
+if [ -z "$missing" ] && ! grep -q " /sys/fs/cgroup/cpuset cgroup " /proc/mounts; then
+    missing="needs version 1 of control groups"
+fi
+[ -z "$missing" ] || { skip_all=$missing; test_done; }
+trap 'code=$?; berth_cleanup; slurm_stop; (exit $code); die' EXIT
+
+# One node, which may confine: it has as many CPUs as it says.
+slurm_cgroup='ConstrainCores=yes
+ConstrainRAMSpace=yes'
+slurm_task=task/cgroup,task/affinity
+slurm_select=CR_Core_Memory
+slurm_start 1 "$(nproc)"
+printf 'engine: slurm\nslurm_conf: %s\nslurm_poll: 1s\nnode_program: %s\n' "$SLURM_CONF" "$BERTH_TEST/program" >>"$BERTH_CONFIG"
+BERTH_LAUNCHER=$BERTH_TEST/launcher/launcher.sock
+printf '#!/bin/sh\nBERTH_LAUNCHER=%s exec %s/berth "$@"\n' "$BERTH_LAUNCHER" "$BERTH_BUILD" >"$BERTH_TEST/program"
+chmod +x "$BERTH_TEST/program"
+BERTH_STATE='' "$BERTH_BUILD/berth" launcher --state "$BERTH_TEST/node" --runtime "$BERTH_TEST/launcher" 2>"$BERTH_TEST/launcher.log" &
+await 20 test -S "$BERTH_LAUNCHER"
+berth_start
+
+says() { berth logs "$1" >said 2>/dev/null && grep -q "$word" said; }
+attempt() { berth job show "$1" -o json | jq -r .attempt.id; }
+alive() { grep -sqz "^BERTH_ATTEMPT_ID=$1\$" /proc/[0-9]*/environ; }
+is_empty() { test -z "$(squeue -h)"; }
+is_dead() { ! alive "$1"; }
+
+test_expect_success 'a job has a range of uids, and the cores and the memory of its step' '
+    berth run --source none --name one --cpus 1 --memory 200M -- sh -c "nproc; tr -s \" \" </proc/self/uid_map" >out 2>&1 &&
+    berth job show one -o json >job && jq -e ".attempt.evidence | .mode == \"privileged\" and .uid_base > 1000000 and
+        (.cgroup | test(\"/job_\")) and .memory_bytes <= 209715200" job && grep -x 1 out && grep 65536 out
+'
+
+test_expect_success 'what needs more is ended for want of memory' '
+    test_expect_code 137 berth run --source none --name big --cpus 1 --memory 100M -- \
+        /usr/bin/python3 -c "b = bytearray(range(256)) * (4 << 20)" && berth job show big -o json | jq -e ".attempt.cause == \"out_of_memory\""
+'
+
+test_expect_success 'what scancel ends is dead, whatever it does about SIGTERM' '
+    berth run --source none --detach --name stubborn --cpus 1 -- sh -c "trap : TERM; setsid sleep 1000 & echo up
+        while :; do sleep 1; done" >/dev/null &&
+    word=up && await 20 says stubborn && id=$(attempt stubborn) && alive "$id" &&
+    scancel "$(squeue -h -o %i)" && await 40 is_dead "$id" && await 20 is_empty
+'
+
+test_done
