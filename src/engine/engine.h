@@ -1,4 +1,4 @@
-/* engine.h - what makes a placement so: null (virtual time), local; slurm and kubernetes later
+/* engine.h - what makes a placement so: null (virtual time), local, slurm
  *
  * Berth decides what, where and when; the engine starts tasks, passes signals on and reports. All
  * calls return at once; what happens is reported on the loop through the listener, exactly once

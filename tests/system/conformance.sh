@@ -106,6 +106,16 @@ conform_loses_a_node() {
     '
 }
 
+conform_gangs() {
+    test_expect_success 'a job of several tasks starts when all of it is there, and ends together' '
+        berth run --source none --name gang --nodes 2 --tasks-per-node 1 --cpus 1 -- sh -c "echo rank \$RANK of \$WORLD_SIZE" >out &&
+        grep "rank 0 of 2" out && berth logs gang --rank 1 | grep "rank 1 of 2" &&
+        test_expect_code 9 berth run --source none --name breaks --nodes 2 --cpus 1 -- \
+            sh -c "[ \$RANK = 1 ] && exit 9; sleep 600" &&
+        has breaks ".attempt.failed_rank == 1"
+    '
+}
+
 conform_many() {
     test_expect_success "$many small jobs all run, once each" '
         seq $many | xargs -P 4 -I{} berth run --detach --source none --name many-{} --cpus 1 -- echo {} >/dev/null &&
@@ -121,6 +131,7 @@ conform() {
     conform_logs_charts_artifacts
     conform_stops
     conform_restarts
+    conform_gangs
     conform_loses_a_node
     conform_many
 }

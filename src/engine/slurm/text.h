@@ -85,7 +85,7 @@ struct slurm_node {
     char fault[160]; /* why not: "drained: bad memory [root@2026-…]" */
 };
 /* -EINVAL: it is no such line, or makes no sense. */
-int slurm_parse_node(const char *line, size_t len, struct slurm_node *ret, struct error *err);
+int slurm_parse_node(const char *text, size_t len, struct slurm_node *ret, struct error *err);
 
 /* How many GPUs "gpu:a100:4(S:0-1),shard:8", "gres:gpu:1", "gres/gpu=2" are; MODEL may be NULL. */
 unsigned slurm_parse_gpus(const char *text, size_t len, char model[64]);
