@@ -244,11 +244,12 @@ void slurm_fleet_suspect(struct slurm *slurm, const char *node)
 {
     struct machine *machine = map_get_str(slurm->fleet->by_name, node);
 
-    if (!machine || !machine->facts.usable)
-        return;
-    machine->facts.usable = false;
-    (void) snprintf(machine->facts.fault, sizeof machine->facts.fault, "Slurm has just lost it");
-    slurm_fleet_report(slurm);
+    if (machine && machine->facts.usable) {
+        machine->facts.usable = false;
+        (void) snprintf(machine->facts.fault, sizeof machine->facts.fault,
+                        "Slurm has just lost it");
+    }
+    slurm_fleet_report(slurm); /* also what the last list said, and nobody was told yet */
 }
 
 void engine_slurm_report(struct engine *engine) { slurm_fleet_report(slurm_of(engine)); }
