@@ -12,27 +12,28 @@ enum { NAME_MAX_LEN = 40 };
 
 static unsigned at_least_one(unsigned n) { return n ? n : 1; }
 
-/* One machine: tasks run side by side in one container. */
-static int count_tasks(struct batch *b, struct error *err)
+static unsigned shares(unsigned n, unsigned of) { return (n + of - 1) / of; }
+
+/* How many machines, and how many tasks on each. */
+static void count_tasks(struct batch *b)
 {
-    if (b->nodes > 1)
-        return error_set(err, -EINVAL,
-                         "--nodes: a batch script runs on one machine here, not on %u; "
-                         "berth run --nodes %u runs a command on several",
-                         b->nodes, b->nodes);
+    if (b->nodes == 0)
+        b->nodes = b->ntasks && b->per_node ? shares(b->ntasks, b->per_node) : 1;
     if (b->ntasks == 0)
-        b->ntasks = at_least_one(b->per_node);
-    if (b->per_node && b->ntasks > b->per_node)
-        return error_set(err, -EINVAL,
-                         "--ntasks: %u tasks with %u on a machine need several machines; a batch "
-                         "script runs on one here",
-                         b->ntasks, b->per_node);
-    return 0;
+        b->ntasks = b->nodes * at_least_one(b->per_node);
+    if (b->nodes > b->ntasks)
+        b->ntasks = b->nodes;
+}
+
+/* On several machines a task has its share of what a machine was to have. */
+static unsigned tasks_of_machine(const struct batch *b)
+{
+    return b->nodes > 1 ? shares(b->ntasks, b->nodes) : 1;
 }
 
 static void put_memory(struct batch *b, unsigned cores, unsigned gpus)
 {
-    int64_t bytes = b->memory           ? b->memory
+    int64_t bytes = b->memory           ? b->memory / tasks_of_machine(b)
                     : b->memory_per_cpu ? b->memory_per_cpu * cores
                     : b->memory_per_gpu ? b->memory_per_gpu * at_least_one(gpus)
                                         : 0;
@@ -41,14 +42,24 @@ static void put_memory(struct batch *b, unsigned cores, unsigned gpus)
         json_put_int(b->request, "memory", bytes);
 }
 
+/* GPUs of what the request describes: of the job on one machine, of a task on several. */
+static unsigned count_gpus(const struct batch *b)
+{
+    if (b->nodes == 1)
+        return b->gpus            ? b->gpus
+               : b->gpus_per_node ? b->gpus_per_node
+                                  : b->gpus_per_task * b->ntasks;
+    return b->gpus            ? shares(b->gpus, b->nodes * tasks_of_machine(b))
+           : b->gpus_per_node ? shares(b->gpus_per_node, tasks_of_machine(b))
+                              : b->gpus_per_task;
+}
+
 /* Where GPUs bring their share of cores, and nothing else was said, they do. A flavor says it all. */
 static void put_hardware(struct batch *b, const char *flavor)
 {
-    unsigned gpus = b->gpus            ? b->gpus
-                    : b->gpus_per_node ? b->gpus_per_node
-                                       : b->gpus_per_task * b->ntasks;
-    unsigned cores = b->ntasks * at_least_one(b->per_task);
-    bool plain = b->ntasks == 1 && !b->per_task;
+    unsigned gpus = count_gpus(b);
+    unsigned cores = (b->nodes > 1 ? 1 : b->ntasks) * at_least_one(b->per_task);
+    bool plain = (b->nodes > 1 || b->ntasks == 1) && !b->per_task;
 
     if (gpus)
         json_put_int(b->request, "gpus", gpus);
@@ -59,6 +70,11 @@ static void put_hardware(struct batch *b, const char *flavor)
     put_memory(b, cores, gpus);
     if (b->time_s > 0)
         json_put_int(b->request, "max_time", b->time_s);
+    if (b->nodes > 1) {
+        json_put_int(b->request, "nodes", b->nodes);
+        json_put_int(b->request, "tasks_per_node", tasks_of_machine(b));
+        json_put(b->request, "mpi", json_true());
+    }
 }
 
 static void put_number(json_t *env, const char *name, unsigned n)
@@ -91,7 +107,10 @@ static json_t *environment(const struct batch *b)
         json_put_str(env, "SLURM_JOB_PARTITION", b->partition);
     put_number(env, "SLURM_NTASKS", b->ntasks);
     put_number(env, "SLURM_NPROCS", b->ntasks);
-    put_number(env, "SLURM_TASKS_PER_NODE", b->ntasks);
+    _cleanup_free_ char *per_node = b->nodes > 1
+                                        ? xasprintf("%u(x%u)", tasks_of_machine(b), b->nodes)
+                                        : xasprintf("%u", b->ntasks);
+    json_put_str(env, "SLURM_TASKS_PER_NODE", per_node);
     if (b->per_node)
         put_number(env, "SLURM_NTASKS_PER_NODE", b->per_node);
     if (b->per_task)
@@ -122,14 +141,12 @@ static char *make_name(const char *text)
     return text_take(&name);
 }
 
-int batch_request(struct batch *b, const struct batch_script *script, struct error *err)
+void batch_request(struct batch *b, const struct batch_script *script)
 {
     json_t *command = json_array();
-    int r = count_tasks(b, err);
 
     json_put(b->request, "command", command);
-    if (r < 0)
-        return r;
+    count_tasks(b);
     if (!b->job_name)
         b->job_name = xstrdup(script->name);
     _cleanup_free_ char *name = make_name(b->job_name);
@@ -141,7 +158,6 @@ int batch_request(struct batch *b, const struct batch_script *script, struct err
         (void) json_array_append_new(command, json_string(begin[i]));
     for (size_t i = 0; i < script->n_args; i++)
         (void) json_array_append_new(command, json_string(script->args[i]));
-    return 0;
 }
 
 /* ---- names of output files ---------------------------------------------------------------------------- */

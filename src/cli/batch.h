@@ -51,8 +51,8 @@ struct batch_script {
     char *const *args;
     size_t n_args;
 };
-/* Complete the request: hardware, environment, command. -EINVAL for what one machine cannot do. */
-int batch_request(struct batch *b, const struct batch_script *script, struct error *err);
+/* Complete the request: hardware, environment, command. */
+void batch_request(struct batch *b, const struct batch_script *script);
 
 /* "1-02:03:04", "90" (minutes), "UNLIMITED" (0): seconds. "4G", "500" (MiB): bytes. -EINVAL. */
 int batch_time_parse(const char *text, int64_t *ret);

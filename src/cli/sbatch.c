@@ -264,10 +264,9 @@ static int run_batch(struct cli *cli, const struct args *args, const struct text
     };
 
     take_exports(b);
-    if (r >= 0)
-        r = batch_request(b, &script, err);
     if (r < 0)
         return r;
+    batch_request(b, &script);
     if (b->error)
         text_addf(&b->notes, "--error: stdout and stderr are one log; it goes to --output\n");
     print_notes(cli, b);

@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         if (r >= 0 && b.output)
             free(batch_pattern(b.output, &names));
         if (r >= 0)
-            r = batch_request(&b, &script, &err);
+            batch_request(&b, &script);
         batch_done(&b);
     }
     batch_options_done(&options);

@@ -95,11 +95,29 @@ test_expect_success 'it is told before its time ends' '
     test_expect_code 5 berth sbatch --wait -o told.out told.sh && grep told told.out
 '
 
+command -v mpirun >/dev/null && test_set_prereq MPIRUN
+
+test_expect_success MPIRUN 'on several machines the script runs on the first, and srun starts its tasks on all' '
+    cat >gang.sh <<-\END &&
+	#!/bin/bash
+	#SBATCH -N 2 --ntasks-per-node=1 --mem=512M -J gang
+	first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+	export COLOUR=blue
+	echo "$SLURM_NNODES machines, $SLURM_NTASKS tasks, $SLURM_TASKS_PER_NODE, first $first"
+	srun sh -c "echo \$SLURM_PROCID of \$SLURM_NTASKS on \$SLURMD_NODENAME is \$COLOUR" | sort
+	srun -l -N2 --ntasks-per-node=1 hostname | sort
+	srun -n 1 sh -c "exit 6"
+	END
+    test_expect_code 6 berth sbatch --wait -o gang.out gang.sh 2>err; cat err gang.out
+    printf "%s\n" "2 machines, 2 tasks, 1(x2), first node-0" "0 of 2 on node-0 is blue" "1 of 2 on node-1 is blue" \
+        "0: node-0" "1: node-1" >want && head -n 5 gang.out >got && test_cmp want got &&
+    berth job show gang -o json | jq -e ".exit_code == 6"
+'
+
 test_expect_success 'what is not known is refused by name and line' '
     printf "#!/bin/sh\n#SBATCH -n 1\n#SBATCH --frobnicate=3\ntrue\n" >bad.sh &&
     test_expect_code 2 berth sbatch bad.sh 2>err && grep "line 3: option .--frobnicate=3. is not known to berth sbatch" err &&
     echo true >none.sh && test_expect_code 2 berth sbatch none.sh 2>err && grep "begins with #!" err &&
-    test_expect_code 2 berth sbatch -N 4 sweep.sh 2>err && grep "runs on one machine here, not on 4" err &&
     test_expect_code 2 berth sbatch nothing.sh 2>err && grep "there is no script nothing.sh" err &&
     berth sbatch -p long --test-only sweep.sh 2>err && grep "there is no flavor long" err && grep "would be accepted" err
 '

