@@ -38,6 +38,9 @@ DEFINE_CLEANUP(struct manifest *, manifest_free);
 int manifest_add(struct manifest *m, const char *path, const struct sha256 *sum, int64_t size_bytes,
                  bool executable, const char *link, struct error *err);
 int manifest_seal(struct manifest *m, struct error *err);
+/* Add what MORE has at paths that *INTO has not. -ENOTDIR and the like, with *INTO as it was, when a file of
+ * one lies where the other has a directory. */
+int manifest_merge(struct manifest **into, const struct manifest *more, struct error *err);
 /* NULL when absent. */
 const struct manifest_entry *manifest_find(const struct manifest *m, const char *path);
 /* Canonical bytes: one line an entry, "f|x|l SHA256 SIZE PATH\n" with the path percent-encoded

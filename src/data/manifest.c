@@ -122,6 +122,35 @@ static int entry_compare(const void *a, const void *b)
     return strcmp(x->path, y->path);
 }
 
+static int add_all(struct manifest *m, const struct manifest *from, const struct manifest *without,
+                   struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < from->n; i++) {
+        const struct manifest_entry *e = &from->entries[i];
+        if (!without || !manifest_find(without, e->path))
+            r = manifest_add(m, e->path, &e->sum, e->size_bytes, e->executable, e->link, err);
+    }
+    return r;
+}
+
+int manifest_merge(struct manifest **into, const struct manifest *more, struct error *err)
+{
+    _cleanup_(manifest_freep) struct manifest *both = manifest_new();
+
+    int r = add_all(both, *into, NULL, err);
+    if (r >= 0)
+        r = add_all(both, more, *into, err);
+    if (r >= 0)
+        r = manifest_seal(both, err);
+    if (r < 0)
+        return r;
+    manifest_free(*into);
+    *into = take_ptr(both);
+    return 0;
+}
+
 const struct manifest_entry *manifest_find(const struct manifest *m, const char *path)
 {
     size_t low = 0, high = m->n;

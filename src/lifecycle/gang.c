@@ -354,17 +354,49 @@ static void put_usage(const struct gang *gang, json_t *data)
     json_put(data, "usage", usage);
 }
 
-/* What the last task of a machine to end has collected there. */
+static void add_reason(json_t *data, size_t rank, const char *why)
+{
+    const char *before = json_get_str(data, "reason", NULL);
+    _cleanup_free_ char *reason =
+        xasprintf("%s%sthe artifacts of rank %zu's machine are left out: %s", before ? before : "",
+                  before ? "; " : "", rank, why);
+
+    json_put_str(data, "reason", reason);
+}
+
+/* What RANK's machine has, next to what others had. */
+static void merge_artifacts(struct manifest **all, struct manifest *more, size_t rank, json_t *data)
+{
+    json_t *artifacts = json_object_get(data, "artifacts");
+    struct error err = { 0 };
+
+    if (manifest_merge(all, more, &err) < 0)
+        add_reason(data, rank, err.text);
+    manifest_free(more);
+    json_put_int(artifacts, "count", (int64_t) (*all)->n);
+    json_put_int(artifacts, "bytes", (*all)->size_bytes);
+    (void) json_object_del(artifacts, "manifest"); /* that of one of them */
+}
+
+/* What the last task of each machine to end has collected there; of two files of one name that of the lower
+ * rank is kept. */
 static struct manifest *put_artifacts(struct lifecycle *lc, const struct gang *gang, json_t *data)
 {
+    struct manifest *all = NULL;
+
     for (size_t rank = 0; rank < gang->n; rank++) {
         const json_t *artifacts = gang->tasks[rank].artifacts;
         if (!artifacts)
             continue;
-        json_put(data, "artifacts", json_deep_copy(artifacts));
-        return act_load_artifacts(lc, artifacts, data);
+        if (!all)
+            json_put(data, "artifacts", json_deep_copy(artifacts));
+        struct manifest *one = act_load_artifacts(lc, artifacts, data);
+        if (all && one)
+            merge_artifacts(&all, one, rank, data);
+        else if (one)
+            all = one;
     }
-    return NULL;
+    return all;
 }
 
 static void finish(struct lifecycle *lc, struct job *job)

@@ -153,4 +153,28 @@ TEST(shows_itself_as_json)
                  "{\"path\":\"b\",\"link\":\"a\"}]");
 }
 
+TEST(two_trees_become_one)
+{
+    struct manifest *one = manifest_new();
+    _cleanup_(manifest_freep) struct manifest *two = manifest_new(), *bad = manifest_new();
+    struct sha256 a = { { 1 } }, b = { { 2 } };
+    struct error err = { 0 };
+
+    ok(manifest_add(one, "model/rank-0", &a, 3, false, NULL, &err) == 0);
+    ok(manifest_add(one, "same", &a, 3, true, NULL, &err) == 0);
+    ok(manifest_seal(one, &err) == 0);
+    ok(manifest_add(two, "model/rank-1", &b, 5, false, NULL, &err) == 0);
+    ok(manifest_add(two, "same", &b, 7, false, NULL, &err) == 0);
+    ok(manifest_seal(two, &err) == 0);
+    ok(manifest_merge(&one, two, &err) == 0);
+    ok(one->n == 3 && one->size_bytes == 11);
+    ok(manifest_find(one, "model/rank-1") != NULL);
+    ok(sha256_equal(&manifest_find(one, "same")->sum, &a) &&
+       manifest_find(one, "same")->executable);
+
+    ok(manifest_add(bad, "model", &b, 1, false, NULL, &err) == 0 && manifest_seal(bad, &err) == 0);
+    ok(manifest_merge(&one, bad, &err) < 0 && one->n == 3);
+    manifest_free(one);
+}
+
 TAP_MAIN
