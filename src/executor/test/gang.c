@@ -151,6 +151,16 @@ TEST(roles_are_a_cluster_of_tensorflow_and_of_gradient)
            "eyJjbHVzdGVyIjp7Im1hc3RlciI6WyIxMC4xMTMuMC4yOjIyMjIiXSwicHMiOlsiMTAuMTEzLjAu"
            "MjoyMjIzIl0sIndvcmtlciI6WyIxMC4xMTMuMC4zOjIyMjIiLCIxMC4xMTMuMC4zOjIyMjMiXX0s"
            "InRhc2siOnsidHlwZSI6IndvcmtlciIsImluZGV4IjowfSwiZW52aXJvbm1lbnQiOiJjbG91ZCJ9");
+    free_all(env);
+    end(&f);
+}
+
+TEST(roles_are_lists_of_hosts)
+{
+    struct fixture f;
+
+    begin(&f, true);
+    char **env = gang_variables(&f.view);
     is_str(value(env, "PS_HOSTS"), "10.113.0.2:2223");
     is_str(value(env, "WORKER_HOSTS"), "10.113.0.3:2222,10.113.0.3:2223");
     is_str(value(env, "TYPE"), "worker");
