@@ -523,7 +523,8 @@ void tail_follow(struct call *call, const struct workload *w, const struct attem
     t->kind = *kind;
     t->buf = xcalloc(1, PIECE);
     t->only = json_object_get(call->query, "attempt") != NULL;
-    t->merged = json_get_bool(call->query, "merged", false);
+    /* What mpirun's ranks print comes through it; Berth's agents print nothing. */
+    t->merged = json_get_bool(call->query, "merged", false) && !(w->spec && w->spec->mpi);
     t->once = !json_get_bool(call->query, "follow", false);
     make_sources(t, call,
                  attempt   ? attempt_n_tasks(attempt)

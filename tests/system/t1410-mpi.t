@@ -19,7 +19,8 @@ test_expect_success 'an MPI program is built and run on two nodes' '
     berth run --file job.yaml >out &&
     grep "^rank 0 of 2 on node-0$" out && grep "^rank 1 of 2 on node-1$" out &&
     grep "^pi is 3.141592653[56]" out &&
-    field mpi-pi "[.attempt.tasks[] | .cause] | join(\" \")" | grep "^exited gang$"
+    field mpi-pi "[.attempt.tasks[] | .cause] | join(\" \")" | grep "^exited gang$" &&
+    berth logs mpi-pi >again && test_cmp out again
 '
 
 test_expect_success 'tasks_per_node is how many ranks a node has, also without the internet' '
