@@ -365,6 +365,23 @@ static int set_wrap(struct batch *b, const struct batch_option *o, struct error 
     return keep(&b->wrap, o->value);
 }
 
+/* ITEM is changed. */
+static void export_item(struct batch *b, const struct batch_option *o, char *item, json_t *env)
+{
+    char *equals = strchr(item, '=');
+
+    if (equals) {
+        *equals = '\0';
+        json_put_str(env, item, equals + 1);
+    } else if (str_equal(item, "ALL")) {
+        note(b, o,
+             "the container has its image's environment; only variables that are named are taken "
+             "along");
+    } else if (*item && !str_equal(item, "NONE") && !str_equal(item, "NIL")) {
+        vec_push(&b->exports, xstrdup(item));
+    }
+}
+
 /* "NONE", "ALL", "NAME,NAME=VALUE" */
 static int set_export(struct batch *b, const struct batch_option *o, struct error *err)
 {
@@ -374,17 +391,7 @@ static int set_export(struct batch *b, const struct batch_option *o, struct erro
     for (const char *p = o->value; *p;) {
         size_t n = strcspn(p, ",");
         _cleanup_free_ char *item = xstrndup(p, n);
-        char *equals = strchr(item, '=');
-        if (equals) {
-            *equals = '\0';
-            json_put_str(env, item, equals + 1);
-        } else if (str_equal(item, "ALL")) {
-            note(b, o,
-                 "the container has its image's environment; only variables that are named "
-                 "are taken along");
-        } else if (*item && !str_equal(item, "NONE") && !str_equal(item, "NIL")) {
-            vec_push(&b->exports, take_ptr(item));
-        }
+        export_item(b, o, item, env);
         p += n + (p[n] == ',');
     }
     return 0;

@@ -12,7 +12,12 @@ enum { NAME_MAX_LEN = 40 };
 
 static unsigned at_least_one(unsigned n) { return n ? n : 1; }
 
-static unsigned shares(unsigned n, unsigned of) { return (n + of - 1) / of; }
+static unsigned shares(unsigned n, unsigned of)
+{
+    unsigned by = at_least_one(of);
+
+    return (n + by - 1) / by;
+}
 
 /* How many machines, and how many tasks on each. */
 static void count_tasks(struct batch *b)
@@ -121,19 +126,23 @@ static json_t *environment(const struct batch *b)
     return env;
 }
 
+static bool is_small(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+static void add_letter(struct text *name, char c)
+{
+    if (is_small(c) || (name->len && strchr("._-", c)))
+        text_add_char(name, c);
+    else if (name->len && name->data[name->len - 1] != '-')
+        text_add_char(name, '-');
+}
+
 /* "My Job.sh" to "my-job.sh": small letters, digits, and what names have inside. */
 static char *make_name(const char *text)
 {
     struct text name = { 0 };
 
-    for (const char *p = text; *p && name.len < NAME_MAX_LEN; p++) {
-        char c = (char) tolower((unsigned char) *p);
-        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (plain || (name.len && strchr("._-", c)))
-            text_add_char(&name, c);
-        else if (name.len && name.data[name.len - 1] != '-')
-            text_add_char(&name, '-');
-    }
+    for (const char *p = text; *p && name.len < NAME_MAX_LEN; p++)
+        add_letter(&name, (char) tolower((unsigned char) *p));
     while (name.len && strchr("._-", name.data[name.len - 1]))
         name.data[--name.len] = '\0';
     if (!name.len)

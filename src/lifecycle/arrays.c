@@ -157,10 +157,10 @@ void arrays_done(struct lifecycle *lc)
 
 /* ---- requests ------------------------------------------------------------------------------------- */
 
-unsigned lifecycle_stop_array(struct lifecycle *lc, const struct id *id, const char *actor,
+unsigned lifecycle_stop_array(struct lifecycle *lc, const struct id *array, const char *actor,
                               int64_t grace_s)
 {
-    struct array *a = array_get(lc, id);
+    struct array *a = array_get(lc, array);
     unsigned n = 0;
 
     /* From the last: nobody gets a turn in between, but the first would be given it. */
@@ -173,9 +173,9 @@ unsigned lifecycle_stop_array(struct lifecycle *lc, const struct id *id, const c
     return n;
 }
 
-bool lifecycle_array_lives(struct lifecycle *lc, const struct id *id)
+bool lifecycle_array_lives(struct lifecycle *lc, const struct id *array)
 {
-    const struct array *a = array_get(lc, id);
+    const struct array *a = array_get(lc, array);
 
     return a && a->n_live > 0;
 }

@@ -161,7 +161,7 @@ int read_after(struct workload_spec *spec, const json_t *json, struct error *err
 
     if (n > AFTER_MAX)
         return error_set(err, -EINVAL, "after: has %zu items; %d are allowed", n, AFTER_MAX);
-    spec->after = n ? xnew_n(struct dependency, n) : NULL;
+    spec->after = xnew_n(struct dependency, n + 1);
     json_array_foreach(list, i, item) {
         struct dependency *d = &spec->after[spec->n_after++];
         int r = json_is_object(item)

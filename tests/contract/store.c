@@ -68,6 +68,7 @@ static void state_done(struct store_state *st)
     vec_done(&st->keys);
     vec_done(&st->secrets);
     vec_done(&st->workloads);
+    vec_done(&st->outcomes);
 }
 
 static const struct id project = { { 1, 2, 3 } };
@@ -231,6 +232,83 @@ static void lists_and_finds(const char *url)
     loop_free(loop);
 }
 
+/* Job INDEX of the array of jobs 2, 5 and 7, whose id is *ARRAY; the first makes it. */
+static struct workload *submit_one_of(struct store *s, unsigned index, struct id *array)
+{
+    char text[ID_TEXT_LEN + 1];
+    _cleanup_free_ char *name = xasprintf("sweep_%u", index);
+    struct store_batch *batch = store_batch_new();
+    struct workload *w = NULL;
+    json_t *data = submitted(name, "x"), *place = json_object();
+    struct event *e = make_event(NULL, EVENT_SUBMITTED, data);
+    struct error err = { 0 };
+
+    if (index == 2)
+        *array = e->subject;
+    json_put_str(place, "id", id_format(array, text));
+    json_put_int(place, "index", index);
+    json_put_int(place, "count", 3);
+    json_put(json_object_get(data, "spec"), "array", place);
+    ok(workload_apply(&w, e, &err) == 0);
+    store_add_event(batch, e);
+    fold(batch, &w, EVENT_QUEUED, json_object());
+    store_put_workload(batch, w);
+    waiting++;
+    store_commit(s, batch, committed, NULL);
+    return w;
+}
+
+static void arrays_are_one(const char *url)
+{
+    const unsigned queued = 1u << WORKLOAD_QUEUED, stopped = 1u << WORKLOAD_STOPPED;
+    struct store_state state = { 0 }, again = { 0 };
+    struct error err = { 0 };
+    struct id array;
+
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &state);
+    struct workload *alone = submit(s, "alone", "x");
+    struct workload *jobs[] = { submit_one_of(s, 2, &array), submit_one_of(s, 5, &array),
+                                submit_one_of(s, 7, &array) };
+    settle();
+    is_str(list(s, (struct workload_filter){ .whole_arrays = true }), "sweep_2 alone ");
+    is_str(list(s, (struct workload_filter){ .array = array }), "sweep_7 sweep_5 sweep_2 ");
+    is_str(list(s, (struct workload_filter){ .whole_arrays = true, .name = "sweep" }), "sweep_2 ");
+    is_str(find(s, "sweep"), "sweep_2 ");
+    is_str(find(s, "sweep_2"), "sweep_2 ");
+    is_str(find(s, "sweep_7"), "sweep_7 ");
+    is_str(find(s, "sweep_3"), "");
+    char id[ID_TEXT_LEN + 1];
+    _cleanup_free_ char *by_id = xasprintf("%s_5", id_format(&array, id));
+    is_str(find(s, by_id), "sweep_5 ");
+    stop(s, &jobs[1]);
+    settle();
+    is_str(list(s, (struct workload_filter){ .whole_arrays = true, .states = queued }),
+           "sweep_2 alone ");
+    is_str(list(s, (struct workload_filter){ .whole_arrays = true, .states = stopped }),
+           "sweep_2 ");
+    is_str(list(s, (struct workload_filter){ .whole_arrays = true,
+                                             .states = stopped,
+                                             .tag_key = "kind" }),
+           "sweep_2 ");
+    is_str(list(s, (struct workload_filter){ .array = array, .states = stopped }), "sweep_5 ");
+    ok(store_load(s, &again, &err) == 0 && again.outcomes.len == 1);
+    if (again.outcomes.len == 1)
+        ok(id_equal(&again.outcomes.items[0].id, &array) && again.outcomes.items[0].n_bad == 1 &&
+           again.outcomes.items[0].n_live == 2);
+    differences = 0;
+    ok(store_verify(s, note_difference, NULL, &err) == 0 && differences == 0);
+    state_done(&again);
+    store_close(s);
+    workload_free(alone);
+    for (size_t i = 0; i < 3; i++)
+        workload_free(jobs[i]);
+    state_done(&state);
+    loop_once(loop, 0);
+    loop_free(loop);
+}
+
 static struct leftover leftovers[8];
 static size_t n_leftovers;
 
@@ -303,6 +381,14 @@ TEST(sqlite_deletion_leaves_a_list)
 }
 
 TEST(memory_deletion_leaves_a_list) { deletion_leaves_a_list("memory:"); }
+
+TEST(sqlite_shows_arrays_as_one)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/arrays.db", dir);
+    arrays_are_one(url);
+}
+
+TEST(memory_shows_arrays_as_one) { arrays_are_one("memory:"); }
 
 TEST(sqlite_lists_and_finds)
 {
