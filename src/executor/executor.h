@@ -73,9 +73,9 @@ struct step {
 
 /* Fork it into namespaces of its own. To be called before there are threads. */
 int step_start(const struct step_settings *settings, struct step *ret, struct error *err);
-/* Ask the node's launcher at SOCKET instead. *RET_STATE (owned by the caller) is the spool. -ENOENT: there is
+/* Ask the node's launcher at the socket PATH instead. *RET_STATE (owned by the caller) is the spool. -ENOENT: there is
  * none for this account. */
-int step_ask(const char *socket, const char *address, struct step *ret, char **ret_state,
+int step_ask(const char *path, const char *address, struct step *ret, char **ret_state,
              struct error *err);
 /* SPOOL/attempts/ID/spec.json is there: make the container and run the command. */
 int step_begin(struct step *step, const struct task_spec *spec, struct error *err);

@@ -75,9 +75,12 @@ int role_launcher(int argc, char **argv)
 
     if (r == -ECANCELED)
         return 0;
+    if (r < 0) {
+        log_error("wrong settings", "reason", err.text);
+        return 2;
+    }
     (void) signal(SIGPIPE, SIG_IGN);
-    if (r >= 0)
-        r = run(&settings, &err);
+    r = run(&settings, &err);
     if (r < 0)
         log_error("the launcher cannot go on", "reason", err.text);
     settings_done(&settings);
