@@ -28,7 +28,7 @@ test_expect_success 'a job runs in a step; cores, memory and GPUs are read back'
 '
 
 test_expect_success 'what scancel ends is dead, whatever it does about SIGTERM, and has left no container' '
-    berth run --source none --detach --name stubborn --cpus 1 -- sh -c "trap : TERM; setsid sleep 1000 & echo up
+    berth run --source none --detach --name stubborn --cpus 1 --grace 1s -- sh -c "trap : TERM; setsid sleep 1000 & echo up
         while :; do sleep 1; done" >/dev/null &&
     word=up && await 20 says stubborn && id=$(attempt stubborn) && alive "$id" &&
     scancel "$(squeue -h -o %i)" && await 40 is_dead "$id" && await 20 has stubborn ".state != \"running\""
@@ -36,7 +36,7 @@ test_expect_success 'what scancel ends is dead, whatever it does about SIGTERM, 
 
 # slurmd is killed, Slurm gives the node up, and the step goes on: the copy runs on the other node.
 test_expect_success 'the copy of a task on a node that was lost ends it there, and what it wrote since never lands' '
-    berth run --source none --detach --name twice --cpus 2 --retries 3 --backoff 0s -- sh -c "trap : TERM
+    berth run --source none --detach --name twice --cpus 2 --grace 1s --retries 3 --backoff 0s -- sh -c "trap : TERM
         i=0; while :; do i=\$((i + 1)); echo \$BERTH_ATTEMPT \$i; echo \$i >/artifacts/\$BERTH_ATTEMPT; sleep 0.02
         done" >/dev/null &&
     word="1 20" && await 60 says twice && first=$(attempt twice) && node=$(squeue -h -o %N) &&

@@ -43,7 +43,7 @@ test_expect_success 'what needs more is ended for want of memory' '
 '
 
 test_expect_success 'what scancel ends is dead, whatever it does about SIGTERM' '
-    berth run --source none --detach --name stubborn --cpus 1 -- sh -c "trap : TERM; setsid sleep 1000 & echo up
+    berth run --source none --detach --name stubborn --cpus 1 --grace 1s -- sh -c "trap : TERM; setsid sleep 1000 & echo up
         while :; do sleep 1; done" >/dev/null &&
     word=up && await 20 says stubborn && id=$(attempt stubborn) && alive "$id" &&
     scancel "$(squeue -h -o %i)" && await 40 is_dead "$id" && await 20 is_empty
