@@ -1,6 +1,7 @@
 #!/bin/sh
 test_description='mpirun over containers that have networks of their own, without SSH'
 . "$(dirname "$0")/lib.sh"
+. "$BERTH_SOURCE/tests/system/images.sh"
 for tool in mpirun mpicc; do
     command -v $tool >/dev/null || {
         skip_all="needs $tool: openmpi-bin and libopenmpi-dev"
@@ -46,6 +47,29 @@ test_expect_success 'a job that is stopped leaves no rank behind' '
 
 test_expect_success 'outside of such a job the agent says where it belongs' '
     berth run --source none --nodes 2 --flavor cpu.shared -- test ! -e /run/berth/mpi-agent
+'
+
+command -v umoci >/dev/null && command -v busybox >/dev/null && test_set_prereq UMOCI
+
+# What mpirun does, by hand: no image of this test has an mpirun that its shell could be.
+# shellcheck disable=SC2016
+ask='$OMPI_MCA_plm_rsh_agent node-1 "id -u; cat /etc/hostname"'
+test_expect_success UMOCI 'the agent runs in an image that has nothing, as its user, past its entrypoint' '
+    busybox_tree tree && image_layer bare:1 tree &&
+    image_config bare:1 --config.user user --config.entrypoint /bin/echo && layout_tar bare bare.tar &&
+    berth image import bare.tar --name bare:1 &&
+    cat >bare.yaml <<-\END &&
+	image: bare:1
+	nodes: 2
+	mpi: true
+	flavor: cpu.shared
+	command: [but this]
+	END
+    berth run --source none --file bare.yaml >out && grep -x "but this" out &&
+    image_config bare:1 --clear=config.entrypoint && layout_tar bare bare.tar && berth image import bare.tar --name bare:2 &&
+    sed s/bare:1/bare:2/ bare.yaml >clear.yaml &&
+    berth run --source none --file clear.yaml -- sh -c "$ask" >out &&
+    printf "%s\n" 1000 node-1 >expected && test_cmp expected out
 '
 
 test_done
