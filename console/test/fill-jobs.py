@@ -18,6 +18,6 @@ def rows():
         yield number.to_bytes(16, "big"), project, job["name"], state, (1_700_000_000_000 + i) * 1000, json.dumps(job)
 
 
-db.executemany("INSERT INTO workloads VALUES (?, ?, ?, ?, ?, ?)", rows())
+db.executemany("INSERT INTO workloads (id, project, name, state, created, record) VALUES (?, ?, ?, ?, ?, ?)", rows())
 db.execute("UPDATE workload_counts SET n = n + ? WHERE state = ?", (copies, state))
 db.commit()
