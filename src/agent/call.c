@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -24,12 +23,10 @@ static int fail(const char *host, const char *what, int r)
 
 static int find(const char *host, struct in_addr *ret)
 {
-    char *text = malloc(HOSTS_MAX);
-    int len = text ? io_read_file("/etc/hosts", text, HOSTS_MAX) : -ENOMEM;
-    int r = len < 0 ? len : hosts_find(text, (size_t) len, host, ret);
+    static char text[HOSTS_MAX];
+    int len = io_read_file("/etc/hosts", text, sizeof text);
 
-    free(text);
-    return r;
+    return len < 0 ? len : hosts_find(text, (size_t) len, host, ret);
 }
 
 static int try_connect(const struct sockaddr_in *address)
@@ -59,38 +56,35 @@ static int reach(const struct sockaddr_in *address)
     return fd;
 }
 
-/* Joined by blanks for the other side's shell, as rsh and ssh do; owned by the caller. */
-static char *join(char *const *words)
+/* Joined by blanks for the other side's shell, as rsh and ssh do; the length, or -E2BIG. */
+static int join(char *const *words, char line[static AGENT_COMMAND_MAX])
 {
-    size_t len = 1;
+    size_t len = 0;
 
-    for (char *const *word = words; *word; word++)
-        len += strlen(*word) + 1;
-    char *line = malloc(len), *at = line;
-    for (char *const *word = words; line && *word; word++) {
-        if (word != words)
-            *at++ = ' ';
-        at = stpcpy(at, *word);
+    for (char *const *word = words; *word; word++) {
+        size_t n = strlen(*word);
+        if (len + 1 + n > AGENT_COMMAND_MAX)
+            return -E2BIG;
+        if (len > 0)
+            line[len++] = ' ';
+        memcpy(line + len, *word, n);
+        len += n;
     }
-    return line;
+    return len ? (int) len : -EINVAL;
 }
 
 static int ask(int fd, const struct agent_settings *settings, char *const *words)
 {
+    static char line[AGENT_COMMAND_MAX];
     char head[AGENT_HEAD_LEN];
-    char *line = join(words);
-    size_t len = line ? strlen(line) : 0;
+    int len = join(words, line);
 
-    int r = !line ? -ENOMEM : len == 0 || len > AGENT_COMMAND_MAX ? -E2BIG : 0;
-    if (r == 0) {
-        agent_head_format(settings->secret, (uint32_t) len, head);
-        r = io_write_full(fd, head, sizeof head);
-    }
-    if (r == 0)
-        r = io_write_full(fd, line, len);
+    if (len < 0)
+        return len;
+    agent_head_format(settings->secret, (uint32_t) len, head);
+    int r = io_write_full(fd, head, sizeof head);
     explicit_bzero(head, sizeof head);
-    free(line);
-    return r;
+    return r < 0 ? r : io_write_full(fd, line, (size_t) len);
 }
 
 /* Its exit code, or a negative errno. */

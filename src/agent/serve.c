@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -40,21 +39,19 @@ struct command {
     int pipes[2]; /* from its stdout and stderr; -1: at the end */
 };
 
-/* The command of who knows the secret; NULL otherwise. Owned by the caller. */
-static char *receive(int fd, const char *secret)
+/* The command of who knows the secret; false otherwise. */
+static bool receive(int fd, const char *secret, char line[static AGENT_COMMAND_MAX + 1])
 {
     const struct timeval patience = { .tv_sec = ASK_S };
     char head[AGENT_HEAD_LEN];
     uint32_t len = 0;
 
     (void) setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    if (io_read_full(fd, head, sizeof head) < 0 || agent_head_parse(head, secret, &len) < 0)
-        return NULL;
-    char *line = calloc(1, len + 1);
-    if (line && io_read_full(fd, line, len) == 0)
-        return line;
-    free(line);
-    return NULL;
+    if (io_read_full(fd, head, sizeof head) < 0 || agent_head_parse(head, secret, &len) < 0 ||
+        io_read_full(fd, line, len) < 0)
+        return false;
+    line[len] = '\0';
+    return true;
 }
 
 static _Noreturn void become(const char *line, const int ends[2])
@@ -148,16 +145,15 @@ static int wait_for(pid_t pid)
 
 static _Noreturn void serve_one(int fd, const char *secret)
 {
+    static char line[AGENT_COMMAND_MAX + 1];
     struct command command = { .pid = -1 };
     sigset_t none;
 
     sigemptyset(&none);
     (void) signal(SIGTERM, SIG_DFL);
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
-    char *line = receive(fd, secret);
-    if (!line || start(line, &command) < 0)
+    if (!receive(fd, secret, line) || start(line, &command) < 0)
         _exit(1);
-    free(line);
     if (carry(fd, &command) < 0) {
         end(command.pid);
         _exit(1);
