@@ -21,12 +21,14 @@ bare_find() {
     return 1
 }
 
-# bare_prepare NAME CPUS COMMAND...: a bundle like the held job's that runs COMMAND
+# bare_prepare NAME CPUS COMMAND...: a bundle like the held job's that runs COMMAND. crun gives what it has as
+# standard input and output to the container's user: its directory has `empty` to read from, never /dev/null.
 bare_prepare() {
     local name=$1 cpus=$2 directory
     shift 2
     directory=/proc/$supervisor/root$bundle/bench-$name
     mkdir -p "$directory/state"
+    : >"$directory/empty"
     jq --arg group "/berth/bench-$name" --arg cpus "$cpus" '.process.args = $ARGS.positional
         | .linux.cgroupsPath = $group | .linux.resources.cpu.cpus = $cpus' --args -- "$@" <"$config" >"$directory/config.json"
 }

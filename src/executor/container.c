@@ -85,18 +85,6 @@ static int read_pid(struct supervisor *s, pid_t *ret, struct error *err)
     return 0;
 }
 
-/* The container's owner becomes the owner of what crun gets as standard input and output (it calls fchown):
- * never a device of the machine, which a job could then take from everybody. This one is at its end. */
-static int empty_input(void)
-{
-    int ends[2];
-
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
-    safe_close(ends[1]);
-    return ends[0];
-}
-
 static int call_crun(struct supervisor *s, const char *const *words, bool is_silent,
                      struct error *err)
 {
@@ -106,7 +94,7 @@ static int call_crun(struct supervisor *s, const char *const *words, bool is_sil
                              s->x->mode->own_groups ? "--cgroup-manager=cgroupfs"
                                                     : "--cgroup-manager=disabled",
                              log };
-    _cleanup_close_ int input = empty_input();
+    _cleanup_close_ int input = process_empty_input();
     _cleanup_close_ int unheard = is_silent ? memfd_create("unheard", MFD_CLOEXEC) : -1;
     int ends[2] = { unheard, unheard };
     if (input < 0 || (is_silent && unheard < 0))

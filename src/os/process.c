@@ -248,18 +248,29 @@ static int collect(int fds[static 2], struct text *outs[static 2], size_t limit,
     return 0;
 }
 
+int process_empty_input(void)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    safe_close(ends[1]);
+    return ends[0];
+}
+
 int process_run(const char *const *argv, size_t limit, unsigned timeout_ms, struct text *out,
                 struct text *err_out, struct error *err)
 {
     int pipes[2][2] = { { -1, -1 }, { -1, -1 } };
-    if (pipe2(pipes[0], O_CLOEXEC) < 0 || pipe2(pipes[1], O_CLOEXEC) < 0) {
+    _cleanup_close_ int input = process_empty_input();
+    if (input < 0 || pipe2(pipes[0], O_CLOEXEC) < 0 || pipe2(pipes[1], O_CLOEXEC) < 0) {
         int r = -errno;
         safe_close(pipes[0][0]);
         safe_close(pipes[0][1]);
         return error_set(err, r, "running %s: %s", argv[0], strerror(-r));
     }
     struct process_options options = {
-        .argv = argv, .stdin_fd = -1, .stdout_fd = pipes[0][1], .stderr_fd = pipes[1][1]
+        .argv = argv, .stdin_fd = input, .stdout_fd = pipes[0][1], .stderr_fd = pipes[1][1]
     };
     struct process process = { .pidfd = -1 };
     int r = process_start(&options, &process, err);

@@ -40,7 +40,11 @@ int process_wait(struct process *p);
 /* SIGKILL and reap; accepts a process that was not started. For cleanup attributes. */
 void process_kill(struct process *p);
 
-/* Run to the end, collecting up to LIMIT bytes each of stdout and stderr (the rest is dropped).
+/* Something to read that is at its end, owned by the caller; negative errno. For programs that give what they
+ * got as standard input to somebody (crun calls fchown): never a device of the machine, which everybody uses. */
+int process_empty_input(void);
+
+/* Run to the end with an empty input, collecting up to LIMIT bytes each of stdout and stderr (the rest is dropped).
  * OUT and ERR_OUT may be NULL. After TIMEOUT_MS (0: none) it is killed: -ETIMEDOUT.
  * Returns the exit code (0 to 255), or a negative errno when it could not be run. */
 int process_run(const char *const *argv, size_t limit, unsigned timeout_ms, struct text *out,
