@@ -228,10 +228,12 @@ void help_command(const struct cli *cli, const struct command *c, struct text *o
 
     text_addf(out, "%s\n\n", c->summary);
     title(cli, "Usage", out);
-    text_addf(out, "  berth %s%s%s%s%s [--flag]%s\n\n", c->noun ? c->noun : "", c->noun ? " " : "",
-              c->verb, c->operands && c->takes_command != 1 ? " " : "",
-              c->operands && c->takes_command != 1 ? c->operands : "",
-              c->takes_command == 1 ? " -- COMMAND [ARG]..." : "");
+    /* Flags stand before a command: what comes after its name is its own. */
+    bool first = c->takes_command == 1;
+    const char *operands = c->operands ? c->operands : "", *space = c->operands ? " " : "";
+    text_addf(out, "  berth %s%s%s%s%s [--flag]%s%s\n\n", c->noun ? c->noun : "",
+              c->noun ? " " : "", c->verb, first ? "" : space, first ? "" : operands,
+              first ? space : "", first ? operands : "");
     title(cli, "Flags", out);
     add_plain_flags(cli, c->flags, out);
     if (e) {

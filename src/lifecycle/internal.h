@@ -343,7 +343,7 @@ void act_listen(struct lifecycle *lc);
 
 /* ---- fleet.c ---- */
 /* A machine that runs nothing is gone. */
-void fleet_drop(struct lifecycle *lc, const struct node_use *use);
+void fleet_drop(struct lifecycle *lc, const struct node_use *gone);
 
 /* ---- machines.c ---- */
 void machines_take(struct lifecycle *lc, struct store_state *state);

@@ -114,6 +114,10 @@ test_expect_success MPIRUN 'on several machines the script runs on the first, an
     berth job show gang -o json | jq -e ".exit_code == 6"
 '
 
+test_expect_success 'its help has the script after the flags' '
+    berth sbatch --help | grep -F "berth sbatch [--flag] [SCRIPT [ARG]...]"
+'
+
 test_expect_success 'what is not known is refused by name and line' '
     printf "#!/bin/sh\n#SBATCH -n 1\n#SBATCH --frobnicate=3\ntrue\n" >bad.sh &&
     test_expect_code 2 berth sbatch bad.sh 2>err && grep "line 3: option .--frobnicate=3. is not known to berth sbatch" err &&
