@@ -365,7 +365,9 @@ static void step_over(struct tail *t)
         for (size_t i = 0; i < t->n_sources; i++)
             t->sources[i].first_line = 0;
         begin_attempt(t, t->newest, t->newest_ids);
-        read_more(t, next_dirty(t));
+        struct source *src = next_dirty(t);
+        if (src)
+            read_more(t, src);
     } else if (t->job_over || t->only || t->once) {
         add_state(t, "end", t->state);
         send_out(t, true);

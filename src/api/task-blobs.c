@@ -84,9 +84,9 @@ static void drop_oldest(struct blob_sets *sets)
 /* Takes what SET holds. */
 static void keep_set(struct api *api, struct blob_set *set)
 {
-    if (!api->blob_sets)
-        api->blob_sets = xnew(struct blob_sets);
-    struct blob_sets *sets = api->blob_sets;
+    struct blob_sets *sets = api->blob_sets ? api->blob_sets : xnew(struct blob_sets);
+
+    api->blob_sets = sets;
     if (find_set(sets, &set->manifest)) { /* another task was faster */
         free(set->sums);
     } else {

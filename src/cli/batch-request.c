@@ -33,7 +33,7 @@ static void count_tasks(struct batch *b)
 /* On several machines a task has its share of what a machine was to have. */
 static unsigned tasks_of_machine(const struct batch *b)
 {
-    return b->nodes > 1 ? shares(b->ntasks, b->nodes) : 1;
+    return b->nodes > 1 ? at_least_one(shares(b->ntasks, b->nodes)) : 1;
 }
 
 static void put_memory(struct batch *b, unsigned cores, unsigned gpus)

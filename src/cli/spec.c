@@ -5,7 +5,6 @@
 #include "base/yaml.h"
 #include "os/fd.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -131,7 +130,23 @@ static int check(const json_t *request, struct error *err)
     return r;
 }
 
-/* What is built in DIR is kept by the directory's own name, of letters that a reference has. */
+static bool ends_in_dash(const struct text *t) { return t->len > 0 && t->data[t->len - 1] == '-'; }
+
+/* TEXT in letters that a reference has. */
+static void add_plain(struct text *out, const char *text)
+{
+    for (; *text; text++) {
+        char c = *text >= 'A' && *text <= 'Z' ? (char) (*text - 'A' + 'a') : *text;
+        if (strchr("abcdefghijklmnopqrstuvwxyz0123456789", c))
+            text_add_bytes(out, &c, 1);
+        else if (out->len > 0 && !ends_in_dash(out))
+            text_add(out, "-");
+    }
+    if (ends_in_dash(out))
+        out->len--;
+}
+
+/* What is built in DIR is kept by the directory's own name. */
 static int name_image(const char *dir, json_t *request, struct error *err)
 {
     _cleanup_free_ char *path = realpath(dir, NULL);
@@ -141,15 +156,7 @@ static int name_image(const char *dir, json_t *request, struct error *err)
         return error_set(err, -EINVAL, "say either --image or --dockerfile");
     if (!path)
         return error_set(err, -EINVAL, "--dockerfile %s: %s", dir, strerror(errno));
-    for (const char *p = strrchr(path, '/') + 1; *p; p++) {
-        char c = (char) tolower((unsigned char) *p);
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
-            text_add_bytes(&name, &c, 1);
-        else if (name.len > 0 && name.data[name.len - 1] != '-')
-            text_add(&name, "-");
-    }
-    while (name.len > 0 && name.data[name.len - 1] == '-')
-        name.len--;
+    add_plain(&name, strrchr(path, '/') + 1);
     json_put(request, "image",
              json_sprintf("localhost/%s:run", name.len > 0 ? text_str(&name) : "workspace"));
     return 0;

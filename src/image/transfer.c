@@ -454,6 +454,23 @@ static struct transfer *find(struct transfer *list, size_t n, const CURL *easy)
     return NULL;
 }
 
+/* Takes in what has happened; the next one that is over by it, NULL: none. */
+static struct transfer *next_ended(const struct registry *registry, struct transfer *list, size_t n)
+{
+    const CURLMsg *message;
+    int waiting = 0;
+
+    while ((message = registry->curl->info_read(registry->multi, &waiting))) {
+        struct transfer *t = find(list, n, message->easy_handle);
+        if (message->msg != CURLMSG_DONE || !t)
+            continue;
+        finish(t, message->data.result);
+        if (t->ended)
+            return t;
+    }
+    return NULL;
+}
+
 int transfers_run(struct registry *registry, struct transfer *list, size_t n,
                   void (*ended)(void *userdata, struct transfer *t), void *userdata,
                   struct error *err)
@@ -462,22 +479,16 @@ int transfers_run(struct registry *registry, struct transfer *list, size_t n,
     size_t left = n;
 
     while (left > 0) {
-        int running = 0, waiting = 0;
-        const CURLMsg *message;
+        int running = 0;
+        struct transfer *t;
         start_due(list, n);
         (void) curl->perform(registry->multi, &running);
-        while ((message = curl->info_read(registry->multi, &waiting))) {
-            struct transfer *t = find(list, n, message->easy_handle);
-            if (message->msg != CURLMSG_DONE || !t)
-                continue;
-            finish(t, message->data.result);
-            if (t->ended && t->r < 0) {
+        while ((t = next_ended(registry, list, n))) {
+            if (t->r < 0) {
                 if (err)
                     *err = t->err;
                 return t->r;
             }
-            if (!t->ended)
-                continue;
             left--;
             if (ended)
                 ended(userdata, t);

@@ -65,6 +65,18 @@ static void take_up(struct lifecycle *lc, struct job *job)
         gang_lose(lc, job);
 }
 
+static void recover_jobs(struct lifecycle *lc)
+{
+    struct job *job;
+
+    map_foreach(lc->jobs, pos, job) {
+        if (workload_has_live_attempt(job->w))
+            recover_attempt(lc, job);
+        else if (job->w->state == WORKLOAD_QUEUED)
+            recover_queued(lc, job);
+    }
+}
+
 void lifecycle_recover(struct lifecycle *lc)
 {
     VEC(struct job *) live = { 0 };
@@ -74,12 +86,7 @@ void lifecycle_recover(struct lifecycle *lc)
     images_recover(lc);
     arrays_recover(lc);
     machines_show(lc);
-    map_foreach(lc->jobs, pos, job) {
-        if (workload_has_live_attempt(job->w))
-            recover_attempt(lc, job);
-        else if (job->w->state == WORKLOAD_QUEUED)
-            recover_queued(lc, job);
-    }
+    recover_jobs(lc);
     /* What was lost above has no live attempt any more. */
     map_foreach(lc->jobs, pos, job) {
         if (job->final || !workload_has_live_attempt(job->w))

@@ -151,8 +151,8 @@ static int run(const struct courier_options *options, struct step *step, int beg
 int role_supervise(int argc, char **argv)
 {
     static const char *const cdi[] = { "/etc/cdi", "/run/cdi", NULL };
+    char *spool = NULL, *state = NULL; /* the analyzer of gcc 12 does not follow cleanups here */
     struct courier_options options = { .token = take_token(), .gpus = find_gpus() };
-    _cleanup_free_ char *spool = NULL;
     char address[COURIER_ADDRESS_MAX];
     struct step step = { .pidfd = -1, .door = -1, .peer = -1, .secrets = -1 };
     struct error err = { 0 };
@@ -172,12 +172,9 @@ int role_supervise(int argc, char **argv)
     if (r < 0)
         return fail(EXIT_NOT_STARTED, &err);
     const char *launcher = getenv("BERTH_LAUNCHER");
-    char *state = NULL;
     int begun = step_ask(launcher ? launcher : LAUNCHER, address, &step, &state, NULL);
     if (begun >= 0) {
-        free(spool);
-        spool = state;
-        options.spool = spool;
+        options.spool = state;
         options.is_machine = true;
     } else {
         begun = step_start(&settings, &step, &err);
@@ -186,5 +183,7 @@ int role_supervise(int argc, char **argv)
     (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     r = run(&options, &step, begun, &err);
     step_done(&step);
+    free(spool);
+    free(state);
     return judge(r, &err);
 }

@@ -45,7 +45,7 @@ static int read_place(const json_t *json, const char *position, const char *size
 
 static int read_places(const json_t *json, struct task_gang *gang, struct error *err)
 {
-    unsigned world[2], local[2], node[2], role[2] = { 0 };
+    unsigned world[2] = { 0 }, local[2] = { 0 }, node[2] = { 0 }, role[2] = { 0 };
     int64_t port = json_get_int(json, "master_port", -1);
 
     int r = read_place(json, "rank", "world_size", world, err);

@@ -110,8 +110,8 @@ TEST(what_a_launcher_left_in_the_trash_is_removed_by_the_next)
     _cleanup_free_ char *left = xasprintf("%s/trash/0/a/b", host.state);
     struct error err = { 0 };
 
+    host_end_launcher(&host); /* which may still be looking through the trash */
     ok(mkdir_all(AT_FDCWD, left, 0700, NULL) == 0);
-    host_end_launcher(&host);
     ok(host_launch(&host, &err) == 0);
     ok(await_empty_trash());
 }
