@@ -43,6 +43,7 @@ struct courier {
     struct carrier carrier;
 
     struct loop *loop;
+    struct watch *signals[2];
     struct pool *pool;
     int peer, pidfd, changes; /* CHANGES: inotify */
     struct watch *change_watch, *peer_watch, *end_watch, *batch, *limit, *order_timer;
@@ -83,15 +84,19 @@ int courier_new(const struct courier_options *options, struct courier **ret, str
 }
 
 /* Threads may still be waiting for home: what they use stays until the process ends. */
+static struct courier *volatile abandoned;
+
 void courier_free(struct courier *c)
 {
     if (!c)
         return;
-    if (!c->pool) {
-        home_close(&c->home);
-        home_close(&c->orders);
-        blob_store_close(c->blobs);
+    if (c->pool) {
+        abandoned = c;
+        return;
     }
+    home_close(&c->home);
+    home_close(&c->orders);
+    blob_store_close(c->blobs);
     safe_close(c->changes);
     safe_close(c->carrier.dir);
     task_spec_free(c->spec);
@@ -513,8 +518,8 @@ static int begin(struct courier *c, struct error *err)
     c->peer_watch = loop_watch(c->loop, c->peer, EPOLLIN, on_news, c);
     if (c->pidfd >= 0)
         c->end_watch = loop_watch(c->loop, c->pidfd, EPOLLIN, on_end, c);
-    (void) loop_signal(c->loop, SIGTERM, on_signal, c);
-    (void) loop_signal(c->loop, SIGINT, on_signal, c);
+    c->signals[0] = loop_signal(c->loop, SIGTERM, on_signal, c);
+    c->signals[1] = loop_signal(c->loop, SIGINT, on_signal, c);
     c->pool = pool_new(c->loop, 2);
     await_orders(c);
     carry_later(c, 0);
