@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static char dir[64];
+static char *dir;
 
 static char *below(const char *name)
 {
@@ -24,8 +24,7 @@ TEST(a_mount_is_known_again)
     char mark[VOLUME_MARK_LEN + 1], again[VOLUME_MARK_LEN + 1];
     struct error err = { 0 };
 
-    strcpy(dir, "/tmp/berth-volume-XXXXXX");
-    ok(mkdtemp(dir) != NULL);
+    ok(mkdir_temporary("/tmp", "berth-volume", &dir, NULL) == 0);
     _cleanup_free_ char *mount = below("mount"), *empty = below("empty"), *other = below("other"),
                         *state = below("state"), *state2 = below("state2");
 
@@ -50,18 +49,19 @@ TEST(a_mount_is_known_again)
     ok(volume_check(at, mount, "00", &err) == -ESTALE);
     ok(volume_check(nowhere, empty, mark, &err) == -ESTALE);
     ok(remove_tree(AT_FDCWD, dir, NULL) == 0);
+    free(dir);
 }
 
 TEST(speed_is_measured_and_nothing_stays)
 {
     struct volume_speed speed = { 0 };
 
-    strcpy(dir, "/tmp/berth-volume-XXXXXX");
-    ok(mkdtemp(dir) != NULL);
+    ok(mkdir_temporary("/tmp", "berth-volume", &dir, NULL) == 0);
     _cleanup_close_ int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ok(volume_measure(fd, 2 << 20, &speed, NULL) == 0);
     ok(speed.read_bps > 0 && speed.write_bps > 0);
     ok(rmdir(dir) == 0);
+    free(dir);
 }
 
 TAP_MAIN
