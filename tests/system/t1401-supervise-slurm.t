@@ -1,12 +1,8 @@
 #!/bin/sh
 test_description='jobs in steps of Slurm: what the step has is what they have, and nothing outlives it'
 . "$(dirname "$0")/lib.sh"
-. "$BERTH_SOURCE/tests/slurm.sh"
-berth_needs_root
+. "$BERTH_SOURCE/tests/system/cluster.sh"
 berth_needs jq crun squeue
-missing=$(slurm_is_missing)
-[ -z "$missing" ] || { skip_all=$missing; test_done; }
-trap 'code=$?; berth_cleanup; slurm_stop; (exit $code); die' EXIT
 
 # Jobs run as the server's account.
 install -d -m 1777 "$BERTH_TEST/spool"

@@ -1,12 +1,8 @@
 #!/bin/sh
 test_description='a file system that the nodes of a cluster share is /storage in their steps, and each says how fast'
 . "$(dirname "$0")/lib.sh"
-. "$BERTH_SOURCE/tests/slurm.sh"
-berth_needs_root
+. "$BERTH_SOURCE/tests/system/cluster.sh"
 berth_needs jq crun squeue
-missing=$(slurm_is_missing)
-[ -z "$missing" ] || { skip_all=$missing; test_done; }
-trap 'code=$?; berth_cleanup; slurm_stop; (exit $code); die' EXIT
 
 # Jobs run as the server's account.
 install -d -m 1777 "$BERTH_TEST/spool" "$BERTH_TEST/shared"

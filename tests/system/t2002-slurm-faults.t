@@ -1,19 +1,10 @@
 #!/bin/sh
 test_description='Slurm goes away, is interfered with, or is shared with others: nothing is lost, nothing runs twice'
 . "$(dirname "$0")/lib.sh"
-. "$BERTH_SOURCE/tests/slurm.sh"
-
-missing=$(slurm_is_missing)
-if [ -n "$missing" ]; then
-    skip_all=$missing
-    test_done
-fi
-trap 'code=$?; berth_cleanup; slurm_stop; rm -rf "$BERTH_TEST"; (exit $code); die' EXIT
+. "$BERTH_SOURCE/tests/system/cluster.sh"
 
 test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
-BERTH_ENGINE=slurm BERTH_SLURM_CONF=$SLURM_CONF BERTH_SLURM_POLL=1s
-export BERTH_ENGINE BERTH_SLURM_CONF BERTH_SLURM_POLL
-berth_start
+berth_start_on_slurm
 
 submit() { # NAME [FLAG...] -- COMMAND
     local name=$1
