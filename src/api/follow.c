@@ -43,7 +43,7 @@ void followers_event(struct api *api, const struct event *event)
  */
 
 struct file_watch {
-    struct file_watch *next, **link;
+    struct file_watch *next; /* of the same file */
     struct file_watches *all;
     int number;
     void (*grew)(void *userdata);
@@ -53,15 +53,14 @@ struct file_watch {
 struct file_watches {
     int fd;
     struct watch *watch;
-    struct file_watch *first;
+    struct map *files; /* the kernel's number to the first watch of that file */
 };
 
 static void notify(struct file_watches *all, int number)
 {
-    for (struct file_watch *w = all->first, *next; w; w = next) {
+    for (struct file_watch *w = map_get(all->files, &number, sizeof number), *next; w; w = next) {
         next = w->next;
-        if (w->number == number)
-            w->grew(w->userdata);
+        w->grew(w->userdata);
     }
 }
 
@@ -87,7 +86,9 @@ int file_watches_new(struct loop *loop, struct file_watches **ret, struct error 
                          strerror(errno));
 
     struct file_watches *all = xnew(struct file_watches);
-    *all = (struct file_watches){ .fd = fd, .watch = loop_watch(loop, fd, EPOLLIN, readable, all) };
+    *all = (struct file_watches){ .fd = fd,
+                                  .watch = loop_watch(loop, fd, EPOLLIN, readable, all),
+                                  .files = map_new() };
     *ret = all;
     return 0;
 }
@@ -98,6 +99,7 @@ void file_watches_free(struct file_watches *all)
         return;
     watch_free(all->watch);
     close(all->fd);
+    map_free(all->files);
     free(all);
 }
 
@@ -109,15 +111,8 @@ struct file_watch *file_watch_add(struct file_watches *all, const char *path,
         return NULL;
 
     struct file_watch *w = xnew(struct file_watch);
-    *w = (struct file_watch){ .next = all->first,
-                              .link = &all->first,
-                              .all = all,
-                              .number = number,
-                              .grew = grew,
-                              .userdata = userdata };
-    if (w->next)
-        w->next->link = &w->next;
-    all->first = w;
+    *w = (struct file_watch){ .all = all, .number = number, .grew = grew, .userdata = userdata };
+    w->next = map_set(all->files, &number, sizeof number, w);
     return w;
 }
 
@@ -125,14 +120,18 @@ void file_watch_free(struct file_watch *w)
 {
     if (!w)
         return;
-    *w->link = w->next;
-    if (w->next)
-        w->next->link = w->link;
+    struct map *files = w->all->files;
+    struct file_watch *first = map_get(files, &w->number, sizeof w->number), *before = first;
 
-    bool shared = false;
-    for (struct file_watch *other = w->all->first; other; other = other->next)
-        shared |= other->number == w->number;
-    if (!shared)
+    if (first != w) {
+        while (before->next != w)
+            before = before->next;
+        before->next = w->next;
+    } else if (w->next) {
+        (void) map_set(files, &w->number, sizeof w->number, w->next);
+    } else {
+        (void) map_remove(files, &w->number, sizeof w->number);
         (void) inotify_rm_watch(w->all->fd, w->number);
+    }
     free(w);
 }

@@ -283,6 +283,10 @@ void line_file_done(struct line_file *f);
 int64_t line_file_find(const struct line_file *f, uint64_t line);
 /* Lines, the last counts also without its line feed. */
 uint64_t line_file_count(const struct line_file *f);
+/* Record NUMBER of the index; false: there is none. */
+bool line_file_record(const struct line_file *f, int64_t number, struct log_record *ret);
+/* The number of the first record that is of a line after LINE. */
+int64_t line_file_record_after(const struct line_file *f, uint64_t line);
 
 void log_search(struct call *call); /* log-search.c */
 

@@ -31,10 +31,20 @@ void line_file_done(struct line_file *f)
     f->index = safe_close(f->index);
 }
 
-/* The last record whose line is not after LINE; zero when there is none. */
-static struct log_record nearest(const struct line_file *f, uint64_t line)
+bool line_file_record(const struct line_file *f, int64_t number, struct log_record *ret)
 {
-    struct log_record found = { 0 }, record;
+    uint8_t bytes[sizeof *ret];
+
+    if (f->index < 0 || pread(f->index, bytes, sizeof bytes, number * (int64_t) sizeof bytes) !=
+                            (ssize_t) sizeof bytes)
+        return false;
+    log_record_decode(bytes, ret);
+    return true;
+}
+
+int64_t line_file_record_after(const struct line_file *f, uint64_t line)
+{
+    struct log_record record;
     struct stat st;
     int64_t low = 0, high = 0;
 
@@ -42,15 +52,23 @@ static struct log_record nearest(const struct line_file *f, uint64_t line)
         high = st.st_size / (int64_t) sizeof record;
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        ssize_t n = pread(f->index, &record, sizeof record, middle * (int64_t) sizeof record);
-        if (n != (ssize_t) sizeof record)
+        if (!line_file_record(f, middle, &record))
             break;
         if (record.line <= line && (int64_t) record.offset <= f->size)
-            found = record, low = middle + 1;
+            low = middle + 1;
         else
             high = middle;
     }
-    return found;
+    return low;
+}
+
+/* The last record whose line is not after LINE; zero when there is none. */
+static struct log_record nearest(const struct line_file *f, uint64_t line)
+{
+    struct log_record record;
+    int64_t after = line_file_record_after(f, line);
+
+    return after > 0 && line_file_record(f, after - 1, &record) ? record : (struct log_record){ 0 };
 }
 
 /* From OFFSET, where line *LINE begins, on to where WANTED begins; *LINE is the line arrived at. */

@@ -5,10 +5,11 @@
  * the job, the beat. When the attempt is over and its file is read to the end, the next attempt
  * follows, or `end`.
  *
- * Of a job of many tasks all, or the first MERGED_MAX, can be followed at once: a file each, pieces of them in turn. The id of a
- * line says then how far each of them has come.
+ * Of a job of many tasks all can be followed at once: a file each, what is new of them in the order of time
+ * (tail-read.h).
  */
 #include "api/internal.h"
+#include "api/tail-read.h"
 
 #include "base/alloc.h"
 
@@ -17,36 +18,21 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PIECE = 1 << 16, LINE_PIECE = 1 << 15, MERGED_MAX = 64 };
-
-/* The file of one task. */
+/* What the loop keeps of a file. */
 struct source {
     struct tail *tail;
-    size_t rank;
-    char *path;
     struct file_watch *watch;
-    bool dirty;
-    uint64_t first_line; /* to begin with */
-    int64_t last_lines;  /* only so many at first; -1: all */
-    /* belongs to the pool while the tail is busy with it */
-    int fd;
-    int64_t offset;
-    uint64_t line;
-    bool at_end;
+    bool dirty; /* something may be new there */
 };
 
 struct tail {
     struct follower follower; /* first */
     struct api *api;
     struct http_request *req; /* NULL: the client left */
-    struct tail_kind kind;
     char id[ID_TEXT_LEN + 1];
-    bool only;       /* one attempt, not those that follow */
-    unsigned number; /* attempt that is read; 0: none yet */
-    bool once;       /* what is there now, and no more */
-    bool merged;     /* all tasks; each line says whose it is */
+    bool only; /* one attempt, not those that follow */
+    bool once; /* what is there now, and no more */
     struct source *sources;
-    size_t n_sources, next; /* NEXT: whose turn it is */
     /* where the job stands */
     json_t *state;
     unsigned newest;       /* attempts begun */
@@ -56,120 +42,37 @@ struct tail {
     bool job_over;
     /* the stream */
     bool wanted, busy, stale;
-    struct text out;
-    /* belongs to the pool while busy */
-    struct source *reading;
-    bool last;
-    char *buf;
+    struct tail_reader reader; /* the pool's while busy */
 };
 
 static void step(struct tail *t);
 
+static void forget_watches(struct tail *t)
+{
+    for (size_t i = 0; i < t->reader.n_sources; i++) {
+        file_watch_free(t->sources[i].watch);
+        t->sources[i].watch = NULL;
+    }
+}
+
 static void tail_free(struct tail *t)
 {
     follower_remove(&t->follower);
-    for (size_t i = 0; i < t->n_sources; i++) {
-        file_watch_free(t->sources[i].watch);
-        if (t->sources[i].fd >= 0)
-            close(t->sources[i].fd);
-        free(t->sources[i].path);
-    }
+    forget_watches(t);
     free(t->sources);
     free(t->newest_ids);
     json_decref(t->state);
-    text_done(&t->out);
-    free(t->buf);
+    tail_reader_done(&t->reader);
     free(t);
 }
 
 /* ---- reading, on the pool ---- */
 
-/* "ATTEMPT:LINE", or where each of all tasks goes on: "ATTEMPT:LINE.LINE.…". */
-static void add_id(struct tail *t, const struct source *src)
-{
-    text_addf(&t->out, "id: %u:", t->number);
-    if (!t->merged)
-        text_addf(&t->out, "%llu", (unsigned long long) src->line);
-    for (size_t i = 0; t->merged && i < t->n_sources; i++)
-        text_addf(&t->out, "%s%llu", i ? "." : "",
-                  (unsigned long long) t->sources[i].line + (&t->sources[i] == src));
-    text_add_char(&t->out, '\n');
-}
-
-static void add_line(struct tail *t, struct source *src, const char *s, size_t len, bool part)
-{
-    if (!part)
-        add_id(t, src);
-    if (t->kind.json) {
-        text_add(&t->out, "data: ");
-        text_add_bytes(&t->out, s, len);
-    } else {
-        text_add(&t->out, "data: {");
-        if (t->merged)
-            text_addf(&t->out, "\"rank\":%zu,", src->rank);
-        text_addf(&t->out, "\"line\":%llu,\"text\":", (unsigned long long) src->line);
-        text_add_json_string(&t->out, s, len);
-        text_add(&t->out, part ? ",\"part\":true}" : "}");
-    }
-    text_add(&t->out, "\n\n");
-    if (!part)
-        src->line++;
-}
-
-/* Turns N bytes of the buffer into events; returns how many were used. */
-static size_t add_lines(struct tail *t, struct source *src, size_t n, bool last)
-{
-    size_t at = 0;
-
-    while (at < n) {
-        const char *s = t->buf + at;
-        const char *feed = memchr(s, '\n', n - at);
-        size_t len = feed ? (size_t) (feed - s) : n - at;
-        if (len > LINE_PIECE && !t->kind.json) {
-            add_line(t, src, s, LINE_PIECE, true);
-            at += LINE_PIECE;
-            continue;
-        }
-        if (!feed && !last)
-            break;
-        add_line(t, src, s, len, false);
-        at += len + (feed != NULL);
-    }
-    return at;
-}
-
-static void open_file(struct source *src)
-{
-    struct line_file f;
-
-    line_file_open(src->path, &f);
-    if (src->last_lines >= 0) {
-        uint64_t count = line_file_count(&f), want = (uint64_t) src->last_lines;
-        src->first_line = count > want ? count - want : 0;
-        src->last_lines = -1;
-    }
-    src->offset = line_file_find(&f, src->first_line);
-    src->line = src->first_line;
-    src->fd = take_fd(&f.fd);
-    line_file_done(&f);
-}
-
 static void work(void *item)
 {
     struct tail *t = item;
-    struct source *src = t->reading;
 
-    if (src->fd < 0)
-        open_file(src);
-    ssize_t n = src->fd >= 0 ? pread(src->fd, t->buf, PIECE, src->offset) : 0;
-    bool more = n == PIECE;
-    size_t used = n > 0 ? add_lines(t, src, (size_t) n, t->last && !more) : 0;
-
-    /* A line of JSON larger than the buffer cannot be: the supervisor bounds them. Pass it over. */
-    if (more && used == 0)
-        used = (size_t) n;
-    src->offset += (int64_t) used;
-    src->at_end = !more;
+    tail_read(&t->reader);
 }
 
 static void worked(void *item)
@@ -177,13 +80,10 @@ static void worked(void *item)
     struct tail *t = item;
 
     t->busy = false;
-    if (!t->req) {
+    if (t->req)
+        step(t);
+    else
         tail_free(t);
-        return;
-    }
-    if (!t->reading->at_end)
-        t->reading->dirty = true;
-    step(t);
 }
 
 /* ---- where the job stands ---- */
@@ -192,7 +92,7 @@ static void add_state(struct tail *t, const char *event, const json_t *state)
 {
     _cleanup_free_ char *text = json_text(state);
 
-    sse_format(&t->out, NULL, event, text, strlen(text));
+    sse_format(&t->reader.out, NULL, event, text, strlen(text));
 }
 
 /* An attempt may begin and end between two looks; that it ran is told nevertheless, before its lines. */
@@ -215,7 +115,7 @@ static void tell_running(struct tail *t, const struct workload *w)
 
 static void soil(struct tail *t)
 {
-    for (size_t i = 0; i < t->n_sources; i++)
+    for (size_t i = 0; i < t->reader.n_sources; i++)
         t->sources[i].dirty = true;
 }
 
@@ -232,10 +132,11 @@ static void learn(struct tail *t, const struct workload *w)
     t->newest = w->attempts;
     if (w->attempt) {
         if (!t->newest_ids)
-            t->newest_ids = xnew_n(struct id, t->n_sources);
-        for (size_t i = 0; i < t->n_sources && t->sources[i].rank < attempt_n_tasks(w->attempt);
+            t->newest_ids = xnew_n(struct id, t->reader.n_sources);
+        for (size_t i = 0;
+             i < t->reader.n_sources && t->reader.sources[i].rank < attempt_n_tasks(w->attempt);
              i++)
-            t->newest_ids[i] = *attempt_task_id(w->attempt, t->sources[i].rank);
+            t->newest_ids[i] = *attempt_task_id(w->attempt, t->reader.sources[i].rank);
         t->newest_over = w->attempt->ended_us > 0 || t->job_over;
     }
     tell_running(t, w);
@@ -291,83 +192,61 @@ static void grew(void *userdata)
     step(src->tail);
 }
 
-static void begin_source(struct source *src, const struct id *task)
-{
-    file_watch_free(src->watch);
-    src->watch = NULL;
-    if (src->fd >= 0)
-        close(src->fd);
-    src->fd = -1;
-    free(src->path);
-    src->path = attempt_path(src->tail->api, task, src->tail->kind.file);
-    src->at_end = false;
-    src->dirty = true;
-}
-
 static void begin_attempt(struct tail *t, unsigned number, const struct id *tasks)
 {
-    for (size_t i = 0; i < t->n_sources; i++) {
-        begin_source(&t->sources[i], &tasks[i]);
-        t->sources[i].line = t->sources[i].first_line;
-    }
-    t->number = number;
+    forget_watches(t);
+    tail_reader_begin(&t->reader, number, tasks);
+    soil(t);
 }
 
 /* The stream may be over, and T gone, when this returns. */
 static void send_out(struct tail *t, bool last)
 {
-    _cleanup_text_ struct text out = t->out;
+    _cleanup_text_ struct text out = t->reader.out;
     struct http_request *req = t->req;
 
-    t->out = (struct text){ 0 };
+    t->reader.out = (struct text){ 0 };
     t->wanted = false;
     if (last)
         tail_free(t);
     http_send(req, text_str(&out), out.len, last);
 }
 
-static void read_more(struct tail *t, struct source *src)
+/* Watched before it is read, so that nothing is missed between. */
+static void watch_file(struct tail *t, size_t i)
 {
-    if (!src->watch) /* before reading, so that nothing is missed between */
-        src->watch = file_watch_add(t->api->watches, src->path, grew, src);
-    src->dirty = false;
-    t->reading = src;
-    t->busy = true;
-    t->last = t->number < t->newest || t->newest_over;
-    pool_submit(t->api->options.pool, work, worked, t);
+    if (t->sources[i].watch || t->once)
+        return;
+    _cleanup_free_ char *path = attempt_path(t->api, &t->reader.sources[i].task, t->reader.file);
+    t->sources[i].watch = file_watch_add(t->api->watches, path, grew, &t->sources[i]);
 }
 
-/* Something may be new there; the files take turns. NULL: nothing is. */
-static struct source *next_dirty(struct tail *t)
+/* False: nothing may be new anywhere. */
+static bool read_more(struct tail *t)
 {
-    for (size_t i = 0; i < t->n_sources; i++) {
-        struct source *src = &t->sources[(t->next + i) % t->n_sources];
-        if (!src->dirty)
+    for (size_t i = 0; i < t->reader.n_sources; i++) {
+        if (!t->sources[i].dirty)
             continue;
-        t->next = (t->next + i + 1) % t->n_sources;
-        return src;
+        watch_file(t, i);
+        t->sources[i].dirty = false;
+        tail_reader_add(&t->reader, i);
     }
-    return NULL;
-}
-
-static bool all_at_end(const struct tail *t)
-{
-    for (size_t i = 0; i < t->n_sources; i++)
-        if (!t->sources[i].at_end)
-            return false;
+    if (t->reader.due.len == 0)
+        return false;
+    t->busy = true;
+    t->reader.last = t->reader.number < t->newest || t->newest_over;
+    pool_submit(t->api->options.pool, work, worked, t);
     return true;
 }
 
 /* The attempt at hand is read to its end: go on to the next, or tell that there is none. */
 static void step_over(struct tail *t)
 {
-    if (!t->only && t->number < t->newest) {
-        for (size_t i = 0; i < t->n_sources; i++)
-            t->sources[i].first_line = 0;
+    if (!t->only && t->reader.number < t->newest) {
+        for (size_t i = 0; i < t->reader.n_sources; i++)
+            t->reader.sources[i].first_line = 0;
         begin_attempt(t, t->newest, t->newest_ids);
-        struct source *src = next_dirty(t);
-        if (src)
-            read_more(t, src);
+        (void) read_more(t);
     } else if (t->job_over || t->only || t->once) {
         add_state(t, "end", t->state);
         send_out(t, true);
@@ -377,16 +256,16 @@ static void step_over(struct tail *t)
 /* All that there will be of the attempt at hand, or of the job before its first. */
 static bool is_read(const struct tail *t)
 {
-    if (t->number == 0)
+    if (t->reader.number == 0)
         return t->job_over || t->once;
-    return all_at_end(t) && (t->last || t->once);
+    return tail_reader_at_end(&t->reader) && (t->reader.last || t->once);
 }
 
 static void step(struct tail *t)
 {
     if (t->busy || !t->wanted)
         return;
-    if (t->out.len > 0) {
+    if (t->reader.out.len > 0) {
         send_out(t, false);
         return;
     }
@@ -396,12 +275,9 @@ static void step(struct tail *t)
             step(t);
         return;
     }
-    if (t->number == 0 && t->newest > 0 && t->newest_ids)
+    if (t->reader.number == 0 && t->newest > 0 && t->newest_ids)
         begin_attempt(t, t->newest, t->newest_ids);
-    struct source *src = t->number > 0 ? next_dirty(t) : NULL;
-    if (src)
-        read_more(t, src);
-    else if (is_read(t))
+    if (!(t->reader.number > 0 && read_more(t)) && is_read(t))
         step_over(t);
 }
 
@@ -417,8 +293,8 @@ static void beat(struct follower *follower)
 {
     struct tail *t = (struct tail *) follower;
 
-    if (!t->busy && t->out.len == 0)
-        text_add(&t->out, ":\n\n");
+    if (!t->busy && t->reader.out.len == 0)
+        text_add(&t->reader.out, ":\n\n");
     soil(t);
     step(t);
 }
@@ -438,58 +314,28 @@ static void stop(void *userdata, struct http_request *req)
     t->req = NULL;
     t->wanted = false;
     follower_remove(&t->follower);
-    for (size_t i = 0; i < t->n_sources; i++) { /* the api may be gone when the pool comes back */
-        file_watch_free(t->sources[i].watch);
-        t->sources[i].watch = NULL;
-    }
+    forget_watches(t); /* the api may be gone when the pool comes back */
     if (!t->busy)
         tail_free(t);
 }
 
 /* ---- begin ---- */
 
-/* One number of the last event's id, up to STOP; false: it is none. */
-static bool read_number(const char **text, char stop, long long max, long long *ret)
+static void make_sources(struct tail *t, const struct call *call, const struct tail_kind *kind,
+                         size_t n_tasks)
 {
-    const char *end = strchr(*text, stop);
-    size_t len = end ? (size_t) (end - *text) : strlen(*text);
+    bool merged = json_get_bool(call->query, "merged", false) && n_tasks > 1;
+    const struct tail_source template = {
+        .rank = merged ? 0 : (size_t) json_get_int(call->query, "rank", 0),
+        .first_line = (uint64_t) json_get_int(call->query, "from", 0),
+        .last_lines = json_get_int(call->query, "tail", -1),
+    };
 
-    if (len > 20)
-        return false;
-    _cleanup_free_ char *number = xstrndup(*text, len);
-    *text += len + (end && stop);
-    return str_to_i64(number, 0, max, ret) >= 0;
-}
-
-/* Where the client is, by the id of the last event that it has: the attempt, and where its files go on. */
-static bool read_last_id(struct tail *t, const char *text, unsigned *ret_attempt)
-{
-    long long attempt, line;
-
-    if (!text || !strchr(text, ':') || !read_number(&text, ':', UINT_MAX, &attempt))
-        return false;
-    for (size_t i = 0; i < t->n_sources; i++) {
-        if (!read_number(&text, t->merged ? '.' : '\0', INT64_MAX - 1, &line))
-            return false;
-        t->sources[i].first_line = (uint64_t) line + !t->merged;
-    }
-    *ret_attempt = (unsigned) attempt;
-    return true;
-}
-
-static void make_sources(struct tail *t, const struct call *call, size_t n_tasks)
-{
-    t->merged = t->merged && n_tasks > 1;
-    t->n_sources = t->merged ? (n_tasks < MERGED_MAX ? n_tasks : MERGED_MAX) : 1;
-    t->sources = xnew_n(struct source, t->n_sources);
-    for (size_t i = 0; i < t->n_sources; i++)
-        t->sources[i] = (struct source){
-            .tail = t,
-            .rank = t->merged ? i : (size_t) json_get_int(call->query, "rank", 0),
-            .first_line = (uint64_t) json_get_int(call->query, "from", 0),
-            .last_lines = json_get_int(call->query, "tail", -1),
-            .fd = -1,
-        };
+    t->reader = (struct tail_reader){ .file = kind->file, .json = kind->json, .merged = merged };
+    tail_reader_init(&t->reader, t->api->options.state, &template, merged ? n_tasks : 1);
+    t->sources = xnew_n(struct source, t->reader.n_sources);
+    for (size_t i = 0; i < t->reader.n_sources; i++)
+        t->sources[i].tail = t;
 }
 
 /* The client goes on where it was; another attempt may have begun meanwhile. */
@@ -497,23 +343,33 @@ static void resume(struct tail *t, const struct call *call, unsigned number)
 {
     unsigned seen = 0;
 
-    if (!read_last_id(t, http_header_get(call->req, "Last-Event-ID"), &seen))
+    if (!tail_reader_resume(&t->reader, http_header_get(call->req, "Last-Event-ID"), &seen))
         return;
-    for (size_t i = 0; i < t->n_sources; i++) {
-        t->sources[i].last_lines = -1;
+    for (size_t i = 0; i < t->reader.n_sources; i++) {
+        t->reader.sources[i].last_lines = -1;
         if (seen != number)
-            t->sources[i].first_line = 0;
+            t->reader.sources[i].first_line = 0;
     }
 }
 
 static void begin_found(struct tail *t, const struct attempt *attempt)
 {
-    struct id *tasks = xnew_n(struct id, t->n_sources);
+    struct id *tasks = xnew_n(struct id, t->reader.n_sources);
 
-    for (size_t i = 0; i < t->n_sources; i++)
-        tasks[i] = *attempt_task_id(attempt, t->sources[i].rank);
+    for (size_t i = 0; i < t->reader.n_sources; i++)
+        tasks[i] = *attempt_task_id(attempt, t->reader.sources[i].rank);
     begin_attempt(t, attempt->number, tasks);
     free(tasks);
+}
+
+static size_t n_tasks_read(const struct workload *w, const struct attempt *attempt)
+{
+    if (w->spec &&
+        w->spec->mpi) /* what mpirun's ranks print comes through it; Berth's agents print nothing */
+        return 1;
+    if (attempt)
+        return attempt_n_tasks(attempt);
+    return w->spec ? workload_spec_n_tasks(w->spec) : 1;
 }
 
 void tail_follow(struct call *call, const struct workload *w, const struct attempt *attempt,
@@ -522,16 +378,9 @@ void tail_follow(struct call *call, const struct workload *w, const struct attem
     struct tail *t = xnew(struct tail);
 
     t->api = call->api;
-    t->kind = *kind;
-    t->buf = xcalloc(1, PIECE);
     t->only = json_object_get(call->query, "attempt") != NULL;
-    /* What mpirun's ranks print comes through it; Berth's agents print nothing. */
-    t->merged = json_get_bool(call->query, "merged", false) && !(w->spec && w->spec->mpi);
     t->once = !json_get_bool(call->query, "follow", false);
-    make_sources(t, call,
-                 attempt   ? attempt_n_tasks(attempt)
-                 : w->spec ? workload_spec_n_tasks(w->spec)
-                           : 1);
+    make_sources(t, call, kind, n_tasks_read(w, attempt));
     id_format(&w->id, t->id);
     t->follower =
         (struct follower){ .project = w->project, .job = w->id, .wake = wake, .beat = beat };

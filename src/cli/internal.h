@@ -166,6 +166,7 @@ unsigned interrupt_count(void);
 void interrupt_beat(unsigned seconds);
 
 /* ---- rank.c ---- */
+#define RANK_MAX 4095
 #define RANK_FLAG                                                                                  \
     {                                                                                              \
         "rank", NULL, "N", "task N of a job that has many; the first, 0, when left out"            \

@@ -1,7 +1,8 @@
 /* log-stream.c - read a log, once or as it grows
  *
  * Each line is an event whose id is its number. When the connection is cut or the server restarts,
- * the next request says which line came last (Last-Event-ID), so that none is lost or doubled.
+ * the next request says which line came last (Last-Event-ID), so that none is lost or doubled. Of very many tasks only some
+ * events have an id: the lines after the last of those come again, and are left out.
  */
 #include "cli/follow.h"
 
@@ -54,7 +55,24 @@ struct stream {
     int failed;
     bool cleans; /* stdout is a terminal */
     struct log_cleaner cleaner;
+    VEC(int64_t) next; /* of many tasks: the line that each goes on with */
 };
+
+/* Has LINE been printed already? It counts as printed from now on. */
+static bool was_printed(struct stream *s, int64_t rank, const json_t *line)
+{
+    int64_t number = json_get_int(line, "line", 0);
+
+    if (rank < 0 || rank > RANK_MAX)
+        return false;
+    while ((int64_t) s->next.len <= rank)
+        vec_push(&s->next, 0);
+    if (number < s->next.items[rank])
+        return true;
+    if (!json_get_bool(line, "part", false))
+        s->next.items[rank] = number + 1;
+    return false;
+}
 
 static int put(struct stream *s, const char *bytes, size_t n)
 {
@@ -82,6 +100,8 @@ static int print_line(struct stream *s, const json_t *line)
     char prefix[24];
     int r = 0;
 
+    if (rank && was_printed(s, json_integer_value(rank), line))
+        return 0;
     if (rank) {
         int n = snprintf(prefix, sizeof prefix, "[%lld] ", (long long) json_integer_value(rank));
         r = put(s, prefix, (size_t) n);
@@ -98,6 +118,19 @@ static int print_line(struct stream *s, const json_t *line)
     return r < 0 || s->lines != s->request->lines ? r : -ECANCELED;
 }
 
+/* ID begins with the number of the attempt. Lines of another are counted anew. */
+static void take_id(struct stream *s, const char *id)
+{
+    const char *last = s->request->last_line;
+    size_t len = strcspn(id, ":");
+
+    if (str_equal(last, id)) /* that of an event before */
+        return;
+    if (last && strncmp(last, id, len + 1) != 0)
+        s->next.len = 0;
+    xstr_set(&s->request->last_line, id);
+}
+
 static int on_event(void *userdata, const char *id, const char *event, const char *data, size_t len)
 {
     struct stream *s = userdata;
@@ -107,14 +140,14 @@ static int on_event(void *userdata, const char *id, const char *event, const cha
     s->progress = true;
     if (json_parse(data, len, &json, NULL) < 0)
         return -EBADMSG;
+    if (id && *id)
+        take_id(s, id);
     if (str_equal(event, "end"))
         s->ended = true;
     else if (str_equal(event, "message"))
         r = print_line(s, json);
     if (str_equal(event, "state") && s->request->on_state)
         s->request->on_state(s->request->userdata, json);
-    if (id && *id)
-        xstr_set(&s->request->last_line, id);
     return r;
 }
 
@@ -217,6 +250,7 @@ int log_print(struct cli *cli, struct log_request *q, struct error *err)
             break;
     }
     sse_reader_done(&s.reader);
+    vec_done(&s.next);
     end_output(&s);
     return r < 0 ? r : 0;
 }

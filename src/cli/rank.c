@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-enum { RANK_MAX = 4095 };
-
 int rank_of(const struct args *args, int *ret, struct error *err)
 {
     const char *text = args_get(args, "rank");

@@ -41,6 +41,7 @@ struct pump {
     struct chart_counters *counters;
     uint64_t bytes, lines, points, dropped, chart_bytes;
     struct log_record last; /* written to the index */
+    bool mid_line;          /* of the log: its last byte ends none */
     bool capped;
     char piece[PIECE];
 };
@@ -157,24 +158,28 @@ static bool append(struct pump *p, int *fd, const char *name, const void *bytes,
     return *fd >= 0 && write_full(*fd, bytes, len) >= 0;
 }
 
-/* BYTES were added to the log. */
+/* BYTES were added to the log. A record says when the line that begins there came: lines before the next record came
+ * less than LOG_RECORD_US later. */
 static void index_piece(struct pump *p, enum log_stream kind, const char *bytes, size_t len)
 {
-    uint64_t offset = p->bytes;
+    const struct log_record before = { .offset = p->bytes, .line = p->lines };
+    const char *newline = p->mid_line ? memchr(bytes, '\n', len) : NULL;
     int64_t now = clock_now_us();
+    bool due = p->last.time_us == 0 || now - p->last.time_us >= LOG_RECORD_US ||
+               p->lines - p->last.line >= LOG_RECORD_LINES;
 
     p->bytes += len;
-    uint64_t found = count_lines(bytes, len);
-    p->lines += found;
-    bool first = p->last.time_us == 0;
-    if (!first && (!found || (p->lines - p->last.line < LOG_RECORD_LINES &&
-                              now - p->last.time_us < LOG_RECORD_US)))
+    p->lines += count_lines(bytes, len);
+    bool begins = !p->mid_line || newline; /* a line does */
+    p->mid_line = bytes[len - 1] != '\n';
+    if (!due || !begins)
         return;
-    struct log_record record = { .time_us = now, .stream = (uint8_t) kind };
-    if (!first) {
-        const char *newline = memrchr(bytes, '\n', len);
-        record.offset = offset + (size_t) (newline - bytes) + 1;
-        record.line = p->lines;
+    struct log_record record = before;
+    record.time_us = now;
+    record.stream = (uint8_t) kind;
+    if (newline) {
+        record.offset += (uint64_t) (newline - bytes) + 1;
+        record.line++;
     }
     uint8_t encoded[sizeof record];
     log_record_encode(&record, encoded);
