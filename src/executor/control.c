@@ -22,7 +22,7 @@
 #include <sys/un.h>
 
 #define PEERS_MAX  64
-#define PACKET_MAX 65536
+#define PACKET_MAX (65536 + 1024) /* an order of a session, and what the server adds to it */
 
 struct peer {
     struct control *control;

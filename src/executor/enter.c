@@ -162,7 +162,8 @@ static _Noreturn void inside(const struct entry *e, const json_t *process)
     struct error err = { 0 };
 
     (void) setsid();
-    if (privileges_drop(process, &err) < 0)
+    /* Where one uid is everybody, the kernel lets nobody change groups: they are the account's, as the job's. */
+    if (privileges_drop(process, !e->s->x->mode->own_ids, &err) < 0)
         give_up(e, EXIT_BROKEN, "%s", err.text);
     if (e->tty)
         open_terminal(e);

@@ -165,6 +165,8 @@ struct launch {
     struct network_facts net;
     struct error net_error; /* the namespace could not be made */
     struct step_groups groups;
+    /* Of the machine's network, where the supervisor has left it: relays_listen(). */
+    VEC(int) published;
     const struct range_cache *range;
 };
 
@@ -379,6 +381,8 @@ void control_send(struct control *c, const char *event);
 void control_free(struct control *c);
 DEFINE_CLEANUP(struct control *, control_free);
 
+/* Bind what SPEC publishes, now, for a supervisor that is about to leave the machine's network. */
+int relays_listen(const struct task_spec *spec, struct launch *launch, struct error *err);
 int relays_new(struct supervisor *s, struct relays **ret, struct error *err);
 /* {NAME: {"host", "port"}} of what is published. */
 json_t *relays_json(const struct relays *r);

@@ -127,7 +127,7 @@ static int drop_bounding(uint64_t keep)
     return 0;
 }
 
-static int set_user(const json_t *user)
+static int set_user(const json_t *user, bool keeps_groups)
 {
     gid_t groups[64], gid = (gid_t) json_get_int(user, "gid", 0);
     uid_t uid = (uid_t) json_get_int(user, "uid", 0);
@@ -137,7 +137,8 @@ static int set_user(const json_t *user)
     json_array_foreach(json_object_get(user, "additionalGids"), i, item)
         if (n < sizeof groups / sizeof *groups)
             groups[n++] = (gid_t) json_integer_value(item);
-    if (setgroups(n, groups) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+    if ((!keeps_groups && setgroups(n, groups) < 0) || setresgid(gid, gid, gid) < 0 ||
+        setresuid(uid, uid, uid) < 0)
         return -errno;
     return 0;
 }
@@ -158,12 +159,12 @@ static int set_capabilities(const json_t *process)
     return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
 }
 
-int privileges_drop(const json_t *process, struct error *err)
+int privileges_drop(const json_t *process, bool keeps_groups, struct error *err)
 {
     int r = drop_bounding(capability_set(process, "bounding"));
 
     if (r >= 0)
-        r = set_user(json_object_get(process, "user"));
+        r = set_user(json_object_get(process, "user"), keeps_groups);
     /* The change of user made it one that may be dumped again. */
     if (r >= 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         r = -errno;

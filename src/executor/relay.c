@@ -206,13 +206,11 @@ static int listen_unix(struct supervisor *s, unsigned port, struct error *err)
     return take_fd(&fd);
 }
 
-static int listen_tcp(struct supervisor *s, const struct port_spec *port, unsigned *ret_bound,
-                      struct error *err)
+static int listen_tcp(const struct task_spec *spec, const struct port_spec *port, struct error *err)
 {
-    const char *host = s->spec->publish_address ? s->spec->publish_address : "127.0.0.1";
+    const char *host = spec->publish_address ? spec->publish_address : "127.0.0.1";
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_port = htons((uint16_t) port->publish) };
-    socklen_t len = sizeof address;
     int one = 1;
 
     if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
@@ -220,11 +218,30 @@ static int listen_tcp(struct supervisor *s, const struct port_spec *port, unsign
     _cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
         bind(fd, (const struct sockaddr *) &address, sizeof address) < 0 ||
-        listen(fd, SOMAXCONN) < 0 || getsockname(fd, (struct sockaddr *) &address, &len) < 0)
+        listen(fd, SOMAXCONN) < 0)
         return error_set(err, -errno, "publishing port %s at %s:%u: %s", port->name, host,
                          port->publish, strerror(errno));
-    *ret_bound = ntohs(address.sin_port);
     return take_fd(&fd);
+}
+
+static unsigned port_of(int fd)
+{
+    struct sockaddr_in address = { 0 };
+    socklen_t len = sizeof address;
+
+    return getsockname(fd, (struct sockaddr *) &address, &len) < 0 ? 0 : ntohs(address.sin_port);
+}
+
+int relays_listen(const struct task_spec *spec, struct launch *launch, struct error *err)
+{
+    for (size_t i = 0; i < spec->workload_spec->n_ports; i++) {
+        const struct port_spec *port = &spec->workload_spec->ports[i];
+        int fd = port->published ? listen_tcp(spec, port, err) : -1;
+        if (port->published && fd < 0)
+            return fd;
+        vec_push(&launch->published, fd);
+    }
+    return 0;
 }
 
 /* FD -1: the command itself is there. */
@@ -238,26 +255,24 @@ static void add_listener(struct relays *r, const struct port_spec *port, int fd,
     vec_push(&r->listeners, l);
 }
 
-/* In the machine's network the command is at its own port for everybody; other numbers lead there. Without
- * any network there is no way in. */
-static int publish(struct relays *r, const struct port_spec *port, struct error *err)
+/* In the machine's network the command is at its own port for everybody; other numbers lead there. */
+static int publish(struct relays *r, size_t i, struct error *err)
 {
-    struct supervisor *s = r->s;
-    unsigned bound = port->port;
+    const struct supervisor *s = r->s;
+    const struct port_spec *port = &s->spec->workload_spec->ports[i];
     int fd = -1;
 
-    if (s->launch->netns < 0 && str_equal(s->spec->network, "none"))
-        return error_set(err, -EOPNOTSUPP,
-                         "publishing port %s: a job without network has none that could be "
-                         "published here; ask for 'network: egress'",
-                         port->name);
-    if (s->launch->netns >= 0 || port->publish != port->port) {
-        fd = listen_tcp(s, port, &bound, err);
-        if (fd < 0)
-            return fd;
+    if (i < s->launch->published.len)
+        fd = take_fd(&s->launch->published.items[i]);
+    else if (s->launch->netns >= 0 || port->publish != port->port)
+        fd = listen_tcp(s->spec, port, err);
+    else {
+        add_listener(r, port, -1, port->port);
+        return 0;
     }
-    add_listener(r, port, fd, bound);
-    return 0;
+    if (fd >= 0)
+        add_listener(r, port, fd, port_of(fd));
+    return fd < 0 ? fd : 0;
 }
 
 int relays_new(struct supervisor *s, struct relays **ret, struct error *err)
@@ -271,7 +286,7 @@ int relays_new(struct supervisor *s, struct relays **ret, struct error *err)
         if (fd < 0)
             return fd;
         add_listener(r, port, fd, 0);
-        int published = port->published ? publish(r, port, err) : 0;
+        int published = port->published ? publish(r, i, err) : 0;
         if (published < 0)
             return published;
     }

@@ -85,15 +85,19 @@ static int make_ready(struct executor *x, struct launch *launch, struct error *e
     find_groups(x);
     x->seccomp = seccomp_compile();
     x->attempts_fd = open_beneath_nosymlink(x->state_fd, "attempts", O_RDONLY | O_DIRECTORY, 0);
-    _cleanup_json_ json_t *spec = attempt_spec(x, id_format(&launch->request.attempt, name));
-    (void) network_policy_parse(json_get_str(spec, "network", "none"), &policy);
+    _cleanup_json_ json_t *json = attempt_spec(x, id_format(&launch->request.attempt, name));
+    (void) network_policy_parse(json_get_str(json, "network", "none"), &policy);
     if (policy != NETWORK_NONE)
         return 0;
-    if (json_object_get(spec, "gang"))
+    if (json_object_get(json, "gang"))
         return error_set(err, -EOPNOTSUPP,
                          "tasks of one job reach each other by this machine's network alone: ask "
                          "for 'network: egress', or have Berth's launcher run on the nodes");
-    return leave_network(err);
+    _cleanup_(task_spec_freep) struct task_spec *spec = NULL;
+    r = task_spec_from_json(json, &spec, err);
+    if (r >= 0)
+        r = relays_listen(spec, launch, err);
+    return r < 0 ? r : leave_network(err);
 }
 
 static _Noreturn void step_main(struct executor *x, const char *address, int peer, int secrets)
