@@ -1,5 +1,6 @@
 /* api.c - starts and ends the API */
 #include "api/dispatch.h"
+#include "api/reach.h"
 #include "api/session.h"
 
 #include "base/alloc.h"
@@ -59,7 +60,11 @@ static void committed(void *userdata, const struct event *event)
     followers_event(userdata, event);
 }
 
-static void task_changed(void *userdata, const struct id *task) { orders_changed(userdata, task); }
+static void task_changed(void *userdata, const struct id *task)
+{
+    orders_changed(userdata, task);
+    reaches_changed(userdata, task);
+}
 
 static int listen_all(struct api *api, struct error *err)
 {

@@ -20,6 +20,7 @@ struct follower;
 struct file_watches;
 struct tickets;
 struct session;
+struct away;
 
 typedef void (*handler_f)(struct call *call);
 
@@ -47,6 +48,7 @@ struct api {
     struct metrics_stream *metrics_streams;
     struct watch *beat;             /* keeps streams alive */
     struct session *sessions;       /* newest first; each frees itself */
+    struct away *reaches;           /* ways into tasks elsewhere, newest first */
     struct tickets *tickets;        /* of sessions; NULL before the first */
     VEC(struct port_use) port_uses; /* oldest first */
     struct order_wait *order_waits; /* newest first */
@@ -229,6 +231,7 @@ void tree_check(struct api *api, const struct id *project, const struct sha256 *
  * then on. On failure it is answered, and this is false. */
 bool task_of_call(struct call *call, struct lifecycle_task *ret);
 void task_file_put(struct call *call);
+void task_stream(struct call *call);
 void task_blob_get(struct call *call);
 /* Which blobs the trees of tasks hold, by manifest. */
 struct blob_sets;
@@ -237,6 +240,9 @@ void blob_sets_free(struct blob_sets *sets);
 struct order_wait;
 void orders_changed(struct api *api, const struct id *task);
 void orders_end(struct api *api);
+
+/* Does the call ask for a WebSocket that speaks as sessions do? Answers itself if not. */
+bool check_upgrade(struct call *call);
 
 /* ---- streams -------------------------------------------------------------------------------------- */
 

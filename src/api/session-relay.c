@@ -1,4 +1,4 @@
-/* session-relay.c - messages between a WebSocket and a supervisor's socket
+/* session-relay.c - messages between a WebSocket and a supervisor (reach.h)
  *
  *     first message -> checked -> session.started is committed -> connect -> messages both ways
  *
@@ -7,15 +7,12 @@
  */
 #include "api/session.h"
 
+#include "api/reach.h"
+
 #include "base/alloc.h"
 #include "base/time.h"
-#include "os/fd.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #define FIRST_MESSAGE_US 10000000
 
@@ -25,12 +22,11 @@ struct session {
     struct websocket *ws;         /* NULL: the client has left */
     struct session_purpose purpose;
     json_t *order; /* for the supervisor; NULL before the first message */
-    struct id id, project, job, attempt;
+    struct id id, project;
+    struct reach_target target;
     char actor[80];
     struct watch *timer; /* for the first message */
-    int fd;              /* the supervisor's; -1: not connected */
-    struct watch *watch;
-    struct text held; /* a message that the supervisor did not take yet */
+    struct reach *reach; /* the supervisor; NULL: not connected */
     bool committing, started;
     int64_t began_us, began_wall_us;
     int exit_code; /* -1: none came */
@@ -52,9 +48,7 @@ static void session_free(struct session *s)
     if (s->next)
         s->next->link = s->link;
     watch_free(s->timer);
-    watch_free(s->watch);
-    safe_close(s->fd);
-    text_done(&s->held);
+    reach_close(s->reach);
     json_decref(s->order);
     free(s->reason);
     free(s);
@@ -80,14 +74,14 @@ static struct session_record record_of(struct session *s, bool ended)
 {
     char text[ID_TEXT_LEN + 1];
     struct session_record record = { .project = s->project,
-                                     .job = s->job,
+                                     .job = s->target.job,
                                      .actor = s->actor,
                                      .ended = ended,
                                      .data = json_object() };
 
     json_put_str(record.data, "session", id_format(&s->id, text));
     if (!ended) {
-        json_put_str(record.data, "attempt", id_format(&s->attempt, text));
+        json_put_str(record.data, "attempt", id_format(&s->target.task, text));
         put_order(s, record.data);
     } else {
         if (s->exit_code >= 0)
@@ -156,15 +150,6 @@ static void on_closed(void *userdata, unsigned code, const char *reason)
 
 /* ---- from the supervisor ------------------------------------------------------------------------- */
 
-static void set_events(struct session *s)
-{
-    bool room = !s->ws || websocket_pending(s->ws) <= WEBSOCKET_PENDING;
-
-    if (s->watch)
-        watch_set_events(s->watch,
-                         (room ? (uint32_t) EPOLLIN : 0) | (s->held.len ? (uint32_t) EPOLLOUT : 0));
-}
-
 /* True when it was the last word. */
 static bool note_exit(struct session *s, const char *bytes, size_t len)
 {
@@ -180,89 +165,47 @@ static bool note_exit(struct session *s, const char *bytes, size_t len)
     return true;
 }
 
-/* Returns false when the session has ended. */
-static bool take_packet(struct session *s, const char *bytes, size_t len)
+static void on_packet(void *userdata, const char *bytes, size_t len)
 {
+    struct session *s = userdata;
+
     if ((unsigned char) bytes[0] > CHANNEL_CONTROL)
-        return true; /* the supervisor's news for the engine */
+        return; /* the supervisor's news for the engine */
     bool last = bytes[0] == CHANNEL_CONTROL && note_exit(s, bytes + 1, len - 1);
     websocket_send(s->ws, bytes, len, true);
     if (last)
         end(s, WS_NORMAL, "");
-    return !last;
+    else if (websocket_pending(s->ws) > WEBSOCKET_PENDING)
+        reach_pause(s->reach);
 }
 
-static void supervisor_gone(struct session *s) { refuse(s, -EBUSY, "the job has ended"); }
-
-static void receive(struct session *s)
-{
-    static char packet[1 + CHANNEL_PAYLOAD_MAX]; /* the loop's thread; used up before it returns */
-
-    for (int i = 0; i < 64 && websocket_pending(s->ws) <= WEBSOCKET_PENDING; i++) {
-        ssize_t n = recv(s->fd, packet, sizeof packet, MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            break;
-        if (n < 0 && errno == ECONNRESET)
-            continue; /* it closed without reading all; what it said before is still there */
-        if (n <= 0) {
-            supervisor_gone(s);
-            return;
-        }
-        if (!take_packet(s, packet, (size_t) n))
-            return;
-    }
-    set_events(s);
-}
-
-static void send_held(struct session *s)
-{
-    if (s->held.len && send(s->fd, s->held.data, s->held.len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-        errno == EAGAIN)
-        return;
-    text_clear(&s->held);
-    websocket_resume(s->ws);
-}
-
-static void on_supervisor(void *userdata, uint32_t events)
+static void on_over(void *userdata, const char *why)
 {
     struct session *s = userdata;
 
-    if (events & EPOLLOUT)
-        send_held(s);
-    if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-        receive(s);
-    else
-        set_events(s);
+    s->reach = NULL;
+    refuse(s, -EBUSY, why);
 }
 
 /* ---- to the supervisor --------------------------------------------------------------------------- */
 
-/* The directory's path may be longer than a socket's: go by its descriptor. */
-static int connect_supervisor(const struct session *s)
+static void on_ready(void *userdata)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    _cleanup_free_ char *path = attempt_path(s->api, &s->attempt, ".");
-    _cleanup_close_ int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const struct session *s = userdata;
 
-    if (dir < 0 || fd < 0)
-        return -errno;
-    (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/sock", dir);
-    if (connect(fd, (const struct sockaddr *) &address, sizeof address) < 0)
-        return -errno;
-    return take_fd(&fd);
+    websocket_resume(s->ws);
 }
 
 static void connect_both(struct session *s)
 {
-    _cleanup_free_ char *text = json_text(s->order);
-    s->fd = connect_supervisor(s);
-    if (s->fd < 0 || send(s->fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-        refuse(s, -EBUSY, "the job does not answer: it may be ending");
-        return;
-    }
-    s->watch = loop_watch(s->api->options.loop, s->fd, EPOLLIN, on_supervisor, s);
-    websocket_resume(s->ws);
+    const struct reach_events events = {
+        .ready = on_ready, .packet = on_packet, .closed = on_over, .userdata = s
+    };
+    struct error err = { 0 };
+    int r = reach_open(s->api, &s->target, s->order, &events, &s->reach, &err);
+
+    if (r < 0)
+        refuse(s, r, err.text);
 }
 
 static void on_committed(void *userdata)
@@ -336,11 +279,8 @@ static void later_message(struct session *s, const char *bytes, size_t len)
 
     if (!check_message(s, bytes, len, declare_type("session_order"), &order))
         return;
-    if (send(s->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno == EAGAIN) {
-        text_add_bytes(&s->held, bytes, len);
+    if (!reach_send(s->reach, bytes, len))
         websocket_pause(s->ws);
-        set_events(s);
-    }
 }
 
 static void on_message(void *userdata, const char *bytes, size_t len, bool binary)
@@ -355,7 +295,13 @@ static void on_message(void *userdata, const char *bytes, size_t len, bool binar
         later_message(s, bytes, len);
 }
 
-static void on_drained(void *userdata) { set_events(userdata); }
+static void on_drained(void *userdata)
+{
+    const struct session *s = userdata;
+
+    if (s->reach)
+        reach_resume(s->reach);
+}
 
 static void on_late(void *userdata) { refuse(userdata, -EINVAL, "no first message came"); }
 
@@ -375,9 +321,9 @@ void session_relay(struct call *call, const struct workload *w,
                            .order = purpose->order,
                            .id = id_new(),
                            .project = w->project,
-                           .job = w->id,
-                           .attempt = *task_asked(call, w->attempt),
-                           .fd = -1,
+                           .target = { .job = w->id,
+                                       .task = *task_asked(call, w->attempt),
+                                       .epoch = w->attempt->epoch },
                            .began_us = clock_boot_us(),
                            .began_wall_us = clock_now_us(),
                            .exit_code = -1 };
@@ -409,7 +355,7 @@ json_t *sessions_in(const struct api *api, const struct id *job)
     json_t *list = json_array();
 
     for (const struct session *s = api->sessions; s; s = s->next) {
-        if (!id_equal(&s->job, job))
+        if (!id_equal(&s->target.job, job))
             continue;
         json_t *one = json_object();
         json_put_str(one, "id", id_format(&s->id, text));
@@ -417,7 +363,7 @@ json_t *sessions_in(const struct api *api, const struct id *job)
         json_object_del(one, "tty");
         json_object_del(one, "direction");
         json_put_str(one, "actor", s->actor);
-        json_put_str(one, "attempt", id_format(&s->attempt, text));
+        json_put_str(one, "attempt", id_format(&s->target.task, text));
         json_put_str(one, "started", time_format(s->began_wall_us, text));
         (void) json_array_append_new(list, one);
     }

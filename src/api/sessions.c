@@ -9,8 +9,7 @@
 
 enum { PORT_USE_S = 3600, PORT_USES_MAX = 1000 };
 
-/* An upgrade of ours? Answers itself if not. */
-static bool check_upgrade(struct call *call)
+bool check_upgrade(struct call *call)
 {
     struct error err = { 0 };
     int r = websocket_check(call->req, &err);

@@ -245,9 +245,15 @@ static void task_upload(struct call *call) { as_upload(call, upload_status); }
 static void task_blobs(struct call *call) { as_upload(call, upload_files); }
 
 const struct api_route task_routes[] = {
-    { "task.secrets", task_secrets }, { "task.spec", task_spec },
-    { "task.orders", task_orders },   { "task.file", task_file_put },
-    { "task.fetch", task_blob_get },  { "task.missing", task_missing },
-    { "task.blob", task_blob },       { "task.upload", task_upload },
-    { "task.blobs", task_blobs },     { NULL, NULL },
+    { "task.secrets", task_secrets },
+    { "task.spec", task_spec },
+    { "task.orders", task_orders },
+    { "task.file", task_file_put },
+    { "task.fetch", task_blob_get },
+    { "task.missing", task_missing },
+    { "task.blob", task_blob },
+    { "task.upload", task_upload },
+    { "task.blobs", task_blobs },
+    { "task.stream", task_stream },
+    { NULL, NULL },
 };

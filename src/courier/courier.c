@@ -57,6 +57,8 @@ struct courier {
     bool listens; /* for orders */
     int64_t retry_us, order_retry_us, serial;
     json_t *answer; /* the last orders */
+    struct courier_options options;
+    struct streams *streams;
     struct error why;
 };
 
@@ -64,6 +66,7 @@ int courier_new(const struct courier_options *options, struct courier **ret, str
 {
     _cleanup_(courier_freep) struct courier *c = xnew(struct courier);
 
+    c->options = *options;
     c->spool = xstrdup(options->spool);
     c->task = xstrdup(options->task);
     c->gpus = xstrdup(options->gpus);
@@ -440,6 +443,10 @@ static void obey(struct courier *c)
         if (serial <= c->serial)
             continue;
         c->serial = serial;
+        if (str_equal(json_get_str(item, "op", NULL), "connect")) {
+            streams_open(c->streams, json_get_str(item, "stream", NULL));
+            continue;
+        }
         json_t *peers = json_object_get(item, "peers");
         if (peers)
             write_peers(c, peers);
@@ -520,6 +527,7 @@ static int begin(struct courier *c, struct error *err)
         c->end_watch = loop_watch(c->loop, c->pidfd, EPOLLIN, on_end, c);
     c->signals[0] = loop_signal(c->loop, SIGTERM, on_signal, c);
     c->signals[1] = loop_signal(c->loop, SIGINT, on_signal, c);
+    c->streams = streams_new(c->loop, &c->options, c->carrier.dir);
     c->pool = pool_new(c->loop, 2);
     await_orders(c);
     carry_later(c, 0);
@@ -563,6 +571,8 @@ int courier_run(struct courier *c, int pidfd, int peer, struct error *err)
     if (r < 0)
         *err = c->why;
     end_supervisor(c);
+    if (r != -ESTALE)
+        streams_finish(c->streams);
     forget(c, r);
     return r;
 }

@@ -130,6 +130,19 @@ int home_call_json(struct home *home, const struct home_request *request, json_t
     return r;
 }
 
+int home_stream(struct home *home, const char *target, struct websocket_link *ret,
+                struct error *err)
+{
+    const char *headers[] = { "Authorization", home->authorization, NULL };
+    _cleanup_free_ char *path = xasprintf("/v1/tasks/%s/%s", home->task, target);
+    const struct websocket_call call = { path, headers, CHANNEL_PROTOCOL };
+    struct http_response response = { 0 };
+    int r = websocket_connect(home->client, &call, ret, &response, err);
+
+    http_response_done(&response);
+    return r;
+}
+
 int home_get(struct home *home, const char *target, struct http_response *ret, struct error *err)
 {
     struct http_call http = { .method = "GET", .target = target };

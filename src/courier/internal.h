@@ -2,7 +2,7 @@
  *
  * home.c     requests to the server      carry.c    files of the attempt directory
  * content.c  what a task names, in       results.c  what it left, out
- * courier.c  the loop
+ * streams.c  ways into the task      courier.c  the loop
  */
 #ifndef COURIER_INTERNAL_H
 #define COURIER_INTERNAL_H
@@ -36,6 +36,9 @@ int home_call(struct home *home, const struct home_request *request, struct http
 /* The same for an answer in JSON (may be NULL). */
 int home_call_json(struct home *home, const struct home_request *request, json_t **ret,
                    struct error *err);
+/* A WebSocket that speaks as sessions do (http/channel.h); *RET is the caller's. */
+int home_stream(struct home *home, const char *target, struct websocket_link *ret,
+                struct error *err);
 /* GET of a path of the API with the token. */
 int home_get(struct home *home, const char *target, struct http_response *ret, struct error *err);
 
@@ -59,6 +62,17 @@ struct carrier {
 int carry(struct carrier *c, struct error *err);
 /* The blobs that exit.json names. */
 int results_send(struct carrier *c, const json_t *exit, struct error *err);
+
+/* ---- ways into the task ------------------------------------------------------------------------------ */
+
+/* On LOOP until the process ends: threads may be opening one. OPTIONS holds borrowed strings that last as long;
+ * DIR is the attempt's directory. */
+struct streams;
+struct streams *streams_new(struct loop *loop, const struct courier_options *options, int dir);
+/* Open the one that home calls NAME, and lead it to the supervisor. A name of another form is none. */
+void streams_open(struct streams *all, const char *name);
+/* The supervisor has ended: run the loop until what it said last has left, for a few seconds at most. */
+void streams_finish(struct streams *all);
 
 /* ---- content in ------------------------------------------------------------------------------------ */
 

@@ -89,6 +89,8 @@ struct engine_ops {
     /* Orders for a task, oldest first: [{"serial":N,"op":"stop"|"signal"|…}, …] with serials above AFTER,
      * which grow for ever; owned by the caller. NULL: this task is not to go on. */
     json_t *(*orders)(struct engine *engine, const struct id *attempt, int64_t after);
+    /* Order a task to open the stream of that name home: what leads into it from here. */
+    void (*connect)(struct engine *engine, const struct id *attempt, const char *stream);
     void (*free)(struct engine *engine);
 };
 

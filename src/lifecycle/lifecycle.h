@@ -387,6 +387,12 @@ void lifecycle_task_news(struct lifecycle *lc, const struct id *task);
 /* What the engine has to say to a task beyond serial AFTER: an array, owned by the caller; NULL: it is not to
  * go on. */
 json_t *lifecycle_task_orders(struct lifecycle *lc, const struct id *task, int64_t after);
+/* Do tasks run on machines that this server does not reach into? */
+bool lifecycle_is_away(const struct lifecycle *lc);
+/* Does the task live, of that epoch? What comes from it counts. */
+bool lifecycle_task_lives(const struct lifecycle *lc, const struct id *task, unsigned epoch);
+/* Have a task that is away open the stream of that name home. */
+void lifecycle_task_connect(struct lifecycle *lc, const struct id *task, const char *stream);
 /* Called when there are new orders for a task, or it is over. */
 void lifecycle_on_task(struct lifecycle *lc, void (*changed)(void *userdata, const struct id *task),
                        void *userdata);

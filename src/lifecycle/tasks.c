@@ -51,6 +51,16 @@ static int refuse_token(const struct lifecycle *lc, const struct id *task, unsig
     return error_set(err, -EPERM, "the token is not this task's");
 }
 
+bool lifecycle_is_away(const struct lifecycle *lc) { return lc->engine->ops->orders != NULL; }
+
+bool lifecycle_task_lives(const struct lifecycle *lc, const struct id *id, unsigned epoch)
+{
+    size_t rank = 0;
+    const struct job *job = live_task(lc, id, &rank);
+
+    return job && (!job->gang || gang_lives(job, rank)) && job->w->attempt->epoch == epoch;
+}
+
 int lifecycle_task_open(struct lifecycle *lc, const struct id *id, const char *token,
                         struct lifecycle_task *ret, struct error *err)
 {
@@ -71,7 +81,7 @@ int lifecycle_task_open(struct lifecycle *lc, const struct id *id, const char *t
                                     .attempt = attempt->id,
                                     .project = job->w->project,
                                     .epoch = attempt->epoch,
-                                    .is_away = lc->engine->ops->orders != NULL,
+                                    .is_away = lifecycle_is_away(lc),
                                     .log_limit_bytes = lc->settings.log_limit_bytes,
                                     .spec = job->w->spec };
     return 0;
@@ -87,6 +97,12 @@ json_t *lifecycle_task_orders(struct lifecycle *lc, const struct id *task, int64
 {
     return lc->engine->ops->orders ? lc->engine->ops->orders(lc->engine, task, after)
                                    : json_array();
+}
+
+void lifecycle_task_connect(struct lifecycle *lc, const struct id *task, const char *stream)
+{
+    if (lc->engine->ops->connect)
+        lc->engine->ops->connect(lc->engine, task, stream);
 }
 
 void lifecycle_on_task(struct lifecycle *lc, void (*changed)(void *userdata, const struct id *task),

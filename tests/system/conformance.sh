@@ -9,6 +9,8 @@
 #
 # and after conform() what holds for that engine alone.
 
+. "$BERTH_SOURCE/tests/system/conform-inside.sh"
+
 submit() { # NAME [FLAG...] -- COMMAND
     local name=$1
     shift
@@ -130,6 +132,7 @@ conform() {
     conform_starts_and_ends
     conform_logs_charts_artifacts
     conform_stops
+    conform_inside
     conform_restarts
     conform_gangs
     conform_loses_a_node

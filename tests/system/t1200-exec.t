@@ -61,40 +61,8 @@ test_expect_success 'what cannot be run says why' '
     test_expect_code 2 berth exec --tty --no-tty work -- true
 '
 
-cat >terminal.py <<'END'
-import fcntl, os, pty, signal, struct, sys, termios, time
-def size(fd, rows, columns):
-    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-pid, fd = pty.fork()
-if pid == 0:
-    os.execvp("berth", ["berth", "exec", "work"])
-size(fd, 40, 100)
-seen = b""
-def expect(text):
-    global seen
-    while text not in seen:
-        seen += os.read(fd, 4096)
-    seen = seen[seen.index(text) + len(text):]
-def send(text):
-    os.write(fd, text)
-send(b"stty -echo; PS1=; echo rea''dy $(tty)\n")
-expect(b"ready /dev/pts/")
-size(fd, 33, 77)
-send(b"while [ \"$(stty size)\" != '33 77' ]; do sleep 0.05; done; echo resi''zed\n")
-expect(b"resized")
-send(b"echo sle''eping; sleep 100\n")
-expect(b"sleeping")
-time.sleep(0.2)
-send(b"\x03")
-send(b"echo $TERM interrup''ted\n")
-expect(b"interrupted")
-send(b"exit 9\n")
-status = os.waitpid(pid, 0)[1]
-sys.exit(os.waitstatus_to_exitcode(status))
-END
-
 test_expect_success 'a shell on a terminal: size, Ctrl-C, exit code' '
-    TERM=vt220 test_expect_code 9 timeout 20 /usr/bin/python3 terminal.py
+    TERM=vt220 test_expect_code 9 timeout 20 /usr/bin/python3 "$BERTH_SOURCE/tests/system/terminal.py" work
 '
 
 test_expect_success 'it is on record, without what was typed' '

@@ -25,6 +25,8 @@
 #define FIRST_LIMIT_US   (10 * US_PER_S)
 /* Between the end of a grace, when the supervisor is to have killed the container, and scancel. */
 #define STOP_MARGIN_US (20 * US_PER_S)
+/* Who asked for a stream waits for it half as long. */
+#define STREAM_WAIT_US (60 * US_PER_S)
 
 struct slurm *slurm_of(struct engine *engine) { return (struct slurm *) engine; }
 
@@ -207,20 +209,28 @@ static void order(struct slurm_task *task, json_t *order_json)
         slurm->engine.listener.ordered(slurm->engine.listener.userdata, &task->task);
 }
 
+/* Those up to AFTER have been heard. A stream that was not opened within its time is not waited for. */
+static void forget_orders(struct slurm_task *task, int64_t after)
+{
+    int64_t late = clock_now_us() - STREAM_WAIT_US;
+
+    for (size_t i = json_array_size(task->orders); i-- > 0;) {
+        const json_t *one = json_array_get(task->orders, i);
+        int64_t serial = json_get_int(one, "serial", 0);
+        bool is_late = serial < late && str_equal(json_get_str(one, "op", NULL), "connect");
+        if (serial <= after || is_late)
+            (void) json_array_remove(task->orders, i);
+    }
+}
+
 static json_t *slurm_orders(struct engine *engine, const struct id *id, int64_t after)
 {
-    const struct slurm_task *task = slurm_find(slurm_of(engine), id);
-    json_t *orders, *one;
-    size_t i;
+    struct slurm_task *task = slurm_find(slurm_of(engine), id);
 
     if (!task)
         return NULL;
-    orders = json_array();
-    json_array_foreach(task->orders, i, one) {
-        if (json_get_int(one, "serial", 0) > after)
-            (void) json_array_append(orders, one);
-    }
-    return orders;
+    forget_orders(task, after);
+    return json_copy(task->orders);
 }
 
 static void slurm_go(struct engine *engine, const struct id *id, const struct task_go *go)
@@ -246,6 +256,18 @@ static void slurm_signal(struct engine *engine, const struct id *id, int signo)
     json_t *json = json_object();
     json_put_str(json, "op", "signal");
     json_put_int(json, "signal", signo);
+    order(task, json);
+}
+
+static void slurm_connect(struct engine *engine, const struct id *id, const char *stream)
+{
+    struct slurm_task *task = slurm_find(slurm_of(engine), id);
+
+    if (!task)
+        return;
+    json_t *json = json_object();
+    json_put_str(json, "op", "connect");
+    json_put_str(json, "stream", stream);
     order(task, json);
 }
 
@@ -437,6 +459,7 @@ static const struct engine_ops slurm_ops = {
     .delete = slurm_delete,
     .news = slurm_news,
     .orders = slurm_orders,
+    .connect = slurm_connect,
     .free = slurm_free,
 };
 
