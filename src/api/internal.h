@@ -233,6 +233,7 @@ bool task_of_call(struct call *call, struct lifecycle_task *ret);
 void task_file_put(struct call *call);
 void task_stream(struct call *call);
 void task_blob_get(struct call *call);
+void task_layer_get(struct call *call);
 /* Which blobs the trees of tasks hold, by manifest. */
 struct blob_sets;
 void blob_sets_free(struct blob_sets *sets);

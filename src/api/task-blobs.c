@@ -8,9 +8,12 @@
 
 #include "base/alloc.h"
 #include "base/vec.h"
+#include "os/fd.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { SUMS_KEPT_MAX = 2 << 20 }; /* in all: 64 MiB */
 
@@ -197,6 +200,32 @@ static void look(struct fetch *f)
         }
     }
     call_refuse(f->call, -ENOENT, "the task's specification names no such file");
+}
+
+/* Layers lie packed among what its project has fetched and made. */
+void task_layer_get(struct call *call)
+{
+    char project[ID_TEXT_LEN + 1], hex[SHA256_HEX_LEN + 1];
+    struct lifecycle_task task;
+    struct sha256 sum;
+    struct stat st;
+
+    if (!task_of_call(call, &task))
+        return;
+    (void) sha256_parse(call_param(call, "sum"), &sum); /* checked */
+    if (!lifecycle_task_has_layer(call->api->options.lifecycle, &task, &sum)) {
+        call_refuse(call, -ENOENT, "the image of the task has no such layer");
+        return;
+    }
+    _cleanup_free_ char *path =
+        xasprintf("%s/images/%s/%s", call->api->options.state, id_format(&task.project, project),
+                  sha256_format(&sum, hex));
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        call_refuse(call, -ENOENT,
+                    "layer %.12s of the image is not kept here any more: berth image pull", hex);
+    else
+        answer_file(call, &sum, take_fd(&fd), st.st_size);
 }
 
 /* Is it the digest of MANIFEST itself? Else it may be of a file in it. */

@@ -229,6 +229,29 @@ static void task_orders(struct call *call)
     wait_for_orders(call, &task.task, after, wait_s);
 }
 
+/* What it waits for is shown as long as it has not begun. */
+static void task_progress(struct call *call)
+{
+    struct lifecycle *lc = call->api->options.lifecycle;
+    int64_t done = json_get_int(call->body, "done", 0),
+            total = json_get_int(call->body, "total", 0);
+    const char *what = json_get_str(call->body, "what", "");
+    struct lifecycle_task task;
+    char is[32], all[32];
+
+    if (!task_of_call(call, &task))
+        return;
+    if (!task.is_away) {
+        call_refuse(call, -EPERM, "the task is on this machine; it fetches nothing");
+        return;
+    }
+    _cleanup_free_ char *words =
+        xasprintf("%s: %s of %s", what, bytes_to_str(done, is), bytes_to_str(total, all));
+    lifecycle_task_waits(lc, &task.task, words);
+    answer_orders(call,
+                  lifecycle_task_orders(lc, &task.task, json_get_int(call->body, "after", 0)));
+}
+
 /* ---- results: uploads of its project ------------------------------------------------------------------ */
 
 static void as_upload(struct call *call, handler_f handle)
@@ -255,5 +278,7 @@ const struct api_route task_routes[] = {
     { "task.upload", task_upload },
     { "task.blobs", task_blobs },
     { "task.stream", task_stream },
+    { "task.layer", task_layer_get },
+    { "task.progress", task_progress },
     { NULL, NULL },
 };

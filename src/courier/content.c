@@ -53,11 +53,6 @@ int content_fetch(struct home *home, struct blob_store *blobs, const struct task
     struct sha256 name;
     int r = 0;
 
-    if (spec->image)
-        return error_set(err, -EOPNOTSUPP,
-                         "image %.100s: layers of images cannot be brought to the nodes of a batch "
-                         "system; use image 'host'",
-                         spec->image->name);
     if (spec->workspace_tree && sha256_parse(spec->workspace_tree, &name) < 0)
         r = error_set(err, -EINVAL, "'%s' is no digest", spec->workspace_tree);
     else if (spec->workspace_tree)

@@ -35,6 +35,8 @@ struct errand {
 
 struct courier {
     char *spool, *task, *gpus;
+    struct courier_layers layers;
+    enum end_cause stopped; /* before it began; END_NONE: it was not */
     int64_t results_wait_us, grace_s;
     struct home home;   /* of who carries */
     struct home orders; /* of who awaits orders */
@@ -71,6 +73,7 @@ int courier_new(const struct courier_options *options, struct courier **ret, str
     c->task = xstrdup(options->task);
     c->gpus = xstrdup(options->gpus);
     c->is_machine = options->is_machine;
+    c->layers = options->layers;
     c->results_wait_us = options->results_wait_s * 1000000;
     c->carrier = (struct carrier){ .home = &c->home, .dir = -1 };
     c->changes = -1;
@@ -173,12 +176,15 @@ static int fetch_once(struct courier *c, void *userdata, struct error *err)
 
     if (r >= 0)
         r = content_fetch(&c->home, c->blobs, c->spec, err);
+    if (r >= 0 && c->spec->image && c->layers.has) /* else it will not begin anyway */
+        r = layers_fetch(&c->home, &c->orders, c->spool, &c->layers, c->spec->image, &c->stopped,
+                         err);
     if (r >= 0)
         r = fetch_secrets(c, *secrets, err);
     return r;
 }
 
-static int64_t longer(int64_t wait_us)
+int64_t courier_longer(int64_t wait_us)
 {
     wait_us = wait_us ? wait_us * 2 : RETRY_MIN_US;
     return wait_us < RETRY_MAX_US ? wait_us : RETRY_MAX_US;
@@ -193,7 +199,7 @@ static int insist(struct courier *c,
     int r;
 
     while ((r = work(c, userdata, err)) == -EAGAIN && clock_boot_us() < until_us) {
-        wait_us = longer(wait_us);
+        wait_us = courier_longer(wait_us);
         (void) nanosleep(&(struct timespec){ .tv_sec = wait_us / 1000000,
                                              .tv_nsec = wait_us % 1000000 * 1000 },
                          NULL);
@@ -230,7 +236,7 @@ int courier_refuse(struct courier *c, const struct error *why, struct error *err
     if (!c->spec)
         return error_set(err, why->code ? why->code : -EIO, "%s", why->text);
     struct task_exit ex = { .epoch = c->spec->epoch,
-                            .cause = END_START_FAILED,
+                            .cause = c->stopped ? c->stopped : END_START_FAILED,
                             .exit_code = -1,
                             .reason = (char *) (uintptr_t) why->text,
                             .ended_us = clock_now_us() };
@@ -317,7 +323,7 @@ static void carried(void *userdata)
     }
     if (errand->r == -EAGAIN) {
         c->again = false;
-        c->retry_us = longer(c->retry_us);
+        c->retry_us = courier_longer(c->retry_us);
         carry_later(c, c->retry_us);
         return;
     }
@@ -466,7 +472,7 @@ static void orders_came(void *userdata)
     }
     if (errand->r >= 0)
         obey(c);
-    c->order_retry_us = errand->r >= 0 ? 0 : longer(c->order_retry_us);
+    c->order_retry_us = errand->r >= 0 ? 0 : courier_longer(c->order_retry_us);
     if (c->gone)
         return;
     if (c->order_retry_us)

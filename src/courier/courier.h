@@ -12,13 +12,28 @@
 #include "base/error.h"
 #include "task/task.h"
 
+/* Where unpacked layers of images lie on this machine. */
+struct courier_layers {
+    /* 1: LAYER is there, and will be for a while; 0: it is not. */
+    int (*has)(void *userdata, const struct sha256 *layer, struct error *err);
+    /* Begin to unpack the first of FDS; both are as LAYERS_UNPACK takes them, and stay the caller's. */
+    int (*begin)(void *userdata, const struct layers_request *request,
+                 const int fds[static LAYERS_FDS], struct error *err);
+    /* What became of it. */
+    int (*end)(void *userdata, struct error *err);
+    /* Make room for others; HARD: as much as can be had. */
+    int (*shed)(void *userdata, bool hard, struct error *err);
+    void *userdata;
+};
+
 struct courier_options {
     const char *home;  /* URL of the server */
     const char *task;  /* id */
     const char *token; /* the task's */
     const char *spool; /* in the form of STATE, private to the account */
     const char *gpus;  /* indices of the step's GPUs on this machine; NULL: it has none */
-    bool is_machine;   /* SPOOL is the STATE of the node's launcher: it has the ranges of uids */
+    struct courier_layers layers;
+    bool is_machine; /* SPOOL is the STATE of the node's launcher: it has the ranges of uids */
     int64_t results_wait_s; /* how long results may wait for home after the end */
 };
 

@@ -88,17 +88,24 @@ static int judge(const struct http_response *response, struct error *err)
     return error_set(err, status == 404 ? -ENOENT : -EPROTO, "home answers %d: %s", status, text);
 }
 
-static int call(struct home *home, struct http_call *call, struct http_response *ret,
+/* FROM: the byte of the answer that is wanted first. */
+static int call(struct home *home, struct http_call *call, int64_t from, struct http_response *ret,
                 struct error *err)
 {
-    const char *headers[] = { "Authorization", home->authorization, NULL };
+    char range[40];
+    const char *headers[] = { "Authorization", home->authorization, NULL, range, NULL };
 
+    if (from > 0) {
+        headers[2] = "Range";
+        (void) snprintf(range, sizeof range, "bytes=%lld-", (long long) from);
+    }
     call->headers = headers;
     int r = http_client_call(home->client, call, ret, err);
     if (r == 0)
         return judge(ret, err);
     /* Also what cannot be resolved or trusted now: home may be about to move. */
-    bool ours = r == -ENOMEM || r == -EINVAL || r == -ENOSPC || r == -EBADF || r == -EIO;
+    bool ours = r == -ENOMEM || r == -EINVAL || r == -ENOSPC || r == -EBADF || r == -EIO ||
+                r == -ECANCELED || r == -ESTALE;
     return ours ? r : -EAGAIN;
 }
 
@@ -115,7 +122,7 @@ int home_call(struct home *home, const struct home_request *request, struct http
     http.body = request->body;
     http.body_len = request->body_len;
     http.timeout_ms = request->timeout_ms;
-    return call(home, &http, ret, err);
+    return call(home, &http, request->from, ret, err);
 }
 
 int home_call_json(struct home *home, const struct home_request *request, json_t **ret,
@@ -147,5 +154,5 @@ int home_get(struct home *home, const char *target, struct http_response *ret, s
 {
     struct http_call http = { .method = "GET", .target = target };
 
-    return call(home, &http, ret, err);
+    return call(home, &http, 0, ret, err);
 }

@@ -2,6 +2,7 @@
  *
  * home.c     requests to the server      carry.c    files of the attempt directory
  * content.c  what a task names, in       results.c  what it left, out
+ * layers.c   the layers of its image  coming.c   how far that is
  * streams.c  ways into the task      courier.c  the loop
  */
 #ifndef COURIER_INTERNAL_H
@@ -29,6 +30,7 @@ struct home_request {
     const void *body;
     size_t body_len;
     const struct http_call *stream; /* its read_body, on_body and so on; NULL: none */
+    int64_t from;                   /* of the answer's body: the byte that is wanted first */
     unsigned timeout_ms;            /* 0: 30 s */
 };
 int home_call(struct home *home, const struct home_request *request, struct http_response *ret,
@@ -79,5 +81,29 @@ void streams_finish(struct streams *all);
 /* Blobs that SPEC names into the store. */
 int content_fetch(struct home *home, struct blob_store *blobs, const struct task_spec *spec,
                   struct error *err);
+
+/* Layers that IMAGE names and that are not at PLACE yet. ORDERS is asked while HOME gives them. -ECANCELED: it
+ * was stopped meanwhile, for *RET_STOPPED. */
+int layers_fetch(struct home *home, struct home *orders, const char *spool,
+                 const struct courier_layers *place, const struct task_image *image,
+                 enum end_cause *ret_stopped, struct error *err);
+
+/* ---- how far it is ---------------------------------------------------------------------------------- */
+
+struct coming {
+    struct home *home; /* not the one that something is coming from */
+    const char *what;  /* "image python:3.12" */
+    int64_t done, total;
+    int64_t told_us;
+    enum end_cause stopped; /* what home called it that ended it */
+};
+
+void coming_begin(struct coming *p);
+/* To be called whenever something has come: about once a second home hears of it. -ECANCELED: the task is to
+ * stop; -ESTALE: fenced. */
+int coming_tell(struct coming *p, struct error *err);
+
+/* The next pause for a home that is away, after this one. */
+int64_t courier_longer(int64_t wait_us);
 
 #endif

@@ -27,6 +27,8 @@ void image_record_free(struct image_record *image)
     free(image->name);
     free(image->source);
     free(image->layers);
+    free(image->blobs);
+    free(image->blob_sizes);
     json_decref(image->config);
     free(image->reason);
     free(image);
@@ -59,6 +61,39 @@ int sha256_list_from_json(const json_t *json, struct sha256 **ret, size_t *ret_n
     return 0;
 }
 
+void image_blobs_to_json(const struct sha256 *blobs, const int64_t *sizes, size_t n, json_t *json)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        (void) json_array_append_new(list, json_integer(sizes[i]));
+    json_put(json, "blobs", sha256_list_to_json(blobs, n));
+    json_put(json, "blob_sizes", list);
+}
+
+int image_blobs_from_json(const json_t *json, size_t n, struct sha256 **ret, int64_t **ret_sizes,
+                          struct error *err)
+{
+    const json_t *sizes = json_object_get(json, "blob_sizes");
+    _cleanup_free_ struct sha256 *blobs = NULL;
+    size_t n_blobs = 0;
+
+    *ret = NULL;
+    *ret_sizes = NULL;
+    if (!json_object_get(json, "blobs"))
+        return 0;
+    int r = sha256_list_from_json(json_object_get(json, "blobs"), &blobs, &n_blobs, err);
+    if (r < 0)
+        return r;
+    if (n_blobs != n || json_array_size(sizes) != n)
+        return error_set(err, -EBADMSG, "image: %zu layers, and %zu packed ones", n, n_blobs);
+    *ret_sizes = xnew_n(int64_t, n + 1);
+    for (size_t i = 0; i < n; i++)
+        (*ret_sizes)[i] = json_integer_value(json_array_get(sizes, i));
+    *ret = take_ptr(blobs);
+    return 0;
+}
+
 json_t *image_record_to_json(const struct image_record *image)
 {
     char buf[SHA256_HEX_LEN + 1];
@@ -73,6 +108,10 @@ json_t *image_record_to_json(const struct image_record *image)
         json_put_str(json, "digest", sha256_format(&image->digest, buf));
     json_put_int(json, "size", image->size_bytes);
     json_put(json, "layers", sha256_list_to_json(image->layers, image->n_layers));
+    if (image->blobs)
+        image_blobs_to_json(image->blobs, image->blob_sizes, image->n_layers, json);
+    if (image->is_packed)
+        json_put(json, "packed", json_true());
     if (image->config)
         json_put(json, "config", json_deep_copy(image->config));
     json_put_str(json, "reason", image->reason);
@@ -107,11 +146,14 @@ int image_record_from_json(const json_t *json, struct image_record **ret, struct
     if (r >= 0)
         r = sha256_list_from_json(json_object_get(json, "layers"), &image->layers, &image->n_layers,
                                   err);
+    if (r >= 0)
+        r = image_blobs_from_json(json, image->n_layers, &image->blobs, &image->blob_sizes, err);
     if (r >= 0 && digest && sha256_parse(digest, &image->digest) < 0)
         r = error_set(err, -EBADMSG, "image: '%s' is no digest", digest);
     if (r < 0)
         return r;
     image->has_digest = digest != NULL;
+    image->is_packed = json_get_bool(json, "packed", false);
     image->name = xstrdup(json_get_str(json, "name", ""));
     image->source = xstrdup(json_get_str(json, "source", NULL));
     image->size_bytes = json_get_int(json, "size", 0);

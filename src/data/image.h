@@ -68,6 +68,11 @@ struct image_record {
     int64_t size_bytes;    /* as it travels: config and packed layers */
     struct sha256 *layers; /* digests of the unpacked tars, lowest first */
     size_t n_layers;
+    /* The packed layers, for each of LAYERS; NULL: not known, of a record that an older version made. */
+    struct sha256 *blobs;
+    int64_t *blob_sizes;
+    bool
+        is_packed; /* the packed bytes are kept, and nothing is unpacked: it runs on other machines */
     json_t *config; /* {"entrypoint", "command", "env": lists, "user", "workdir"}; NULL before */
     char *reason;   /* of the last failure; NULL */
     unsigned failures;
@@ -91,5 +96,10 @@ char *image_record_progress(const struct image_record *image);
 json_t *sha256_list_to_json(const struct sha256 *sums, size_t n);
 int sha256_list_from_json(const json_t *json, struct sha256 **ret, size_t *ret_n,
                           struct error *err);
+/* Packed layers: {"blobs": [HEX, …], "blob_sizes": [BYTES, …]} of N layers, into arrays owned by the caller;
+ * both NULL when JSON has none. */
+int image_blobs_from_json(const json_t *json, size_t n, struct sha256 **ret, int64_t **ret_sizes,
+                          struct error *err);
+void image_blobs_to_json(const struct sha256 *blobs, const int64_t *sizes, size_t n, json_t *json);
 
 #endif

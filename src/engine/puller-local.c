@@ -60,6 +60,8 @@ struct pull {
     int64_t total;
     VEC(struct sha256) blobs; /* packed layers, to be removed */
     struct sha256 *layers;
+    struct sha256 *layer_blobs; /* of each layer */
+    int64_t *blob_sizes;
     size_t n_layers;
     json_t *config;
     unsigned unpacking;
@@ -157,6 +159,8 @@ static void pull_free(struct pull *pull)
     free(pull->upload);
     vec_done(&pull->blobs);
     free(pull->layers);
+    free(pull->layer_blobs);
+    free(pull->blob_sizes);
     json_decref(pull->config);
     free(pull);
 }
@@ -214,12 +218,16 @@ static void finish_if_whole(struct pull *pull)
         return;
     struct id image = pull->image;
     _cleanup_free_ struct sha256 *layers = take_ptr(pull->layers);
+    _cleanup_free_ struct sha256 *blobs = take_ptr(pull->layer_blobs);
+    _cleanup_free_ int64_t *blob_sizes = take_ptr(pull->blob_sizes);
     _cleanup_json_ json_t *config = take_ptr(pull->config);
     struct image_found found = {
         .digest = pull->digest,
         .size_bytes = pull->total,
         .layers = layers,
         .n_layers = pull->n_layers,
+        .blobs = blobs,
+        .blob_sizes = blob_sizes,
         .config = config,
     };
     pull->whole = true;
@@ -256,7 +264,7 @@ static int send_request(struct local *local, const struct layers_request *reques
 static void ask(struct local *local, struct unpacking *u, int arriving)
 {
     struct layers_request request = {
-        .op = LAYERS_UNPACK,
+        .op = local->puller.keeps_packed ? LAYERS_CHECK : LAYERS_UNPACK,
         .serial = ++local->serial,
         .layer = u->layer,
         .packed_size = u->packed_size,
@@ -447,7 +455,9 @@ static void on_done(struct pull *pull, const json_t *line)
     struct error err = { 0 };
 
     if (sha256_list_from_json(json_object_get(line, "layers"), &pull->layers, &pull->n_layers,
-                              &err) < 0) {
+                              &err) < 0 ||
+        image_blobs_from_json(line, pull->n_layers, &pull->layer_blobs, &pull->blob_sizes, &err) <
+            0) {
         fail(pull, err.code, err.text);
         return;
     }
@@ -515,6 +525,8 @@ static char *request_text(const struct local *local, const struct image_pull *pu
     json_put_int(json, "stall", local->options.stall_s);
     json_put_int(json, "max_bytes", local->options.max_bytes);
     json_put(json, "have", sha256_list_to_json(pull->have, pull->n_have));
+    if (pull->have_blobs)
+        json_put(json, "have_blobs", sha256_list_to_json(pull->have_blobs, pull->n_have));
     image_reference_done(&ref);
     return json_text(json);
 }
@@ -576,7 +588,7 @@ static void local_pull(struct puller *puller, const struct image_pull *what)
     pull->project = what->project;
     pull->request = request_text(local, what);
     pull->upload = upload_of(local, what);
-    pull->is_kept = is_made_here(what->reference);
+    pull->is_kept = local->puller.keeps_packed || is_made_here(what->reference);
     vec_push(&local->pulls, pull);
     start_next(local);
 }
@@ -658,6 +670,10 @@ struct puller *puller_local_new(const struct puller_local_options *options)
     struct local *local = xnew(struct local);
 
     local->puller.ops = &ops;
+    local->puller.keeps_packed = options->keeps_packed;
+    local->puller.limits = (struct layer_limits){ .entries_max = options->entries_max,
+                                                  .bytes_max = options->max_bytes,
+                                                  .ratio_max = options->ratio_max };
     local->options = *options;
     local->watch = loop_watch(options->loop, options->layers_fd, EPOLLIN, on_keeper, local);
     local->again_us = AGAIN_US;

@@ -20,7 +20,9 @@ struct image_pull {
     const char *reference;           /* canonical */
     const char *source;              /* NULL: REFERENCE */
     const char *username, *password; /* NULL: none */
-    const struct sha256 *have;       /* unpacked layers that the project has */
+    const struct sha256 *have;       /* layers that the project has */
+    const struct sha256
+        *have_blobs; /* and as what each was packed: of a puller that keeps that; else NULL */
     size_t n_have;
 };
 
@@ -30,6 +32,8 @@ struct image_found {
     int64_t size_bytes;
     const struct sha256 *layers; /* of the unpacked tars, lowest first */
     size_t n_layers;
+    const struct sha256 *blobs; /* the packed layers */
+    const int64_t *blob_sizes;
     const json_t *config;
 };
 
@@ -69,9 +73,17 @@ struct puller_ops {
     void (*free)(struct puller *puller);
 };
 
+/* What a layer may have. */
+struct layer_limits {
+    int64_t entries_max, bytes_max, ratio_max;
+};
+
 /* First member of every puller. */
 struct puller {
     const struct puller_ops *ops;
+    /* Tasks run on other machines: layers are looked at, and stay packed for those who ask. */
+    bool keeps_packed;
+    struct layer_limits limits;
     struct puller_listener listener;
 };
 
@@ -83,6 +95,7 @@ struct puller_local_options {
     const char *const *plain_http; /* registries without TLS; NULL-terminated */
     const char *proxy, *ca_file;   /* NULL: none */
     int64_t stall_s, max_bytes, entries_max, ratio_max;
+    bool keeps_packed;
 };
 /* Options' strings are borrowed for the puller's life. */
 struct puller *puller_local_new(const struct puller_local_options *options);

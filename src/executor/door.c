@@ -2,15 +2,17 @@
  *
  * The launcher itself listens to nobody but who forked it. This process holds that end, without any
  * privilege, and hands on what the one account that owns STATE asks: LAUNCHER_START, for the asking process
- * and no other. The launcher checks every request again.
+ * and no other, and layers of images. The launcher checks every request again.
  */
 #include "executor/internal.h"
 
 #include "base/alloc.h"
+#include "base/vec.h"
 #include "os/fd.h"
 #include "os/packet.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ASKER_S = 2, BACKLOG = 128 };
+enum { ASKER_S = 2, BACKLOG = 128, ASKED_MAX = 256 };
 
 int door_listen(const char *path, uid_t uid, gid_t gid, struct error *err)
 {
@@ -76,49 +78,177 @@ static void refuse(struct launcher_answer *answer, int code, const char *text)
     (void) snprintf(answer->text, sizeof answer->text, "%s", text);
 }
 
-/* One request of one process; only -EPIPE is the launcher's end. */
-static int serve_one(const struct door *door, int fd, struct error *err)
+/* A task, for the asking process and no other; only -EPIPE is the launcher's end. */
+static int start_task(const struct door *door, int asker, pid_t pid,
+                      struct launcher_request *request, const int fds[static 2], struct error *err)
 {
-    struct launcher_request request = { 0 };
     struct launcher_answer answer = { .op = LAUNCHER_START };
+    int r = 0;
+
+    request->flags |= LAUNCHER_STEP;
+    request->pid = (uint32_t) pid;
+    if (request->op != LAUNCHER_START || fds[0] < 0 || fds[1] < 0)
+        refuse(&answer, -EPERM, "a step may only start its task");
+    else
+        r = ask_launcher(door, request, fds, &answer, err);
+    (void) send(asker, &answer, sizeof answer, MSG_NOSIGNAL);
+    return r;
+}
+
+/* ---- layers ------------------------------------------------------------------------------------------- */
+
+/* Who waits for the keeper: that takes as long as a layer has bytes, and others must not wait for it. */
+struct asked {
+    uint64_t serial;
+    int asker;
+};
+
+struct desk {
+    const struct door *door;
+    uint64_t serial;
+    VEC(struct asked) asked;
+};
+
+static void answer_layers(int asker, int code, const char *text)
+{
+    struct layers_answer answer = { .code = code };
+
+    (void) snprintf(answer.text, sizeof answer.text, "%s", text);
+    (void) send(asker, &answer, sizeof answer, MSG_NOSIGNAL);
+}
+
+/* What a layer may be and how many are kept is this machine's to say. False: a step may not ask that. */
+static bool limit_layers(const struct door_limits *limits, struct layers_request *request)
+{
+    bool hard = request->bytes_max == 0;
+
+    switch ((enum layers_op) request->op) {
+    case LAYERS_LOOK:
+        return true;
+    case LAYERS_SHED:
+        request->bytes_max = hard ? 0 : limits->layers_max > 0 ? limits->layers_max : -1;
+        return true;
+    case LAYERS_UNPACK:
+        request->entries_max = limits->entries_max;
+        request->bytes_max = limits->bytes_max;
+        request->ratio_max = limits->ratio_max;
+        return true;
+    case LAYERS_COLLECT:
+    case LAYERS_CHECK:
+        break;
+    }
+    return false;
+}
+
+static void ask_keeper(struct desk *desk, int asker, struct layers_request *request,
+                       const int fds[static 2])
+{
+    bool unpack = request->op == LAYERS_UNPACK;
+    int keeper = desk->door->keeper, r = 0;
+
+    request->serial = ++desk->serial;
+    if (!limit_layers(&desk->door->limits, request) || unpack != (fds[0] >= 0 && fds[1] >= 0))
+        r = -EPERM;
+    else if (desk->asked.len >= ASKED_MAX)
+        r = -EBUSY;
+    else if (unpack)
+        r = packet_send(keeper, request, sizeof *request, fds, 2);
+    else if (send(keeper, request, sizeof *request, MSG_NOSIGNAL) < 0)
+        r = -errno;
+    int copy = r < 0 ? -1 : fcntl(asker, F_DUPFD_CLOEXEC, 0);
+    struct asked asked = { request->serial, copy };
+    if (r < 0)
+        answer_layers(asker, r, r == -EPERM ? "a step may not ask that" : strerror(-r));
+    else
+        vec_push(&desk->asked, asked);
+}
+
+static void hear_keeper(struct desk *desk)
+{
+    struct layers_answer answer;
+
+    while (recv(desk->door->keeper, &answer, sizeof answer, MSG_DONTWAIT) == sizeof answer)
+        for (size_t i = 0; i < desk->asked.len; i++) {
+            if (desk->asked.items[i].serial != answer.serial)
+                continue;
+            (void) send(desk->asked.items[i].asker, &answer, sizeof answer, MSG_NOSIGNAL);
+            safe_close(desk->asked.items[i].asker);
+            vec_remove(&desk->asked, i);
+            break;
+        }
+}
+
+/* ---- one after the other -------------------------------------------------------------------------------- */
+
+union asks {
+    struct launcher_request task;
+    struct layers_request layers;
+};
+_Static_assert(sizeof(struct launcher_request) != sizeof(struct layers_request),
+               "a request is known by its length");
+
+static void forget_fds(int fds[static 2])
+{
+    fds[0] = safe_close(fds[0]);
+    fds[1] = safe_close(fds[1]);
+}
+
+static int serve_one(struct desk *desk, int fd, struct error *err)
+{
+    union asks asks = { 0 };
     int fds[2] = { -1, -1 }, r = 0;
     pid_t pid = 0;
 
-    if (greet(door, fd, &pid) < 0)
+    if (greet(desk->door, fd, &pid) < 0)
         return 0;
-    int n = packet_receive(fd, &request, sizeof request, fds, 2);
-    if (n == 0)
+    ssize_t len = recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC);
+    if (len <= 0)
         return 0;
-    request.flags |= LAUNCHER_STEP;
-    request.pid = (uint32_t) pid;
-    if (n < 0)
+    bool layers = len == sizeof asks.layers;
+    int n = packet_receive(fd, &asks, layers ? sizeof asks.layers : sizeof asks.task, fds, 2);
+    if (n < 0) {
+        struct launcher_answer answer = { .op = LAUNCHER_START };
         refuse(&answer, n, "the request is not of the form that this launcher knows");
-    else if (request.op != LAUNCHER_START || fds[0] < 0 || fds[1] < 0)
-        refuse(&answer, -EPERM, "a step may only start its task");
-    else
-        r = ask_launcher(door, &request, fds, &answer, err);
-    (void) send(fd, &answer, sizeof answer, MSG_NOSIGNAL);
-    safe_close(fds[0]);
-    safe_close(fds[1]);
+        (void) send(fd, &answer, sizeof answer, MSG_NOSIGNAL);
+    } else if (n > 0 && layers) {
+        ask_keeper(desk, fd, &asks.layers, fds);
+    } else if (n > 0) {
+        r = start_task(desk->door, fd, pid, &asks.task, fds, err);
+    }
+    forget_fds(fds);
+    return r;
+}
+
+static int serve(struct desk *desk, struct error *err)
+{
+    struct pollfd polled[3] = { { .fd = desk->door->listener, .events = POLLIN },
+                                { .fd = desk->door->launcher, .events = POLLIN },
+                                { .fd = desk->door->keeper, .events = POLLIN } };
+    int r = 0;
+
+    while (r >= 0) {
+        if (poll(polled, 3, -1) < 0 && errno != EINTR)
+            return error_set(err, -errno, "waiting: %s", strerror(errno));
+        if (polled[1].revents || (polled[2].revents & (POLLHUP | POLLERR)))
+            return error_set(err, -EPIPE, "the launcher has ended");
+        if (polled[2].revents)
+            hear_keeper(desk);
+        if (!polled[0].revents)
+            continue;
+        _cleanup_close_ int fd = accept4(desk->door->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            r = serve_one(desk, fd, err);
+    }
     return r;
 }
 
 int door_serve(const struct door *door, struct error *err)
 {
-    struct pollfd polled[2] = { { .fd = door->listener, .events = POLLIN },
-                                { .fd = door->launcher, .events = POLLIN } };
-    int r = 0;
+    struct desk desk = { .door = door };
+    int r = serve(&desk, err);
 
-    while (r >= 0) {
-        if (poll(polled, 2, -1) < 0 && errno != EINTR)
-            return error_set(err, -errno, "waiting: %s", strerror(errno));
-        if (polled[1].revents)
-            return error_set(err, -EPIPE, "the launcher has ended");
-        if (!polled[0].revents)
-            continue;
-        _cleanup_close_ int fd = accept4(door->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
-            r = serve_one(door, fd, err);
-    }
+    vec_foreach(&desk.asked, asked)
+        safe_close(asked->asker);
+    vec_done(&desk.asked);
     return r;
 }

@@ -40,8 +40,14 @@ int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t 
 /* ---- the launcher of a node, for steps of a batch system ---------------------------------------- */
 
 struct door {
-    int listener;      /* of door_listen() */
-    int launcher;      /* as launcher_start() gives it */
+    int listener; /* of door_listen() */
+    int launcher; /* as launcher_start() gives it */
+    int keeper;   /* as layers_start() gives it */
+    struct door_limits {
+        int64_t entries_max, bytes_max, ratio_max; /* of a layer */
+        int64_t
+            layers_max; /* bytes of layers that are kept for tasks to come; 0: a quarter of the disk */
+    } limits;
     uid_t owner;       /* of STATE: the one account that may ask */
     const char *state; /* of the launcher */
 };
@@ -78,7 +84,24 @@ int step_start(const struct step_settings *settings, struct step *ret, struct er
 int step_ask(const char *path, const char *address, struct step *ret, char **ret_state,
              struct error *err);
 /* SPOOL/attempts/ID/spec.json is there: make the container and run the command. */
+/* Connect to that launcher, for one request; *RET_STATE as above, or NULL. */
+int step_connect(const char *path, char **ret_state, struct error *err);
 int step_begin(struct step *step, const struct task_spec *spec, struct error *err);
 void step_done(struct step *step);
+
+/* Layers of images for such a task (step-layers.c); to be opened before there are secrets. LAUNCHER: the socket of
+ * the node's launcher, NULL: they lie in SPOOL. BYTES_MAX: how much of them is kept for tasks to come, 0: a quarter
+ * of the disk. */
+struct step_layers;
+int step_layers_open(const char *launcher, const char *spool, int64_t bytes_max,
+                     struct step_layers **ret, struct error *err);
+void step_layers_free(struct step_layers *layers);
+DEFINE_CLEANUP(struct step_layers *, step_layers_free);
+/* As courier.h's struct courier_layers has them; the first parameter is a struct step_layers. */
+int step_layers_has(void *layers, const struct sha256 *layer, struct error *err);
+int step_layers_begin(void *layers, const struct layers_request *request,
+                      const int fds[static LAYERS_FDS], struct error *err);
+int step_layers_end(void *layers, struct error *err);
+int step_layers_shed(void *layers, bool hard, struct error *err);
 
 #endif

@@ -4,10 +4,12 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
-/* Fork it. To be called by root, with STATE in place and before there are threads and sockets. *RET_FD
- * (owned by the caller, non-blocking) takes struct layers_request; the keeper ends when it is closed. */
-int layers_start(const char *state, int *ret_fd, pid_t *ret_pid, struct error *err);
+/* Fork it, with STATE in place and before there are threads, sockets and secrets. *RET_FD (owned by the caller,
+ * non-blocking) takes struct layers_request; the keeper ends when it is closed. Its layers have uids of their own,
+ * which root alone can give them; with ONE_OWNER they are the calling account's, for containers of one uid. */
+int layers_start(const char *state, bool one_owner, int *ret_fd, pid_t *ret_pid, struct error *err);
 
 #endif

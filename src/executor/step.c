@@ -189,20 +189,32 @@ int step_start(const struct step_settings *settings, struct step *ret, struct er
     return r;
 }
 
-int step_ask(const char *path, const char *address, struct step *ret, char **ret_state,
-             struct error *err)
+int step_connect(const char *path, char **ret_state, struct error *err)
 {
     struct sockaddr_un to = { .sun_family = AF_UNIX };
     struct launcher_hello hello = { 0 };
     _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    _cleanup_close_ int secrets = memfd_create("secrets", MFD_CLOEXEC);
 
     (void) snprintf(to.sun_path, sizeof to.sun_path, "%s", path);
-    if (fd < 0 || secrets < 0 || connect(fd, (const struct sockaddr *) &to, sizeof to) < 0 ||
+    if (fd < 0 || connect(fd, (const struct sockaddr *) &to, sizeof to) < 0 ||
         recv(fd, &hello, sizeof hello, 0) != sizeof hello)
         return error_set(err, -ENOENT, "there is no launcher for this account at %s", path);
     hello.state[sizeof hello.state - 1] = '\0';
-    *ret_state = xstrdup(hello.state);
+    if (ret_state)
+        *ret_state = xstrdup(hello.state);
+    return take_fd(&fd);
+}
+
+int step_ask(const char *path, const char *address, struct step *ret, char **ret_state,
+             struct error *err)
+{
+    _cleanup_close_ int secrets = memfd_create("secrets", MFD_CLOEXEC);
+    _cleanup_close_ int fd = step_connect(path, ret_state, err);
+
+    if (fd < 0)
+        return err ? err->code : -ENOENT;
+    if (secrets < 0)
+        return error_set(err, -errno, "memory for secrets: %s", strerror(errno));
     *ret = (struct step){ .pidfd = -1,
                           .door = take_fd(&fd),
                           .peer = -1,

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 enum { REQUEST_MAX = 4 << 20, INDEX_DEPTH_MAX = 4 };
 
@@ -154,13 +155,57 @@ static void say_resolved(const struct fetch *f)
     say(line);
 }
 
+/* ---- what was brought before ---- */
+
+static bool is_kept(const struct fetch *f, const struct oci_descriptor *what)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    struct stat st;
+
+    return fstatat(f->dir, sha256_format(&what->digest, hex), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISREG(st.st_mode) && st.st_size == what->size;
+}
+
+/* 1: RET is the manifest that the reference names, and all that it names is here. */
+static int find_kept(const struct fetch *f, struct text *ret)
+{
+    struct oci_manifest manifest = { 0 };
+    char hex[SHA256_HEX_LEN + 1];
+
+    if (!f->ref.has_digest ||
+        file_read(f->dir, sha256_format(&f->ref.digest, hex), OCI_DOCUMENT_MAX, ret, NULL) < 0)
+        return 0;
+    struct sha256 sum = sha256_of(text_str(ret), ret->len);
+    bool kept = sha256_equal(&sum, &f->ref.digest) &&
+                oci_manifest_parse(text_str(ret), ret->len, &manifest, NULL) >= 0;
+    kept = kept && is_kept(f, &manifest.config);
+    for (size_t i = 0; kept && i < manifest.n_layers; i++)
+        kept = is_kept(f, &manifest.layers[i]);
+    oci_manifest_done(&manifest);
+    return kept;
+}
+
+/* The manifest, from the registry unless it is needless to ask. */
+static int find_manifest(struct fetch *f, struct text *ret, struct error *err)
+{
+    if (find_kept(f, ret)) {
+        registry_free(f->registry);
+        f->registry = NULL;
+        return 0;
+    }
+    if (str_equal(f->ref.registry, REGISTRY_OF_BUILDS))
+        return error_set(err, -ENOENT,
+                         "it was made here, and its bytes are gone; build or import it again");
+    return resolve(f, ret, err);
+}
+
 static int read_documents(struct fetch *f, struct error *err)
 {
     _cleanup_text_ struct text bytes = { 0 };
     int r;
 
     if (f->registry)
-        r = resolve(f, &bytes, err);
+        r = find_manifest(f, &bytes, err);
     else
         r = image_local_open(&f->ref, f->dir, f->architecture,
                              json_get_int(f->request, "max_bytes", INT64_MAX), &bytes, err);
@@ -194,14 +239,17 @@ static void on_begun(void *userdata, size_t i) { say_layer(userdata, "arriving",
 
 static void on_layer(void *userdata, size_t i) { say_layer(userdata, "layer", i); }
 
-static bool project_has(const struct fetch *f, const struct sha256 *layer)
+static bool project_has(const struct fetch *f, size_t layer)
 {
     const json_t *have = json_object_get(f->request, "have");
-    char hex[SHA256_HEX_LEN + 1];
+    const json_t *blobs = json_object_get(f->request, "have_blobs");
+    char hex[SHA256_HEX_LEN + 1], blob[SHA256_HEX_LEN + 1];
 
-    sha256_format(layer, hex);
+    sha256_format(&f->config.layers[layer], hex);
+    sha256_format(&f->manifest.layers[layer].digest, blob);
     for (size_t i = 0; i < json_array_size(have); i++)
-        if (str_equal(json_string_value(json_array_get(have, i)), hex))
+        if (str_equal(json_string_value(json_array_get(have, i)), hex) &&
+            (!blobs || str_equal(json_string_value(json_array_get(blobs, i)), blob)))
             return true;
     return false;
 }
@@ -225,7 +273,7 @@ static int fetch_layers(struct fetch *f, struct error *err)
     for (size_t i = 0; i < f->manifest.n_layers; i++) {
         if (is_listed_before(f, i))
             continue;
-        if (project_has(f, &f->config.layers[i])) {
+        if (project_has(f, i)) {
             on_arrived(f, f->manifest.layers[i].size);
             continue;
         }
@@ -241,7 +289,16 @@ static int fetch_layers(struct fetch *f, struct error *err)
 
 static void say_done(const struct fetch *f)
 {
-    json_t *line = say_event("done");
+    json_t *line = say_event("done"), *blobs = json_array(), *sizes = json_array();
+    char hex[SHA256_HEX_LEN + 1];
+
+    for (size_t i = 0; i < f->manifest.n_layers; i++) {
+        (void) json_array_append_new(blobs, json_string(
+                                                sha256_format(&f->manifest.layers[i].digest, hex)));
+        (void) json_array_append_new(sizes, json_integer(f->manifest.layers[i].size));
+    }
+    json_put(line, "blobs", blobs);
+    json_put(line, "blob_sizes", sizes);
 
     json_put(line, "config", json_deep_copy(f->config.run));
     json_put(line, "layers", sha256_list_to_json(f->config.layers, f->config.n_layers));

@@ -4,16 +4,19 @@
  * enter the server, and a pull is cancelled by ending its process. It reads one JSON object from stdin
  *
  *     {"reference", "source", "directory", "machine", "username", "password", "plain_http",
- *      "proxy", "ca_file", "stall", "max_bytes", "have": [HEX, …]}
+ *      "proxy", "ca_file", "stall", "max_bytes", "have": [HEX, …], "have_blobs": [HEX, …]}
  *
- * (HAVE: digests of unpacked layers that need not come) and writes lines of JSON to stdout:
+ * (HAVE: digests of unpacked layers that need not come; with HAVE_BLOBS, of as many, only where the packed one
+ * is the same, too) and writes lines of JSON to stdout:
  *
  *     {"event": "resolved", "digest": HEX, "bytes": N}
  *     {"event": "progress", "bytes": N}                    of those, so far
  *     {"event": "arriving", "blob": HEX, "layer": HEX, "bytes": N}   DIRECTORY/BLOB.part grows to N bytes
  *     {"event": "layer", "blob": HEX, "layer": HEX, "bytes": N}      DIRECTORY/BLOB is whole
- *     {"event": "done", "config": {…}, "layers": [HEX, …]}
+ *     {"event": "done", "config": {…}, "layers": [HEX, …], "blobs": [HEX, …], "blob_sizes": [N, …]}
  *     {"event": "failed", "code": ERRNO, "text": WORDS}    the last one
+ *
+ * A reference with a digest of which all is in DIRECTORY already is taken from there; nobody is asked.
  */
 #ifndef IMAGE_FETCH_H
 #define IMAGE_FETCH_H

@@ -167,7 +167,8 @@ static int clear(int dir, const char *name)
 
 static bool is_kept(const char *xattr)
 {
-    return str_starts(xattr, "user.") || str_equal(xattr, "security.capability");
+    return (str_starts(xattr, "user.") && !str_starts(xattr, "user.overlay.")) ||
+           str_equal(xattr, "security.capability");
 }
 
 static int set_xattrs(struct unpack *u, const struct entry *e, int fd)
@@ -395,12 +396,13 @@ static int take_entry(struct unpack *u, struct archive_entry *from, struct error
     if (u->root < 0)
         return 0;
     char *slash = strrchr(path, '/');
+    bool one = u->options->one_owner, is_dir = u->lib->filetype(from) == S_IFDIR;
     const struct entry e = { .entry = from,
                              .path = path,
                              .name = slash ? slash + 1 : path,
-                             .uid = (uid_t) u->lib->uid(from),
-                             .gid = (gid_t) u->lib->gid(from),
-                             .mode = u->lib->perm(from) & 07777,
+                             .uid = one ? 0 : (uid_t) u->lib->uid(from),
+                             .gid = one ? 0 : (gid_t) u->lib->gid(from),
+                             .mode = (u->lib->perm(from) & 07777) | (one && is_dir ? 0700 : 0),
                              .mtime = { u->lib->mtime(from), u->lib->mtime_nsec(from) } };
     return place_entry(u, &e, err);
 }

@@ -6,7 +6,8 @@
  *
  *     `..` in names, owners above 65535, entries and bytes beyond the limits     refused
  *     hard links to what is not in the layer                                     refused
- *     device nodes, extended attributes other than user.* and capabilities       left out
+ *     device nodes, extended attributes other than user.* and capabilities, and those of overlays
+ *     (user.overlay.*)                                                           left out
  *     .wh.NAME                                                                   a whiteout, char 0:0
  *     .wh..wh..opq                                                               reported: OPAQUE
  */
@@ -37,6 +38,9 @@ struct unpack_options {
     int root;            /* -1: only look at digest and limits */
     struct sha256 layer; /* that its unpacked bytes must have */
     struct unpack_limits limits;
+    /* Whoever calls is the only one there is: all files are its own, and directories can be written by it, so that
+     * it can remove them. */
+    bool one_owner;
     /* A directory that hides what lies below it. */
     void (*opaque)(void *userdata, const char *path);
     void *userdata;

@@ -72,6 +72,7 @@ static void hand_over_task(struct lifecycle *lc, struct job *job, size_t rank, e
             .n_layers = image->n_layers,
             .config = image->config,
         };
+        images_describe_packed(lc, image, &task_image);
         spec.image = &task_image;
     }
     if (w->spec->source == SOURCE_WORKSPACE) {
@@ -270,6 +271,11 @@ static void on_waits(void *userdata, const struct id *attempt, const char *why)
 
     if (job)
         xstr_set(&job->waits, why);
+}
+
+void lifecycle_task_waits(struct lifecycle *lc, const struct id *task, const char *words)
+{
+    on_waits(lc, task, words);
 }
 
 static void on_started(void *userdata, const struct id *attempt, const struct task_started *started)

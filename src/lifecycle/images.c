@@ -4,6 +4,9 @@
  * means the digest that was found. A job is pinned to that digest when it is submitted, or, when the image
  * is still on its way, as soon as it is there; until then it is queued and held, and takes no hardware.
  * A new digest under an old name gets a record of its own; the old one goes by its digest then.
+ *
+ * Where tasks run on other machines the puller keeps layers packed, else unpacked. After a change of the engine
+ * an image is there in the other form: it is brought again, by its digest, when a job is to use it.
  */
 #include "lifecycle/internal.h"
 
@@ -57,6 +60,30 @@ static struct image_record *find_digest(const struct lifecycle *lc, const struct
             sha256_equal(&(*image)->digest, digest))
             return *image;
     return NULL;
+}
+
+static bool is_of_digest(const struct image_record *image, const struct workload *w)
+{
+    return w->spec->image_pinned && image->has_digest && id_equal(&image->project, &w->project) &&
+           sha256_equal(&image->digest, &w->spec->image_digest);
+}
+
+/* Whatever its state; one that is ready before others. */
+static struct image_record *find_pinned(const struct lifecycle *lc, const struct workload *w)
+{
+    struct image_record *best = NULL;
+
+    vec_foreach(&lc->images, image)
+        if (is_of_digest(*image, w) && (!best || (*image)->state == IMAGE_READY))
+            best = *image;
+    return best;
+}
+
+/* Are its layers there, as tasks need them? */
+static bool is_here(const struct lifecycle *lc, const struct image_record *image)
+{
+    return image->state == IMAGE_READY && lc->puller &&
+           image->is_packed == lc->puller->keeps_packed;
 }
 
 /* ---- names ------------------------------------------------------------------------------------- */
@@ -173,14 +200,18 @@ const struct image_record *images_of(const struct lifecycle *lc, const struct wo
 
 const char *images_hold(const struct lifecycle *lc, const struct workload *w)
 {
-    if (is_host(w->spec) || w->spec->image_pinned)
+    if (is_host(w->spec))
         return NULL;
-    return "its image is not here yet";
+    if (!w->spec->image_pinned)
+        return "its image is not here yet";
+    const struct image_record *image = find_pinned(lc, w);
+    return image && lc->puller && !is_here(lc, image) ? "its image is brought again" : NULL;
 }
 
 char *images_why(const struct lifecycle *lc, const struct workload *w)
 {
-    const struct image_record *image = find_name(lc, &w->project, w->spec->image);
+    const struct image_record *image =
+        w->spec->image_pinned ? find_pinned(lc, w) : find_name(lc, &w->project, w->spec->image);
 
     if (!image)
         return xasprintf("image %s: it is not here", w->spec->image);
@@ -268,42 +299,77 @@ void image_login_open(struct lifecycle *lc, const struct id *project, const char
     ret->password = json_get_str(ret->json, "password", NULL);
 }
 
-/* Layers of the project that are unpacked: their bytes need not come again. */
-static struct sha256 *list_layers(const struct lifecycle *lc, const struct id *project,
-                                  size_t *ret_n)
+/* Layers that are unpacked. */
+static struct sha256 *list_layers(const struct lifecycle *lc, size_t *ret_n)
 {
     VEC(struct sha256) list = { 0 };
 
-    vec_foreach(&lc->images, image) {
-        if ((*image)->state != IMAGE_READY || (project && !id_equal(&(*image)->project, project)))
-            continue;
-        for (size_t i = 0; i < (*image)->n_layers; i++)
+    vec_foreach(&lc->images, image)
+        for (size_t i = 0;
+             (*image)->state == IMAGE_READY && !(*image)->is_packed && i < (*image)->n_layers; i++)
             vec_push(&list, (*image)->layers[i]);
-    }
     *ret_n = list.len;
     return list.items;
+}
+
+struct layer_list {
+    VEC(struct sha256) layers, blobs;
+};
+
+/* Layers of the project that are here: their bytes need not come again. */
+static void list_own_layers(const struct lifecycle *lc, const struct id *project,
+                            struct layer_list *ret)
+{
+    vec_foreach(&lc->images, image) {
+        if (!is_here(lc, *image) || !id_equal(&(*image)->project, project))
+            continue;
+        for (size_t i = 0; i < (*image)->n_layers; i++) {
+            vec_push(&ret->layers, (*image)->layers[i]);
+            if ((*image)->is_packed)
+                vec_push(&ret->blobs, (*image)->blobs[i]);
+        }
+    }
+}
+
+/* One that was here before means what it was, wherever its name has gone since. Owned by the caller. */
+static char *reference_of(const struct image_record *image)
+{
+    struct image_reference ref;
+    char hex[SHA256_HEX_LEN + 1];
+
+    if (!image->has_digest || image_reference_parse(image->name, &ref, NULL) < 0)
+        return xstrdup(image->name);
+    bool by_digest = ref.kind == REFERENCE_REGISTRY && !ref.has_digest;
+    image_reference_done(&ref);
+    return by_digest ? xasprintf("%s@sha256:%s", image->name, sha256_format(&image->digest, hex))
+                     : xstrdup(image->name);
 }
 
 static void begin_pull(struct lifecycle *lc, const struct image_record *image)
 {
     struct image_login login = { 0 };
-    size_t n = 0;
-    _cleanup_free_ struct sha256 *have = list_layers(lc, &image->project, &n);
+    struct layer_list have = { 0 };
+    _cleanup_free_ char *reference = reference_of(image);
+
+    list_own_layers(lc, &image->project, &have);
 
     if (!image->source)
         image_login_open(lc, &image->project, image->name, &login);
     const struct image_pull pull = {
         .image = image->id,
         .project = image->project,
-        .reference = image->name,
+        .reference = reference,
         .source = image->source,
         .username = login.username,
         .password = login.password,
-        .have = have,
-        .n_have = n,
+        .have = have.layers.items,
+        .have_blobs = have.blobs.items,
+        .n_have = have.layers.len,
     };
     lc->puller->ops->pull(lc->puller, &pull);
     image_login_done(&login);
+    vec_done(&have.layers);
+    vec_done(&have.blobs);
 }
 
 static struct image_record *new_record(struct lifecycle *lc, const struct id *project,
@@ -333,10 +399,25 @@ static void start(struct lifecycle *lc, struct image_record *image, const char *
     begin_pull(lc, image);
 }
 
+/* It is here, but not as tasks need it. What was sent is not here any more, but its bytes are. */
+static void bring_again(struct lifecycle *lc, struct image_record *image, const char *actor)
+{
+    if (image->state == IMAGE_PULLING)
+        return;
+    image->state = IMAGE_PULLING;
+    image->failures = 0;
+    free(take_ptr(image->source));
+    start(lc, image, actor, NULL, NULL);
+}
+
 void images_want(struct lifecycle *lc, const struct workload *w, const char *actor)
 {
     if (!lc->puller || !images_hold(lc, w))
         return;
+    if (w->spec->image_pinned) {
+        bring_again(lc, find_pinned(lc, w), actor);
+        return;
+    }
     struct image_record *image = find_name(lc, &w->project, w->spec->image);
     if (image && image->state == IMAGE_PULLING)
         return;
@@ -426,7 +507,8 @@ static struct job **list_waiting(struct lifecycle *lc, const struct image_record
     for (size_t i = 0; i < lc->queue.len; i++) {
         const struct workload *w = lc->queue.items[lc->queue.head + i].workload;
         if (id_equal(&w->project, &image->project) && images_hold(lc, w) &&
-            str_equal(w->spec->image, image->name))
+            (w->spec->image_pinned ? is_of_digest(image, w)
+                                   : str_equal(w->spec->image, image->name)))
             vec_push(&list, live_get(lc, &w->id));
     }
     *ret_n = list.len;
@@ -454,8 +536,7 @@ static void pin_waiting(struct lifecycle *lc, const struct image_record *image)
 
     for (size_t i = 0; i < n; i++)
         pin(lc, jobs[i], image);
-    if (n > 0)
-        lc_want_pass(lc);
+    lc_want_pass(lc);
 }
 
 /* NAME means IMAGE from now on. Who had it keeps its digest as name while jobs use it. */
@@ -502,41 +583,15 @@ void images_collect(struct lifecycle *lc)
     lc->collect_wanted = something_moves(lc);
     if (lc->collect_wanted)
         return;
-    _cleanup_free_ struct sha256 *layers = list_layers(lc, NULL, &keep.n_layers);
+    _cleanup_free_ struct sha256 *layers = list_layers(lc, &keep.n_layers);
     vec_foreach(&lc->images, image)
-        if ((*image)->state == IMAGE_READY && is_made_here(*image))
+        if ((*image)->state == IMAGE_READY && ((*image)->is_packed || is_made_here(*image)))
             vec_push(&packed, ((struct image_packed){ (*image)->project, (*image)->digest }));
     keep.layers = layers;
     keep.packed = packed.items;
     keep.n_packed = packed.len;
     lc->puller->ops->collect(lc->puller, &keep);
     vec_done(&packed);
-}
-
-static void on_ready(void *userdata, const struct id *id, const struct image_found *found)
-{
-    struct lifecycle *lc = userdata;
-    struct image_record *image = get(lc, id);
-
-    if (!image)
-        return;
-    image->state = IMAGE_READY;
-    image->has_digest = true;
-    image->digest = found->digest;
-    image->size_bytes = found->size_bytes;
-    free(image->layers);
-    image->layers = xmemdup(found->layers, (found->n_layers + 1) * sizeof *found->layers);
-    image->n_layers = found->n_layers;
-    json_decref(image->config);
-    image->config = json_deep_copy(found->config);
-    free(take_ptr(image->reason));
-    image->failures = 0;
-    image->updated_us = lc_now(lc);
-    take_name(lc, image);
-    store_image(lc, image, "image.ready");
-    pin_waiting(lc, image);
-    if (lc->collect_wanted)
-        images_collect(lc);
 }
 
 static void fail_waiting(struct lifecycle *lc, const struct image_record *image)
@@ -589,12 +644,86 @@ static void on_failed(void *userdata, const struct id *id, int code, const char 
         images_collect(lc);
 }
 
+static void *copy_list(const void *list, size_t n, size_t size)
+{
+    return list ? xmemdup(list, (n + 1) * size) : NULL;
+}
+
+static void take_found(struct lifecycle *lc, struct image_record *image,
+                       const struct image_found *found)
+{
+    image->state = IMAGE_READY;
+    image->has_digest = true;
+    image->digest = found->digest;
+    image->size_bytes = found->size_bytes;
+    free(image->layers);
+    free(image->blobs);
+    free(image->blob_sizes);
+    image->layers = copy_list(found->layers, found->n_layers, sizeof *found->layers);
+    image->blobs = copy_list(found->blobs, found->n_layers, sizeof *found->blobs);
+    image->blob_sizes = copy_list(found->blob_sizes, found->n_layers, sizeof *found->blob_sizes);
+    image->n_layers = found->n_layers;
+    image->is_packed = lc->puller->keeps_packed && image->blobs;
+    json_decref(image->config);
+    image->config = json_deep_copy(found->config);
+    free(take_ptr(image->reason));
+    image->failures = 0;
+    image->updated_us = lc_now(lc);
+}
+
+static void on_ready(void *userdata, const struct id *id, const struct image_found *found)
+{
+    struct lifecycle *lc = userdata;
+    struct image_record *image = get(lc, id);
+
+    if (!image)
+        return;
+    if (image->has_digest && !sha256_equal(&image->digest, &found->digest)) {
+        on_failed(lc, id, -EBADMSG,
+                  "what its name says is another image now; pull it again, for jobs to come");
+        return;
+    }
+    take_found(lc, image, found);
+    take_name(lc, image);
+    store_image(lc, image, "image.ready");
+    pin_waiting(lc, image);
+    if (lc->collect_wanted)
+        images_collect(lc);
+}
+
 void images_retry(struct lifecycle *lc, const struct id *id)
 {
     struct image_record *image = get(lc, id);
 
     if (image && image->state == IMAGE_PULLING)
         begin_pull(lc, image);
+}
+
+/* ---- for tasks on other machines ---- */
+
+void images_describe_packed(const struct lifecycle *lc, const struct image_record *image,
+                            struct task_image *ret)
+{
+    if (!lc->puller || !lc->puller->keeps_packed || !image->is_packed)
+        return;
+    ret->blobs = image->blobs;
+    ret->blob_sizes = image->blob_sizes;
+    ret->entries_max = lc->puller->limits.entries_max;
+    ret->bytes_max = lc->puller->limits.bytes_max;
+    ret->ratio_max = lc->puller->limits.ratio_max;
+}
+
+bool lifecycle_task_has_layer(struct lifecycle *lc, const struct lifecycle_task *task,
+                              const struct sha256 *blob)
+{
+    const struct image_record *image =
+        task->spec->image_pinned ? find_digest(lc, &task->project, &task->spec->image_digest)
+                                 : NULL;
+
+    for (size_t i = 0; image && image->is_packed && i < image->n_layers; i++)
+        if (sha256_equal(&image->blobs[i], blob))
+            return true;
+    return false;
 }
 
 /* ---- showing and deleting ------------------------------------------------------------------------- */

@@ -408,6 +408,9 @@ int images_admit(struct lifecycle *lc, const struct id *project, struct workload
 void images_want(struct lifecycle *lc, const struct workload *w, const char *actor);
 /* The image that W is pinned to; NULL: `host`, or it is gone. */
 const struct image_record *images_of(const struct lifecycle *lc, const struct workload *w);
+/* What a task away from the server fetches of it, if it is kept packed; borrowed. */
+void images_describe_packed(const struct lifecycle *lc, const struct image_record *image,
+                            struct task_image *ret);
 void images_retry(struct lifecycle *lc, const struct id *id);
 void images_take(struct lifecycle *lc, struct store_state *state);
 /* After a restart: go on with what was on its way. */

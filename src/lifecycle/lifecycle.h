@@ -393,6 +393,11 @@ bool lifecycle_is_away(const struct lifecycle *lc);
 bool lifecycle_task_lives(const struct lifecycle *lc, const struct id *task, unsigned epoch);
 /* Have a task that is away open the stream of that name home. */
 void lifecycle_task_connect(struct lifecycle *lc, const struct id *task, const char *stream);
+/* Does the task's image have a layer that is packed as BLOB? */
+bool lifecycle_task_has_layer(struct lifecycle *lc, const struct lifecycle_task *task,
+                              const struct sha256 *blob);
+/* The task, which has not begun, says what it waits for; words for people. */
+void lifecycle_task_waits(struct lifecycle *lc, const struct id *task, const char *words);
 /* Called when there are new orders for a task, or it is over. */
 void lifecycle_on_task(struct lifecycle *lc, void (*changed)(void *userdata, const struct id *task),
                        void *userdata);

@@ -1,7 +1,7 @@
 /* launcher.c - `berth launcher`: on a node of a batch system, makes containers for its steps as root
  *
- * Three processes as in the server: the launcher, which is root; this one, which listens and is nobody; and
- * a supervisor for each task.
+ * Processes as in the server: the launcher and the keeper of layers, which are root; this one, which listens and is
+ * nobody; and a supervisor for each task.
  */
 #include "base/alloc.h"
 #include "executor/executor.h"
@@ -33,7 +33,7 @@ static int begin(const struct settings *settings, struct account *account, struc
                  struct error *err)
 {
     _cleanup_free_ char *path = xasprintf("%s/launcher.sock", settings->runtime);
-    pid_t pid = 0;
+    pid_t pid = 0, keeper = 0;
 
     if (geteuid() != 0)
         return error_set(err, -EPERM, "the launcher starts as root");
@@ -43,15 +43,21 @@ static int begin(const struct settings *settings, struct account *account, struc
     if (r >= 0)
         r = machine_launcher(settings, &ret->launcher, &pid, err);
     if (r >= 0)
+        r = layers_start(settings->state, false, &ret->keeper, &keeper, err);
+    if (r >= 0)
         r = ret->listener = door_listen(path, account->uid, account->gid, err);
     ret->owner = account->uid;
     ret->state = settings->state;
+    ret->limits = (struct door_limits){ .entries_max = settings->image_max_entries,
+                                        .bytes_max = settings->image_max_size,
+                                        .ratio_max = settings->image_max_ratio,
+                                        .layers_max = settings->layers_max };
     return r < 0 ? r : privilege_drop(account, err);
 }
 
 static int run(const struct settings *settings, struct error *err)
 {
-    struct door door = { .listener = -1, .launcher = -1 };
+    struct door door = { .listener = -1, .launcher = -1, .keeper = -1 };
     _cleanup_free_ char *notify = notify_take();
     struct account account = { 0 };
 
@@ -63,6 +69,7 @@ static int run(const struct settings *settings, struct error *err)
     }
     safe_close(door.listener);
     safe_close(door.launcher);
+    safe_close(door.keeper);
     return r;
 }
 

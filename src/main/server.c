@@ -169,7 +169,7 @@ static int start_launcher(struct server *s, struct error *err)
 static int start_layers(struct server *s, struct error *err)
 {
     pid_t pid = 0;
-    int r = layers_start(s->settings.state, &s->layers_fd, &pid, err);
+    int r = layers_start(s->settings.state, false, &s->layers_fd, &pid, err);
     if (r < 0)
         return r;
     s->layers_pidfd = pidfd_open_pid(pid);
@@ -280,6 +280,7 @@ static void open_puller(struct server *s)
         .max_bytes = set->image_max_size,
         .entries_max = set->image_max_entries,
         .ratio_max = set->image_max_ratio,
+        .keeps_packed = s->engine->ops->orders != NULL,
     };
 
     const struct pusher_options push_options = {

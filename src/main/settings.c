@@ -83,6 +83,9 @@ static const struct setting table[] = {
             "largest image, packed, and largest layer, unpacked"),
     SETTING(image_max_entries, TYPE_INT, "5000000", "most files in a layer"),
     SETTING(image_max_ratio, TYPE_INT, "250", "most that a layer may grow when it is unpacked"),
+    SETTING(
+        layers_max, TYPE_BYTES, "0",
+        "berth launcher: layers of images that are kept for tasks to come; 0: a quarter of the disk"),
     SETTING(image_stall, TYPE_SECONDS, "30s",
             "a pull that does not move for so long is broken off"),
     /* Clear of /etc/subuid's habit (from 100000) and of systemd-nspawn's 524288 to 1879048191. */

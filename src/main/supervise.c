@@ -39,7 +39,8 @@ static const char help[] =
     "Where Berth's launcher runs for this account (BERTH_LAUNCHER or " LAUNCHER
     "),\nit makes the container; else this account does as far as it may.\n"
     "BERTH_SPOOL names a directory on a disk of this machine; without it berth-UID below TMPDIR\n"
-    "or /tmp is used.\n"
+    "or /tmp is used. BERTH_LAYERS_MAX (\"50Gi\"): so much of the layers of images is kept there for\n"
+    "tasks to come; a quarter of the disk when it is not said.\n"
     "\n"
     "Ends with 0 when the task's end is known at home, however it ended; 1 when it was not begun;\n"
     "75 when results could not be brought home and stay in the spool; 76 when the server had given\n"
@@ -83,6 +84,24 @@ static int find_spool(char **ret, struct error *err)
                          path);
     *ret = take_ptr(path);
     return 0;
+}
+
+/* By the launcher at that socket, or in this account's own spool (NULL). */
+static int open_layers(const char *launcher, const char *spool, struct step_layers **ret,
+                       struct courier_layers *ret_place, struct error *err)
+{
+    const char *max = getenv("BERTH_LAYERS_MAX");
+    long long bytes_max = 0;
+
+    if (max && (str_to_bytes(max, &bytes_max) < 0 || bytes_max < 0))
+        return error_set(err, -EINVAL, "BERTH_LAYERS_MAX: '%s' is no size such as 50Gi", max);
+    int r = step_layers_open(launcher, spool, bytes_max, ret, err);
+    *ret_place = (struct courier_layers){ .has = step_layers_has,
+                                          .begin = step_layers_begin,
+                                          .end = step_layers_end,
+                                          .shed = step_layers_shed,
+                                          .userdata = *ret };
+    return r;
 }
 
 static int read_options(int argc, char **argv, struct courier_options *ret, struct error *err)
@@ -155,6 +174,7 @@ int role_supervise(int argc, char **argv)
     struct courier_options options = { .token = take_token(), .gpus = find_gpus() };
     char address[COURIER_ADDRESS_MAX];
     struct step step = { .pidfd = -1, .door = -1, .peer = -1, .secrets = -1 };
+    struct step_layers *layers = NULL;
     struct error err = { 0 };
 
     int r = read_options(argc, argv, &options, &err);
@@ -172,17 +192,21 @@ int role_supervise(int argc, char **argv)
     if (r < 0)
         return fail(EXIT_NOT_STARTED, &err);
     const char *launcher = getenv("BERTH_LAUNCHER");
-    int begun = step_ask(launcher ? launcher : LAUNCHER, address, &step, &state, NULL);
+    const char *socket = launcher ? launcher : LAUNCHER;
+    int begun = step_ask(socket, address, &step, &state, NULL);
     if (begun >= 0) {
         options.spool = state;
         options.is_machine = true;
     } else {
         begun = step_start(&settings, &step, &err);
     }
+    if (begun >= 0)
+        begun = open_layers(state ? socket : NULL, spool, &layers, &options.layers, &err);
     /* Its memory holds the token. */
     (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     r = run(&options, &step, begun, &err);
     step_done(&step);
+    step_layers_free(layers);
     free(spool);
     free(state);
     return judge(r, &err);

@@ -27,7 +27,17 @@ enum layers_op {
     /* Remove every layer that is not listed and that no task uses. Descriptor: a file of COUNT digests
      * of 32 bytes. */
     LAYERS_COLLECT,
+    /* Only look at the bytes of the descriptor, as for LAYERS_UNPACK; nothing is made of them. */
+    LAYERS_CHECK,
+    /* Is the layer there? It counts as used then, and stays for LAYERS_MIN_AGE_S; else -ENOENT. */
+    LAYERS_LOOK,
+    /* Remove what was used least recently, and by no task now, until BYTES_MAX are left; negative: as many as is
+     * sane for the disk. */
+    LAYERS_SHED,
 };
+
+/* Who has been told that a layer is there has so much time to mount it. */
+#define LAYERS_MIN_AGE_S 600
 
 /* One packet each way, of fixed size. SERIAL comes back in the answer. */
 struct layers_request {

@@ -45,6 +45,11 @@ struct task_image {
     struct sha256 *layers; /* lowest first */
     size_t n_layers;
     json_t *config; /* of data/image.h's record */
+    /* Of a task away from the server: the packed layers, which home gives, and what may become of one of them at
+     * most. NULL: the layers are where the task is. */
+    struct sha256 *blobs;
+    int64_t *blob_sizes;
+    int64_t entries_max, bytes_max, ratio_max;
 };
 
 /* A file system that every machine has (os/volume.h): /storage lies in ROOT/PROJECT/storage. */

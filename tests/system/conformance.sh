@@ -95,6 +95,42 @@ conform_restarts() {
     '
 }
 
+# Layers of their own each time: no machine has seen them.
+conform_images() {
+    . "$BERTH_SOURCE/tests/system/images.sh"
+    for tool in umoci skopeo docker-registry busybox; do
+        command -v $tool >/dev/null && continue
+        echo "# images: $tool is not installed"
+        return
+    done
+    test_expect_success 'an image that wants a login is pulled, and runs: layers hide each other, entrypoint, user and environment are its own' '
+        busybox_tree one && head -c 100000 /dev/urandom >one/data/a && mkdir -p one/old/deep && echo below >one/old/deep/file &&
+        chmod 0555 one/old && mkdir -p two/data two/old && echo b >two/data/b && touch two/data/.wh.a two/old/.wh..wh..opq && echo new >two/old/new &&
+        image_layer oci:one one && image_layer oci:one two &&
+        image_config oci:one --config.user user --config.env GREETING=hi --config.workingdir /data --config.entrypoint /bin/env --config.entrypoint VIA=entry \
+            --config.cmd sh --config.cmd -c --config.cmd "id -u; pwd; ls /data /old; echo \$GREETING \$VIA \$HOME" &&
+        registry_start auth && registry_push oci:one lib/one:1 && image=$REGISTRY/lib/one:1 &&
+        test_expect_code 125 berth run --source none --image "$image" 2>err && grep "wants a login" err &&
+        echo s3cret | berth image login "$REGISTRY" --username demo --password-stdin &&
+        berth run --source none --name pulled --cpus 1 --image "$image" >out &&
+        printf "1000\n/data\n/data:\nb\n\n/old:\nnew\nhi entry /home/user\n" >expected && test_cmp expected out
+    '
+    test_expect_success 'what was sent, storage and artifacts are its user'"'"'s to write, and what comes home is whole' '
+        mkdir w && echo sent >w/file &&
+        berth run --source w --name writes --cpus 1 --image "$image" -- "cat file; echo more >>file; touch /storage/kept; cat /old/new >/artifacts/result" >out &&
+        echo sent >expected && test_cmp expected out &&
+        test "$(berth artifacts writes -o json | jq -r ".items[0].path")" = result
+    '
+    command -v buildah >/dev/null || return 0
+    printf '[storage]\ndriver = "vfs"\ngraphroot = "%s"\nrunroot = "%s"\n' "$BERTH_TEST/graph" "$BERTH_TEST/graph.run" >storage.conf
+    test_expect_success 'so does one that a Dockerfile makes' '
+        mkdir context && cp one/bin/busybox context && date +%N >context/word &&
+        printf "FROM scratch\nCOPY busybox /bin/sh\nCOPY word /word\nENTRYPOINT [\"/bin/sh\"]\nCMD [\"-c\", \"read word </word; echo \$word\"]\n" >context/Dockerfile &&
+        CONTAINERS_STORAGE_CONF="$PWD/storage.conf" berth run --source none --name built --cpus 1 --dockerfile context >out 2>err && test_cmp context/word out
+    '
+    registry_stop
+}
+
 conform_loses_a_node() {
     test_expect_success 'a machine that is lost: the job is tried again elsewhere, and what the old one says counts for nothing' '
         submit lost --cpus 1 --retries 1 --backoff 0s -- \
@@ -135,6 +171,7 @@ conform() {
     conform_inside
     conform_restarts
     conform_gangs
+    conform_images
     conform_loses_a_node
     conform_many
 }
