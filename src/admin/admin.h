@@ -2,6 +2,7 @@
 #ifndef ADMIN_ADMIN_H
 #define ADMIN_ADMIN_H
 
+#include "base/error.h"
 #include "base/text.h"
 
 /* `berth doctor [-o table|json|yaml] [--state DIR] [--runtime DIR]`: look at this machine and name
@@ -22,13 +23,28 @@ void admin_engine_check_help(struct text *out);
 int admin_engine_render(int argc, char **argv);
 void admin_engine_render_help(struct text *out);
 
+/* What the server's settings say, for `berth engine install`. */
+struct engine_settings {
+    const char *file; /* that they are read from */
+    const char *engine, *user;
+    const char *home_url; /* NULL: not set */
+    char *const *listen, *const *hosts;
+};
+/* `berth engine install slurm`: munge and Slurm on this machine and those that joined. Exit codes: 0, 1 when a
+ * machine failed, 2 usage. */
+int admin_engine_install(int argc, char **argv, const struct engine_settings *settings);
+void admin_engine_install_help(struct text *out);
+
 /* `berth node join URL TOKEN`: this machine becomes a node of the cloud at URL. ARGV[0] is "join". Exit
  * codes: 0, 1, 2 usage, 4 the token is refused, 5 the server does not take the machine. */
 int admin_node_join(int argc, char **argv);
 void admin_node_join_help(struct text *out);
 /* `berth node run`: reports this machine until it is told to stop. ARGV[0] is "run". Exit codes: 0, 2 when
  * it has not joined or was forgotten. */
-int admin_node_run(int argc, char **argv);
+struct node_run {
+    int (*drop)(struct error *err); /* root becomes an ordinary account for good */
+};
+int admin_node_run(int argc, char **argv, const struct node_run *how);
 void admin_node_run_help(struct text *out);
 
 /* This program, and where a server with the settings of this machine keeps what it knows. */

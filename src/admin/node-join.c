@@ -1,7 +1,9 @@
 /* node-join.c - `berth node join`: a machine shows its token and is a node from then on */
 #include "admin/admin.h"
+#include "admin/box.h"
 #include "admin/node.h"
 #include "admin/options.h"
+#include "admin/order-root.h"
 
 #include "base/alloc.h"
 #include "http/http.h"
@@ -22,40 +24,28 @@
 enum { EXIT_USAGE = 2, EXIT_DENIED = 4, EXIT_CONFLICT = 5 };
 
 static const char usage[] =
-    "Usage: berth node join URL TOKEN [--name NAME] [--state DIR] [--no-start]\n\n"
+    "Usage: berth node join URL TOKEN [--name NAME] [--state DIR] [--no-orders]\n"
+    "                       [--no-start]\n\n"
     "Makes this machine a node of the cloud at URL. TOKEN comes from `berth node token` there and\n"
     "lets one machine join; `-` reads it from stdin. The machine says what hardware it has and, by\n"
-    "the service berth-node, that it is there; it can do nothing else with the cloud. A machine that\n"
-    "joins again is the same node, under the name it had.\n\n"
+    "the service berth-node, that it is there; it can do nothing else with the cloud. Joined as root,\n"
+    "over https or from the same machine, it also takes orders: `berth engine install slurm` on the\n"
+    "server then installs Slurm here, and starts it. A machine that joins again is the same node,\n"
+    "under the name it had.\n\n"
     "  --name NAME   what it is called; without it the host's name up to the first dot\n"
     "  --state DIR   where it keeps its key (/var/lib/berth)\n"
+    "  --no-orders   only reports: nothing is installed or changed here from afar\n"
     "  --no-start    do not start the service\n\n"
     "Exit code: 0; 4 when the token is refused, 5 when the server does not take the machine.\n";
 
 struct join {
     const char *url, *token, *name, *state;
     char typed[256]; /* a token that came on stdin */
-    bool starts;
+    bool starts, takes_orders;
+    char key[BOX_KEY_TEXT + 1]; /* that orders are sealed for; "": none are taken */
 };
 
 void admin_node_join_help(struct text *out) { text_add(out, usage); }
-
-int node_look(const char *state, const char *name, json_t **ret, struct error *err)
-{
-    const struct probe_options options = {
-        .disk = state, .cdi = (const char *const[]){ "/etc/cdi", "/run/cdi", NULL }
-    };
-    _cleanup_(node_freep) struct node *node = NULL;
-
-    int r = probe_node(&options, &node, err);
-    if (r < 0)
-        return error_context(err, r, "looking at this machine");
-    if (name)
-        xstr_set(&node->name, name);
-    xstr_set(&node->boot_id, clock_boot_id());
-    *ret = node_to_json(node);
-    return 0;
-}
 
 /* Not the machine's id itself: that one is nobody else's business (machine-id(5)). */
 static int machine_sum(struct sha256 *ret, struct error *err)
@@ -172,6 +162,8 @@ static bool parse(int argc, char **argv, struct join *join)
             join->state = value;
         else if (str_equal(argv[i], "--no-start"))
             join->starts = false;
+        else if (str_equal(argv[i], "--no-orders"))
+            join->takes_orders = false;
         else if (str_starts(argv[i], "--") || n == 2)
             return false;
         else
@@ -191,10 +183,56 @@ static int read_token(struct join *join, struct error *err)
     return 0;
 }
 
+/* ---- orders ------------------------------------------------------------------------------------------- */
+
+/* What is sealed for this machine is as good as the way that its key takes. */
+static bool is_private(const char *url)
+{
+    static const char *const begins[] = { "https://", "unix:", "http://127.", "http://localhost",
+                                          "http://[::1]" };
+
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (str_starts(url, begins[i]))
+            return true;
+    return false;
+}
+
+static int prepare_orders(struct join *join, struct error *err)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", join->state, ORDER_KEY_FILE);
+
+    if (join->takes_orders && geteuid() == 0 && is_private(join->url))
+        return box_make(path, join->key, err);
+    join->takes_orders = false;
+    if (unlink(path) < 0 && errno != ENOENT)
+        return error_set(err, -errno, "%s: %s", path, strerror(errno));
+    return 0;
+}
+
+static void say_orders(const struct join *join)
+{
+    if (join->takes_orders)
+        (void) printf("it takes orders: `berth engine install` there may set up Slurm here\n");
+    else if (geteuid() == 0 && !is_private(join->url))
+        (void) printf("it takes no orders: they do not go over plain http\n");
+}
+
+static json_t *make_body(const struct join *join, const struct sha256 *machine, const json_t *node)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    json_t *body = json_object();
+
+    json_put_str(body, "machine", sha256_format(machine, hex));
+    json_put(body, "node", json_deep_copy(node));
+    json_put_str(body, "url", join->url);
+    if (join->takes_orders)
+        json_put_str(body, "orders_key", join->key);
+    return body;
+}
+
 static int do_join(struct join *join, struct error *err)
 {
-    _cleanup_json_ json_t *node = NULL, *body = json_object(), *answer = NULL;
-    char hex[SHA256_HEX_LEN + 1];
+    _cleanup_json_ json_t *node = NULL, *body = NULL, *answer = NULL;
     struct sha256 sum;
 
     int r = read_token(join, err);
@@ -203,11 +241,12 @@ static int do_join(struct join *join, struct error *err)
     if (r >= 0)
         r = mkdir_all(AT_FDCWD, join->state, 0711, err);
     if (r >= 0)
-        r = node_look(join->state, join->name, &node, err);
+        r = node_look(join->state, join->name, join->url, &node, err);
+    if (r >= 0)
+        r = prepare_orders(join, err);
     if (r < 0)
         return r;
-    json_put_str(body, "machine", sha256_format(&sum, hex));
-    json_put(body, "node", json_incref(node));
+    body = make_body(join, &sum, node);
     r = ask(join, body, &answer, err);
     if (r >= 0)
         r = keep(join, answer, err);
@@ -219,13 +258,16 @@ static int do_join(struct join *join, struct error *err)
     else
         (void) printf("this machine is node %s of %s\n", json_get_str(answer, "name", ""),
                       join->url);
+    say_orders(join);
     start(join);
     return 0;
 }
 
 int admin_node_join(int argc, char **argv)
 {
-    struct join join = { .state = option_setting("BERTH_STATE", "/var/lib/berth"), .starts = true };
+    struct join join = { .state = option_setting("BERTH_STATE", "/var/lib/berth"),
+                         .starts = true,
+                         .takes_orders = true };
     struct error err = { 0 };
 
     if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))

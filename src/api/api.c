@@ -122,6 +122,7 @@ void api_free(struct api *api)
         metrics_on_sample(api->options.metrics, NULL, NULL);
     lifecycle_on_task(api->options.lifecycle, NULL, NULL);
     orders_end(api);
+    node_orders_end(api);
     http_server_free(api->server); /* stops every stream */
     watch_free(api->beat);
     file_watches_free(api->watches);

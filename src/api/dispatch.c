@@ -25,6 +25,7 @@ static const struct api_route *const tables[] = {
     key_routes,
     log_routes,
     metrics_routes,
+    node_order_routes,
     node_routes,
     project_routes,
     queue_routes,

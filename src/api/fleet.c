@@ -25,8 +25,18 @@ const struct node *node_of_path(struct call *call)
     return NULL;
 }
 
+/* As it says itself what it is; whether work can begin there is still the engine's word. */
+static json_t *reported_json(const struct call *call, const struct node *node)
+{
+    json_t *json = node_json(call, lifecycle_reported_node(call->api->options.lifecycle, node));
+
+    json_put_str(json, "fault", node->fault);
+    return json;
+}
+
 static void node_list(struct call *call)
 {
+    bool is_reported = json_get_bool(call->query, "reported", false);
     const struct node *const *nodes;
     json_t *answer = json_object(), *array = json_array();
     size_t n;
@@ -34,7 +44,8 @@ static void node_list(struct call *call)
     lifecycle_nodes(call->api->options.lifecycle, &nodes, &n);
     for (size_t i = 0; i < n; i++) {
         struct id subject = lifecycle_node_subject(call->api->options.lifecycle, nodes[i]);
-        add_tagged(call, array, &subject, node_json(call, nodes[i]));
+        add_tagged(call, array, &subject,
+                   is_reported ? reported_json(call, nodes[i]) : node_json(call, nodes[i]));
     }
     json_put(answer, "items", array);
     call_answer(call, 200, answer);

@@ -52,6 +52,7 @@ struct api {
     struct tickets *tickets;        /* of sessions; NULL before the first */
     VEC(struct port_use) port_uses; /* oldest first */
     struct order_wait *order_waits; /* newest first */
+    struct node_wait *node_waits;   /* of machines, newest first */
     struct blob_sets *blob_sets;    /* NULL before the first */
     uint64_t answers[6];            /* by hundreds of the status */
 
@@ -121,6 +122,8 @@ void problem_respond(struct api *api, struct http_request *req, int code, const 
 int auth_check(struct call *call, struct error *err);
 /* Of a public endpoint that is for one kind of key: 0, -EKEYREJECTED, -EPERM. */
 int auth_machine(struct call *call, enum key_role role, struct error *err);
+/* The same, with the key of the node that the path names. */
+int auth_node(struct call *call, struct error *err);
 
 /* ---- idempotency ---------------------------------------------------------------------------------- */
 
@@ -241,6 +244,7 @@ void blob_sets_free(struct blob_sets *sets);
 struct order_wait;
 void orders_changed(struct api *api, const struct id *task);
 void orders_end(struct api *api);
+void node_orders_end(struct api *api);
 
 /* Does the call ask for a WebSocket that speaks as sessions do? Answers itself if not. */
 bool check_upgrade(struct call *call);
@@ -317,7 +321,8 @@ void add_metrics(const struct api *api, struct text *out);
 
 extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
     fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[], metrics_routes[],
-    node_routes[], project_routes[], queue_routes[], secret_routes[], session_routes[],
-    system_routes[], task_routes[], ticket_routes[], upload_routes[], volume_routes[];
+    node_order_routes[], node_routes[], project_routes[], queue_routes[], secret_routes[],
+    session_routes[], system_routes[], task_routes[], ticket_routes[], upload_routes[],
+    volume_routes[];
 
 #endif

@@ -155,6 +155,8 @@ static void machine_join(struct call *call)
         return;
     }
     new.node = node;
+    new.url = json_get_str(call->body, "url", NULL);
+    new.orders_key = json_get_str(call->body, "orders_key", NULL);
     new.token_name = call->actor + strlen("key:");
     (void) sha256_parse(json_get_str(call->body, "machine", ""), &new.machine); /* checked */
     r = lifecycle_join(call->api->options.lifecycle, &new, state, joined, call, &err);
@@ -163,10 +165,13 @@ static void machine_join(struct call *call)
 }
 
 /* The key's name says which node it is. */
-static int check_reporter(const struct call *call, struct error *err)
+int auth_node(struct call *call, struct error *err)
 {
     static const char prefix[] = "key:node-";
+    int r = auth_machine(call, KEY_ROLE_NODE, err);
 
+    if (r < 0)
+        return r;
     if (str_starts(call->actor, prefix) &&
         str_equal(call->actor + sizeof prefix - 1, call_param(call, "node")))
         return 0;
@@ -178,9 +183,7 @@ static void machine_report(struct call *call)
     _cleanup_(node_freep) struct node *node = NULL;
     struct error err = { 0 };
 
-    int r = auth_machine(call, KEY_ROLE_NODE, &err);
-    if (r >= 0)
-        r = check_reporter(call, &err);
+    int r = auth_node(call, &err);
     if (r >= 0)
         r = read_node(call, &node, &err);
     if (r >= 0)

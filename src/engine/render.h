@@ -18,8 +18,11 @@ struct render_cluster {
     const char *controller; /* host of slurmctld */
     const struct render_node *nodes;
     size_t n_nodes;
+    const char *controller_address; /* NULL: every machine resolves its name */
 };
 
+/* Begins every file that is made here. */
+extern const char render_mark[];
 /* "slurm.conf", "gres.conf", "cgroup.conf", "topology.conf"; NULL at the end. */
 extern const char *const render_files[];
 /* Add the text of the file of that name to OUT; false: nothing of the kind is needed (gres.conf without GPUs,

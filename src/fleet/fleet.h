@@ -42,7 +42,8 @@ struct node {
     char *name;
     char *kernel;
     char *boot_id;
-    char *driver; /* GPU driver's version, NULL without one */
+    char *address; /* at which the other machines reach it, as it sees itself; NULL: not known */
+    char *driver;  /* GPU driver's version, NULL without one */
     char *cpu_model;
     VEC(struct core) cores;
     VEC(struct numa_node) numas;
@@ -83,6 +84,9 @@ struct node_record {
     int64_t joined_us;     /* 0: it did not join */
     struct sha256 machine; /* of one that joined: what tells it from others, whatever its name */
     struct node *node;     /* as it reported itself last; NULL: it did not join */
+    char *url;             /* by which it reaches the server; NULL: not said */
+    char *orders_key; /* base64 of the public key that orders are sealed for; NULL: it takes none */
+    json_t *order;    /* the last that it was given, and what became of it; NULL: none */
 };
 
 void node_record_free(struct node_record *machine);

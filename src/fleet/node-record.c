@@ -14,6 +14,9 @@ void node_record_free(struct node_record *machine)
     free(machine->reason);
     free(machine->actor);
     node_free(machine->node);
+    free(machine->url);
+    free(machine->orders_key);
+    json_decref(machine->order);
     free(machine);
 }
 
@@ -47,6 +50,10 @@ json_t *node_record_to_json(const struct node_record *machine)
     put_time(json, "joined", machine->joined_us);
     if (machine->joined_us)
         json_put_str(json, "machine", sha256_format(&machine->machine, sum));
+    json_put_str(json, "url", machine->url);
+    json_put_str(json, "orders_key", machine->orders_key);
+    if (machine->order)
+        json_put(json, "order", json_deep_copy(machine->order));
     if (machine->node)
         json_put(json, "node", node_to_json(machine->node));
     return json;
@@ -70,6 +77,9 @@ int node_record_from_json(const json_t *json, struct node_record **ret, struct e
     machine->drained = json_get_bool(json, "drained", false);
     machine->reason = xstrdup(json_get_str(json, "reason", NULL));
     machine->actor = xstrdup(json_get_str(json, "by", NULL));
+    machine->url = xstrdup(json_get_str(json, "url", NULL));
+    machine->orders_key = xstrdup(json_get_str(json, "orders_key", NULL));
+    machine->order = json_incref(json_object_get(json, "order"));
     machine->cordoned_us = get_time(json, "since");
     machine->joined_us = get_time(json, "joined");
     *ret = take_ptr(machine);

@@ -5,6 +5,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
+
+enum { ADDRESS_MAX = 45 };
 
 void node_free(struct node *node)
 {
@@ -13,6 +16,7 @@ void node_free(struct node *node)
     free(node->name);
     free(node->kernel);
     free(node->boot_id);
+    free(node->address);
     free(node->driver);
     free(node->cpu_model);
     free(node->fault);
@@ -90,6 +94,7 @@ json_t *node_to_json(const struct node *node)
     json_put_str(json, "name", node->name);
     json_put_str(json, "kernel", node->kernel);
     json_put_str(json, "boot_id", node->boot_id);
+    json_put_str(json, "address", node->address);
     json_put_str(json, "driver", node->driver);
     json_put_str(json, "cpu_model", node->cpu_model);
     json_put_int(json, "memory", node->memory_bytes);
@@ -219,6 +224,21 @@ static int read_capacity(struct node *node, const json_t *json, struct error *er
     return r;
 }
 
+/* An address of either family; whether it is one at all is found out by whoever uses it. */
+static int read_address(struct node *node, const json_t *json, struct error *err)
+{
+    const char *address = json_get_str(json, "address", NULL);
+
+    if (!address)
+        return 0;
+    if (!*address || strlen(address) > ADDRESS_MAX ||
+        address[strspn(address, "0123456789abcdef:.")])
+        return error_set(err, -EINVAL, "address '%s' is not one such as 10.0.0.7 or fd00::7",
+                         address);
+    node->address = xstrdup(address);
+    return 0;
+}
+
 int node_from_json(const json_t *json, struct node **ret, struct error *err)
 {
     _cleanup_(node_freep) struct node *node = xnew(struct node);
@@ -236,7 +256,9 @@ int node_from_json(const json_t *json, struct node **ret, struct error *err)
     node->driver = xstrdup(json_get_str(json, "driver", NULL));
     node->cpu_model = xstrdup(json_get_str(json, "cpu_model", NULL));
     node->cordoned = json_get_bool(json, "cordoned", false);
-    r = read_capacity(node, json, err);
+    r = read_address(node, json, err);
+    if (r >= 0)
+        r = read_capacity(node, json, err);
     if (r >= 0)
         r = read_items(node, json, "cores", read_core, err);
     if (r >= 0)

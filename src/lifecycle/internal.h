@@ -21,6 +21,7 @@
  * image-push.c  images on their way to registries
  * tenants.c, secrets.c   orgs, projects, keys; secrets
  * machines.c machines that joined, and what operators decided about any
+ * orders.c   what machines that joined are told to do
  * tasks.c    tasks away from the server prove who they are, and hear what they are to do
  * tags.c     the rules of tags, and those of what has no record for them
  */

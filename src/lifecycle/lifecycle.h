@@ -181,6 +181,8 @@ void lifecycle_keys(struct lifecycle *lc, const struct key *const **ret, size_t 
 void lifecycle_secrets(struct lifecycle *lc, const struct id *project,
                        const struct secret *const **ret, size_t *ret_n);
 void lifecycle_nodes(struct lifecycle *lc, const struct node *const **ret, size_t *ret_n);
+/* NODE as it reported itself, if it joined; else NODE. */
+const struct node *lifecycle_reported_node(struct lifecycle *lc, const struct node *node);
 /* What is taken on a node, for `berth node show`; JSON owned by the caller. */
 json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node);
 /* How fast the file system of /storage is on a machine, as it was measured there. */
@@ -206,6 +208,9 @@ struct new_machine {
     const struct node *node;
     struct sha256 machine;
     const char *token_name; /* the key that it showed; used up */
+    const char *url;        /* by which it reaches the server; NULL: not said */
+    const char
+        *orders_key; /* base64 of the public key that orders are sealed for; NULL: it takes none */
     const char *actor;
 };
 struct joined {
@@ -221,6 +226,23 @@ int lifecycle_hear_node(struct lifecycle *lc, const char *name, const struct nod
 /* Forget a machine that joined; -EBUSY while tasks run there. */
 int lifecycle_forget_node(struct lifecycle *lc, const char *name, const char *actor,
                           lifecycle_ok_f done, void *userdata, struct error *err);
+/* What a machine that joined is told to do. Only it knows what that means; here it is kept, in memory, until it
+ * is fetched, and what became of it is in the machine's record. One at a time. */
+struct new_order {
+    const char *node;
+    const json_t *payload; /* has "op" */
+    const char *actor;
+};
+/* -EACCES: it takes none; -EBUSY: it carries one out. RET is the order's id. */
+int lifecycle_order(struct lifecycle *lc, const struct new_order *new, lifecycle_ok_f done,
+                    void *userdata, struct id *ret, struct error *err);
+/* The order that waits for NODE, with its "id"; it counts as begun then. NULL: none. A machine asks when it does
+ * nothing: one that it had begun is given up. JSON owned by the caller. */
+json_t *lifecycle_fetch_order(struct lifecycle *lc, const char *node);
+/* "state" (running, done, failed), "step", "detail", "steps" of an order that NODE carries out. Committed when it has
+ * ended, and DONE is called then; otherwise at once. -ENOENT: it is not its order. */
+int lifecycle_hear_order(struct lifecycle *lc, const char *node, const json_t *report,
+                         lifecycle_ok_f done, void *userdata, struct error *err);
 void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
 
 struct new_tenant {

@@ -4,7 +4,7 @@
  * kept when it has changed, and when it was heard of last is known in memory alone. Whether work can
  * begin on it is the engine's to say: without an engine that speaks of it, none can.
  */
-#include "lifecycle/internal.h"
+#include "lifecycle/machines.h"
 
 #include "base/text.h"
 #include "base/time.h"
@@ -18,12 +18,7 @@ enum { NODE_NAME_MAX = 57, TIMEOUT_S = 35 };
 const char machine_unused[] =
     "no engine starts tasks on it yet: berth engine check says what is missing";
 
-struct member {
-    struct node_record *machine;
-    int64_t heard_us, heard_boot_us; /* 0: not since the server began */
-};
-
-static struct member *find(const struct lifecycle *lc, const char *name)
+struct member *machine_find(const struct lifecycle *lc, const char *name)
 {
     return map_get_str(lc->machines, name);
 }
@@ -43,6 +38,7 @@ static void member_free(void *p)
     struct member *m = p;
 
     node_record_free(m->machine);
+    json_decref(m->payload);
     free(m);
 }
 
@@ -52,7 +48,7 @@ void machines_take(struct lifecycle *lc, struct store_state *state)
     vec_foreach(&state->machines, one) {
         struct node_record *machine = NULL;
         if (node_record_from_json(one->record, &machine, NULL) >= 0)
-            add(lc, machine);
+            order_take(add(lc, machine));
         json_decref(one->record);
     }
     vec_done(&state->machines);
@@ -66,14 +62,14 @@ void machines_done(struct lifecycle *lc)
 
 bool machine_has_joined(const struct lifecycle *lc, const char *name)
 {
-    const struct member *m = find(lc, name);
+    const struct member *m = machine_find(lc, name);
 
     return m && m->machine->joined_us != 0;
 }
 
 void machines_decide(struct lifecycle *lc, struct node *node)
 {
-    const struct member *m = find(lc, node->name);
+    const struct member *m = machine_find(lc, node->name);
 
     if (m)
         node->cordoned = m->machine->cordoned;
@@ -124,9 +120,8 @@ static struct id subject_of(struct lifecycle *lc, const char *name)
     return lifecycle_node_subject(lc, &node);
 }
 
-/* An event about MACHINE and its row (NULL: the row of NAME goes). */
-static void keep(struct lifecycle *lc, const char *name, const struct node_record *machine,
-                 const char *type, const char *actor, lifecycle_ok_f done, void *userdata)
+void machine_keep(struct lifecycle *lc, const char *name, const struct node_record *machine,
+                  const char *type, const char *actor, lifecycle_ok_f done, void *userdata)
 {
     struct commit *c = commit_new(lc, NULL);
     struct event *event = xnew(struct event);
@@ -149,7 +144,7 @@ int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycl
                      void *userdata, struct error *err)
 {
     struct node_use *use = use_find(lc, cordon->node);
-    struct member *m = find(lc, cordon->node);
+    struct member *m = machine_find(lc, cordon->node);
 
     if (!use)
         return error_set(err, -ENOENT, "there is no node '%s'", cordon->node);
@@ -167,8 +162,8 @@ int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycl
     use->node->cordoned = cordon->cordoned;
     lc->changes++;
     lc_want_pass(lc);
-    keep(lc, machine->name, machine, cordon->cordoned ? "node.cordoned" : "node.uncordoned",
-         cordon->actor, done, userdata);
+    machine_keep(lc, machine->name, machine, cordon->cordoned ? "node.cordoned" : "node.uncordoned",
+                 cordon->actor, done, userdata);
     return 0;
 }
 
@@ -186,7 +181,7 @@ static struct member *find_machine(const struct lifecycle *lc, const struct sha2
 
 static int check_name(struct lifecycle *lc, const char *name, struct error *err)
 {
-    const struct member *m = find(lc, name);
+    const struct member *m = machine_find(lc, name);
 
     if (strlen(name) > NODE_NAME_MAX)
         return error_set(err, -EINVAL, "node.name: has at most %d characters", NODE_NAME_MAX);
@@ -229,7 +224,7 @@ int lifecycle_join(struct lifecycle *lc, const struct new_machine *new, struct j
         r = lifecycle_delete_key(lc, new->token_name, new->actor, NULL, NULL, err);
     if (r < 0)
         return r;
-    if (!m && !(m = find(lc, ret->name))) {
+    if (!m && !(m = machine_find(lc, ret->name))) {
         struct node_record *machine = xnew(struct node_record);
         machine->name = xstrdup(ret->name);
         m = add(lc, machine);
@@ -241,8 +236,10 @@ int lifecycle_join(struct lifecycle *lc, const struct new_machine *new, struct j
     node_free(m->machine->node);
     m->machine->node = copy_node(new->node);
     xstr_set(&m->machine->node->name, ret->name);
+    xstr_set(&m->machine->url, new->url);
+    xstr_set(&m->machine->orders_key, new->orders_key);
     show(lc, m->machine);
-    keep(lc, ret->name, m->machine, "node.joined", new->actor, done, userdata);
+    machine_keep(lc, ret->name, m->machine, "node.joined", new->actor, done, userdata);
     return 0;
 }
 
@@ -261,7 +258,7 @@ static bool is_same(const struct node *a, const struct node *b)
 int lifecycle_hear_node(struct lifecycle *lc, const char *name, const struct node *node,
                         struct error *err)
 {
-    struct member *m = find(lc, name);
+    struct member *m = machine_find(lc, name);
     struct node *copy = copy_node(node);
 
     if (!m || !m->machine->joined_us || !copy) {
@@ -278,7 +275,7 @@ int lifecycle_hear_node(struct lifecycle *lc, const char *name, const struct nod
         lifecycle_set_disk_free(lc, name, copy->disk_free_bytes);
     if (is_new) {
         show(lc, m->machine);
-        keep(lc, name, m->machine, "node.changed", "system", NULL, NULL);
+        machine_keep(lc, name, m->machine, "node.changed", "system", NULL, NULL);
     }
     return 0;
 }
@@ -294,7 +291,7 @@ static void take_away(struct lifecycle *lc, const char *name)
 int lifecycle_forget_node(struct lifecycle *lc, const char *name, const char *actor,
                           lifecycle_ok_f done, void *userdata, struct error *err)
 {
-    struct member *m = find(lc, name);
+    struct member *m = machine_find(lc, name);
     const struct node_use *use = use_find(lc, name);
     char key_name[64];
 
@@ -312,11 +309,18 @@ int lifecycle_forget_node(struct lifecycle *lc, const char *name, const char *ac
     map_remove_str(lc->machines, kept);
     member_free(m);
     take_away(lc, kept);
-    keep(lc, kept, NULL, "node.forgotten", actor, done, userdata);
+    machine_keep(lc, kept, NULL, "node.forgotten", actor, done, userdata);
     return 0;
 }
 
 /* ---- what is shown ------------------------------------------------------------------------------------------ */
+
+const struct node *lifecycle_reported_node(struct lifecycle *lc, const struct node *node)
+{
+    const struct member *m = machine_find(lc, node->name);
+
+    return m && m->machine->node ? m->machine->node : node;
+}
 
 static bool is_lost(const struct lifecycle *lc, const struct member *m)
 {
@@ -348,13 +352,19 @@ static void put_time(json_t *json, const char *key, int64_t us)
 
 void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json_t *json)
 {
-    const struct member *m = find(lc, node->name);
+    const struct member *m = machine_find(lc, node->name);
 
     json_put_str(json, "state", state_of(lc, node, m));
     if (!m)
         return;
     put_time(json, "joined", m->machine->joined_us);
     put_time(json, "heard", m->heard_us);
+    if (m->machine->joined_us) {
+        json_put_str(json, "url", m->machine->url);
+        json_put_str(json, "orders_key", m->machine->orders_key);
+    }
+    if (m->machine->order)
+        json_put(json, "order", json_deep_copy(m->machine->order));
     if (!m->machine->cordoned)
         return;
     json_t *cordon = json_object();

@@ -38,3 +38,24 @@ int role_store(int argc, char **argv)
     take_places();
     return admin_store(argc, argv);
 }
+
+int role_engine_install(int argc, char **argv)
+{
+    _cleanup_(settings_done) struct settings s = { 0 };
+    struct error err = { 0 };
+
+    if (settings_load(0, NULL, from_environment, &s, &err) < 0) {
+        (void) fprintf(stderr, "berth engine install: %s\n", err.text);
+        return EXIT_FAILURE;
+    }
+    (void) setenv("BERTH_STATE", s.state, 0);
+    (void) setenv("BERTH_RUNTIME", s.runtime, 0);
+    (void) setenv("BERTH_SOCKET", s.socket, 0);
+    const struct engine_settings settings = { .file = s.config,
+                                              .engine = s.engine,
+                                              .user = s.user,
+                                              .home_url = s.home_url,
+                                              .listen = s.listen,
+                                              .hosts = s.hosts };
+    return admin_engine_install(argc, argv, &settings);
+}

@@ -10,6 +10,9 @@ int role_server(int argc, char **argv);
 int role_doctor(int argc, char **argv);
 int role_store(int argc, char **argv);
 int role_upgrade(int argc, char **argv);
+/* "engine install", "node run" */
+int role_engine_install(int argc, char **argv);
+int role_node_run(int argc, char **argv);
 
 /* "launcher": for the steps of a batch system on this machine. */
 int role_launcher(int argc, char **argv);

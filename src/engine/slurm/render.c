@@ -5,6 +5,9 @@
 
 #include <string.h>
 
+#define MARK(file) "# " file ", by `berth engine render slurm`: the same file on every machine"
+
+const char render_mark[] = ", by `berth engine render slurm`";
 const char *const render_files[] = { "slurm.conf", "gres.conf", "cgroup.conf", "topology.conf",
                                      NULL };
 
@@ -74,9 +77,14 @@ static void add_shape(const struct node *node, struct text *out)
         text_addf(out, " CPUs=%u", cpus);
 }
 
+/* Slurm takes others only where it is told to, on every machine. */
+static bool is_v4(const char *address) { return address && !strchr(address, ':'); }
+
 static void add_node(const struct node *node, struct text *out)
 {
     text_addf(out, "NodeName=%s", node->name);
+    if (is_v4(node->address))
+        text_addf(out, " NodeAddr=%s", node->address);
     add_shape(node, out);
     text_addf(out, " RealMemory=%lld", (long long) (node->memory_bytes >> 20));
     if (node->reserved_memory_bytes >> 20 > 0)
@@ -127,13 +135,17 @@ static void slurm_conf(const struct render_cluster *c, struct text *out)
 {
     text_addf(
         out,
-        "# slurm.conf, by `berth engine render slurm`: the same file on every machine, as /etc/slurm/slurm.conf\n"
-        "\n"
-        "# Names the state; another name later needs an empty StateSaveLocation.\n"
-        "ClusterName=%s\n"
-        "# Where slurmctld runs; every machine must resolve this name.\n"
-        "SlurmctldHost=%s\n",
+        MARK(
+            "slurm.conf") ", as /etc/slurm/slurm.conf\n"
+                          "\n"
+                          "# Names the state; another name later needs an empty StateSaveLocation.\n"
+                          "ClusterName=%s\n"
+                          "# Where slurmctld runs: its host name and its address; without one every machine must resolve the name.\n"
+                          "SlurmctldHost=%s",
         c->name, c->controller);
+    if (is_v4(c->controller_address))
+        text_addf(out, "(%s)", c->controller_address);
+    text_add_char(out, '\n');
     text_add(out, slurm_fixed);
     if (has_gpus(c))
         text_add(out, "# gres.conf says which devices they are.\nGresTypes=gpu\n");
@@ -142,7 +154,7 @@ static void slurm_conf(const struct render_cluster *c, struct text *out)
                       "TopologyPlugin=topology/tree\n");
     text_add(
         out,
-        "\n# The machines as they reported themselves. Names are resolved by every machine (DNS or /etc/hosts).\n"
+        "\n# The machines as they reported themselves. A name without NodeAddr is resolved by every machine.\n"
         "# MemSpecLimit is what Berth keeps for the machine itself.\n");
     for (size_t i = 0; i < c->n_nodes; i++)
         add_node(c->nodes[i].node, out);
@@ -185,11 +197,12 @@ static void gres_conf(const struct render_cluster *c, struct text *out)
 {
     text_add(
         out,
-        "# gres.conf, by `berth engine render slurm`: the same file on every machine\n"
-        "\n"
-        "# Devices as the machines reported them; nothing is looked for a second time, with other numbers.\n"
-        "AutoDetect=off\n"
-        "# Cores are those beside the GPU, counted by position.\n");
+        MARK(
+            "gres.conf") "\n"
+                         "\n"
+                         "# Devices as the machines reported them; nothing is looked for a second time, with other numbers.\n"
+                         "AutoDetect=off\n"
+                         "# Cores are those beside the GPU, counted by position.\n");
     for (size_t i = 0; i < c->n_nodes; i++)
         vec_foreach(&c->nodes[i].node->gpus, gpu)
             add_gpu(c->nodes[i].node, gpu, out);
@@ -198,16 +211,16 @@ static void gres_conf(const struct render_cluster *c, struct text *out)
 /* ---- cgroup.conf ----------------------------------------------------------------------------------------- */
 
 static const char cgroup_conf[] =
-    "# cgroup.conf, by `berth engine render slurm`: the same file on every machine\n"
-    "\n"
-    "# A job runs on its cores alone,\n"
-    "ConstrainCores=yes\n"
-    "# in its memory, and swaps nothing out beyond it,\n"
-    "ConstrainRAMSpace=yes\n"
-    "ConstrainSwapSpace=yes\n"
-    "AllowedSwapSpace=0\n"
-    "# and opens no GPU that is not its own.\n"
-    "ConstrainDevices=yes\n";
+    MARK("cgroup.conf") "\n"
+                        "\n"
+                        "# A job runs on its cores alone,\n"
+                        "ConstrainCores=yes\n"
+                        "# in its memory, and swaps nothing out beyond it,\n"
+                        "ConstrainRAMSpace=yes\n"
+                        "ConstrainSwapSpace=yes\n"
+                        "AllowedSwapSpace=0\n"
+                        "# and opens no GPU that is not its own.\n"
+                        "ConstrainDevices=yes\n";
 
 /* ---- topology.conf ---------------------------------------------------------------------------------------- */
 
@@ -240,9 +253,10 @@ static void topology_conf(const struct render_cluster *c, struct text *out)
 
     text_add(
         out,
-        "# topology.conf, by `berth engine render slurm`: the same file on every machine\n"
-        "\n"
-        "# A switch a rack, by the tag `rack` of the nodes (berth node update NODE --tag rack=b2).\n");
+        MARK(
+            "topology.conf") "\n"
+                             "\n"
+                             "# A switch a rack, by the tag `rack` of the nodes (berth node update NODE --tag rack=b2).\n");
     for (size_t i = 0; i < c->n_nodes; i++) {
         const char *rack = c->nodes[i].rack;
         if (!is_first_of_rack(c, i))
