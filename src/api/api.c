@@ -66,6 +66,12 @@ static void task_changed(void *userdata, const struct id *task)
     reaches_changed(userdata, task);
 }
 
+static void task_next(void *userdata, const struct id *task, const struct id *next,
+                      const char *token)
+{
+    next_came(userdata, task, next, token);
+}
+
 static int listen_all(struct api *api, struct error *err)
 {
     const struct api_options *o = &api->options;
@@ -107,7 +113,10 @@ int api_start(const struct api_options *options, struct api **ret, struct error 
     if (r < 0)
         return r;
     lifecycle_on_event(options->lifecycle, committed, api);
-    lifecycle_on_task(options->lifecycle, task_changed, api);
+    const struct lifecycle_task_listener tasks = { .changed = task_changed,
+                                                   .next = task_next,
+                                                   .userdata = api };
+    lifecycle_on_task(options->lifecycle, &tasks);
     if (options->metrics)
         metrics_on_sample(options->metrics, metrics_streams_step, api);
     *ret = take_ptr(api);
@@ -120,9 +129,10 @@ void api_free(struct api *api)
         return;
     if (api->options.metrics)
         metrics_on_sample(api->options.metrics, NULL, NULL);
-    lifecycle_on_task(api->options.lifecycle, NULL, NULL);
+    lifecycle_on_task(api->options.lifecycle, NULL);
     orders_end(api);
     node_orders_end(api);
+    next_end(api);
     http_server_free(api->server); /* stops every stream */
     watch_free(api->beat);
     file_watches_free(api->watches);

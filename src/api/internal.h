@@ -53,6 +53,7 @@ struct api {
     VEC(struct port_use) port_uses; /* oldest first */
     struct order_wait *order_waits; /* newest first */
     struct node_wait *node_waits;   /* of machines, newest first */
+    struct next_wait *next_waits;   /* newest first */
     struct blob_sets *blob_sets;    /* NULL before the first */
     uint64_t answers[6];            /* by hundreds of the status */
 
@@ -245,6 +246,12 @@ struct order_wait;
 void orders_changed(struct api *api, const struct id *task);
 void orders_end(struct api *api);
 void node_orders_end(struct api *api);
+/* Answer the end of TASK, a file of SIZE bytes, when it is known what its supervisor runs next. Frees the call's
+ * state. */
+void next_wait(struct call *call, const struct id *task, int64_t size);
+/* That is NEXT; NULL: nothing. */
+void next_came(struct api *api, const struct id *task, const struct id *next, const char *token);
+void next_end(struct api *api);
 
 /* Does the call ask for a WebSocket that speaks as sessions do? Answers itself if not. */
 bool check_upgrade(struct call *call);

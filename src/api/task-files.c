@@ -158,7 +158,12 @@ static void replace_worked(void *item)
         call_fail(a->call, a->r, &a->err);
         return;
     }
-    answer_size(a);
+    bool lingers = a->file == HOME_EXIT && json_is_true(json_object_get(a->call->query, "next")) &&
+                   lifecycle_task_linger(lc, &task);
+    if (lingers)
+        next_wait(a->call, &task, a->size);
+    else
+        answer_size(a);
     lifecycle_task_news(lc, &task);
 }
 

@@ -68,16 +68,33 @@ static int carry_grown(struct carrier *c, int i, struct error *err)
     return send_grown(c, i, fd, err);
 }
 
-static int put_whole(struct carrier *c, const char *name, const struct text *text,
+static int put_whole(struct carrier *c, const char *name, const struct text *text, json_t **ret,
                      struct error *err)
 {
     _cleanup_free_ char *target = xasprintf("files/%s", name);
     const struct home_request request = {
         .method = "PUT", .target = target, .body = text->data, .body_len = text->len
     };
-    _cleanup_json_ json_t *answer = NULL;
 
-    return home_call_json(c->home, &request, &answer, err);
+    return home_call_json(c->home, &request, ret, err);
+}
+
+void courier_next_done(struct courier_next *next)
+{
+    if (next->token)
+        explicit_bzero(next->token, strlen(next->token));
+    free(next->token);
+    free(next->task);
+    *next = (struct courier_next){ 0 };
+}
+
+static void take_next(struct carrier *c, const json_t *answer)
+{
+    const json_t *next = json_object_get(answer, "next");
+    const char *task = json_get_str(next, "task", NULL), *token = json_get_str(next, "token", NULL);
+
+    if (task && token)
+        c->next = (struct courier_next){ xstrdup(task), xstrdup(token) };
 }
 
 /* 1: it is not there yet. */
@@ -91,12 +108,13 @@ static int read_record(struct carrier *c, const char *name, struct text *ret, st
 static int carry_record(struct carrier *c, const char *name, bool *done, struct error *err)
 {
     _cleanup_text_ struct text text = { 0 };
+    _cleanup_json_ json_t *answer = NULL;
 
     if (*done)
         return 0;
     int r = read_record(c, name, &text, err);
     if (r == 0)
-        r = put_whole(c, name, &text, err);
+        r = put_whole(c, name, &text, &answer, err);
     *done = r == 0;
     return r > 0 ? 0 : r;
 }
@@ -104,7 +122,7 @@ static int carry_record(struct carrier *c, const char *name, bool *done, struct 
 /* The last word: everything that it speaks of is home. */
 static int carry_end(struct carrier *c, const struct text *text, struct error *err)
 {
-    _cleanup_json_ json_t *json = NULL;
+    _cleanup_json_ json_t *json = NULL, *answer = NULL;
     int r = json_parse(text_str(text), text->len, &json, err);
 
     if (r >= 0 && !c->results)
@@ -113,7 +131,8 @@ static int carry_end(struct carrier *c, const struct text *text, struct error *e
         return r;
     bool said_before = c->said_end;
     c->results = c->said_end = true;
-    r = put_whole(c, "exit.json", text, err);
+    r = put_whole(c, c->goes_on ? "exit.json?next=true" : "exit.json", text, &answer, err);
+    take_next(c, answer);
     /* An answer that was lost: the task is over there too. */
     if (r == -ESTALE && said_before)
         r = 0;

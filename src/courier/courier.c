@@ -50,13 +50,14 @@ struct courier {
     int peer, pidfd, changes; /* CHANGES: inotify */
     struct watch *change_watch, *peer_watch, *end_watch, *batch, *limit, *order_timer;
     struct errand carrying, awaiting;
-    bool is_machine;
-    bool busy;    /* something is being carried */
-    bool again;   /* more has come meanwhile */
-    bool due;     /* the batch timer runs */
-    bool expired; /* what is not home soon stays here */
-    bool gone;    /* the supervisor has ended */
-    bool listens; /* for orders */
+    bool is_machine, goes_on;
+    bool busy;        /* something is being carried */
+    bool again;       /* more has come meanwhile */
+    bool due;         /* the batch timer runs */
+    bool expired;     /* what is not home soon stays here */
+    bool gone;        /* the supervisor has ended */
+    bool listens;     /* for orders */
+    int64_t again_us; /* how long that may wait */
     int64_t retry_us, order_retry_us, serial;
     json_t *answer; /* the last orders */
     struct courier_options options;
@@ -74,6 +75,7 @@ int courier_new(const struct courier_options *options, struct courier **ret, str
     c->gpus = xstrdup(options->gpus);
     c->is_machine = options->is_machine;
     c->layers = options->layers;
+    c->goes_on = options->goes_on;
     c->results_wait_us = options->results_wait_s * 1000000;
     c->carrier = (struct carrier){ .home = &c->home, .dir = -1 };
     c->changes = -1;
@@ -106,6 +108,7 @@ void courier_free(struct courier *c)
     safe_close(c->changes);
     safe_close(c->carrier.dir);
     task_spec_free(c->spec);
+    courier_next_done(&c->carrier.next);
     free(c->carrier.piece);
     free(c->spool);
     free(c->task);
@@ -286,6 +289,7 @@ static void on_signal(void *userdata, const struct signalfd_siginfo *info)
                                             "grace", (json_int_t) c->grace_s);
 
     (void) info;
+    c->goes_on = false;
     order(c, stop);
 }
 
@@ -296,10 +300,11 @@ static void carry_now(struct courier *c);
 static void carry_later(struct courier *c, int64_t after_us)
 {
     if (c->busy) {
+        c->again_us = !c->again || after_us < c->again_us ? after_us : c->again_us;
         c->again = true;
         return;
     }
-    if (c->due)
+    if (c->due && after_us > 0)
         return;
     c->due = true;
     timer_set(c->batch, after_us);
@@ -346,7 +351,7 @@ static void carried(void *userdata)
     }
     if (c->again) {
         c->again = false;
-        carry_later(c, BATCH_US);
+        carry_later(c, c->again_us);
     }
 }
 
@@ -361,6 +366,7 @@ static void carry_work(void *userdata)
 static void carry_now(struct courier *c)
 {
     c->busy = true;
+    c->carrier.goes_on = c->goes_on;
     pool_submit(c->pool, carry_work, carried, &c->carrying);
 }
 
@@ -466,8 +472,9 @@ static void orders_came(void *userdata)
     struct errand *errand = userdata;
     struct courier *c = errand->courier;
 
-    if (errand->r == -ESTALE && !c->carrier.said_end) {
-        give_up(c, errand->r, &errand->err);
+    if (errand->r == -ESTALE) { /* after its end that is no news */
+        if (!c->carrier.said_end)
+            give_up(c, errand->r, &errand->err);
         return;
     }
     if (errand->r >= 0)
@@ -581,4 +588,10 @@ int courier_run(struct courier *c, int pidfd, int peer, struct error *err)
         streams_finish(c->streams);
     forget(c, r);
     return r;
+}
+
+void courier_take_next(struct courier *c, struct courier_next *ret)
+{
+    *ret = c->carrier.next;
+    c->carrier.next = (struct courier_next){ 0 };
 }

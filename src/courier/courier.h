@@ -35,7 +35,14 @@ struct courier_options {
     struct courier_layers layers;
     bool is_machine; /* SPOOL is the STATE of the node's launcher: it has the ranges of uids */
     int64_t results_wait_s; /* how long results may wait for home after the end */
+    bool goes_on;           /* another task may run here after this one */
 };
+
+/* What home said to run next here. */
+struct courier_next {
+    char *task, *token; /* NULL: nothing */
+};
+void courier_next_done(struct courier_next *next);
 
 /* The address of this machine on the way to HOME: where others may reach it. "127.0.0.1" when nothing says. */
 #define COURIER_ADDRESS_MAX 46
@@ -59,5 +66,7 @@ int courier_refuse(struct courier *courier, const struct error *why, struct erro
  * home and it has ended: 0; -ESTALE: fenced, it was killed; -ETIMEDOUT: what it wrote could not be brought
  * home and stays in the spool; -ECHILD: it ended without an end of the task. */
 int courier_run(struct courier *courier, int pidfd, int peer, struct error *err);
+/* After courier_run() that was 0; owned by the caller. */
+void courier_take_next(struct courier *courier, struct courier_next *ret);
 
 #endif

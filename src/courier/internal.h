@@ -57,6 +57,8 @@ struct carrier {
     bool ready, started, results; /* these are home */
     bool said_end;                /* exit.json was sent, perhaps in vain */
     bool over;                    /* and is home */
+    bool goes_on;                 /* ask what to run next */
+    struct courier_next next;
     char *piece;
 };
 

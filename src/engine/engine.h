@@ -44,6 +44,10 @@ struct engine_listener {
     void (*waits)(void *userdata, const struct id *attempt, const char *why);
     /* There are new orders for a task that asks for them. NULL: nobody listens. */
     void (*ordered)(void *userdata, const struct id *attempt);
+    /* A supervisor that lingers after ATTEMPT goes on as NEXT, whose token is TOKEN; NULL: it leaves. Once for
+     * each linger() that was true. */
+    void (*next)(void *userdata, const struct id *attempt, const struct id *next,
+                 const char *token);
     /* Nothing is left of what was to be deleted; R < 0: it is still there. */
     void (*deleted)(void *userdata, const struct leftover *leftover, int r);
     /* All machines that the engine has, whenever something of them has changed; valid during the call.
@@ -91,6 +95,9 @@ struct engine_ops {
     json_t *(*orders)(struct engine *engine, const struct id *attempt, int64_t after);
     /* Order a task to open the stream of that name home: what leads into it from here. */
     void (*connect)(struct engine *engine, const struct id *attempt, const char *stream);
+    /* Before the news of its end: its supervisor would run another task in the same allocation. true: it is
+     * to wait for `next`. */
+    bool (*linger)(struct engine *engine, const struct id *attempt);
     void (*free)(struct engine *engine);
 };
 
@@ -126,6 +133,7 @@ struct engine_slurm_options {
     const char *program;  /* berth, on the nodes */
     const char *home_url; /* the API, as the nodes reach it */
     int64_t poll_us;      /* between two looks at the list of jobs */
+    int64_t reuse_us;     /* so old a Slurm job takes further tasks; 0: none does */
     struct engine
         *local; /* removes what lies on this machine; the engine owns it, also on failure */
 };

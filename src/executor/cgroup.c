@@ -239,7 +239,8 @@ uint64_t cgroup_oom_kills(const struct cgroups *cg, const char *attempt)
     _cleanup_free_ char *text =
         cgroup_read(cg, CGROUP_MEMORY, attempt, "memory.oom_control", "memory.events");
 
-    return text ? keyed(text, "oom_kill") : 0;
+    uint64_t kills = text ? keyed(text, "oom_kill") : 0;
+    return kills > cg->before.oom_kills ? kills - cg->before.oom_kills : 0;
 }
 
 static double cpu_seconds(const struct cgroups *cg, const char *attempt)
@@ -311,6 +312,7 @@ int step_groups_enter(const struct step_groups *groups, struct cgroups *cg, stru
             return error_set(err, r, "entering the step's control groups: %s", strerror(-r));
     }
     cgroups_parse_step(groups->membership, cg);
+    cgroup_step_begin(cg);
     return cg->step[CGROUP_MEMORY] || cg->step[CGROUP_CPUSET];
 }
 
@@ -342,12 +344,29 @@ int64_t cgroup_step_memory(const struct cgroups *cg)
     return least;
 }
 
-void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage)
+static uint64_t memory_peak(const struct cgroups *cg, const char *attempt)
 {
     _cleanup_free_ char *peak =
         cgroup_read(cg, CGROUP_MEMORY, attempt, "memory.max_usage_in_bytes", "memory.peak");
 
-    json_put(usage, "cpu_seconds", json_real(cpu_seconds(cg, attempt)));
-    if (peak)
-        json_put_int(usage, "memory_peak_bytes", (int64_t) strtoull(peak, NULL, 10));
+    return peak ? strtoull(peak, NULL, 10) : 0;
+}
+
+void cgroup_step_begin(struct cgroups *cg)
+{
+    if (cg->step[CGROUP_MEMORY]) {
+        cg->before.oom_kills = cgroup_oom_kills(cg, NULL);
+        cg->before.memory_peak = memory_peak(cg, NULL);
+    }
+    if (cg->step[cg->unified ? CGROUP_CPU : CGROUP_CPUACCT])
+        cg->before.cpu_s = cpu_seconds(cg, NULL);
+}
+
+void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage)
+{
+    uint64_t peak = memory_peak(cg, attempt);
+
+    json_put(usage, "cpu_seconds", json_real(cpu_seconds(cg, attempt) - cg->before.cpu_s));
+    if (peak > cg->before.memory_peak)
+        json_put_int(usage, "memory_peak_bytes", (int64_t) peak);
 }

@@ -68,7 +68,9 @@ int step_groups_enter(const struct step_groups *groups, struct cgroups *cg, stru
 void step_groups_done(struct step_groups *groups);
 /* What the groups of a batch system's step allow; -1: nothing is said. */
 int64_t cgroup_step_memory(const struct cgroups *cg);
-/* {"cpu_seconds", "memory_peak_bytes"} into USAGE. */
+/* A task begins in the groups of a step, which go on counting: remember where. */
+void cgroup_step_begin(struct cgroups *cg);
+/* {"cpu_seconds", "memory_peak_bytes"} into USAGE; no peak when it was one of a task before. */
 void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage);
 
 /* ---- crun's program ---------------------------------------------------------------------------- */

@@ -57,6 +57,7 @@ static void find_groups(struct executor *x)
     (void) cgroups_find(&x->cgroups, NULL);
     if (file_read(AT_FDCWD, "/proc/self/cgroup", 65536, &text, NULL) >= 0 && text.len)
         cgroups_parse_step(text.data, &x->cgroups);
+    cgroup_step_begin(&x->cgroups);
 }
 
 /* `network: none`: a network of its own with loopback alone, for the supervisor too. */

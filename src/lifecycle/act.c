@@ -371,6 +371,11 @@ static void on_fleet(void *userdata, const struct engine_machine *machines, size
 
 static void on_ordered(void *userdata, const struct id *task) { task_changed(userdata, task); }
 
+static void on_next(void *userdata, const struct id *task, const struct id *next, const char *token)
+{
+    task_next(userdata, task, next, token);
+}
+
 static void on_deleted(void *userdata, const struct leftover *leftover, int r)
 {
     forget_deleted(userdata, leftover, r);
@@ -385,6 +390,7 @@ void act_listen(struct lifecycle *lc)
                                                      .waits = on_waits,
                                                      .fleet = on_fleet,
                                                      .ordered = on_ordered,
+                                                     .next = on_next,
                                                      .deleted = on_deleted,
                                                      .userdata = lc };
 }

@@ -177,8 +177,7 @@ struct lifecycle {
     void (*committed)(void *userdata, const struct event *event);
     void *committed_userdata;
     struct map *machines; /* by name; struct member */
-    void (*task_changed)(void *userdata, const struct id *task);
-    void *task_changed_userdata;
+    struct lifecycle_task_listener task_listener;
 };
 
 /* ---- live.c ---- */
@@ -360,6 +359,8 @@ extern const char machine_unused[]; /* its fault then */
 /* ---- tasks.c ---- */
 /* There are orders for it, or it is over. */
 void task_changed(const struct lifecycle *lc, const struct id *task);
+void task_next(const struct lifecycle *lc, const struct id *task, const struct id *next,
+               const char *token);
 
 /* ---- gang.c ---- */
 struct gang *gang_new(const struct attempt *attempt);

@@ -420,9 +420,17 @@ bool lifecycle_task_has_layer(struct lifecycle *lc, const struct lifecycle_task 
                               const struct sha256 *blob);
 /* The task, which has not begun, says what it waits for; words for people. */
 void lifecycle_task_waits(struct lifecycle *lc, const struct id *task, const char *words);
-/* Called when there are new orders for a task, or it is over. */
-void lifecycle_on_task(struct lifecycle *lc, void (*changed)(void *userdata, const struct id *task),
-                       void *userdata);
+/* Before the news of its end: may the supervisor of TASK wait for another task? Then `next` says which. */
+bool lifecycle_task_linger(struct lifecycle *lc, const struct id *task);
+struct lifecycle_task_listener {
+    /* There are new orders for a task, or it is over. */
+    void (*changed)(void *userdata, const struct id *task);
+    /* The supervisor of TASK goes on as NEXT with TOKEN; NULL: it leaves. */
+    void (*next)(void *userdata, const struct id *task, const struct id *next, const char *token);
+    void *userdata;
+};
+/* NULL: nobody listens any more. */
+void lifecycle_on_task(struct lifecycle *lc, const struct lifecycle_task_listener *listener);
 /* For a supervisor: the values of the secrets that the task's spec names, as {"NAME": value}. */
 int lifecycle_task_secrets(struct lifecycle *lc, const struct id *id, const char *token,
                            json_t **ret, struct error *err);

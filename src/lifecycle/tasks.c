@@ -105,15 +105,25 @@ void lifecycle_task_connect(struct lifecycle *lc, const struct id *task, const c
         lc->engine->ops->connect(lc->engine, task, stream);
 }
 
-void lifecycle_on_task(struct lifecycle *lc, void (*changed)(void *userdata, const struct id *task),
-                       void *userdata)
+bool lifecycle_task_linger(struct lifecycle *lc, const struct id *task)
 {
-    lc->task_changed = changed;
-    lc->task_changed_userdata = userdata;
+    return lc->engine->ops->linger && lc->engine->ops->linger(lc->engine, task);
+}
+
+void lifecycle_on_task(struct lifecycle *lc, const struct lifecycle_task_listener *listener)
+{
+    lc->task_listener = listener ? *listener : (struct lifecycle_task_listener){ 0 };
 }
 
 void task_changed(const struct lifecycle *lc, const struct id *task)
 {
-    if (lc->task_changed)
-        lc->task_changed(lc->task_changed_userdata, task);
+    if (lc->task_listener.changed)
+        lc->task_listener.changed(lc->task_listener.userdata, task);
+}
+
+void task_next(const struct lifecycle *lc, const struct id *task, const struct id *next,
+               const char *token)
+{
+    if (lc->task_listener.next)
+        lc->task_listener.next(lc->task_listener.userdata, task, next, token);
 }

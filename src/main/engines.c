@@ -50,6 +50,7 @@ static int open_slurm(const struct settings *settings, struct loop *loop, struct
         .program = program,
         .home_url = url,
         .poll_us = settings->slurm_poll * US_PER_S,
+        .reuse_us = settings->slurm_reuse * US_PER_S,
         .local = local,
     };
     return engine_slurm_new(&options, ret, err);

@@ -65,6 +65,9 @@ static const struct setting table[] = {
     SETTING(slurm_prefix, TYPE_STRING, "berth",
             "begins the names of Slurm jobs; servers that share an account need different ones"),
     SETTING(slurm_poll, TYPE_SECONDS, "5s", "how often Slurm is asked what became of its jobs"),
+    SETTING(slurm_reuse, TYPE_SECONDS, "60s",
+            "how old a Slurm job may be to take the next task of the same project and shape; "
+            "0s: each task has a Slurm job of its own"),
     SETTING(node_program, TYPE_PATH, NULL, "berth on the nodes; default: this executable's path"),
     SETTING(home_url, TYPE_STRING, NULL,
             "the API as the nodes reach it; default: the first of listen"),
@@ -104,6 +107,9 @@ static const struct setting table[] = {
     SETTING(sessions_per_key, TYPE_INT, "1000", "sessions that one key may have open in jobs"),
     SETTING(idempotency_keep, TYPE_SECONDS, "24h", "how long Idempotency-Keys are remembered"),
 };
+
+/* Less than what a Slurm job gets above its task's own limit. */
+enum { SLURM_REUSE_MAX_S = 240 };
 
 enum { N_SETTINGS = sizeof table / sizeof table[0] };
 
@@ -427,6 +433,9 @@ static int check_engine(const struct settings *s, struct error *err)
                          s->slurm_prefix);
     if (s->slurm_poll < 1)
         return error_set(err, -EINVAL, "setting slurm_poll: it must be 1s or more");
+    if (s->slurm_reuse < 0 || s->slurm_reuse > SLURM_REUSE_MAX_S)
+        return error_set(err, -EINVAL, "setting slurm_reuse: it must be 0s to %ds",
+                         SLURM_REUSE_MAX_S);
     if (s->home_url && !str_starts(s->home_url, "http://") && !str_starts(s->home_url, "https://"))
         return error_set(err, -EINVAL, "setting home_url: '%s' is not http://… or https://…",
                          s->home_url);

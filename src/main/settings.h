@@ -30,7 +30,7 @@ struct settings {
     char *engine;   /* local or slurm */
     char *slurm_conf, *slurm_bin, *slurm_partition, *slurm_account; /* NULL: Slurm's defaults */
     char *slurm_prefix;
-    int64_t slurm_poll;
+    int64_t slurm_poll, slurm_reuse;
     char *node_program, *home_url; /* NULL: this executable's path, the first of LISTEN */
     char *network;                 /* default policy: egress or none */
     char *pool;                    /* CIDR from which projects get their addresses */

@@ -149,7 +149,7 @@ static int judge(int r, const struct error *err)
 
 /* What keeps the task from its beginning is its end, which home is told. BEGUN is what became of STEP. */
 static int run(const struct courier_options *options, struct step *step, int begun,
-               struct error *err)
+               struct courier_next *next, struct error *err)
 {
     _cleanup_(courier_freep) struct courier *courier = NULL;
     const struct task_spec *spec = NULL;
@@ -161,17 +161,42 @@ static int run(const struct courier_options *options, struct step *step, int beg
     r = courier_fetch(courier, step->secrets, &spec, begun < 0 ? err : &why);
     if (r >= 0)
         r = begun < 0 ? begun : step_begin(step, spec, &why);
-    if (r >= 0)
-        return courier_run(courier, step->pidfd, step->peer, err);
+    if (r >= 0) {
+        r = courier_run(courier, step->pidfd, step->peer, err);
+        if (r == 0)
+            courier_take_next(courier, next);
+        return r;
+    }
     *err = why;
     return r == -ESTALE || r == -EAGAIN ? r : courier_refuse(courier, &why, err);
+}
+
+/* Nothing of the task before is left: no process, no descriptor, no memory. Returns on failure. */
+static int go_on(const struct courier_options *options, const struct courier_next *next,
+                 struct error *err)
+{
+    char wait_s[24];
+    const char *argv[] = { "berth",    "supervise",      "--home", options->home, "--task",
+                           next->task, "--results-wait", wait_s,   NULL };
+    sigset_t none;
+
+    (void) snprintf(wait_s, sizeof wait_s, "%lld", (long long) options->results_wait_s);
+    (void) setenv("BERTH_TASK_TOKEN", next->token, true);
+    (void) sigemptyset(&none);
+    (void) sigprocmask(SIG_SETMASK, &none, NULL);
+    (void) execv("/proc/self/exe", (char *const *) (uintptr_t) argv);
+    return error_set(err, -errno, "beginning the next task: %s", strerror(errno));
 }
 
 int role_supervise(int argc, char **argv)
 {
     static const char *const cdi[] = { "/etc/cdi", "/run/cdi", NULL };
     char *spool = NULL, *state = NULL; /* the analyzer of gcc 12 does not follow cleanups here */
-    struct courier_options options = { .token = take_token(), .gpus = find_gpus() };
+    const char *goes_on = getenv("BERTH_TASK_NEXT");
+    struct courier_options options = { .token = take_token(),
+                                       .gpus = find_gpus(),
+                                       .goes_on = str_equal(goes_on, "1") };
+    struct courier_next next = { 0 };
     char address[COURIER_ADDRESS_MAX];
     struct step step = { .pidfd = -1, .door = -1, .peer = -1, .secrets = -1 };
     struct step_layers *layers = NULL;
@@ -183,6 +208,7 @@ int role_supervise(int argc, char **argv)
     if (r < 0)
         return fail(EXIT_USAGE, &err);
     (void) signal(SIGPIPE, SIG_IGN);
+    (void) prctl(PR_SET_NAME, "berth", 0, 0, 0);
     r = find_spool(&spool, &err);
     options.spool = spool;
     courier_address(options.home, address);
@@ -204,10 +230,13 @@ int role_supervise(int argc, char **argv)
         begun = open_layers(state ? socket : NULL, spool, &layers, &options.layers, &err);
     /* Its memory holds the token. */
     (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    r = run(&options, &step, begun, &err);
+    r = run(&options, &step, begun, &next, &err);
     step_done(&step);
     step_layers_free(layers);
     free(spool);
     free(state);
+    if (next.task)
+        r = go_on(&options, &next, &err);
+    courier_next_done(&next);
     return judge(r, &err);
 }

@@ -6,6 +6,7 @@
 #include "base/vec.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum cgroup_controller {
     CGROUP_CPUSET,
@@ -27,6 +28,11 @@ struct cgroups {
     char *roots[CGROUP_N]; /* where each controller is mounted; NULL: it is not there */
     /* The group below each root in which a batch system holds a process; NULL: in none of its own. */
     char *step[CGROUP_N];
+    /* What the step's groups had counted when a task began in them: another may have run there before. */
+    struct {
+        double cpu_s;
+        uint64_t oom_kills, memory_peak;
+    } before;
     VEC(char *) hierarchies; /* every mounted hierarchy of version 1; with UNIFIED that of 2 */
 };
 

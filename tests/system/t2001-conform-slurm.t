@@ -19,4 +19,48 @@ get_back() {
 }
 
 conform
+
+# ---- one Slurm job, several tasks ----
+slurm_job() { cat "$BERTH_STATE/attempts/$(berth job show "$1" -o json | jq -r .attempt.id)/slurm"; }
+because() { berth why "$1" | grep -q "$2"; }
+# follows NAME -- COMMAND: it runs in the Slurm job of `before-NAME`. Under load that may have left.
+follows() {
+    local name=$1
+    shift
+    submit "before-$name" --cpus 8 -- true && submit "$name" --cpus 8 "$@" && await 60 says "$name" begin &&
+        [ "$(slurm_job "before-$name")" = "$(slurm_job "$name")" ]
+}
+holds='trap "echo end; exit 0" USR1; echo begin; while :; do sleep 0.1; done'
+
+test_expect_success 'a Slurm job takes the next task of its size; scancel of it ends that one alone' '
+    berth node cordon node2 && berth node cordon node3 && berth node cordon node4 &&
+    for i in 1 2 3 4 5; do follows "next-$i" -- sh -c "$holds" && break; berth stop --grace 0 --wait "next-$i"; done &&
+    is_in_state "before-next-$i" succeeded &&
+    scancel "$(slurm_job "next-$i")" && await 60 is_in_state "next-$i" stopped &&
+    because "next-$i" "cancelled in Slurm, not by Berth" && is_in_state "before-next-$i" succeeded
+'
+test_expect_success 'the server that comes back finds it by its number, under the name of another' '
+    for i in 1 2 3 4 5; do follows "found-$i" -- sh -c "$holds" && break; berth stop --grace 0 --wait "found-$i"; done &&
+    berth_kill && berth_server &&
+    setpriv --reuid=berth --regid=berth --clear-groups \
+        sbatch --parsable -o /dev/null -D / -J berth-01900000-0000-7000-8000-000000000000 --wrap "sleep 600" >stray &&
+    await 30 sh -c "squeue -h -t CA -j \$(cat stray) -o %T | grep CANCELLED" &&
+    is_in_state "found-$i" running && berth job signal "found-$i" USR1 && await 60 is_in_state "found-$i" succeeded &&
+    has "found-$i" ".attempts == 1" && test "$(berth logs "found-$i" | grep -c begin)" = 1 && says "found-$i" end
+'
+test_expect_success 'a task that its Slurm job never heard of gets one of its own' '
+    sed "s|%|$BERTH_TEST/deaf|; s|berth \"|$BERTH_BUILD/berth \"|" >program <<\END &&
+#!/bin/sh
+# The first that comes says its end, hears what is next, and leaves.
+rmdir %/once 2>/dev/null || exec berth "$@"
+curl -fsS -X PUT -H "Authorization: Bearer $BERTH_TASK_TOKEN" --data-binary \
+    "{\"version\": 1, \"epoch\": 1, \"cause\": \"exited\", \"exit_code\": 0, \"ended\": \"2026-01-01T00:00:00Z\"}" \
+    "$3/v1/tasks/$5/files/exit.json?next=true" >%/heard
+END
+    chmod +x program && install -d -o berth "$BERTH_TEST/deaf" "$BERTH_TEST/deaf/once" && BERTH_NODE_PROGRAM=$PWD/program && export BERTH_NODE_PROGRAM &&
+    berth_stop && berth_server &&
+    submit deaf --cpus 8 -- true && submit unheard --cpus 8 -- echo "at last" &&
+    await 60 is_in_state unheard succeeded && says unheard "at last" && has unheard ".attempts == 1" &&
+    grep "$(berth job show unheard -o json | jq -r .attempt.id)" "$BERTH_TEST/deaf/heard"
+'
 test_done

@@ -2,6 +2,9 @@
 test_description='Slurm goes away, is interfered with, or is shared with others: nothing is lost, nothing runs twice'
 . "$(dirname "$0")/lib.sh"
 . "$BERTH_SOURCE/tests/system/cluster.sh"
+# What happens to one Slurm job is one task's here; t2001 has the rest.
+BERTH_SLURM_REUSE=0s
+export BERTH_SLURM_REUSE
 
 test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
 berth_start_on_slurm

@@ -164,15 +164,10 @@ static void hold(void *userdata, const char *name)
 
 static bool is_own(const struct slurm *slurm, uint32_t job)
 {
-    const struct slurm_task *task;
-
     vec_foreach(&slurm->own_jobs, own)
         if (*own == job)
             return true;
-    map_foreach(slurm->tasks, pos, task)
-        if (task->job == job)
-            return true;
-    return false;
+    return slurm_find_job(slurm, job) != NULL;
 }
 
 void slurm_fleet_held(struct slurm *slurm, const struct text *text)

@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LAUNCH_CODE_MIN = 126, LAUNCH_CODE_MAX = 127, REQUEUED_CODE = 85, ORPHAN_POLLS = 2 };
+/* An orphan is cancelled when it was in so many lists; what can be one of them waits no longer than that. */
+enum { ORPHAN_POLLS = 2, ORPHAN_WAIT_POLLS = 10 };
 
 /* ---- why it is over ------------------------------------------------------------------------------ */
 
@@ -22,103 +23,38 @@ struct question {
     uint32_t job;
 };
 
-/* What became of a job, for people. */
-struct verdict {
-    enum end_cause cause;
-    char *reason;
-};
-
-static void judge_failed(const struct slurm_task *task, const struct slurm_job *job,
-                         struct verdict *ret)
-{
-    const char *node = job->node[0] ? job->node : task->node;
-
-    ret->cause = task->launched ? END_SUPERVISOR_LOST : END_START_FAILED;
-    if (job->exit_code == REQUEUED_CODE) {
-        ret->cause = END_NODE_LOST;
-        ret->reason = xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", job->job);
-    } else if (job->exit_code >= LAUNCH_CODE_MIN && job->exit_code <= LAUNCH_CODE_MAX) {
-        ret->reason = xasprintf("node %s cannot run %s: is Berth installed there?", node,
-                                task->slurm->program);
-    } else {
-        ret->reason = xasprintf("Slurm job %" PRIu32
-                                " ended on node %s with exit code %d, signal %d (%s) and no result",
-                                job->job, node, job->exit_code, job->exit_signal, job->reason);
-    }
-}
-
-/* It got a node and not its first second: Slurm itself cancelled it, as it may not requeue it (a full spool). */
-static bool was_never_launched(const struct slurm_task *task, const struct slurm_job *job)
-{
-    return job->state == SLURM_CANCELLED && !task->launched && !task->ended && !task->cancelled &&
-           job->node[0] && !job->ran;
-}
-
-static void judge_cancelled(const struct slurm_task *task, const struct slurm_job *job,
-                            struct verdict *ret)
-{
-    if (was_never_launched(task, job)) {
-        ret->cause = END_NODE_LOST;
-        ret->reason =
-            xasprintf("Slurm could not launch job %" PRIu32 " on node %s", job->job, job->node);
-    } else {
-        ret->cause = END_STOPPED;
-        ret->reason =
-            xasprintf("Slurm job %" PRIu32 " was cancelled in Slurm, not by Berth", job->job);
-    }
-}
-
-static void judge(const struct slurm_task *task, const struct slurm_job *job, struct verdict *ret)
-{
-    const char *node = job->node[0] ? job->node : task->node;
-
-    switch ((int) job->state) {
-    case SLURM_CANCELLED:
-        judge_cancelled(task, job, ret);
-        break;
-    case SLURM_TIMEOUT:
-        ret->cause = END_MAX_TIME;
-        ret->reason = xasprintf("Slurm's time limit for job %" PRIu32 " was reached", job->job);
-        break;
-    case SLURM_NODE_FAIL:
-        ret->cause = END_NODE_LOST;
-        ret->reason = xasprintf("Slurm lost node %s", node);
-        break;
-    case SLURM_PENDING:
-        ret->cause = END_NODE_LOST;
-        ret->reason = xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", job->job);
-        break;
-    case SLURM_PREEMPTED:
-        ret->cause = END_NODE_LOST;
-        ret->reason = xasprintf("Slurm preempted job %" PRIu32 " on node %s", job->job, node);
-        break;
-    case SLURM_OUT_OF_MEMORY:
-        ret->cause = END_OUT_OF_MEMORY;
-        ret->reason = xasprintf("Slurm ended job %" PRIu32 " on node %s", job->job, node);
-        break;
-    default:
-        judge_failed(task, job, ret);
-    }
-}
-
 /* What Slurm says of a job whose result did not come home, or whose end needs a reason. The task is gone
  * afterwards. */
 static void end_as(struct slurm_task *task, const struct slurm_job *job)
 {
-    struct verdict verdict = { 0 };
+    _cleanup_free_ char *reason = NULL;
+    enum end_cause cause = slurm_judge(task, job, &reason);
     bool done = job->state == SLURM_COMPLETED || job->state == SLURM_FAILED;
 
-    judge(task, job, &verdict);
     if (job->state ==
         SLURM_NODE_FAIL) /* nothing is placed there before the next list tells what is so */
-        slurm_fleet_suspect(task->slurm, job->node[0] ? job->node : task->node);
+        slurm_fleet_suspect(task->slurm, job->node[0] ? job->node : task->shape.node);
     if (job->state == SLURM_PENDING)
         task_cancel(task);
     if (task->ended)
-        task_end_as_came(task, done ? END_NONE : verdict.cause, verdict.reason);
+        task_end_as_came(task, done ? END_NONE : cause, reason);
     else
-        task_end(task, verdict.cause, task->stop_cause != END_NONE ? NULL : verdict.reason);
-    free(verdict.reason);
+        task_end(task, cause, task->stop_cause != END_NONE ? NULL : reason);
+}
+
+/* Its supervisor left before it heard that there is another task: one that had taken it ends with a result, or
+ * in another way. */
+static bool was_never_taken(const struct slurm_task *task, const struct slurm_job *job)
+{
+    return task->lent && !task->ended && task->stop_cause == END_NONE &&
+           job->state == SLURM_COMPLETED;
+}
+
+static void submit_after_all(struct slurm_task *task)
+{
+    task->lent = false;
+    task_set_job(task, 0);
+    task_submit(task);
 }
 
 static void end_forgotten(struct slurm_task *task)
@@ -129,6 +65,16 @@ static void end_forgotten(struct slurm_task *task)
 
     task_end(task, task->launched ? END_SUPERVISOR_LOST : END_START_FAILED,
              task->stop_cause != END_NONE ? NULL : reason);
+}
+
+static void take_answer(struct slurm_task *task, const struct slurm_job *job)
+{
+    if (was_never_taken(task, job))
+        submit_after_all(task);
+    else if (slurm_state_is_final(job->state) || (task->ended && job->state == SLURM_PENDING))
+        end_as(task, job);
+    else /* it was only ending when the list was made */
+        task_enter(task, job->state == SLURM_PENDING ? PHASE_QUEUED : PHASE_RUNNING);
 }
 
 static void on_shown(void *userdata, const struct command_result *result)
@@ -142,19 +88,14 @@ static void on_shown(void *userdata, const struct command_result *result)
         return;
     if (result->code == 0 &&
         slurm_parse_job(text_str(result->out), result->out->len, &job, NULL) >= 0 &&
-        job.job == q->job) {
-        if (slurm_state_is_final(job.state) || (task->ended && job.state == SLURM_PENDING))
-            end_as(task, &job);
-        else /* it was only ending when the list was made */
-            task_enter(task, job.state == SLURM_PENDING ? PHASE_QUEUED : PHASE_RUNNING);
-    } else if (strcasestr(result->words, "invalid job id")) {
-        if (task->ended)
-            task_end_as_came(task, END_NONE, NULL);
-        else
-            end_forgotten(task);
-    } else { /* Slurm is away: the next list asks again */
-        task_enter(task, PHASE_RUNNING);
-    }
+        job.job == q->job)
+        take_answer(task, &job);
+    else if (!strcasestr(result->words, "invalid job id"))
+        task_enter(task, PHASE_RUNNING); /* Slurm is away: the next list asks again */
+    else if (task->ended)
+        task_end_as_came(task, END_NONE, NULL);
+    else
+        end_forgotten(task);
 }
 
 void task_ask_why(struct slurm_task *task)
@@ -190,7 +131,7 @@ static void give_up(struct slurm_task *task, enum end_cause cause, const char *r
 
 static void see_pending(struct slurm_task *task, const struct slurm_own *own)
 {
-    const char *fault = slurm_fleet_fault(task->slurm, task->node);
+    const char *fault = slurm_fleet_fault(task->slurm, task->shape.node);
     _cleanup_free_ char *text = NULL;
 
     if (task->launched || task->phase == PHASE_RUNNING) {
@@ -200,12 +141,13 @@ static void see_pending(struct slurm_task *task, const struct slurm_own *own)
     }
     if (strcasestr(own->reason, "launch failed")) {
         text = xasprintf("Slurm could not launch job %" PRIu32 " on node %s (%s)", own->job,
-                         task->node, own->reason);
+                         task->shape.node, own->reason);
         give_up(task, END_NODE_LOST, text);
         return;
     }
     if (fault) {
-        text = xasprintf("node %s took no work any more before it began: %s", task->node, fault);
+        text =
+            xasprintf("node %s took no work any more before it began: %s", task->shape.node, fault);
         give_up(task, END_NODE_LOST, text);
         return;
     }
@@ -223,7 +165,7 @@ static void see_pending(struct slurm_task *task, const struct slurm_own *own)
 static void see_running(struct slurm_task *task, const struct slurm_own *own)
 {
     _cleanup_free_ char *text =
-        xasprintf("Slurm runs job %" PRIu32 " on node %s", own->job, task->node);
+        xasprintf("Slurm runs job %" PRIu32 " on node %s", own->job, task->shape.node);
 
     if (task->phase != PHASE_RUNNING)
         task_enter(task, PHASE_RUNNING);
@@ -233,7 +175,7 @@ static void see_running(struct slurm_task *task, const struct slurm_own *own)
 /* A Slurm job bears the task's name, and the task has none yet. */
 static void adopt(struct slurm_task *task, const struct slurm_own *own)
 {
-    task->job = own->job;
+    task_set_job(task, own->job);
     task_enter(task, PHASE_QUEUED);
     if (task->stop_cause != END_NONE)
         task_cancel(task);
@@ -321,12 +263,27 @@ static void take_own(struct slurm *slurm, const struct slurm_own *own)
     struct slurm_task *task = slurm_find(slurm, &own->task);
     bool alive = !slurm_state_is_final(own->state);
 
+    if (!task)
+        task = slurm_find_job(slurm, own->job);
+
     if (alive)
         vec_push(&slurm->own_jobs, own->job);
     if (task)
         take_task(task, own);
-    else if (alive && slurm->sweeps)
+    else if (alive && slurm->sweeps && !slurm_lingers(slurm, own->job))
         see_orphan(slurm, own->job);
+}
+
+/* Of a server before this one, whose note of the number was lost: a job that nobody knows may run it under the name
+ * of the task before it. That one is about to be cancelled. */
+static bool may_be_orphaned(const struct slurm_task *task)
+{
+    const struct slurm *slurm = task->slurm;
+
+    vec_foreach(&slurm->orphans, orphan)
+        if (task->phase == PHASE_FIND && slurm->polls - orphan->seen < ORPHAN_WAIT_POLLS)
+            return true;
+    return false;
 }
 
 /* Nothing of the name in the list. The task may be gone afterwards. */
@@ -346,7 +303,8 @@ static void see_none(struct slurm_task *task)
         task_end(task, END_SUPERVISOR_LOST, "Slurm has no job of it");
         return;
     }
-    task_submit(task);
+    if (!may_be_orphaned(task))
+        task_submit(task);
 }
 
 static void take_list(struct slurm *slurm, const struct text *text, int64_t began_us)

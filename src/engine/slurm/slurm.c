@@ -35,6 +35,22 @@ struct slurm_task *slurm_find(const struct slurm *slurm, const struct id *task)
     return map_get(slurm->tasks, task, sizeof *task);
 }
 
+struct slurm_task *slurm_find_job(const struct slurm *slurm, uint32_t job)
+{
+    return map_get(slurm->jobs, &job, sizeof job);
+}
+
+void task_set_job(struct slurm_task *task, uint32_t job)
+{
+    struct map *jobs = task->slurm->jobs;
+
+    if (task->job && map_get(jobs, &task->job, sizeof task->job) == task)
+        (void) map_remove(jobs, &task->job, sizeof task->job);
+    task->job = job;
+    if (job)
+        (void) map_set(jobs, &job, sizeof job, task);
+}
+
 /* ---- reporting ----------------------------------------------------------------------------------- */
 
 static void task_free(void *p)
@@ -45,7 +61,7 @@ static void task_free(void *p)
     if (task->token)
         explicit_bzero(task->token, strlen(task->token));
     free(task->token);
-    free(task->node);
+    free(task->shape.node);
     free(task->waits);
     free(task->failure);
     task_exit_free(task->ended);
@@ -78,6 +94,7 @@ static void report_started(struct slurm_task *task)
     if (task->reported || directory_read_started(slurm->attempts, task->id, &started, NULL) < 0)
         return;
     task->launched = task->reported = true;
+    task->lent = false;
     slurm->engine.listener.started(slurm->engine.listener.userdata, &task->task, started);
 }
 
@@ -95,6 +112,7 @@ static void report_ended(struct slurm_task *task, const struct task_exit *ex)
     struct slurm *slurm = task->slurm;
 
     (void) map_remove(slurm->tasks, &task->task, sizeof task->task);
+    task_set_job(task, 0);
     slurm->engine.listener.ended(slurm->engine.listener.userdata, &task->task, ex);
     task_free(task);
 }
@@ -142,6 +160,7 @@ bool task_look(struct slurm_task *task)
         task_end(task, END_SUPERVISOR_LOST, err.text);
     else if (is_unexplained(task, ex)) {
         task->ended = take_ptr(ex);
+        task_unlinger(task);
         task_ask_why(task);
     } else
         report_ended(task, ex);
@@ -318,13 +337,14 @@ static struct slurm_task *task_new(struct slurm *slurm, const struct task_spec *
     id_format(&spec->attempt, task->id);
     task->epoch = spec->epoch;
     task->token = xstrdup(token);
-    task->node = xstrdup(allocation->node);
-    task->cpus = cpu_set_count(&allocation->cpus);
-    task->memory_bytes = allocation->memory_bytes;
-    task->limit_s = spec->workload_spec->max_time_s;
-    task->grace_s = spec->workload_spec->grace_s;
+    task->shape = (struct slurm_shape){ .project = spec->project,
+                                        .node = xstrdup(allocation->node),
+                                        .cpus = cpu_set_count(&allocation->cpus),
+                                        .memory_bytes = allocation->memory_bytes,
+                                        .limit_s = spec->workload_spec->max_time_s,
+                                        .grace_s = spec->workload_spec->grace_s };
     for (char **gpu = allocation->gpus; gpu && *gpu; gpu++)
-        task->gpus++;
+        task->shape.gpus++;
     task->orders = json_array();
     (void) map_set(slurm->tasks, &spec->attempt, sizeof(struct id), task);
     return task;
@@ -358,7 +378,7 @@ static void slurm_start(struct engine *engine, const struct task_spec *spec, con
         fail_later(task, err.text);
     else if (r > 0) /* somebody began it before */
         task_enter(task, PHASE_FIND);
-    else
+    else if (!task_reuse(task))
         task_submit(task);
     if (r > 0)
         slurm_poll_soon(slurm);
@@ -385,7 +405,7 @@ static void slurm_attach(struct engine *engine, const struct task_spec *spec, co
     struct slurm_task *task = task_new(slurm, spec, token);
     task->launched = launched;
     task->phase = PHASE_FIND;
-    task->job = task_recorded_job(task);
+    task_set_job(task, task_recorded_job(task));
     if (!launched && directory_make(slurm->attempts, spec, &err) < 0)
         fail_later(task, err.text);
     else
@@ -431,7 +451,9 @@ static void slurm_free(struct engine *engine)
 
     commands_free(slurm->commands);
     watch_free(slurm->poll_timer);
+    slurm_lingering_free(slurm);
     map_free_with(slurm->tasks, task_free);
+    map_free(slurm->jobs);
     slurm_fleet_free(slurm->fleet);
     engine_free(slurm->local);
     vec_done(&slurm->orphans);
@@ -460,6 +482,7 @@ static const struct engine_ops slurm_ops = {
     .news = slurm_news,
     .orders = slurm_orders,
     .connect = slurm_connect,
+    .linger = slurm_linger,
     .free = slurm_free,
 };
 
@@ -490,6 +513,7 @@ int engine_slurm_new(const struct engine_slurm_options *options, struct engine *
     slurm->local->listener = (struct engine_listener){ .deleted = on_deleted, .userdata = slurm };
     slurm->attempts = attempts;
     slurm->tasks = map_new();
+    slurm->jobs = map_new();
     slurm->prefix = xstrdup(options->prefix);
     slurm->partition = xstrdup(options->partition);
     slurm->account = xstrdup(options->account);
@@ -498,6 +522,7 @@ int engine_slurm_new(const struct engine_slurm_options *options, struct engine *
     slurm->cache = xasprintf("%s/slurm-nodes", options->state);
     slurm->uid = xasprintf("%u", (unsigned) getuid());
     slurm->poll_us = options->poll_us;
+    slurm->reuse_us = options->reuse_us;
     slurm->fleet = slurm_fleet_new();
     int r = slurm_fleet_load(slurm, &commands, err);
     if (r < 0) {

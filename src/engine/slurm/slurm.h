@@ -2,7 +2,9 @@
  *
  * slurm.c    the operations, and what is reported
  * submit.c   the batch script, sbatch, and what its answers mean
+ * reuse.c    a Slurm job whose task has ended runs another
  * poll.c     the list of our jobs: what Slurm says about those that nobody heard of
+ * verdict.c  what the end of a Slurm job means
  * fleet.c    machines, and what others hold on them
  * command.c  commands as processes; text.c, text-node.c: what they print
  */
@@ -15,6 +17,9 @@
 #include "engine/slurm/command.h"
 #include "engine/slurm/text.h"
 
+/* The code of a script that finds itself requeued. */
+enum { REQUEUED_CODE = 85 };
+
 /* What is known of a task's Slurm job. */
 enum phase {
     PHASE_FIND,   /* of a server before this one: has Slurm a job of its name? */
@@ -25,20 +30,27 @@ enum phase {
     PHASE_ASKED, /* it is over without exit.json: scontrol was asked why */
 };
 
+/* What a Slurm job is asked for. One that runs fits every task of the same. */
+struct slurm_shape {
+    struct id project;
+    char *node;
+    unsigned cpus, gpus;
+    int64_t memory_bytes, limit_s, grace_s;
+};
+
 struct slurm_task {
     struct slurm *slurm;
     struct id task;
     char id[ID_TEXT_LEN + 1];
     unsigned epoch;
     char *token;
-    /* What it gets. */
-    char *node;
-    unsigned cpus, gpus;
-    int64_t memory_bytes, limit_s, grace_s;
+    struct slurm_shape shape;
 
     enum phase phase;
     int64_t phase_us;        /* since when, of the loop's clock */
-    uint32_t job;            /* 0: none yet */
+    uint32_t job;            /* 0: none yet; set by task_set_job() */
+    int64_t job_us;          /* the job is no older than that; 0: nobody knows */
+    bool lent;               /* the job was another task's, and this one was not heard of yet */
     uint64_t seen;           /* in this list */
     char *waits;             /* what was said last */
     bool launched;           /* the command ran, as far as is known */
@@ -58,6 +70,8 @@ struct orphan {
     uint64_t seen;
 };
 
+struct lingering;
+
 struct slurm {
     struct engine engine;
     struct engine *local; /* what lies on this machine: directories and results to remove */
@@ -67,7 +81,9 @@ struct slurm {
     char *uid; /* our own, in decimal */
     int attempts;
     struct map *tasks; /* by id */
-    int64_t poll_us, serial;
+    struct map *jobs;  /* the tasks that have one, by its number */
+    int64_t poll_us, reuse_us, serial;
+    struct lingering *lingering; /* newest first */
 
     struct watch *poll_timer;
     uint64_t polls;
@@ -82,8 +98,12 @@ struct slurm {
 
 struct slurm *slurm_of(struct engine *engine);
 struct slurm_task *slurm_find(const struct slurm *slurm, const struct id *task);
+/* Whose job it is now, whatever its name is. */
+struct slurm_task *slurm_find_job(const struct slurm *slurm, uint32_t job);
 
 /* ---- slurm.c ---- */
+/* 0: it has none. */
+void task_set_job(struct slurm_task *task, uint32_t job);
 void task_enter(struct slurm_task *task, enum phase phase);
 /* Say why it does not begin; TEXT is copied. */
 void task_waits(struct slurm_task *task, const char *text);
@@ -102,10 +122,28 @@ void task_end_as_came(struct slurm_task *task, enum end_cause cause, const char 
 
 /* ---- submit.c ---- */
 void task_submit(struct slurm_task *task);
+/* Write the number of its job down, for a restart. */
+void task_record_job(const struct slurm_task *task);
 /* The number that was written down when Slurm took it; 0: none. */
 uint32_t task_recorded_job(const struct slurm_task *task);
 /* The script of a task; owned by the caller. It holds the token. */
 char *slurm_script(const struct slurm_task *task);
+
+/* ---- reuse.c ---- */
+bool slurm_linger(struct engine *engine, const struct id *attempt);
+/* Has TASK been given a Slurm job that waits for one? */
+bool task_reuse(struct slurm_task *task);
+/* Its supervisor is not to go on. */
+void task_unlinger(const struct slurm_task *task);
+/* Those that wait on NODE leave: their cores are wanted by another job. */
+void slurm_release(struct slurm *slurm, const char *node);
+bool slurm_lingers(const struct slurm *slurm, uint32_t job);
+void slurm_lingering_free(struct slurm *slurm);
+
+/* ---- verdict.c ---- */
+/* What the end of JOB is for TASK; the reason is for people, owned by the caller. */
+enum end_cause slurm_judge(const struct slurm_task *task, const struct slurm_job *job,
+                           char **ret_reason);
 
 /* ---- poll.c ---- */
 /* scontrol knows why its Slurm job is over. */

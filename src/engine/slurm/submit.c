@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REQUEUED_CODE = 85, TIME_MARGIN_S = 300 };
+enum { TIME_MARGIN_S = 300 };
 
 #define MIB (INT64_C(1) << 20)
 
@@ -39,10 +39,10 @@ char *slurm_script(const struct slurm_task *task)
               "#!/bin/sh\n"
               "# A task of Berth; `berth job list` knows it.\n"
               "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit %d\n"
-              "BERTH_TASK_TOKEN=%s\n"
-              "export BERTH_TASK_TOKEN\n"
+              "BERTH_TASK_TOKEN=%s BERTH_TASK_NEXT=%d\n"
+              "export BERTH_TASK_TOKEN BERTH_TASK_NEXT\n"
               "exec ",
-              REQUEUED_CODE, task->token ? task->token : "");
+              REQUEUED_CODE, task->token ? task->token : "", task->slurm->reuse_us > 0);
     add_quoted(&text, task->slurm->program);
     text_add(&text, " supervise --home ");
     add_quoted(&text, task->slurm->home_url);
@@ -52,7 +52,7 @@ char *slurm_script(const struct slurm_task *task)
 
 /* ---- what was submitted is written down ------------------------------------------------------------ */
 
-static void record_job(const struct slurm_task *task)
+void task_record_job(const struct slurm_task *task)
 {
     _cleanup_free_ char *path = xasprintf("%s/slurm", task->id);
     char number[16];
@@ -86,8 +86,9 @@ struct answer_to {
 
 static void take_job(struct slurm_task *task, uint32_t job)
 {
-    task->job = job;
-    record_job(task);
+    task_set_job(task, job);
+    task->job_us = loop_now_us(task->slurm->loop);
+    task_record_job(task);
     task_enter(task, PHASE_QUEUED);
     task_waits(task, "it is in Slurm's queue");
     if (task->stop_cause != END_NONE)
@@ -150,18 +151,18 @@ __attribute__((format(printf, 2, 3))) static void add(struct arguments *args, co
 
 static void add_limits(struct arguments *args, const struct slurm_task *task)
 {
-    int64_t grace_s = task->grace_s > 0 ? task->grace_s : 0;
+    int64_t grace_s = task->shape.grace_s > 0 ? task->shape.grace_s : 0;
 
     /* Berth's own limit comes first; Slurm's is for when nobody hears it. Without one the partition's holds,
      * and a word comes before. */
-    if (task->limit_s > 0)
-        add(args, "--time=%" PRId64, (task->limit_s + grace_s + TIME_MARGIN_S + 59) / 60);
+    if (task->shape.limit_s > 0)
+        add(args, "--time=%" PRId64, (task->shape.limit_s + grace_s + TIME_MARGIN_S + 59) / 60);
     else
         add(args, "--signal=B:TERM@%" PRId64, grace_s + 60 < 65535 ? grace_s + 60 : 65535);
-    add(args, "--cpus-per-task=%u", task->cpus);
-    add(args, "--mem=%" PRId64 "M", (task->memory_bytes + MIB - 1) / MIB);
-    if (task->gpus > 0)
-        add(args, "--gres=gpu:%u", task->gpus);
+    add(args, "--cpus-per-task=%u", task->shape.cpus);
+    add(args, "--mem=%" PRId64 "M", (task->shape.memory_bytes + MIB - 1) / MIB);
+    if (task->shape.gpus > 0)
+        add(args, "--gres=gpu:%u", task->shape.gpus);
 }
 
 static void add_all(struct arguments *args, const struct slurm_task *task)
@@ -171,7 +172,7 @@ static void add_all(struct arguments *args, const struct slurm_task *task)
     add(args, "sbatch");
     add(args, "--parsable");
     add(args, "--job-name=%s-%s", slurm->prefix, task->id);
-    add(args, "--nodelist=%s", task->node);
+    add(args, "--nodelist=%s", task->shape.node);
     add(args, "--nodes=1");
     add(args, "--ntasks=1");
     add_limits(args, task);
@@ -201,6 +202,7 @@ void task_submit(struct slurm_task *task)
         .userdata = to,
         .free_userdata = free,
     };
+    slurm_release(task->slurm, task->shape.node);
     task_enter(task, PHASE_SUBMIT);
     commands_run(task->slurm->commands, &command);
     explicit_bzero(script, strlen(script));
