@@ -26,6 +26,7 @@ static const struct api_route *const tables[] = {
     log_routes,
     metrics_routes,
     node_order_routes,
+    top_routes,
     node_routes,
     project_routes,
     queue_routes,

@@ -317,7 +317,15 @@ const struct id *task_asked(const struct call *call, const struct attempt *attem
 
 /* ---- metrics --------------------------------------------------------------------------------------- */
 
-/* What limits a running job, as "limit". */
+/* What is known of a task; NULL: nothing, or there is no ATTEMPT. */
+const struct metrics_task *task_metrics(const struct api *api, const struct attempt *attempt,
+                                        size_t rank);
+/* Adds what each task of ATTEMPT used last. */
+void newest_of_all(const struct api *api, const struct attempt *attempt, struct metrics_sum *sum);
+/* "cores" and "memory" of all tasks of ATTEMPT, of several also how many they are. */
+void put_sizes(const struct workload *w, const struct attempt *attempt, json_t *json);
+json_t *limit_to_json(const struct metrics_limit *limit);
+/* What limits a running job, as "limit": of many tasks most of them. */
 void put_limit(const struct api *api, const struct workload *w, json_t *json);
 /* There is a new sample: streams of it go on. USERDATA is the api. */
 void metrics_streams_step(void *userdata);
@@ -329,7 +337,7 @@ void add_metrics(const struct api *api, struct text *out);
 extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
     fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[], metrics_routes[],
     node_order_routes[], node_routes[], project_routes[], queue_routes[], secret_routes[],
-    session_routes[], system_routes[], task_routes[], ticket_routes[], upload_routes[],
-    volume_routes[];
+    session_routes[], system_routes[], task_routes[], top_routes[], ticket_routes[],
+    upload_routes[], volume_routes[];
 
 #endif

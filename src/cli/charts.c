@@ -19,7 +19,8 @@ static const struct cli_flag flags[] = {
     { "follow", "f", NULL, "draw again as points come, until the attempt has ended" },
     { "chart", "c", "NAME", "only this chart; may be a pattern such as '*loss'" },
     { "attempt", NULL, "N", "of attempt N; the last when left out" },
-    RANK_FLAG,
+    { "rank", NULL, "N",
+      "of task N of a job that has many, or a line for each with `all`; of the first when left out" },
     { "width", NULL, "N", "columns; the terminal's when left out" },
     { "height", NULL, "N", "rows of each curve; 12 when left out" },
     { NULL },
@@ -163,7 +164,7 @@ static char *chart_target(const struct board *b, const char *chart, const char *
     char *target = attempt ? xasprintf("%s?%s%sattempt=%s", path, query, sep, attempt)
                            : xasprintf("%s%s%s", path, *query ? "?" : "", query);
 
-    (void) rank_add(b->args, &target, NULL); /* checked before */
+    (void) ranks_add(b->args, &target, NULL); /* checked before */
     return target;
 }
 
@@ -195,6 +196,17 @@ static int read_chart(struct board *b, const char *chart, struct error *err)
     return r;
 }
 
+/* Of many tasks each has its own item in the list. */
+static bool was_listed(const json_t *list, size_t before, const char *name)
+{
+    for (size_t i = 0; i < before; i++) {
+        const json_t *chart = json_array_get(json_object_get(list, "items"), i);
+        if (str_equal(json_get_str(chart, "name", ""), name))
+            return true;
+    }
+    return false;
+}
+
 static int read_all(struct board *b, json_t **ret_list, struct error *err)
 {
     _cleanup_json_ json_t *list = NULL;
@@ -208,7 +220,7 @@ static int read_all(struct board *b, json_t **ret_list, struct error *err)
     json_array_foreach(json_object_get(list, "items"), i, chart) {
         const char *name = json_get_str(chart, "name", "");
         const char *only = args_get(b->args, "chart");
-        if (only && !str_glob(only, name))
+        if ((only && !str_glob(only, name)) || was_listed(list, i, name))
             continue;
         r = read_chart(b, name, err);
         if (r < 0)
@@ -318,13 +330,13 @@ static int print_once(struct board *b, struct error *err)
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
     struct board b = { .cli = cli, .args = args };
-    int rank;
+    _cleanup_free_ char *rank = xstrdup("");
     int r = dimension(args, "width", cli->out.width ? cli->out.width : 80, &b.width, err);
 
     if (r == 0)
         r = dimension(args, "height", 12, &b.height, err);
     if (r == 0)
-        r = rank_of(args, &rank, err);
+        r = ranks_add(args, &rank, err);
     if (r == 0)
         r = args_has(args, "follow") ? follow(&b, err) : print_once(&b, err);
     board_done(&b);
@@ -338,6 +350,7 @@ const struct command command_charts = {
     .examples = "berth charts tiny-gpt\n"
                 "berth charts -f tiny-gpt            live\n"
                 "berth charts -c '*loss' tiny-gpt\n"
+                "berth charts --rank all pair        a line for each task\n"
                 "berth charts -o json tiny-gpt       least, greatest and last values",
     .flags = flags,
     .operands_min = 1,

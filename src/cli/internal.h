@@ -175,5 +175,7 @@ void interrupt_beat(unsigned seconds);
 int rank_of(const struct args *args, int *ret, struct error *err);
 /* It as part of TARGET's query. */
 int rank_add(const struct args *args, char **target, struct error *err);
+/* The same where `--rank all` means each of them. */
+int ranks_add(const struct args *args, char **target, struct error *err);
 
 #endif

@@ -13,7 +13,7 @@
 static const struct cli_flag flags[] = {
     { "follow", "f", NULL, "draw it again every second; q leaves" },
     { "attempt", NULL, "N", "of attempt N; the last when left out" },
-    RANK_FLAG,
+    { "rank", NULL, "N", "of task N of a job that has many; all together when left out" },
     { NULL },
 };
 
@@ -123,7 +123,8 @@ static void add_gpu_panel(const struct cli *cli, const json_t *metrics, const ch
     size_t n = count_gpus(metrics);
 
     for (size_t i = 0; i < n; i++) {
-        (void) snprintf(labels[i], sizeof labels[i], "gpu %zu", i);
+        (void) snprintf(labels[i], sizeof labels[i],
+                        json_object_get(metrics, "tasks") ? "all" : "gpu %zu", i);
         curves[i] = what;
         curves[i].label = labels[i];
         curves[i].gpu = (int) i;
@@ -211,6 +212,7 @@ const struct command command_job_metrics = {
     .summary = "Draw what a job uses of its hardware, and say what limits it",
     .examples = "berth job metrics tiny-gpt\n"
                 "berth job metrics -f tiny-gpt        live\n"
+                "berth job metrics --rank 2 pair      one task of many\n"
                 "berth job metrics -o json tiny-gpt | jq '.live[-1]'",
     .flags = flags,
     .operands_min = 1,

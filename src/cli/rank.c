@@ -32,3 +32,13 @@ int rank_add(const struct args *args, char **target, struct error *err)
     *target = with;
     return 0;
 }
+
+int ranks_add(const struct args *args, char **target, struct error *err)
+{
+    if (!str_equal(args_get(args, "rank"), "all"))
+        return rank_add(args, target, err);
+    char *with = xasprintf("%s%smerged=true", *target, strchr(*target, '?') ? "&" : "?");
+    free(*target);
+    *target = with;
+    return 0;
+}

@@ -1,4 +1,4 @@
-/* top.c - berth top: what runs, what it uses of its hardware, and what limits it */
+/* top.c - berth top: what runs, what it uses of its hardware, and what limits it; or the tasks of one job */
 #include "cli/commands.h"
 #include "cli/live.h"
 #include "cli/table.h"
@@ -7,12 +7,14 @@
 #include "base/time.h"
 #include "os/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 enum { BAR_WIDTH = 30, TITLE_WIDTH = 8 };
 
 static const struct cli_flag flags[] = {
     { "once", NULL, NULL, "print it once, also on a terminal" },
+    { "rank", NULL, "N", "of JOB only task N" },
     { NULL },
 };
 
@@ -128,12 +130,12 @@ static char *runs_for(const json_t *job)
     return xstrdup(seconds_to_str((clock_now_us() - started) / US_PER_S, text));
 }
 
-static void add_job(struct table *table, const json_t *job)
+/* The cells that jobs and tasks have in common. */
+static void add_use(struct table *table, const json_t *job)
 {
     const json_t *now = json_object_get(job, "now"), *limit = json_object_get(job, "limit");
     char used[32], of[32];
 
-    table_cell(table, STYLE_BOLD, json_get_str(job, "name", ""));
     cell(table, STYLE_PLAIN,
          now ? xasprintf("%.2f/%lld", json_get_real(now, "cores", 0),
                          (long long) json_get_int(job, "cores", 0))
@@ -149,13 +151,8 @@ static void add_job(struct table *table, const json_t *job)
     table_cell(table, STYLE_PLAIN, json_get_str(limit, "text", "-"));
 }
 
-static void add_jobs(const struct cli *cli, const json_t *jobs, struct text *out)
+static void use_columns(struct table *table)
 {
-    _cleanup_(table_freep) struct table *table = table_new();
-    const json_t *job;
-    size_t i;
-
-    table_column(table, "JOB", false, 12);
     table_column(table, "CORES", true, 0);
     table_column(table, "MEMORY", true, 0);
     table_column(table, "READ", true, 0);
@@ -163,12 +160,64 @@ static void add_jobs(const struct cli *cli, const json_t *jobs, struct text *out
     table_column(table, "GPUS", true, 0);
     table_column(table, "FOR", true, 0);
     table_column(table, "LIMIT", false, 16);
-    json_array_foreach(jobs, i, job)
-        add_job(table, job);
+}
+
+static void add_jobs(const struct cli *cli, const json_t *jobs, struct text *out)
+{
+    _cleanup_(table_freep) struct table *table = table_new();
+    const json_t *job;
+    size_t i;
+
+    table_column(table, "JOB", false, 12);
+    use_columns(table);
+    json_array_foreach(jobs, i, job) {
+        table_cell(table, STYLE_BOLD, json_get_str(job, "name", ""));
+        add_use(table, job);
+    }
     if (i == 0)
         text_add(out, "no job runs\n");
     else
         table_format(table, &cli->out, out);
+}
+
+static char *end_text(const json_t *task)
+{
+    const char *cause = json_get_str(task, "cause", NULL);
+
+    if (!cause)
+        return xstrdup(json_get_str(task, "started", NULL) ? "runs" : "begins");
+    int64_t code = json_get_int(task, "exit_code", -1);
+    return str_equal(cause, "exited") && code >= 0 ? xasprintf("exit %lld", (long long) code)
+                                                   : xstrdup(cause);
+}
+
+static void add_tasks(const struct cli *cli, const json_t *top, struct text *out)
+{
+    _cleanup_(table_freep) struct table *table = table_new();
+    const json_t *tasks = json_object_get(top, "tasks"), *job = json_object_get(top, "job"), *task;
+    bool has_many = json_get_int(job, "tasks", 1) > 1;
+    size_t i;
+
+    table_column(table, "RANK", true, 0);
+    table_column(table, "ROLE", false, 0);
+    table_column(table, "NODE", false, 8);
+    table_column(table, "STATE", false, 0);
+    use_columns(table);
+    json_array_foreach(tasks, i, task) {
+        cell(table, STYLE_BOLD, xasprintf("%lld", (long long) json_get_int(task, "rank", 0)));
+        table_cell(table, STYLE_PLAIN, json_get_str(task, "role", ""));
+        table_cell(table, STYLE_PLAIN, json_get_str(task, "node", ""));
+        cell(table, STYLE_PLAIN, end_text(task));
+        add_use(table, task);
+    }
+    if (has_many) {
+        table_cell(table, STYLE_BOLD, "all");
+        table_cell(table, STYLE_PLAIN, "");
+        table_cell(table, STYLE_PLAIN, "");
+        table_cell(table, STYLE_PLAIN, "");
+        add_use(table, job);
+    }
+    table_format(table, &cli->out, out);
 }
 
 /* ---- the command --------------------------------------------------------------------------------- */
@@ -181,8 +230,15 @@ struct asked {
 static int get_top(const struct asked *asked, json_t **ret, struct error *err)
 {
     _cleanup_free_ char *target = NULL;
-    int r = endpoint_target(asked->cli, asked->args->endpoint, asked->args, &target, err);
+    const char *job = args_operand(asked->args, 0);
+    int r = 0;
 
+    if (job) {
+        target = project_path(asked->cli, "jobs", job, "top", NULL);
+        r = rank_add(asked->args, &target, err);
+    } else {
+        r = endpoint_target(asked->cli, asked->args->endpoint, asked->args, &target, err);
+    }
     return r < 0 ? r : remote_get(asked->cli, target, ret, err);
 }
 
@@ -197,6 +253,13 @@ static int draw(void *userdata, struct text *out, struct error *err)
 
     if (r < 0)
         return r;
+    if (json_object_get(top, "tasks")) {
+        style_add(out, &cli->out, STYLE_BOLD,
+                  json_get_str(json_object_get(top, "job"), "name", ""));
+        text_add_char(out, '\n');
+        add_tasks(cli, top, out);
+        return 0;
+    }
     json_array_foreach(json_object_get(top, "nodes"), i, node)
         add_node(cli, node, out);
     text_add_char(out, '\n');
@@ -220,11 +283,13 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     struct asked asked = { cli, args };
     _cleanup_json_ json_t *top = NULL;
 
+    if (args_has(args, "rank") && !args_operand(args, 0))
+        return error_set(err, -EINVAL, "--rank: say of which JOB");
     if (cli->output != OUTPUT_TABLE) {
         int r = get_top(&asked, &top, err);
         if (r < 0)
             return r;
-        print_answer(cli, "top", top);
+        print_answer(cli, args_operand(args, 0) ? "job_top" : "top", top);
         return CLI_OK;
     }
     if (!cli->out.tty || args_has(args, "once"))
@@ -235,10 +300,14 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
 const struct command command_top = {
     .verb = "top",
     .endpoint = "top.show",
-    .summary = "Show what runs, what it uses of its hardware and what limits it, live",
+    .operands = "[JOB]",
+    .summary =
+        "Show what runs, what it uses of its hardware and what limits it, live; of JOB each task",
     .examples = "berth top                    live; q leaves\n"
+                "berth top pair               the tasks of a job, and all together\n"
                 "berth top --once\n"
                 "berth top -o json | jq '.jobs[] | {name, limit}'",
     .flags = flags,
+    .operands_max = 1,
     .run = run,
 };

@@ -225,8 +225,7 @@ static void want_metrics_of(void *userdata, const struct workload *w)
         return;
     for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
         metrics_want(s->metrics, attempt_task_id(w->attempt, rank),
-                     attempt_task_allocation(w->attempt, rank),
-                     w->spec->mpi ? w->spec->cores * w->spec->tasks_per_node : w->spec->cores);
+                     attempt_task_allocation(w->attempt, rank), workload_spec_task_cores(w->spec));
 }
 
 static void want_metrics(void *userdata, struct metrics *metrics)

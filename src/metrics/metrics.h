@@ -64,6 +64,35 @@ void metrics_point_add(struct metrics_point *point, const struct metrics_point *
 json_t *metrics_point_to_json(const struct metrics_point *point, char *const *uuids);
 int metrics_point_from_json(const json_t *json, struct metrics_point *ret);
 
+/* ---- many tasks together (pure) ------------------------------------------------------------------ */
+
+/* What several tasks used in the same time. Their GPUs are one: the mean of how busy they are, the sum of memory and
+ * power, the hottest. All-zero is the beginning; needs no freeing. */
+struct metrics_sum {
+    int64_t from_us, to_us; /* what was added lies there */
+    int64_t newest_us;
+    double values[12], task_s, gpu_s, gpu_busy, temperature_c;
+    bool has_gpus, has_power;
+};
+
+/* The part of POINT that lies between FROM_US and TO_US. */
+void metrics_sum_add(struct metrics_sum *sum, const struct metrics_point *point, int64_t from_us,
+                     int64_t to_us);
+/* POINT as a whole, as if all that are added were of the same second. */
+void metrics_sum_add_newest(struct metrics_sum *sum, const struct metrics_point *point);
+/* NULL: nothing was added. */
+json_t *metrics_sum_to_json(const struct metrics_sum *sum);
+
+/* Points of many tasks, in any order, on one line of time from BEGIN_US to END_US: at most METRICS_HISTORY_MAX spans of
+ * LEAST_S seconds or more. */
+struct metrics_total;
+struct metrics_total *metrics_total_new(int64_t begin_us, int64_t end_us, double least_s);
+void metrics_total_free(struct metrics_total *total);
+DEFINE_CLEANUP(struct metrics_total *, metrics_total_free);
+void metrics_total_add(struct metrics_total *total, const struct metrics_point *point);
+/* A point for each span in which something was used. */
+json_t *metrics_total_to_json(const struct metrics_total *total);
+
 /* ---- the limiting resource (pure) --------------------------------------------------------------- */
 
 /* What a task was given. */
@@ -112,8 +141,9 @@ const struct metrics_task *metrics_find(const struct metrics *metrics, const str
 /* The newest point, NULL before the first. */
 const struct metrics_point *metrics_newest(const struct metrics_task *task);
 const struct metrics_limit *metrics_task_limit(const struct metrics_task *task);
-/* The last minute as an array. */
+/* The last minute as an array; into TOTAL. */
 json_t *metrics_live(const struct metrics_task *task);
+void metrics_live_add(const struct metrics_task *task, struct metrics_total *total);
 json_t *metrics_newest_json(const struct metrics_task *task);
 /* The machine's own: busy cores, memory in use, all GPUs; "gpus" have their model. Owned by the
  * caller, NULL before the first sample. */

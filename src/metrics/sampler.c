@@ -404,6 +404,12 @@ json_t *metrics_live(const struct metrics_task *task)
     return array;
 }
 
+void metrics_live_add(const struct metrics_task *task, struct metrics_total *total)
+{
+    for (size_t i = 0; i < task->n_live; i++)
+        metrics_total_add(total, &task->live[i]);
+}
+
 json_t *metrics_newest_json(const struct metrics_task *task)
 {
     const struct metrics_point *point = metrics_newest(task);

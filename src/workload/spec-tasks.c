@@ -19,6 +19,11 @@ unsigned workload_spec_n_tasks(const struct workload_spec *spec)
     return (spec->nodes ? spec->nodes : 1) * tasks_per_group(spec);
 }
 
+unsigned workload_spec_task_cores(const struct workload_spec *spec)
+{
+    return spec->mpi && spec->tasks_per_node ? spec->cores * spec->tasks_per_node : spec->cores;
+}
+
 bool workload_spec_is_gang(const struct workload_spec *spec)
 {
     return workload_spec_n_tasks(spec) > 1 || spec->mpi || spec->n_roles > 0;

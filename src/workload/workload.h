@@ -147,6 +147,7 @@ void workload_spec_free(struct workload_spec *spec);
 DEFINE_CLEANUP(struct workload_spec *, workload_spec_free);
 
 unsigned workload_spec_n_tasks(const struct workload_spec *spec);
+unsigned workload_spec_task_cores(const struct workload_spec *spec);
 /* Do its tasks know of each other? A single one may, too. */
 bool workload_spec_is_gang(const struct workload_spec *spec);
 struct task_place {

@@ -60,7 +60,27 @@ test_expect_success 'each task has a log, charts and a way in of its own' '
     berth logs ranks | grep "^\[0\] I am rank 0" &&
     berth logs --search rank --rank 1 ranks | grep "rank 1" &&
     await 20 eval "berth charts --rank 1 ranks | grep 41" &&
-    test_must_fail berth logs --rank 2 ranks 2>err && grep "there is no task 2; the job has 2" err &&
+    await 20 eval "berth charts --rank all ranks >curves && grep rank=0 curves && grep rank=1 curves" &&
+    api GET "/v1/projects/lab/jobs/ranks/charts/loss?merged=true&limit=1" >first &&
+    api GET "/v1/projects/lab/jobs/ranks/charts/loss?merged=true&cursor=$(jq -r .next first)" >second &&
+    jq -s -e "[.[].items[] | .rank, .y] == [0, 40, 1, 41] and .[1].next == null" first second &&
+    berth charts --rank all -o json ranks | jq -e "[.items[] | .rank, .last.y] == [0, 40, 1, 41]" &&
+    test_must_fail berth logs --rank 2 ranks 2>err && grep "there is no task 2; the job has 2" err
+'
+
+# The sums are of the same second, of which the kernel has its own idea for each task.
+test_expect_success 'what each uses is seen, and what all use together' '
+    await 20 eval "berth top ranks -o json >top && jq -e \"all(.tasks[]; .now.memory > 0)\" top" &&
+    jq -e ".job.tasks == 2 and (.tasks | length) == 2 and .job.memory == (.tasks | map(.memory) | add) and .job.now.memory == (.tasks | map(.now.memory) | add)" top &&
+    berth top ranks >shown && grep -c runs shown | grep -x 2 && grep "^ *all " shown &&
+    berth top --rank 1 ranks -o json | jq -e "[.tasks[].rank] == [1]" &&
+    berth top -o json | jq -e ".jobs[] | select(.name == \"ranks\") | .tasks == 2" &&
+    test_must_fail berth top --rank 1 2>err && grep "say of which JOB" err &&
+    berth job metrics ranks -o json | jq -e ".tasks == 2 and (.live | length) > 0" &&
+    berth job metrics --rank 1 ranks -o json | jq -e "has(\"tasks\") | not" &&
+    berth job metrics ranks | grep "cores, of 2" &&
+    api GET /metrics >figures &&
+    for rank in 0 1; do grep "^berth_job_memory_bytes{.*name=\"ranks\",rank=\"$rank\"}" figures || return 1; done &&
     touch_storage ranks-done && await 20 state_is ranks succeeded
 '
 

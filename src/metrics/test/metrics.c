@@ -168,6 +168,72 @@ TEST(a_point_reads_back_as_written)
     metrics_point_done(&again);
 }
 
+static struct metrics_point used(int64_t end_s, double seconds, double cores, int64_t memory)
+{
+    return (struct metrics_point){
+        .time_us = end_s * US_PER_S, .seconds = seconds, .cores = cores, .memory_bytes = memory
+    };
+}
+
+static double cores_at(const json_t *list, size_t i)
+{
+    return json_get_real(json_array_get(list, i), "cores", -1);
+}
+
+/* Two tasks whose points do not begin and end together; nobody runs in the last ten seconds. */
+TEST(what_many_use_is_added_up_second_by_second)
+{
+    _cleanup_(metrics_total_freep) struct metrics_total *total =
+        metrics_total_new(100 * US_PER_S, 130 * US_PER_S, 5);
+    const struct metrics_point points[] = { used(110, 10, 1, GIB), used(107, 7, 2, GIB),
+                                            used(120, 13, 0.5, 2 * GIB), used(200, 5, 9, GIB) };
+
+    for (size_t i = 0; i < 4; i++)
+        metrics_total_add(total, &points[i]);
+    _cleanup_json_ json_t *list = metrics_total_to_json(total);
+    ok(json_array_size(list) == 4);
+    ok(is_near(cores_at(list, 0), 3));
+    ok(is_near(cores_at(list, 1), 1 + (2 * 2 + 3 * 0.5) / 5));
+    ok(is_near(cores_at(list, 2), 0.5) && is_near(cores_at(list, 3), 0.5));
+    ok(json_get_int(json_array_get(list, 0), "memory", 0) == 2 * GIB);
+    ok(is_near(json_get_real(json_array_get(list, 0), "seconds", 0), 5));
+}
+
+TEST(a_long_time_has_no_more_points_than_a_history)
+{
+    _cleanup_(metrics_total_freep) struct metrics_total *total =
+        metrics_total_new(0, 86400 * US_PER_S, 5);
+    const struct metrics_point day = used(86400, 86400, 1, GIB);
+
+    metrics_total_add(total, &day);
+    _cleanup_json_ json_t *list = metrics_total_to_json(total);
+    ok(json_array_size(list) <= METRICS_HISTORY_MAX && json_array_size(list) > 600);
+    ok(is_near(cores_at(list, 0), 1));
+}
+
+TEST(the_newest_of_all_are_one_point_and_their_gpus_one)
+{
+    struct metrics_gpu gpus[] = { { 1, GIB, 300, 400, 70, 0 }, { 0.5, GIB, 100, 400, 60, 0 } };
+    struct metrics_point a = used(10, 1, 1, GIB), b = used(12, 1, 2, GIB);
+    struct metrics_sum sum = { 0 };
+
+    ok(metrics_sum_to_json(&sum) == NULL);
+    a.gpus = &gpus[0];
+    b.gpus = &gpus[1];
+    a.n_gpus = b.n_gpus = 1;
+    a.throttled = 0.5;
+    metrics_sum_add_newest(&sum, &a);
+    metrics_sum_add_newest(&sum, &b);
+    _cleanup_json_ json_t *json = metrics_sum_to_json(&sum);
+    const json_t *gpu = json_array_get(json_object_get(json, "gpus"), 0);
+    ok(is_near(json_get_real(json, "cores", 0), 3) && sum.newest_us == 12 * US_PER_S);
+    ok(is_near(json_get_real(json, "throttled", 0), 0.25));
+    ok(json_array_size(json_object_get(json, "gpus")) == 1);
+    ok(is_near(json_get_real(gpu, "busy", 0), 0.75) &&
+       is_near(json_get_real(gpu, "power", 0), 400));
+    ok(json_get_int(gpu, "memory", 0) == 2 * GIB && !json_object_get(gpu, "power_limit"));
+}
+
 static char *scratch(void)
 {
     char *directory = NULL;
