@@ -69,9 +69,9 @@ struct step_settings {
 
 /* The supervisor, which waits for step_begin(). It ends when its parent does or PEER is closed before. */
 struct step {
-    pid_t pid; /* 0: a child of the node's launcher */
-    int pidfd; /* -1: so; PEER tells of its end */
-    int door;  /* -1: no launcher is asked */
+    pid_t pid;            /* 0: a child of the node's launcher */
+    int pidfd;            /* -1: so; PEER tells of its end */
+    const char *launcher; /* its socket, connected to for each request; NULL: none */
     const char *address;
     int peer;    /* SOCK_SEQPACKET: orders and news, as in control.c */
     int secrets; /* memory: what is in it when it begins are the values of secrets, as JSON */

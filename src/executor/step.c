@@ -182,7 +182,6 @@ int step_start(const struct step_settings *settings, struct step *ret, struct er
     int r = map_account(pid, err);
     *ret = (struct step){ .pid = pid,
                           .pidfd = pidfd_open_pid(pid),
-                          .door = -1,
                           .peer = take_fd(&ours),
                           .secrets = take_fd(&secrets) };
     if (r < 0)
@@ -213,30 +212,31 @@ int step_ask(const char *path, const char *address, struct step *ret, char **ret
     _cleanup_close_ int fd = step_connect(path, ret_state, err);
 
     if (fd < 0)
-        return err ? err->code : -ENOENT;
+        return -ENOENT;
     if (secrets < 0)
         return error_set(err, -errno, "memory for secrets: %s", strerror(errno));
-    *ret = (struct step){ .pidfd = -1,
-                          .door = take_fd(&fd),
-                          .peer = -1,
-                          .secrets = take_fd(&secrets),
-                          .address = address };
+    *ret = (struct step){
+        .pidfd = -1, .launcher = path, .peer = -1, .secrets = take_fd(&secrets), .address = address
+    };
     return 0;
 }
 
 static int begin_there(struct step *step, struct launcher_request *request, struct error *err)
 {
     struct launcher_answer answer = { 0 };
+    _cleanup_close_ int door = step_connect(step->launcher, NULL, err);
     int pair[2];
 
+    if (door < 0)
+        return -ENOENT;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_set(err, -errno, "a socket pair: %s", strerror(errno));
     step->peer = pair[0];
     (void) snprintf(request->address, sizeof request->address, "%s", step->address);
-    int r = packet_send(step->door, request, sizeof *request,
-                        (const int[2]){ pair[1], step->secrets }, 2);
+    int r =
+        packet_send(door, request, sizeof *request, (const int[2]){ pair[1], step->secrets }, 2);
     safe_close(pair[1]);
-    if (r < 0 || recv(step->door, &answer, sizeof answer, 0) != sizeof answer)
+    if (r < 0 || recv(door, &answer, sizeof answer, 0) != sizeof answer)
         return error_set(err, -EIO, "the node's launcher does not answer");
     answer.text[sizeof answer.text - 1] = '\0';
     return answer.code < 0 ? error_set(err, answer.code, "the node's launcher: %s", answer.text)
@@ -254,7 +254,7 @@ int step_begin(struct step *step, const struct task_spec *spec, struct error *er
                                         .range = spec->range };
     int r = 0;
 
-    if (step->door >= 0)
+    if (step->launcher)
         r = begin_there(step, &request, err);
     else if (send(step->peer, &request, sizeof request, MSG_NOSIGNAL) != sizeof request)
         r = error_set(err, -errno, "the supervisor has gone: %s", strerror(errno));
@@ -265,7 +265,6 @@ int step_begin(struct step *step, const struct task_spec *spec, struct error *er
 void step_done(struct step *step)
 {
     step->peer = safe_close(step->peer);
-    step->door = safe_close(step->door);
     step->secrets = safe_close(step->secrets);
     if (step->pidfd < 0)
         return;

@@ -198,7 +198,7 @@ int role_supervise(int argc, char **argv)
                                        .goes_on = str_equal(goes_on, "1") };
     struct courier_next next = { 0 };
     char address[COURIER_ADDRESS_MAX];
-    struct step step = { .pidfd = -1, .door = -1, .peer = -1, .secrets = -1 };
+    struct step step = { .pidfd = -1, .peer = -1, .secrets = -1 };
     struct step_layers *layers = NULL;
     struct error err = { 0 };
 
