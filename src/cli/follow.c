@@ -173,12 +173,18 @@ static void on_state(void *userdata, const json_t *state)
         close_line(f); /* the log comes next */
 }
 
+/* One that begins waits, too, while its machine fetches what it needs. */
+static bool may_wait_long(const char *state)
+{
+    return str_equal(state, "queued") || str_equal(state, "starting");
+}
+
 /* Why it waits may change without a change of its own. */
 static void on_beat(void *userdata)
 {
     struct follower *f = userdata;
 
-    if (str_equal(f->state, "queued") && clock_boot_us() - f->asked_us >= ASK_AGAIN_S * US_PER_S)
+    if (may_wait_long(f->state) && clock_boot_us() - f->asked_us >= ASK_AGAIN_S * US_PER_S)
         show_waiting(f, f->state);
 }
 
@@ -274,6 +280,8 @@ static void take_state(struct follower *f, const char *state)
     xstr_set(&f->state, state);
     if (!same || str_equal(state, "queued"))
         show_state(f);
+    else if (str_equal(state, "starting"))
+        show_waiting(f, state);
 }
 
 static int add_exit_code(struct follower *f, json_t *array, struct error *err)
