@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,13 +156,18 @@ static int64_t bytes_of(int fd)
 
 typedef VEC(struct kept) kept_list;
 
-/* Of who was killed while it made or removed a layer, a day ago. */
+/* Of who was killed while it made or removed a layer: its id is in the name (layers.c), or it was a day ago. */
 static void remove_leftover(int layers, const char *name)
 {
+    bool making = str_starts(name, "tmp.");
+    long pid = making ? strtol(name + strlen("tmp."), NULL, 10) : 0;
     struct stat st;
 
-    if ((str_starts(name, "tmp.") || str_starts(name, "gone.")) &&
-        fstatat(layers, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - st.st_mtime > LEFT_S)
+    if ((!making && !str_starts(name, "gone.")) ||
+        fstatat(layers, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    if ((pid > 0 && kill((pid_t) pid, 0) < 0 && errno == ESRCH) ||
+        time(NULL) - st.st_mtime > LEFT_S)
         (void) remove_tree(layers, name, NULL);
 }
 

@@ -6,6 +6,7 @@
     DIR/ID/fenced      it was given up    DIR/away        answers 503
     DIR/short          takes half of what is appended
     DIR/mute           appends, and closes the connection without a word
+    DIR/cut            breaks layers off in the middle     DIR/hold   and waits there first
 
 Writes its port to DIR/port and a line a request to DIR/log. The token of ID is "token-ID".
 """
@@ -77,6 +78,32 @@ class Handler(http.server.BaseHTTPRequestHandler):
         path.write_bytes(body)
         return self.answer(201, {})
 
+    def layer(self, name):
+        path = root / "blobs" / name
+        if not path.exists():
+            return self.answer(404, {"detail": "there is no such layer"})
+        body = path.read_bytes()
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        log.write(f"layer {name} from {start}\n")
+        rest = body[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(rest)))
+        self.end_headers()
+        half = len(rest) // 2
+        self.wfile.write(rest[:half])
+        self.wfile.flush()
+        while (root / "hold").exists():
+            time.sleep(0.02)
+        if (root / "cut").exists():
+            (root / "cut").unlink()
+            self.close_connection = True
+            return None
+        return self.wfile.write(rest[half:])
+
+    def progress(self, task, body):
+        (task / "progress").write_bytes(body)
+        return self.orders(task, {"wait": 0, "after": 0})
+
     def do(self):
         url = urllib.parse.urlparse(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
@@ -95,6 +122,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(200, (task / "spec.json").read_bytes())
         if what == "orders":
             return self.orders(task, query)
+        if what == "layers":
+            return self.layer(rest[0])
+        if what == "progress":
+            return self.progress(task, body)
         if what == "blobs":
             return self.blob(rest[0], body)
         if what == "uploads":

@@ -28,7 +28,7 @@ new_task() {
 
 # As a batch system does: in the place of this shell, and here.
 exec_task() {
-    cd / && exec setpriv --reuid="$home_account" --regid="$home_account" --clear-groups env BERTH_SPOOL="$BERTH_TEST/spool" \
+    cd / && exec setpriv --reuid="$home_account" --regid="$home_account" --clear-groups env BERTH_SPOOL="${BERTH_SPOOL_DIR:-$BERTH_TEST/spool}" \
         BERTH_LAUNCHER="$BERTH_TEST/launcher/launcher.sock" BERTH_TASK_TOKEN="token-$1" \
         "$BERTH_BUILD/berth" supervise --home "http://127.0.0.1:$(cat "$HOME_DIR/port")" \
         --task "$1" --results-wait "${WAIT:-60}"
@@ -42,3 +42,19 @@ order() { echo "$1" >>"$HOME_DIR/$id/orders"; }
 alive() { grep -sq "BERTH_ATTEMPT_ID=$id" /proc/[0-9]*/environ; }
 is_dead() { ! alive; }
 
+# home_image NAME: of a busybox_tree in root/, and a layer of its own of 3 MB that hides parts of it; after images.sh
+home_image() {
+    mkdir -p "$1/data" "$1/old" && head -c 3000000 /dev/urandom >"$1/data/big" && touch "$1/data/.wh.a" "$1/old/.wh..wh..opq" &&
+        echo new >"$1/old/new" && image_layer "oci:$1" root && image_layer "oci:$1" "$1" && cp -n oci/blobs/sha256/* "$HOME_DIR/blobs" &&
+        describe_image "$1" >"$1.json"
+}
+describe_image() {
+    local manifest config
+    manifest=$(jq -r --arg t "$1" '.manifests[] | select(.annotations["org.opencontainers.image.ref.name"] == $t) | .digest[7:]' oci/index.json)
+    config=$(jq -r '.config.digest[7:]' "oci/blobs/sha256/$manifest")
+    jq -n --arg name "$1" --arg digest "$manifest" --slurpfile m "oci/blobs/sha256/$manifest" --slurpfile c "oci/blobs/sha256/$config" \
+        '{image: {name: $name, digest: $digest, layers: [$c[0].rootfs.diff_ids[][7:]],
+            packed: {blobs: [$m[0].layers[] | {digest: .digest[7:], size}], entries_max: 1000, bytes_max: 100000000, ratio_max: 250}}}'
+}
+# with NAME [CHANGES]: for new_task, a job of that image
+with() { echo ". * $(cat "$1.json") | ${2:-.}"; }

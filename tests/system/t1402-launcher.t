@@ -4,6 +4,7 @@ test_description='where the launcher runs on a node, tasks in steps get what a m
 berth_needs_root
 berth_needs jq crun
 . "$BERTH_SOURCE/tests/system/home.sh"
+. "$BERTH_SOURCE/tests/system/images.sh"
 home_account=berth
 home_start
 
@@ -11,7 +12,7 @@ launcher_answers() { test -S "$BERTH_TEST/launcher/launcher.sock"; }
 NODE_STATE=$BERTH_TEST/node
 
 test_expect_success 'the launcher starts' '
-    { "$BERTH_BUILD/berth" launcher --state "$NODE_STATE" --runtime "$BERTH_TEST/launcher" 2>launcher.log & } &&
+    { BERTH_IMAGE_MAX_SIZE=16Mi "$BERTH_BUILD/berth" launcher --state "$NODE_STATE" --runtime "$BERTH_TEST/launcher" 2>launcher.log & } &&
     launcher=$! && await 20 launcher_answers
 '
 
@@ -29,6 +30,21 @@ test_expect_success 'orders reach it, and secrets that were never on a disk' '
     { exec_task "$id" & } && pid=$! && await 20 says up && ! grep -r sesame "$NODE_STATE" &&
     order "{\"op\":\"stop\",\"cause\":\"stopped\",\"grace\":20}" && wait $pid && says "open sesame" &&
     home exit.json | jq -e ".cause == \"stopped\" and .exit_code == 5"
+'
+
+command -v umoci >/dev/null && command -v busybox >/dev/null && test_set_prereq IMAGES
+test_expect_success IMAGES 'layers come to the launcher, whose files they are; who begins meanwhile does not wait for them' '
+    busybox_tree root && echo a >root/data/a && chmod 0700 root/home/user && home_image one &&
+    id=$(new_task "$(with one ".image.config = {user: \"user\"}")" sh -c "id -u; stat -c %u /home/user /bin; ls /data") && : >"$HOME_DIR/hold" &&
+    { exec_task "$id" & } && pid=$! && first=$id && id=$(new_task . echo meanwhile) && supervise "$id" && says meanwhile && rm "$HOME_DIR/hold" &&
+    wait "$pid" && id=$first && home log >log && printf "1000\n1000\n0\nbig\n" >expected && test_cmp expected log &&
+    test "$(stat -c %u "$NODE_STATE/layers"/*/home/user)" = 2147419112 && test "$(stat -c %u:%a "$NODE_STATE/layers")" = 0:700 &&
+    id=$(new_task "$(with one)" cat /old/new) && supervise "$id" && says new && test "$(grep -c "^layer" "$HOME_DIR/log")" = 2
+'
+
+test_expect_success IMAGES 'what a layer may have is the machine'"'"'s to say' '
+    mkdir -p two && head -c 20000000 /dev/zero >two/zeros && home_image two && id=$(new_task "$(with two)" echo ran) && supervise "$id" &&
+    home exit.json | jq -e ".cause == \"start_failed\" and (.reason | test(\"image two: layer .*unpacks to more than 16 MiB\"))"
 '
 
 test_expect_success 'it ends with its step' '
