@@ -60,6 +60,7 @@ static void leave_others(json_t *spec)
     json_t *array = json_object_get(spec, "array");
 
     (void) json_object_del(spec, "after");
+    (void) json_object_del(spec, "begin");
     (void) json_object_del(array, "id");
     (void) json_object_del(array, "indexes");
     (void) json_object_del(array, "limit");

@@ -1,16 +1,16 @@
 /* job-submit.c - submit a job or an array, or say what that would do
  *
- * What the job waits for is looked up first, one after the other, so that from then on it is known by its id.
+ * What the job waits for is looked up first (job-after.c), so that from then on it is known by its id.
  */
-#include "api/internal.h"
+#include "api/job-after.h"
 
 #include "base/alloc.h"
 
 #include <string.h>
 
 struct submission {
+    struct after_search after; /* first: it finds itself by the call's state */
     struct submit submit;
-    size_t next; /* of spec->after to be looked up */
     bool plans;
     char *text; /* the answer, made once: the one that is stored for an Idempotency-Key is sent */
 };
@@ -21,6 +21,7 @@ static void submission_free(void *state)
 
     workload_spec_free(s->submit.spec);
     json_decref(s->submit.tags);
+    after_search_done(&s->after);
     free(s->text);
     free(s);
 }
@@ -83,52 +84,13 @@ static void create(struct call *call, struct submission *s)
         call_fail(call, r, &err);
 }
 
-static void look_up(struct call *call);
-
-static struct dependency *pin(struct submission *s, const struct workload *w)
-{
-    struct dependency *d = &s->submit.spec->after[s->next++];
-
-    d->job = w->id;
-    d->is_pinned = true;
-    return d;
-}
-
-static void target_found(struct call *call, const struct workload *w)
-{
-    struct dependency *d = pin(call->state, w);
-
-    xstr_set(&d->name, w->name);
-    d->has_ended = workload_state_is_final(w->state);
-    d->has_failed = d->has_ended && w->state != WORKLOAD_SUCCEEDED;
-    look_up(call);
-}
-
-static void array_found(struct call *call, const struct workload *w)
-{
-    struct dependency *d = pin(call->state, w);
-    const unsigned *states = w->array_states;
-
-    free(d->name);
-    d->name = workload_array_name(w);
-    d->is_array = true;
-    d->has_ended = !lifecycle_array_lives(call->api->options.lifecycle, &w->id);
-    d->has_failed = states && states[WORKLOAD_FAILED] + states[WORKLOAD_STOPPED] > 0;
-    look_up(call);
-}
-
-/* The next dependency that has no id yet; when none is left, the submit. */
-static void look_up(struct call *call)
+static void finish(struct call *call)
 {
     struct submission *s = call->state;
-    const struct workload_spec *spec = s->submit.spec;
 
-    while (s->next < spec->n_after && spec->after[s->next].when == AFTER_SINGLETON)
-        s->next++;
-    if (s->next < spec->n_after)
-        job_find_any_named(call, spec->after[s->next].name, target_found, array_found);
-    else
-        (s->plans ? plan : create)(call, s);
+    s->submit.counterparts = s->after.counterparts.items;
+    s->submit.n_counterparts = s->after.counterparts.len;
+    (s->plans ? plan : create)(call, s);
 }
 
 /* The parts of the body; what is submitted borrows from the call. */
@@ -152,7 +114,7 @@ static void begin(struct call *call, bool plans)
         return;
     }
     s->submit.tags = json_incref(json_object_get(call->body, "tags"));
-    look_up(call);
+    after_search_begin(call, s->submit.spec, finish);
 }
 
 static void job_create(struct call *call) { begin(call, false); }

@@ -95,6 +95,11 @@ static int set_global(struct cli *cli, const char *name, const char *value, stru
     return 0;
 }
 
+bool cli_flag_is_optional(const struct cli_flag *flag)
+{
+    return flag->operand && strncmp(flag->operand, "[=", 2) == 0;
+}
+
 /* An own or global flag; -ENOENT when it is neither. */
 static int take_plain(struct parser *p, const struct typed *t, struct error *err)
 {
@@ -106,7 +111,8 @@ static int take_plain(struct parser *p, const struct typed *t, struct error *err
         return -ENOENT;
     if (!flag->operand && t->value)
         return error_set(err, -EINVAL, "flag --%s takes no value", flag->name);
-    int r = flag->operand ? need_value(p, t, flag->operand, &value, err) : 0;
+    bool needs = flag->operand && (t->value || !cli_flag_is_optional(flag));
+    int r = needs ? need_value(p, t, flag->operand, &value, err) : 0;
     if (r < 0)
         return r;
     if (!own)
@@ -214,8 +220,12 @@ static const char *nearest_flag(const struct parser *p, const char *name)
 
 static int refuse_flag(const struct parser *p, const struct typed *t, struct error *err)
 {
-    const char *noun = p->args->command->noun, *near = nearest_flag(p, t->name);
+    const struct command *c = p->args->command;
+    const char *noun = c->noun, *near = nearest_flag(p, t->name);
+    const char *instead = c->refuses ? c->refuses(t->name, strlen(t->name), t->letter) : NULL;
 
+    if (instead)
+        return error_set(err, -EINVAL, "option '%s' cannot be kept here: %s", t->arg, instead);
     if (near)
         return error_set(err, -EINVAL, "unknown flag %s; did you mean --%s?", t->arg, near);
     return error_set(err, -EINVAL, "unknown flag %s; see berth %s%s%s --help", t->arg,

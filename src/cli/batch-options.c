@@ -3,7 +3,7 @@
  * What has no meaning here is said in a note and does not stop a script that ran before; what would have
  * changed where or when a job runs, and cannot be kept, is refused by name.
  */
-#include "cli/batch.h"
+#include "cli/batch-set.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -14,11 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef int (*set_f)(struct batch *b, const struct batch_option *o, struct error *err);
+typedef batch_set_f set_f;
 
-__attribute__((format(printf, 3, 4))) static void note(struct batch *b,
-                                                       const struct batch_option *o,
-                                                       const char *fmt, ...)
+void batch_note(struct batch *b, const struct batch_option *o, const char *fmt, ...)
 {
     char words[400];
     va_list ap;
@@ -31,7 +29,7 @@ __attribute__((format(printf, 3, 4))) static void note(struct batch *b,
     text_addf(&b->notes, "--%s: %s\n", o->name, words);
 }
 
-static int wrong(const char *what, struct error *err)
+int batch_wrong(const char *what, struct error *err)
 {
     return error_set(err, -EINVAL, "must be %s", what);
 }
@@ -43,7 +41,7 @@ static int read_count(const char *text, unsigned *ret, struct error *err)
     long long n;
 
     if (str_to_i64(text, 1, 1000000, &n) < 0)
-        return wrong("a number of 1 or more", err);
+        return batch_wrong("a number of 1 or more", err);
     *ret = (unsigned) n;
     return 0;
 }
@@ -123,14 +121,15 @@ int batch_time_parse(const char *text, int64_t *ret)
 
 static int set_size(const char *text, int64_t *into, struct error *err)
 {
-    return batch_size_parse(text, into) < 0 ? wrong("a size such as 500 (MiB), 4G or 512M", err)
-                                            : 0;
+    return batch_size_parse(text, into) < 0
+               ? batch_wrong("a size such as 500 (MiB), 4G or 512M", err)
+               : 0;
 }
 
 static int set_time(struct batch *b, const struct batch_option *o, struct error *err)
 {
     return batch_time_parse(o->value, &b->time_s) < 0
-               ? wrong("a time such as 90 (minutes), 1:30:00 or 2-12:00:00", err)
+               ? batch_wrong("a time such as 90 (minutes), 1:30:00 or 2-12:00:00", err)
                : 0;
 }
 
@@ -139,7 +138,7 @@ static int set_mem(struct batch *b, const struct batch_option *o, struct error *
     int r = set_size(o->value, &b->memory, err);
 
     if (r == 0 && b->memory == 0)
-        note(b, o, "all memory of a machine is not given; what belongs to the cores is");
+        batch_note(b, o, "all memory of a machine is not given; what belongs to the cores is");
     return r;
 }
 
@@ -187,9 +186,9 @@ static int read_gpus(struct batch *b, const char *text, unsigned *into, struct e
     long long n = 1;
 
     if (counted && str_to_i64(number, 0, 4096, &n) < 0)
-        return wrong("a number of GPUs, or MODEL:NUMBER", err);
+        return batch_wrong("a number of GPUs, or MODEL:NUMBER", err);
     if (strpbrk(text, ",()") || (colon && !counted) || !*text)
-        return wrong("a number of GPUs, or MODEL:NUMBER", err);
+        return batch_wrong("a number of GPUs, or MODEL:NUMBER", err);
     *into = (unsigned) n;
     if (colon || !counted) {
         _cleanup_free_ char *model = xstrndup(text, colon ? (size_t) (colon - text) : strlen(text));
@@ -235,56 +234,6 @@ static int set_array(struct batch *b, const struct batch_option *o, struct error
     return 0;
 }
 
-/* "afterok:12:13" adds an item for each job. */
-static int add_dependency(json_t *list, const char *text, size_t len, struct error *err)
-{
-    static const char *const whens[] = { "afterok", "afterany", "afternotok", "after" };
-    size_t when = strcspn(text, ":,");
-
-    if (len == strlen("singleton") && strncmp(text, "singleton", len) == 0)
-        return json_array_append_new(list, json_string("singleton"));
-    size_t i = 0;
-    while (i < 4 && (strlen(whens[i]) != when || strncmp(text, whens[i], when) != 0))
-        i++;
-    if (i == 4 || when >= len)
-        return wrong(
-            "afterok, afterany, afternotok or after with :JOB, or singleton; several with ','",
-            err);
-    for (const char *p = text + when; p < text + len;) {
-        size_t n = strcspn(++p, ":,");
-        if (n == 0 || memchr(p, '+', n))
-            return wrong("WHEN:JOB without an empty job and without '+'", err);
-        _cleanup_free_ char *item = xasprintf("%s:%.*s", whens[i], (int) n, p);
-        (void) json_array_append_new(list, json_string(item));
-        p += n;
-    }
-    return 0;
-}
-
-static int set_dependency(struct batch *b, const struct batch_option *o, struct error *err)
-{
-    json_t *list = json_array();
-    int r = 0;
-
-    json_put(b->request, "after", list);
-    if (strchr(o->value, '?'))
-        return error_set(err, -EINVAL, "'?' (any of several) is not known here; ',' means all");
-    for (const char *p = o->value; r == 0 && *p;) {
-        size_t n = strcspn(p, ",");
-        r = add_dependency(list, p, n, err);
-        p += n + (p[n] == ',');
-    }
-    return r;
-}
-
-static int set_kill_invalid(struct batch *b, const struct batch_option *o, struct error *err)
-{
-    if (!str_equal(o->value, "yes") && !str_equal(o->value, "no"))
-        return wrong("yes or no", err);
-    json_put_str(b->request, "when_never", str_equal(o->value, "yes") ? "end" : "hold");
-    return 0;
-}
-
 /* "[B:]SIG[@SECONDS]" */
 static int set_signal(struct batch *b, const struct batch_option *o, struct error *err)
 {
@@ -297,12 +246,12 @@ static int set_signal(struct batch *b, const struct batch_option *o, struct erro
 
     for (; *p && p[1] == ':'; p += 2) {
         if (*p != 'B' && *p != 'R')
-            return wrong("[B:]SIGNAL[@SECONDS]", err);
+            return batch_wrong("[B:]SIGNAL[@SECONDS]", err);
         b->signal_script |= *p == 'B';
     }
     size_t n = strcspn(p, "@");
     if (p[n] && str_to_i64(p + n + 1, 0, 65535, &seconds) < 0)
-        return wrong("[B:]SIGNAL[@SECONDS]", err);
+        return batch_wrong("[B:]SIGNAL[@SECONDS]", err);
     if (n > 3 && strncmp(p, "SIG", 3) == 0) {
         p += 3;
         n -= 3;
@@ -312,7 +261,7 @@ static int set_signal(struct batch *b, const struct batch_option *o, struct erro
             (strlen(signals[i].number) == n && strncmp(signals[i].number, p, n) == 0))
             name = signals[i].name;
     if (!name)
-        return wrong("HUP, INT, QUIT, USR1, USR2 or TERM, with @SECONDS if need be", err);
+        return batch_wrong("HUP, INT, QUIT, USR1, USR2 or TERM, with @SECONDS if need be", err);
     xstr_set(&b->signal, name);
     b->signal_s = (int) seconds;
     json_t *checkpoint = json_object();
@@ -374,9 +323,10 @@ static void export_item(struct batch *b, const struct batch_option *o, char *ite
         *equals = '\0';
         json_put_str(env, item, equals + 1);
     } else if (str_equal(item, "ALL")) {
-        note(b, o,
-             "the container has its image's environment; only variables that are named are taken "
-             "along");
+        batch_note(
+            b, o,
+            "the container has its image's environment; only variables that are named are taken "
+            "along");
     } else if (*item && !str_equal(item, "NONE") && !str_equal(item, "NIL")) {
         vec_push(&b->exports, xstrdup(item));
     }
@@ -397,18 +347,53 @@ static int set_export(struct batch *b, const struct batch_option *o, struct erro
     return 0;
 }
 
+/* It is a tag, by which jobs are found. */
+static int set_comment(struct batch *b, const struct batch_option *o, struct error *err)
+{
+    json_t *tags = json_object();
+
+    if (strlen(o->value) > 255)
+        return error_set(err, -EINVAL, "has more than 255 bytes");
+    json_put(b->request, "tags", tags);
+    json_put_str(tags, "comment", o->value);
+    return 0;
+}
+
+static int set_open_mode(struct batch *b, const struct batch_option *o, struct error *err)
+{
+    b->append = str_equal(o->value, "append") || str_equal(o->value, "a");
+    if (!b->append && !str_equal(o->value, "truncate") && !str_equal(o->value, "t"))
+        return batch_wrong("append or truncate", err);
+    return 0;
+}
+
+static int set_tmp(struct batch *b, const struct batch_option *o, struct error *err)
+{
+    int64_t bytes = 0;
+    int r = set_size(o->value, &bytes, err);
+
+    if (r == 0 && bytes > 0)
+        json_put_int(b->request, "disk", bytes);
+    return r;
+}
+
+static int set_per_gpu(struct batch *b, const struct batch_option *o, struct error *err)
+{
+    return read_count(o->value, &b->cpus_per_gpu, err);
+}
+
 /* ---- what is said and not done ----------------------------------------------------------------------- */
 
 static int set_mail(struct batch *b, const struct batch_option *o, struct error *err)
 {
     if (!str_equal(o->value, "NONE"))
-        note(b, o, "no mail is sent; `berth event follow` and `berth job wait` tell the end");
+        batch_note(b, o, "no mail is sent; `berth event follow` and `berth job wait` tell the end");
     return 0;
 }
 
 static int set_nothing(struct batch *b, const struct batch_option *o, struct error *err)
 {
-    note(b, o, "has no meaning here");
+    batch_note(b, o, "has no meaning here");
     return 0;
 }
 
@@ -432,29 +417,42 @@ static int set_switch(struct batch *b, const struct batch_option *o, struct erro
     X("account", "A", "ACCOUNT", "no meaning here, said in a note", set_nothing)                   \
     X("array", "a", "INDEXES[%N]", "run it once for each index", set_array)                        \
     X("chdir", "D", "DIR", "the directory that is sent; the current one when left out", set_chdir) \
-    X("comment", NULL, "TEXT", "not kept", set_silently)                                           \
+    X("begin", "b", "TIME", "not before: now+1hour, 16:00, tomorrow, 2030-01-31T22:00",            \
+      batch_set_begin)                                                                             \
+    X("comment", NULL, "TEXT", "the tag `comment` of the job", set_comment)                        \
+    X("constraint", "C", "TAGS", "machines with these tags: a&b, a|b, a&(b|c)",                    \
+      batch_set_constraint)                                                                        \
+    X("cpus-per-gpu", NULL, "N", "cores of a GPU", set_per_gpu)                                    \
     X("cpus-per-task", "c", "N", "cores of a task", set_per_task)                                  \
-    X("dependency", "d", "LIST", "afterok:JOB, afterany:, afternotok:, after:, singleton",         \
-      set_dependency)                                                                              \
+    X("dependency", "d", "LIST",                                                                   \
+      "afterok:JOB, afterany:, afternotok:, after:JOB+MINUTES, aftercorr:, singleton",             \
+      batch_set_dependency)                                                                        \
+    X("distribution", "m", "block", "ranks lie side by side", batch_set_distribution)              \
     X("error", "e", "PATTERN", "as --output: stdout and stderr are one log", set_error)            \
+    X("exclude", "x", "NODES", "not on these machines", batch_set_exclude)                         \
+    X("exclusive", NULL, NULL, "machines of its own, with all their cores", batch_set_exclusive)   \
     X("export", NULL, "NAMES", "variables to take along: NAME or NAME=VALUE", set_export)          \
     X("gpus", "G", "[MODEL:]N", "GPUs of the job", set_gpus)                                       \
     X("gpus-per-node", NULL, "[MODEL:]N", "GPUs of a machine", set_gpus_per_node)                  \
     X("gpus-per-task", NULL, "[MODEL:]N", "GPUs of a task", set_gpus_per_task)                     \
     X("gres", NULL, "gpu[:MODEL][:N]", "GPUs of a machine", set_gres)                              \
+    X("hint", NULL, "HINT", "nomultithread and the like, said in a note", batch_set_hint)          \
     X("job-name", "J", "NAME", "its name; that of the script when left out", set_job_name)         \
     X("kill-on-invalid-dep", NULL, "yes|no", "what a dependency that can never be met does",       \
-      set_kill_invalid)                                                                            \
+      batch_set_kill_invalid)                                                                      \
     X("mail-type", NULL, "TYPE", "no mail is sent", set_mail)                                      \
     X("mail-user", NULL, "USER", "no mail is sent", set_silently)                                  \
     X("mem", NULL, "SIZE", "memory of a machine: MiB, or with K, M, G, T", set_mem)                \
     X("mem-per-cpu", NULL, "SIZE", "memory of a core", set_mem_per_cpu)                            \
     X("mem-per-gpu", NULL, "SIZE", "memory of a GPU", set_mem_per_gpu)                             \
+    X("nice", NULL, "[=N]", "a lower priority, by 100 when left out", batch_set_nice)              \
     X("no-requeue", NULL, NULL, "it may not be stopped for another job", set_requeue)              \
+    X("nodelist", "w", "NODES", "on these machines: n1,n[2-4]", batch_set_nodelist)                \
     X("nodes", "N", "N", "machines", set_nodes)                                                    \
     X("ntasks", "n", "N", "tasks that srun starts", set_ntasks)                                    \
     X("ntasks-per-node", NULL, "N", "tasks of a machine", set_per_node)                            \
-    X("open-mode", NULL, "MODE", "files are written once, as a whole", set_silently)               \
+    X("open-mode", NULL, "MODE", "append or truncate the files of --output and --error",           \
+      set_open_mode)                                                                               \
     X("output", "o", "PATTERN", "file that --wait writes: slurm-%j.out when left out", set_output) \
     X("parsable", NULL, NULL, "print the id alone", set_switch)                                    \
     X("partition", "p", "NAME", "a flavor of that name, if there is one", set_partition)           \
@@ -463,7 +461,10 @@ static int set_switch(struct batch *b, const struct batch_option *o, struct erro
     X("requeue", NULL, NULL, "it may be stopped for another job and queued again", set_requeue)    \
     X("signal", NULL, "[B:]SIG[@SECONDS]", "signal before the end of its time", set_signal)        \
     X("test-only", NULL, NULL, "check, and say what would be done", set_switch)                    \
+    X("threads-per-core", NULL, "1", "said in a note", batch_set_threads)                          \
     X("time", "t", "TIME", "longest time to run: minutes, H:M:S or D-H:M:S", set_time)             \
+    X("tmp", NULL, "SIZE", "disk of the job", set_tmp)                                             \
+    X("verbose", "v", NULL, "more notes: there are none", set_silently)                            \
     X("wait", "W", NULL, "wait for the end, write the output, give the exit code", set_switch)     \
     X("wrap", NULL, "COMMAND", "a command instead of a script", set_wrap)
 
@@ -476,6 +477,21 @@ static const struct {
     const char *name;
     set_f set;
 } setters[] = { OPTIONS(SETTER) };
+
+/* Machines that are named are all of them. */
+static int check_nodes(struct batch *b, struct error *err)
+{
+    size_t n = json_array_size(json_object_get(b->request, "on_nodes"));
+
+    if (n > 1 && b->nodes == 0)
+        b->nodes = (unsigned) n;
+    if (n > 0 && b->nodes > n)
+        return error_set(err, -EINVAL,
+                         "--nodelist: names %zu of %u machines (--nodes): name all that it may "
+                         "run on",
+                         n, b->nodes);
+    return 0;
+}
 
 int batch_read(const batch_options *options, struct batch *ret, struct error *err)
 {
@@ -490,7 +506,7 @@ int batch_read(const batch_options *options, struct batch *ret, struct error *er
         if (r < 0)
             return error_context(err, r, "--%s", o->name);
     }
-    return 0;
+    return check_nodes(ret, err);
 }
 
 void batch_done(struct batch *b)

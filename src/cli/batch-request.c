@@ -68,6 +68,10 @@ static void put_hardware(struct batch *b, const char *flavor)
 
     if (gpus)
         json_put_int(b->request, "gpus", gpus);
+    if (gpus && b->cpus_per_gpu && !b->per_task) {
+        cores = gpus * b->cpus_per_gpu;
+        plain = false;
+    }
     if (flavor && plain)
         json_put_str(b->request, "flavor", flavor);
     else if (!gpus || !plain)

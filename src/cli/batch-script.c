@@ -3,7 +3,7 @@
  * As sbatch reads them: lines that begin with exactly "#SBATCH", before the first line that is neither a
  * comment nor empty; words as a shell would quote them; a '#' that begins a word begins a comment.
  */
-#include "cli/batch.h"
+#include "cli/batch-set.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -96,6 +96,10 @@ static int read_flag(const char *word, unsigned line, const struct cli_flag **re
     size_t len = letter ? 1 : strcspn(name, "=");
     *ret = find(name, len, letter);
     *rest = name[len] ? name + len + (letter ? 0 : 1) : NULL;
+    const char *instead = *ret ? NULL : batch_refused(name, len, letter);
+    if (instead)
+        return error_set(err, -EINVAL, "line %u: option '%.60s' cannot be kept here: %s", line,
+                         word, instead);
     return *ret ? 0
                 : error_set(err, -EINVAL, "line %u: option '%.60s' is not known to berth sbatch",
                             line, word);
@@ -113,7 +117,7 @@ static int read_option(const words *w, size_t *i, unsigned line, batch_options *
         return r;
     if (!flag->operand && value)
         return error_set(err, -EINVAL, "line %u: --%s takes no value", line, flag->name);
-    if (flag->operand && !value) {
+    if (flag->operand && !value && !cli_flag_is_optional(flag)) {
         if (*i + 1 == w->len)
             return error_set(err, -EINVAL, "line %u: --%s needs a value: %s", line, flag->name,
                              flag->operand);

@@ -33,11 +33,11 @@ struct batch {
     struct text notes;                          /* what is accepted and not done, a line each */
     unsigned nodes, ntasks, per_node, per_task; /* 0: not said */
     int64_t memory, memory_per_cpu, memory_per_gpu;
-    unsigned gpus, gpus_per_node, gpus_per_task;
+    unsigned gpus, gpus_per_node, gpus_per_task, cpus_per_gpu;
     int64_t time_s;
     int signal_s; /* so long before the end of its time; 0: no signal */
     char *signal; /* NULL: none */
-    bool signal_script, parsable, wait, test_only, quiet;
+    bool signal_script, parsable, wait, test_only, quiet, append;
 };
 
 /* What OPTIONS say, later ones over earlier ones. */
@@ -57,6 +57,11 @@ void batch_request(struct batch *b, const struct batch_script *script);
 /* "1-02:03:04", "90" (minutes), "UNLIMITED" (0): seconds. "4G", "500" (MiB): bytes. -EINVAL. */
 int batch_time_parse(const char *text, int64_t *ret);
 int batch_size_parse(const char *text, int64_t *ret);
+
+/* What --begin says, "16:00" or "now+1hour" by the local clock, in seconds since 1970. -EINVAL. */
+int batch_begin_parse(const char *text, int64_t now, int64_t *ret);
+/* "n1,n[02-04]" to names in LIST, an array. -EINVAL. */
+int batch_hosts_parse(const char *text, json_t *list, struct error *err);
 
 /* What %A %a %j %x %N %u stand for. */
 struct batch_names {

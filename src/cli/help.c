@@ -165,7 +165,8 @@ static void add_flag(const struct cli *cli, const char *name, const char *letter
         text_addf(&left, "-%s, ", letter);
     else
         text_add(&left, "    ");
-    text_addf(&left, "--%s%s%s", name, operand ? " " : "", operand ? operand : "");
+    text_addf(&left, "--%s%s%s", name, operand && strncmp(operand, "[=", 2) != 0 ? " " : "",
+              operand ? operand : "");
     line(cli, left.data, doc, out);
 }
 

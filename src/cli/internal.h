@@ -43,9 +43,10 @@ struct cli {
 struct cli_flag {
     const char *name;    /* "follow" */
     const char *letter;  /* "f", or NULL */
-    const char *operand; /* "N"; NULL: a switch */
+    const char *operand; /* "N"; NULL: a switch; "[=N]": only after '=', or none */
     const char *doc;
 };
+bool cli_flag_is_optional(const struct cli_flag *flag);
 
 struct args;
 
@@ -56,6 +57,8 @@ struct command {
     const char *summary;
     const char *examples;         /* lines without indentation; NULL: none */
     const struct cli_flag *flags; /* own ones, ended by one without a name; NULL: none */
+    /* What to do instead of a flag that is none (LEN bytes of NAME); NULL: nobody knows. May be NULL. */
+    const char *(*refuses)(const char *name, size_t len, bool is_letter);
     const char
         *endpoint; /* the declaration whose query and body fields are flags too; NULL: none */
     unsigned operands_min, operands_max; /* UINT_MAX: any number */

@@ -186,14 +186,48 @@ static void array_line(const json_t *job, struct text *t)
 
 static void after_line(const json_t *job, struct text *t)
 {
+    bool either = str_equal(json_get_str(spec_of(job), "after_mode", "all"), "any");
+    char delay[32];
     size_t i;
     const json_t *item;
 
     json_array_foreach(json_object_get(spec_of(job), "after"), i, item) {
         const char *name = json_get_str(item, "name", NULL);
-        text_addf(t, "%s%s%s%s", i ? ", " : "", json_get_str(item, "when", ""), name ? ":" : "",
-                  name ? name : "");
+        text_addf(t, "%s%s%s%s", i ? either ? " or " : ", " : "", json_get_str(item, "when", ""),
+                  name ? ":" : "", name ? name : "");
+        if (json_get_int(item, "delay", 0) > 0)
+            text_addf(t, "+%s", seconds_to_str(json_get_int(item, "delay", 0), delay));
     }
+}
+
+static void begin_line(const json_t *job, struct text *t)
+{
+    const char *begin = json_get_str(spec_of(job), "begin", NULL);
+
+    if (begin)
+        text_addf(t, "not before %s", begin);
+}
+
+static void list_line(const json_t *job, const char *key, const char *what, struct text *t)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach(json_object_get(spec_of(job), key), i, item)
+        text_addf(t, "%s%s%s",
+                  i        ? ", "
+                  : t->len ? "; "
+                           : "",
+                  i ? "" : what, json_string_value(item));
+}
+
+static void machines_line(const json_t *job, struct text *t)
+{
+    list_line(job, "on_nodes", "on ", t);
+    list_line(job, "not_nodes", "not on ", t);
+    list_line(job, "node_tags", "with ", t);
+    if (json_get_bool(spec_of(job), "exclusive", false))
+        text_addf(t, "%sits own", t->len ? "; " : "");
 }
 
 static void tags_line(const json_t *job, struct text *t)
@@ -271,12 +305,13 @@ static const struct {
     const char *title;
     line_f add;
 } lines[] = {
-    { "state", state_line },     { "command", command_line },   { "image", image_line },
-    { "source", source_line },   { "hardware", hardware_line }, { "network", network_line },
-    { "ports", ports_line },     { "limits", limits_line },     { "array", array_line },
-    { "after", after_line },     { "tags", tags_line },         { "again", rerun_line },
-    { "reads", reads_line },     { "wrote", wrote_line },       { "limit", limit_line },
-    { "attempt", attempt_line }, { "usage", usage_line },       { "artifacts", artifacts_line },
+    { "state", state_line },   { "command", command_line },     { "image", image_line },
+    { "source", source_line }, { "hardware", hardware_line },   { "network", network_line },
+    { "ports", ports_line },   { "limits", limits_line },       { "array", array_line },
+    { "after", after_line },   { "begin", begin_line },         { "machines", machines_line },
+    { "tags", tags_line },     { "again", rerun_line },         { "reads", reads_line },
+    { "wrote", wrote_line },   { "limit", limit_line },         { "attempt", attempt_line },
+    { "usage", usage_line },   { "artifacts", artifacts_line },
 };
 
 /* "succeeded", "running": a task has no state of its own, only what happened to it. */

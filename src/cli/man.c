@@ -35,7 +35,7 @@ static void add_flag(struct text *t, const char *name, const char *letter, const
     add_roff(t, name);
     text_add(t, "\\fR");
     if (operand) {
-        text_add(t, " \\fI");
+        text_add(t, strncmp(operand, "[=", 2) == 0 ? "\\fI" : " \\fI");
         add_roff(t, operand);
         text_add(t, "\\fR");
     }

@@ -1,5 +1,5 @@
 /* sbatch.c - berth sbatch: run a batch script that was written for Slurm */
-#include "cli/batch.h"
+#include "cli/batch-set.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
 #include "cli/run.h"
@@ -304,6 +304,7 @@ const struct command command_sbatch = {
                 "berth sbatch --array 0-99%10 sweep.sh\n"
                 "job=$(berth sbatch --parsable first.sh) && berth sbatch -d afterok:$job second.sh",
     .flags = batch_flags,
+    .refuses = batch_refused,
     .operands_max = UINT_MAX,
     .takes_command = 1,
     .run = run,

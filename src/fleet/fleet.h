@@ -55,7 +55,8 @@ struct node {
     int64_t reserved_memory_bytes;
     int64_t reserved_disk_bytes;
     bool cordoned;
-    char *fault; /* why no work can begin on it, in words; NULL: it can */
+    char *fault;  /* why no work can begin on it, in words; NULL: it can */
+    json_t *tags; /* by which jobs choose machines; whoever knows them sets them. NULL: none */
     /* What runs there that is none of Berth's. */
     unsigned others_cores, others_gpus;
     int64_t others_memory_bytes;
@@ -65,6 +66,8 @@ struct node {
 bool gpu_is_model(const struct gpu *gpu, const char *model);
 /* Is GPU what CDI calls NAME: by the name of its device, or with its UUID in the device's place? */
 bool gpu_is_device(const struct gpu *gpu, const char *name);
+/* Has it one of the tags of "KEY", "KEY=VALUE" or several with '|'? */
+bool node_has_tag(const struct node *node, const char *wanted);
 /* What GPUs there are, in words: "2 x NVIDIA H100 80GB HBM3", "none"; owned by the caller. */
 char *node_gpus_text(const struct node *node);
 

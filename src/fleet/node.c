@@ -20,6 +20,7 @@ void node_free(struct node *node)
     free(node->driver);
     free(node->cpu_model);
     free(node->fault);
+    json_decref(node->tags);
     vec_foreach(&node->gpus, gpu) {
         free(gpu->uuid);
         free(gpu->vendor);
@@ -270,4 +271,26 @@ int node_from_json(const json_t *json, struct node **ret, struct error *err)
 
     *ret = take_ptr(node);
     return 0;
+}
+
+static bool has_one(const json_t *tags, const char *wanted, size_t len)
+{
+    _cleanup_free_ char *key = xstrndup(wanted, len);
+    char *equals = strchr(key, '=');
+
+    if (equals)
+        *equals = '\0';
+    const char *value = json_get_str(tags, key, NULL);
+    return value && (!equals || str_equal(value, equals + 1));
+}
+
+bool node_has_tag(const struct node *node, const char *wanted)
+{
+    for (const char *p = wanted; *p;) {
+        size_t n = strcspn(p, "|");
+        if (has_one(node->tags, p, n))
+            return true;
+        p += n + (p[n] == '|');
+    }
+    return false;
 }

@@ -178,6 +178,10 @@ static int resolve_rest(const struct lifecycle *lc, struct workload_spec *spec, 
     int r = check_published(spec, err);
     if (r < 0)
         return r;
+    if (spec->machines.exclusive && spec->shared)
+        return error_set(err, -EINVAL,
+                         "exclusive: flavor %s shares its cores; choose one that does not",
+                         spec->flavor);
     if (!spec->network)
         spec->network = xstrdup(set->network_default);
     if (spec->grace_s < 0)
@@ -217,7 +221,9 @@ static int check_fits(struct lifecycle *lc, const struct workload_spec *spec, st
     int n = snprintf(shape, sizeof shape, "%ux%u%s/%u/%" PRId64 "/%" PRId64 "/%u/%s", spec->nodes,
                      spec->tasks_per_node, spec->mpi ? "m" : "", spec->cores, spec->memory_bytes,
                      spec->disk_bytes, spec->gpus, spec->gpu_model ? spec->gpu_model : "");
-    bool is_whole = n > 0 && (size_t) n < sizeof shape && !spec->devices;
+    const struct machine_rules *rules = &spec->machines;
+    bool is_whole = n > 0 && (size_t) n < sizeof shape && !spec->devices && !rules->names &&
+                    !rules->without && !rules->tags && !rules->exclusive;
 
     if (is_whole && map_get_str(lc->shapes_admitted, shape))
         return 0;

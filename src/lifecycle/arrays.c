@@ -18,6 +18,12 @@ static bool has_begun(const struct workload *w)
     return w->attempts > 1 || (w->attempt && w->attempt->started_us != 0);
 }
 
+static void note_begun(struct array *a, int64_t us)
+{
+    if (us > a->begun_us)
+        a->begun_us = us;
+}
+
 void array_join(struct lifecycle *lc, struct job *job)
 {
     const struct array_place *place = job->w->spec->array;
@@ -37,6 +43,8 @@ void array_join(struct lifecycle *lc, struct job *job)
     vec_push(&a->jobs, job);
     a->n_live++;
     a->n_unstarted += !job->began;
+    if (job->began)
+        note_begun(a, job->w->started_us);
 }
 
 void array_note_began(struct job *job)
@@ -44,8 +52,10 @@ void array_note_began(struct job *job)
     if (job->began)
         return;
     job->began = true;
-    if (job->array)
-        job->array->n_unstarted--;
+    if (!job->array)
+        return;
+    job->array->n_unstarted--;
+    note_begun(job->array, job->w->started_us ? job->w->started_us : job->w->ended_us);
 }
 
 void array_note_changed(struct lifecycle *lc, struct array *a)

@@ -76,6 +76,7 @@ struct array {
     unsigned limit;   /* 0: none */
     unsigned n_turns; /* jobs that have one */
     unsigned n_live, n_unstarted;
+    int64_t begun_us;       /* when the last of them began, or ended without */
     unsigned n_bad;         /* ended, and did not succeed */
     VEC(struct job *) jobs; /* by index; NULL: final */
     size_t next;            /* below it nobody waits for a turn */
@@ -103,7 +104,7 @@ struct node_use {
     int64_t memory_bytes, disk_bytes, disk_used_bytes;
 };
 
-enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE };
+enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE, TIMER_WAIT };
 
 struct timer {
     int64_t due_us; /* of sources.boot_us */
@@ -154,7 +155,7 @@ struct lifecycle {
 
     struct map *arrays;                 /* by id, while one of their jobs lives */
     VEC(struct array *) arrays_dirty;   /* for the next tick */
-    struct map *targets;                /* by id: what jobs wait for */
+    struct map *targets;                /* what jobs wait for */
     VEC(struct id) recheck;             /* jobs whose dependencies the next tick looks at */
     VEC(struct store_outcome) outcomes; /* as they were loaded; until recovery is over */
     unsigned n_singletons;              /* jobs that wait for namesakes */
@@ -237,7 +238,7 @@ void waits_note(struct lifecycle *lc, struct job *job);
 void waits_note_array(struct lifecycle *lc, const struct array *a);
 void waits_recheck(struct lifecycle *lc, const struct id *workload);
 /* Does a job wait for this job or array? */
-bool waits_name(const struct lifecycle *lc, const struct id *target);
+bool waits_name(const struct lifecycle *lc, const struct id *target, bool is_array);
 /* Of what is not submitted yet. */
 const char *waits_plan(const struct lifecycle *lc, const struct workload *w);
 void waits_tick(struct lifecycle *lc);
@@ -452,6 +453,8 @@ int tags_check(const json_t *tags, struct error *err);
 /* TAGS (NULL: none) with PATCH over them, where null removes. *RET is the caller's. */
 int tags_merge(const json_t *tags, const json_t *patch, json_t **ret, struct error *err);
 /* With a commit about SUBJECT: its tags, whole; it and its tags go. */
+/* What is known of a machine by its name, in NODE. */
+void tags_show(struct lifecycle *lc, struct node *node);
 void tags_put(struct commit *c, const struct id *subject, const json_t *tags);
 void tags_forget(struct commit *c, const struct id *subject);
 

@@ -26,7 +26,7 @@ static int take_workloads(struct lifecycle *lc, struct store_state *state, struc
 static void take_outcomes(struct lifecycle *lc, struct store_state *state)
 {
     vec_foreach(&state->outcomes, o) {
-        struct array *a = array_get(lc, &o->id);
+        struct array *a = o->is_array ? array_get(lc, &o->id) : NULL;
         if (a)
             a->n_bad = o->n_bad;
         vec_push(&lc->outcomes, *o);

@@ -106,6 +106,16 @@ struct submit {
                                          filled by FORMAT with the new workload */
     char *(*format)(void *userdata, const struct workload *w);
     void *format_userdata;
+    /* Of an array that waits for others job by job (AFTER_EACH), by index; borrowed. */
+    const struct counterpart *counterparts;
+    size_t n_counterparts;
+};
+/* The job of INDEX of the array that AFTER, a position in the specification's, names. */
+struct counterpart {
+    size_t after;
+    unsigned index;
+    struct id job;
+    bool has_ended, has_failed;
 };
 /* Admission and, unless refused, the commit; of an array all in one, and DONE and FORMAT get its first job.
  * What the specification waits for (`after`) is found by the caller: the job or array, and how it ended if

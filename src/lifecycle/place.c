@@ -211,6 +211,8 @@ static void fire(struct lifecycle *lc, const struct timer *timer)
         lc_want_pass(lc);
     } else if (timer->kind == TIMER_IMAGE) {
         images_retry(lc, &timer->workload);
+    } else if (timer->kind == TIMER_WAIT) {
+        waits_recheck(lc, &timer->workload);
     } else if (job && !job->final && workload_has_live_attempt(job->w) &&
                job->w->attempt->epoch == timer->epoch && !job->w->stop_requested) {
         struct stop_order order = { END_MAX_TIME, "system", job->w->spec->grace_s, NULL };

@@ -39,7 +39,7 @@ static void recover_queued(struct lifecycle *lc, struct job *job)
     if (wait_us <= 0)
         return;
     /* No back-off is longer than an hour, whatever the clock says now. */
-    if (wait_us > 3600 * US_PER_S)
+    if (w->attempts > 0 && wait_us > 3600 * US_PER_S)
         wait_us = 3600 * US_PER_S;
     struct timer timer = {
         .due_us = lc_boot(lc) + wait_us,

@@ -75,6 +75,7 @@ static void copy_endings(const struct workload_spec *from, struct workload_spec 
     for (size_t i = 0; i < from->n_after && i < to->n_after; i++) {
         to->after[i].has_ended = from->after[i].has_ended;
         to->after[i].has_failed = from->after[i].has_failed;
+        to->after[i].begun_us = from->after[i].begun_us;
     }
 }
 
@@ -105,9 +106,11 @@ static struct job *make_job(struct lifecycle *lc, struct commit *c, const struct
 static void enqueue(struct lifecycle *lc, struct commit *c, const struct submit *submit,
                     struct job *job)
 {
+    int64_t begin_us = job->w->spec->begin_us;
     json_t *data = json_object();
 
-    json_put_int(data, "eligible_us", job->w->created_us);
+    json_put_int(data, "eligible_us",
+                 begin_us > job->w->created_us ? begin_us : job->w->created_us);
     commit_fold(c, job, EVENT_QUEUED, submit->actor, data);
     waits_join(lc, job);
     queue_insert(lc, job);
@@ -115,6 +118,36 @@ static void enqueue(struct lifecycle *lc, struct commit *c, const struct submit 
     if (job->w->spec->source == SOURCE_WORKSPACE)
         store_hold(c->batch, &job->w->project, &job->w->spec->workspace, &job->w->id);
     datasets_note_reads(c, job->w);
+}
+
+/* Where those of INDEX begin. */
+static size_t first_counterpart(const struct submit *submit, unsigned index)
+{
+    size_t low = 0, high = submit->n_counterparts;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (submit->counterparts[middle].index < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* What the job of this INDEX waits for in other arrays. */
+static void set_counterparts(const struct submit *submit, unsigned index)
+{
+    size_t i = first_counterpart(submit, index);
+
+    for (; i < submit->n_counterparts && submit->counterparts[i].index == index; i++) {
+        const struct counterpart *other = &submit->counterparts[i];
+        struct dependency *d = &submit->spec->after[other->after];
+        d->job = other->job;
+        d->has_ended = other->has_ended;
+        d->has_failed = other->has_failed;
+        d->begun_us = 0;
+    }
 }
 
 /* All jobs of an array, in one commit; the first stands for it. */
@@ -137,6 +170,7 @@ static struct job *make_array(struct lifecycle *lc, struct commit *c, struct sub
     for (size_t i = 0; i < indexes.n; i++) {
         _cleanup_free_ char *own = xasprintf("%s_%u", name, indexes.list[i]);
         place->index = indexes.list[i];
+        set_counterparts(submit, place->index);
         struct job *job = make_job(lc, c, submit, &id, own);
         if (!head)
             head = job;
@@ -175,6 +209,22 @@ static void store_answer(struct commit *c, struct submit *submit)
     store_put_answer(c->batch, answer);
 }
 
+/* Until its time; one timer is enough for all of an array. */
+static void await_begin(struct lifecycle *lc, const struct job *job)
+{
+    int64_t wait_us = job->w->eligible_us - lc_now(lc);
+
+    if (wait_us <= 0)
+        return;
+    const struct timer timer = {
+        .due_us = lc_boot(lc) + wait_us,
+        .kind = TIMER_ELIGIBLE,
+        .workload = job->w->id,
+        .eligible_us = job->w->eligible_us,
+    };
+    timer_add(lc, &timer);
+}
+
 int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done_f done,
                      void *userdata, struct error *err)
 {
@@ -198,6 +248,7 @@ int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done
     store_answer(c, submit);
     commit_send(c);
     images_want(lc, job->w, submit->actor);
+    await_begin(lc, job);
     submit_done(submit);
     if (is_array)
         lc_want_pass(lc);
@@ -353,7 +404,8 @@ int lifecycle_delete(struct lifecycle *lc, const struct workload *w, const char 
     if (live_get(lc, &w->id) || !workload_state_is_final(w->state))
         return error_set(err, -EBUSY, "the job is %s; only a job that has ended can be deleted",
                          workload_state_name(w->state));
-    if (waits_name(lc, &w->id) || (workload_in_array(w) && waits_name(lc, &w->spec->array->id)))
+    if (waits_name(lc, &w->id, false) ||
+        (workload_in_array(w) && waits_name(lc, &w->spec->array->id, true)))
         return error_set(err, -EBUSY, "a job in the queue waits for job %s (--after)", w->name);
 
     struct commit *c = commit_new(lc, NULL);

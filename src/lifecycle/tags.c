@@ -75,6 +75,28 @@ struct id lifecycle_node_subject(struct lifecycle *lc, const struct node *node)
     return id;
 }
 
+void tags_show(struct lifecycle *lc, struct node *node)
+{
+    struct id subject = lifecycle_node_subject(lc, node);
+
+    json_decref(node->tags);
+    node->tags =
+        !lc->tags ? NULL : json_incref((json_t *) (uintptr_t) lifecycle_tags(lc, &subject));
+}
+
+/* Jobs choose machines by their tags: who waits is looked at again. */
+static void show_again(struct lifecycle *lc, const struct id *subject)
+{
+    vec_foreach(&lc->nodes, use) {
+        struct id id = lifecycle_node_subject(lc, use->node);
+        if (!id_equal(&id, subject))
+            continue;
+        tags_show(lc, use->node);
+        lc->changes++;
+        lc_want_pass(lc);
+    }
+}
+
 void tags_put(struct commit *c, const struct id *subject, const json_t *tags)
 {
     json_t *before =
@@ -106,6 +128,7 @@ int lifecycle_tag(struct lifecycle *lc, const struct tagging *tagging, lifecycle
     c->ok = done;
     c->userdata = userdata;
     tags_put(c, &tagging->subject, merged);
+    show_again(lc, &tagging->subject);
     json_put(data, "tags", merged);
     event->subject_kind = tagging->kind;
     event->subject = tagging->subject;

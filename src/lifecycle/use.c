@@ -167,6 +167,7 @@ void lifecycle_set_node(struct lifecycle *lc, struct node *node)
 
     lc->changes++;
     machines_decide(lc, node);
+    tags_show(lc, node);
     map_free(lc->shapes_admitted);
     lc->shapes_admitted = map_new();
     if (use) {

@@ -7,44 +7,70 @@
 #include "lifecycle/internal.h"
 
 #include "base/text.h"
+#include "base/time.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+struct standing {
+    bool is_known, has_begun, has_ended, has_failed;
+    int64_t begun_us;
+};
 
 /* What jobs wait for. */
 struct target {
     struct id id;
+    bool is_array;
     unsigned n_refs;        /* jobs in the queue that name it */
     bool has_ended;         /* and how is known */
     bool has_failed;        /* something of it did not succeed */
+    int64_t begun_us;       /* when it began, or ended without; 0: not known, or not yet */
+    struct standing told;   /* to those that wait */
     VEC(struct id) waiters; /* some may be gone */
 };
 
-struct standing {
-    bool is_known, has_begun, has_ended, has_failed;
-};
+/* Jobs that one tick looks at; the rest comes in the next, so that the loop breathes. */
+enum { TICK_LIMIT = 256 };
 
 enum verdict { WAITS, MET, NEVER };
 
-static struct target *target_get(const struct lifecycle *lc, const struct id *id)
+/* The first job of an array has the array's id. */
+struct target_key {
+    uint8_t bytes[sizeof(struct id) + 1];
+};
+
+static struct target_key target_key(const struct id *id, bool is_array)
 {
-    return map_get(lc->targets, id->bytes, sizeof id->bytes);
+    struct target_key key = { .bytes = { [sizeof(struct id)] = is_array } };
+
+    memcpy(key.bytes, id->bytes, sizeof *id);
+    return key;
 }
 
-static struct standing standing_of(const struct lifecycle *lc, const struct id *id)
+static struct target *target_get(const struct lifecycle *lc, const struct id *id, bool is_array)
 {
-    const struct target *t = target_get(lc, id);
-    const struct array *a = array_get(lc, id);
-    const struct job *job = live_get(lc, id);
+    struct target_key key = target_key(id, is_array);
+
+    return map_get(lc->targets, key.bytes, sizeof key.bytes);
+}
+
+static struct standing standing_of(const struct lifecycle *lc, const struct dependency *d)
+{
+    const struct target *t = target_get(lc, &d->job, d->is_array);
+    const struct array *a = d->is_array ? array_get(lc, &d->job) : NULL;
+    const struct job *job = d->is_array ? NULL : live_get(lc, &d->job);
 
     if (t && t->has_ended)
-        return (struct standing){ true, true, true, t->has_failed };
+        return (struct standing){ true, true, true, t->has_failed, t->begun_us };
     if (a)
-        return (struct standing){ true, a->n_unstarted == 0, a->n_live == 0, a->n_bad > 0 };
+        return (struct standing){ true, a->n_unstarted == 0, a->n_live == 0, a->n_bad > 0,
+                                  a->begun_us };
     if (job)
         return (struct standing){ true, job->began, job->final,
-                                  job->final && job->w->state != WORKLOAD_SUCCEEDED };
-    return (struct standing){ false, true, true, false };
+                                  job->final && job->w->state != WORKLOAD_SUCCEEDED,
+                                  job->w->started_us ? job->w->started_us : job->w->ended_us };
+    return (struct standing){ false, true, true, false, 0 };
 }
 
 /* The live job of the project and name of W that came before it; NULL: there is none. */
@@ -56,15 +82,25 @@ static const struct job *older_namesake(const struct lifecycle *lc, const struct
     return NULL;
 }
 
+/* What is to be left of the delay of D after its job began. */
+static int64_t delay_left_us(const struct lifecycle *lc, const struct dependency *d,
+                             const struct standing *s)
+{
+    int64_t now_us = lc->sources.now_us(lc->sources.userdata);
+
+    return d->delay_s && s->begun_us ? s->begun_us + d->delay_s * US_PER_S - now_us : 0;
+}
+
 static enum verdict judge(const struct lifecycle *lc, const struct workload *w,
                           const struct dependency *d)
 {
     if (d->when == AFTER_SINGLETON)
         return older_namesake(lc, w) ? WAITS : MET;
-    struct standing s = standing_of(lc, &d->job);
+    struct standing s = standing_of(lc, d);
     switch ((int) d->when) {
     case AFTER_START:
-        return s.has_begun || s.has_ended ? MET : WAITS;
+        return (s.has_begun || s.has_ended) && delay_left_us(lc, d, &s) <= 0 ? MET : WAITS;
+    case AFTER_EACH:
     case AFTER_OK:
         return s.has_failed || !s.is_known ? NEVER : s.has_ended ? MET : WAITS;
     case AFTER_NOT_OK:
@@ -76,10 +112,12 @@ static enum verdict judge(const struct lifecycle *lc, const struct workload *w,
 
 /* ---- who waits -------------------------------------------------------------------------------------- */
 
-static const struct store_outcome *outcome_of(const struct lifecycle *lc, const struct id *id)
+static const struct store_outcome *outcome_of(const struct lifecycle *lc,
+                                              const struct dependency *d)
 {
     vec_foreach(&lc->outcomes, o)
-        if (id_equal(&o->id, id))
+        if (id_equal(&o->id, &d->job) && o->is_array == d->is_array &&
+            o->with_begun == (d->delay_s > 0))
             return o;
     return NULL;
 }
@@ -101,18 +139,24 @@ static void set_ending(const struct lifecycle *lc, struct target *t, const struc
         t->has_ended = true;
         t->has_failed = o->n_bad > 0;
     }
+    if (t->has_ended)
+        t->begun_us = other         ? other->w->started_us
+                      : d->begun_us ? d->begun_us
+                      : o           ? o->begun_us
+                                    : 0;
 }
 
 static void join_target(struct lifecycle *lc, const struct job *job, const struct dependency *d)
 {
-    struct target *t = target_get(lc, &d->job);
-    const struct store_outcome *o = outcome_of(lc, &d->job);
+    struct target_key key = target_key(&d->job, d->is_array);
+    struct target *t = map_get(lc->targets, key.bytes, sizeof key.bytes);
 
     if (!t) {
         t = xnew(struct target);
         t->id = d->job;
-        map_set(lc->targets, t->id.bytes, sizeof t->id.bytes, t);
-        set_ending(lc, t, d, o);
+        t->is_array = d->is_array;
+        map_set(lc->targets, key.bytes, sizeof key.bytes, t);
+        set_ending(lc, t, d, outcome_of(lc, d));
     }
     t->n_refs++;
     vec_push(&t->waiters, job->w->id);
@@ -124,18 +168,49 @@ void waits_recheck(struct lifecycle *lc, const struct id *workload)
     lc_want_pass(lc);
 }
 
+/* Only time is missing: the job is looked at again when it has passed. */
+static void arm_delay(struct lifecycle *lc, const struct job *job, const struct dependency *d)
+{
+    struct standing s = standing_of(lc, d);
+    int64_t left_us =
+        d->when == AFTER_START && (s.has_begun || s.has_ended) ? delay_left_us(lc, d, &s) : 0;
+
+    if (left_us <= 0)
+        return;
+    const struct timer timer = { .due_us = lc_boot(lc) + left_us,
+                                 .kind = TIMER_WAIT,
+                                 .workload = job->w->id };
+    timer_add(lc, &timer);
+}
+
+/* One that is met is enough, and only if none can be any more it can never begin. */
+static void settle_any(struct job *job, unsigned n_met, unsigned n_never)
+{
+    if (n_met > 0)
+        job->n_waits = 0;
+    if (n_met > 0 || n_never < job->w->spec->n_after)
+        job->never = NULL;
+}
+
 static void count(struct lifecycle *lc, struct job *job)
 {
     const struct workload_spec *spec = job->w->spec;
+    unsigned n_never = 0, n_met = 0;
 
     job->n_waits = 0;
     job->never = NULL;
     for (size_t i = 0; i < spec->n_after; i++) {
         enum verdict verdict = judge(lc, job->w, &spec->after[i]);
         job->n_waits += verdict != MET;
+        n_met += verdict == MET;
+        n_never += verdict == NEVER;
         if (verdict == NEVER)
             job->never = &spec->after[i];
+        if (verdict == WAITS)
+            arm_delay(lc, job, &spec->after[i]);
     }
+    if (spec->after_any && spec->n_after)
+        settle_any(job, n_met, n_never);
 }
 
 void waits_join(struct lifecycle *lc, struct job *job)
@@ -165,27 +240,36 @@ void waits_leave(struct lifecycle *lc, struct job *job)
     job->n_waits = 0;
     job->never = NULL;
     for (size_t i = 0; i < spec->n_after; i++) {
-        const struct id *id = &spec->after[i].job;
-        struct target *t = target_get(lc, id);
-        if (spec->after[i].when == AFTER_SINGLETON) {
+        const struct dependency *d = &spec->after[i];
+        struct target_key key = target_key(&d->job, d->is_array);
+        struct target *t = map_get(lc->targets, key.bytes, sizeof key.bytes);
+        if (d->when == AFTER_SINGLETON) {
             lc->n_singletons--;
         } else if (t && --t->n_refs == 0) {
-            map_remove(lc->targets, id->bytes, sizeof id->bytes);
+            map_remove(lc->targets, key.bytes, sizeof key.bytes);
             vec_done(&t->waiters);
             free(t);
         }
     }
 }
 
-bool waits_name(const struct lifecycle *lc, const struct id *target)
+bool waits_name(const struct lifecycle *lc, const struct id *target, bool is_array)
 {
-    return target_get(lc, target) != NULL;
+    return target_get(lc, target, is_array) != NULL;
 }
 
 /* ---- what changes ------------------------------------------------------------------------------------ */
 
-static void tell(struct lifecycle *lc, const struct target *t)
+/* Of an array most changes say nothing new. */
+static void tell(struct lifecycle *lc, struct target *t)
 {
+    const struct dependency d = { .job = t->id, .is_array = t->is_array };
+    struct standing now = standing_of(lc, &d);
+
+    if (now.has_begun == t->told.has_begun && now.has_ended == t->told.has_ended &&
+        now.has_failed == t->told.has_failed)
+        return;
+    t->told = now;
     vec_foreach(&t->waiters, id)
         waits_recheck(lc, id);
 }
@@ -203,17 +287,17 @@ static void tell_namesakes(struct lifecycle *lc, const struct job *job)
 
 void waits_note(struct lifecycle *lc, struct job *job)
 {
-    struct target *t = target_get(lc, &job->w->id);
+    struct target *t = target_get(lc, &job->w->id, false);
 
     if (job->final) {
         waits_leave(lc, job);
         tell_namesakes(lc, job);
     }
-    /* The first job of an array has the array's id, and is not what is waited for. */
-    if (!t || workload_heads_array(job->w))
+    if (!t)
         return;
     if (job->final) {
         t->has_ended = true;
+        t->begun_us = job->w->started_us ? job->w->started_us : job->w->ended_us;
         t->has_failed = job->w->state != WORKLOAD_SUCCEEDED;
     }
     tell(lc, t);
@@ -221,23 +305,34 @@ void waits_note(struct lifecycle *lc, struct job *job)
 
 void waits_note_array(struct lifecycle *lc, const struct array *a)
 {
-    struct target *t = target_get(lc, &a->id);
+    struct target *t = target_get(lc, &a->id, true);
 
     if (!t)
         return;
     if (a->n_live == 0) {
         t->has_ended = true;
         t->has_failed = a->n_bad > 0;
+        t->begun_us = a->begun_us;
     }
     tell(lc, t);
+}
+
+/* The job or array that D names, "parts_2" where jobs wait one by one; owned by the caller. */
+static char *target_text(const struct workload *w, const struct dependency *d)
+{
+    bool by_job = d->when == AFTER_EACH && !d->is_array && workload_in_array(w);
+
+    return by_job ? xasprintf("job %s_%u", d->name, w->spec->array->index)
+                  : xasprintf("%s %s", d->is_array ? "array" : "job", d->name);
 }
 
 static char *never_text(const struct lifecycle *lc, const struct job *job)
 {
     const struct dependency *d = job->never;
-    bool is_known = standing_of(lc, &d->job).is_known;
+    bool is_known = standing_of(lc, d).is_known;
+    _cleanup_free_ char *target = target_text(job->w, d);
 
-    return xasprintf("it can never begin: %s %s %s", d->is_array ? "array" : "job", d->name,
+    return xasprintf("it can never begin: %s %s", target,
                      !is_known                 ? "was deleted, and nobody knows how it ended"
                      : d->when == AFTER_NOT_OK ? "succeeded, and was to fail"
                      : d->is_array             ? "did not succeed as a whole, and was to"
@@ -273,9 +368,11 @@ static void look_again(struct lifecycle *lc, struct job *job)
 
 void waits_tick(struct lifecycle *lc)
 {
+    size_t i = 0;
+
     /* What ends here may be waited for in turn: more is added while it goes. */
     arrays_tick(lc);
-    for (size_t i = 0; i < lc->recheck.len; i++) {
+    for (; i < lc->recheck.len && i < TICK_LIMIT; i++) {
         struct id id = lc->recheck.items[i];
         struct job *job = live_get(lc, &id);
         if (job && !job->final && job->is_waiter && job->w->state == WORKLOAD_QUEUED)
@@ -283,7 +380,11 @@ void waits_tick(struct lifecycle *lc)
         if (i + 1 == lc->recheck.len)
             arrays_tick(lc);
     }
-    lc->recheck.len = 0;
+    lc->recheck.len -= i;
+    if (lc->recheck.len == 0)
+        return;
+    memmove(lc->recheck.items, lc->recheck.items + i, lc->recheck.len * sizeof *lc->recheck.items);
+    lc_want_pass(lc);
 }
 
 void waits_done(struct lifecycle *lc)
@@ -301,12 +402,15 @@ void waits_done(struct lifecycle *lc)
 
 const char *waits_plan(const struct lifecycle *lc, const struct workload *w)
 {
+    unsigned n_met = 0;
+
     for (size_t i = 0; i < w->spec->n_after; i++) {
         const struct dependency *d = &w->spec->after[i];
-        if (!d->has_ended && judge(lc, w, d) != MET)
-            return "it waits for another job";
+        n_met += d->has_ended || judge(lc, w, d) == MET;
     }
-    return NULL;
+    bool is_met =
+        w->spec->after_any ? n_met > 0 || w->spec->n_after == 0 : n_met == w->spec->n_after;
+    return is_met ? NULL : "it waits for another job";
 }
 
 /* ---- holding, and why ---------------------------------------------------------------------------------- */
@@ -332,10 +436,8 @@ static char *waits_text(const struct lifecycle *lc, const struct job *job,
                         const struct dependency *d)
 {
     static const char *const to[AFTER_WHEN_MAX] = {
-        [AFTER_OK] = "to succeed",
-        [AFTER_ANY] = "to end",
-        [AFTER_NOT_OK] = "to fail",
-        [AFTER_START] = "to begin",
+        [AFTER_OK] = "to succeed",  [AFTER_ANY] = "to end",      [AFTER_NOT_OK] = "to fail",
+        [AFTER_START] = "to begin", [AFTER_EACH] = "to succeed",
     };
     const struct job *other =
         d->when == AFTER_SINGLETON ? older_namesake(lc, job->w) : live_get(lc, &d->job);
@@ -345,9 +447,15 @@ static char *waits_text(const struct lifecycle *lc, const struct job *job,
     if (d->when == AFTER_SINGLETON)
         return xasprintf("waits for job %s of the same name to end: it came first",
                          other ? id_format(&other->w->id, id) : job->w->name);
+    struct standing s = standing_of(lc, d);
+    int64_t left_us = s.has_begun ? delay_left_us(lc, d, &s) : 0;
+    _cleanup_free_ char *target = target_text(job->w, d);
+    char wait[32];
+    if (left_us > 0)
+        return xasprintf("waits for some time after %s began: %s are left", target,
+                         seconds_to_str((left_us + US_PER_S - 1) / US_PER_S, wait));
     _cleanup_free_ char *progress = a ? array_progress(a) : NULL;
-    return xasprintf("waits for %s %s %s: %s%s", d->is_array ? "array" : "job", d->name,
-                     to[d->when], progress ? "" : "it is ",
+    return xasprintf("waits for %s %s: %s%s", target, to[d->when], progress ? "" : "it is ",
                      progress ? progress
                      : other  ? workload_state_name(other->w->state)
                               : "over");
@@ -365,6 +473,8 @@ static char *dependency_why(const struct lifecycle *lc, const struct job *job)
             text = waits_text(lc, job, &spec->after[i]);
     if (!text || spec->n_after == 1)
         return text ? take_ptr(text) : xstrdup("it is looked at again with the next pass");
+    if (spec->after_any)
+        return xasprintf("%s; one of %zu dependencies is enough", text, spec->n_after);
     return xasprintf("%s; %zu of %zu dependencies are met", text, spec->n_after - job->n_waits,
                      spec->n_after);
 }

@@ -15,6 +15,8 @@ static const char *const rule_names[PLACEMENT_RULE_MAX] = {
     [PLACEMENT_NO_MEMORY] = "no_memory", [PLACEMENT_NO_DISK] = "no_disk",
     [PLACEMENT_NO_GPU] = "no_gpu",       [PLACEMENT_CORDONED] = "cordoned",
     [PLACEMENT_BEHIND] = "behind",       [PLACEMENT_NEVER] = "never",
+    [PLACEMENT_BEGIN] = "begin",         [PLACEMENT_NOT_ALLOWED] = "not_allowed",
+    [PLACEMENT_NOT_EMPTY] = "not_empty",
 };
 
 const char *placement_rule_name(enum placement_rule rule)
@@ -32,11 +34,19 @@ struct shortage {
     int64_t of;
 };
 
+static bool node_has_others(const struct node *node)
+{
+    return node->others_cores || node->others_gpus || node->others_memory_bytes;
+}
+
 static const char *and_others(const struct node *node)
 {
-    return node->others_cores || node->others_gpus || node->others_memory_bytes
-               ? " and by others outside of Berth"
-               : "";
+    return node_has_others(node) ? " and by others outside of Berth" : "";
+}
+
+bool node_state_is_empty(const struct node_state *state)
+{
+    return !state->is_given && state->taken->n_tasks == 0 && !node_has_others(state->node);
 }
 
 static void explain_bytes(const struct shortage *s, const struct node_state *state, char *text,
@@ -113,6 +123,15 @@ static void explain_gpus(const struct node_state *state, const struct shape *sha
                     state->node->others_gpus ? ", held by jobs" : "", and_others(state->node));
 }
 
+static void explain_not_empty(const struct node_state *state, char *text, size_t len)
+{
+    unsigned jobs = state->taken->n_tasks;
+
+    (void) snprintf(text, len, "needs a machine to itself; node %s has %u job%s%s",
+                    state->node->name, jobs, plural(jobs),
+                    node_has_others(state->node) ? " and others outside of Berth" : "");
+}
+
 static void explain_node(const struct node_state *state, const struct shape *shape,
                          enum placement_rule rule, char *text, size_t len)
 {
@@ -131,6 +150,12 @@ static void explain_node(const struct node_state *state, const struct shape *sha
     case PLACEMENT_NO_DISK:
         explain_disk(state, shape, text, len);
         break;
+    case PLACEMENT_NOT_EMPTY:
+        explain_not_empty(state, text, len);
+        break;
+    case PLACEMENT_NOT_ALLOWED:
+        (void) snprintf(text, len, "node %s is not one that the job wants", state->node->name);
+        break;
     default:
         if (state->node->fault)
             (void) snprintf(text, len, "node %s takes no work: %s", state->node->name,
@@ -145,8 +170,9 @@ static void explain_node(const struct node_state *state, const struct shape *sha
 static int progress(enum placement_rule rule)
 {
     static const int order[PLACEMENT_RULE_MAX] = {
-        [PLACEMENT_CORDONED] = 0,  [PLACEMENT_NO_GPU] = 1,  [PLACEMENT_NO_CORES] = 2,
-        [PLACEMENT_NO_MEMORY] = 3, [PLACEMENT_NO_DISK] = 4,
+        [PLACEMENT_NOT_ALLOWED] = 0, [PLACEMENT_CORDONED] = 1, [PLACEMENT_NOT_EMPTY] = 2,
+        [PLACEMENT_NO_GPU] = 3,      [PLACEMENT_NO_CORES] = 4, [PLACEMENT_NO_MEMORY] = 5,
+        [PLACEMENT_NO_DISK] = 6,
     };
     return order[rule];
 }
@@ -158,6 +184,8 @@ static const struct node_state *nearest_of_gang(const struct node_state *states,
     const struct node_state *nearest = NULL;
 
     for (size_t i = 0; i < n; i++) {
+        if (!rules_allow(shape->rules, states[i].node))
+            continue;
         unsigned room = states[i].node->cordoned || states[i].node->fault
                             ? 0
                             : node_state_room(&states[i], shape, shape->groups * shape->tasks);
@@ -326,14 +354,25 @@ static int gang_can_ever_fit(const struct node *const *nodes, size_t n, const st
         shape->groups, shape->tasks, plural(shape->tasks), found, n, most);
 }
 
+static int not_allowed(const struct machine_rules *rules, const struct node *const *nodes, size_t n,
+                       struct error *err)
+{
+    _cleanup_free_ char *text = rules_text(rules, nodes, n);
+
+    return error_set(err, -EDOM, "%s", text);
+}
+
 int placement_can_ever_fit(const struct node *const *nodes, size_t n_nodes,
                            const struct workload_spec *spec, struct error *err)
 {
     struct shape shape = shape_of(spec, &id_none);
     char first[160] = "";
+    bool is_any = false;
     size_t i;
 
     for (i = 0; i < n_nodes; i++) {
+        if (!rules_allow(shape.rules, nodes[i]))
+            continue;
         struct placement_node empty = { .node = nodes[i] };
         struct node_state state;
         char reason[160];
@@ -342,11 +381,14 @@ int placement_can_ever_fit(const struct node *const *nodes, size_t n_nodes,
         node_state_done(&state);
         if (!no)
             break;
-        if (i == 0)
+        if (!is_any)
             memcpy(first, reason, sizeof first);
+        is_any = true;
     }
     if (n_nodes == 0)
         return error_set(err, -EDOM, "there is no node that could run the job");
+    if (i == n_nodes && !is_any)
+        return not_allowed(shape.rules, nodes, n_nodes, err);
     if (i < n_nodes)
         return shape_is_gang(&shape) ? gang_can_ever_fit(nodes, n_nodes, &shape, err) : 0;
     return error_set(err, -EDOM, "no node can ever hold the job: it %s%s", first,

@@ -26,6 +26,7 @@ struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
         .memory_bytes = spec->memory_bytes * ranks,
         .disk_bytes = spec->disk_bytes * ranks,
         .shared = spec->shared,
+        .rules = &spec->machines,
     };
     if (spec->shared)
         shape.owner = *owner;
@@ -46,7 +47,8 @@ bool shape_equal(const struct shape *a, const struct shape *b)
     return a->groups == b->groups && a->tasks == b->tasks && a->cores == b->cores &&
            a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes &&
            a->gpus == b->gpus && a->shared == b->shared && str_equal(a->gpu_model, b->gpu_model) &&
-           lists_equal(a->devices, b->devices) && id_equal(&a->owner, &b->owner);
+           lists_equal(a->devices, b->devices) && id_equal(&a->owner, &b->owner) &&
+           rules_equal(a->rules, b->rules);
 }
 
 static struct numa_state *find_numa(struct node_state *state, unsigned id)
@@ -258,8 +260,12 @@ static unsigned pool_growth(const struct node_state *state, const struct shape *
 
 enum placement_rule node_state_check(const struct node_state *state, const struct shape *shape)
 {
+    if (!rules_allow(shape->rules, state->node))
+        return PLACEMENT_NOT_ALLOWED;
     if (state->node->cordoned || state->node->fault)
         return PLACEMENT_CORDONED;
+    if (shape->rules->exclusive && !node_state_is_empty(state))
+        return PLACEMENT_NOT_EMPTY;
     if (shape->gpus > 0 && node_state_gpus(state, shape, false) < shape->gpus)
         return PLACEMENT_NO_GPU;
     unsigned cores = shape->shared ? pool_growth(state, shape) : shape->cores;
@@ -292,6 +298,10 @@ static unsigned pool_room(const struct node_state *state, const struct shape *sh
 
 unsigned node_state_room(const struct node_state *state, const struct shape *shape, unsigned max)
 {
+    if (!rules_allow(shape->rules, state->node))
+        return 0;
+    if (shape->rules->exclusive)
+        max = !node_state_is_empty(state) ? 0 : max < shape->tasks ? max : shape->tasks;
     max =
         shape->shared ? pool_room(state, shape, max) : times(state->cores_free, shape->cores, max);
     max = times(node_state_gpus(state, shape, false), shape->gpus, max);
@@ -418,6 +428,7 @@ struct allocation *node_state_take(struct node_state *state, const struct shape 
 {
     struct allocation *a = xnew(struct allocation);
 
+    state->is_given = true;
     a->node = xstrdup(state->node->name);
     a->shared = shape->shared;
     a->memory_bytes = shape->memory_bytes;
@@ -431,4 +442,15 @@ struct allocation *node_state_take(struct node_state *state, const struct shape 
     state->memory_free_bytes -= a->memory_bytes;
     state->disk_free_bytes -= a->disk_bytes;
     return a;
+}
+
+void node_state_take_rest(struct node_state *state, const struct shape *shape,
+                          struct allocation *const *tasks, unsigned n)
+{
+    if (!shape->rules->exclusive || shape->shared)
+        return;
+    for (unsigned i = 0; state->cores_free > 0; i++)
+        take_cores(state, 1, 0, &tasks[i % n]->cpus);
+    for (unsigned i = 0; i < n; i++)
+        choose_mems(state, &tasks[i]->cpus, tasks[i]->memory_bytes, &tasks[i]->mems);
 }

@@ -40,9 +40,13 @@ struct allocation **gang_take(struct node_state *states, size_t n, const struct 
 
     if (gang_fit(states, n, shape, false, groups) == shape->groups) {
         all = xnew_n(struct allocation *, (size_t) shape->groups * shape->tasks + 1);
-        for (size_t i = 0; i < n; i++)
-            for (unsigned k = groups[i] * shape->tasks; k > 0; k--)
-                all[rank++] = node_state_take(&states[i], shape);
+        for (size_t i = 0; i < n; i++) {
+            unsigned tasks = groups[i] * shape->tasks;
+            for (unsigned k = 0; k < tasks; k++)
+                all[rank + k] = node_state_take(&states[i], shape);
+            node_state_take_rest(&states[i], shape, all + rank, tasks);
+            rank += tasks;
+        }
     }
     free(groups);
     return all;

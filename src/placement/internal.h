@@ -27,6 +27,7 @@ struct node_state {
     int64_t memory_usable_bytes, memory_free_bytes;
     int64_t disk_usable_bytes, disk_free_bytes;
     int64_t disk_kept_bytes; /* free on the disk, and promised to tasks */
+    bool is_given;           /* something of it was given away in this pass */
 };
 
 /* What decides whether a request fits: requests of equal shape share one answer. Hardware is that of a
@@ -40,8 +41,17 @@ struct shape {
     int64_t memory_bytes;
     int64_t disk_bytes;
     bool shared;
-    struct id owner; /* of shared shapes; otherwise none */
+    struct id owner;                   /* of shared shapes; otherwise none */
+    const struct machine_rules *rules; /* borrowed */
 };
+
+/* rules.c: may SHAPE be on the node, whatever is free there? */
+bool rules_allow(const struct machine_rules *rules, const struct node *node);
+bool rules_equal(const struct machine_rules *a, const struct machine_rules *b);
+/* Why none of N nodes is allowed, "on_nodes: there is no machine n9"; owned by the caller. */
+char *rules_text(const struct machine_rules *rules, const struct node *const *nodes, size_t n);
+/* Has nobody else anything there? */
+bool node_state_is_empty(const struct node_state *state);
 
 struct shape shape_of(const struct workload_spec *spec, const struct id *owner);
 bool shape_equal(const struct shape *a, const struct shape *b);
@@ -53,6 +63,9 @@ void node_state_done(struct node_state *state);
 enum placement_rule node_state_check(const struct node_state *state, const struct shape *shape);
 /* Take what SHAPE needs; the check has passed. Owned by the caller. */
 struct allocation *node_state_take(struct node_state *state, const struct shape *shape);
+/* Where SHAPE is to have a machine to itself, the cores that its N tasks there left go to them in turn. */
+void node_state_take_rest(struct node_state *state, const struct shape *shape,
+                          struct allocation *const *tasks, unsigned n);
 /* How many tasks of SHAPE the node could hold now, cordoned or not; counts to MAX. */
 unsigned node_state_room(const struct node_state *state, const struct shape *shape, unsigned max);
 /* GPUs that would do for SHAPE and are free, or with ALL all of them. */

@@ -143,6 +143,7 @@ static struct allocation **take(struct pass *pass, const struct shape *shape)
             continue;
         struct allocation **all = xnew_n(struct allocation *, 2);
         all[0] = node_state_take(&pass->states[i], shape);
+        node_state_take_rest(&pass->states[i], shape, all, 1);
         return all;
     }
     return NULL;
@@ -181,6 +182,22 @@ static void try_nodes(struct pass *pass, const struct placement_request *request
     refuse(pass, decision, &refusal);
 }
 
+/* Its time has not come. */
+static void explain_time(struct pass *pass, const struct workload *w,
+                         struct placement_decision *decision)
+{
+    char wait[32];
+
+    (void) seconds_to_str((w->eligible_us - pass->snapshot->now_us + 999999) / 1000000, wait);
+    if (w->attempts)
+        (void) snprintf(decision->text, sizeof decision->text,
+                        "attempt %u failed; the next one begins in %s", w->attempts, wait);
+    else
+        (void) snprintf(decision->text, sizeof decision->text,
+                        "it is to begin in %s at the earliest", wait);
+    decide(pass, decision, w->attempts ? PLACEMENT_BACKOFF : PLACEMENT_BEGIN);
+}
+
 static void consider(struct pass *pass, size_t index, size_t position)
 {
     const struct placement_request *request = &pass->snapshot->queue[index];
@@ -188,14 +205,8 @@ static void consider(struct pass *pass, size_t index, size_t position)
     struct placement_decision decision = { .request = index, .position = position };
 
     if (w->eligible_us > pass->snapshot->now_us) {
-        if (pass->snapshot->explain) {
-            char wait[32];
-            (void) snprintf(
-                decision.text, sizeof decision.text, "attempt %u failed; the next one begins in %s",
-                w->attempts,
-                seconds_to_str((w->eligible_us - pass->snapshot->now_us + 999999) / 1000000, wait));
-            decide(pass, &decision, PLACEMENT_BACKOFF);
-        }
+        if (pass->snapshot->explain)
+            explain_time(pass, w, &decision);
         return;
     }
     if (request->held) {

@@ -57,15 +57,18 @@ struct placement_snapshot {
 
 enum placement_rule {
     PLACEMENT_PLACED,
-    PLACEMENT_BACKOFF, /* not before its time */
+    PLACEMENT_BACKOFF, /* not before its time: another attempt */
+    PLACEMENT_BEGIN,   /* the first one */
     PLACEMENT_HELD,    /* waits for something that is no hardware: its image */
     PLACEMENT_NO_CORES,
     PLACEMENT_NO_MEMORY,
     PLACEMENT_NO_DISK,
     PLACEMENT_NO_GPU,
     PLACEMENT_CORDONED,
-    PLACEMENT_BEHIND, /* others go first and take what is free */
-    PLACEMENT_NEVER,  /* no node could hold it even when empty */
+    PLACEMENT_NOT_ALLOWED, /* the job wants other machines */
+    PLACEMENT_NOT_EMPTY,   /* it wants one to itself */
+    PLACEMENT_BEHIND,      /* others go first and take what is free */
+    PLACEMENT_NEVER,       /* no node could hold it even when empty */
     PLACEMENT_RULE_MAX,
 };
 

@@ -173,6 +173,8 @@ void query_free(struct query *q);
 void answer_free(struct idempotent_answer *answer);
 /* Count a job of that state. */
 void outcome_add(struct store_outcome *outcome, enum workload_state state, unsigned n);
+/* TIME (RFC 3339; NULL or empty: none) is one that a job of it began at. */
+void outcome_add_begun(struct store_outcome *outcome, const char *time);
 struct idempotent_answer *answer_copy(const struct idempotent_answer *answer);
 
 /* file.c: a file of the store, made when it is missing: 0600, of the directory's owner also when root

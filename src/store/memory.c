@@ -932,10 +932,14 @@ static int memory_outcome(struct backend *b, struct store_outcome *ret, struct e
 {
     struct row *row;
 
-    map_foreach(b->rows, pos, row)
-        if (id_equal(&row->array, &ret->id) ||
-            (id_equal(&row->id, &ret->id) && id_is_none(&row->array)))
-            outcome_add(ret, row->state, 1);
+    map_foreach(b->rows, pos, row) {
+        if (!id_equal(ret->is_array ? &row->array : &row->id, &ret->id))
+            continue;
+        outcome_add(ret, row->state, 1);
+        if (ret->with_begun)
+            outcome_add_begun(ret, json_get_str(row->record, "started",
+                                                json_get_str(row->record, "ended", NULL)));
+    }
     return 0;
 }
 

@@ -83,21 +83,25 @@ int sqlite_list_heads(struct connection *c, struct query *q, const struct id *lo
 
 int sqlite_outcome(struct backend *b, struct store_outcome *ret, struct error *err)
 {
-    static const char *const of[] = {
-        "SELECT state, count(*) FROM workloads WHERE array = ? GROUP BY state",
-        "SELECT state, 1 FROM workloads WHERE id = ?",
+#define BEGUN                                                                                      \
+    "max(coalesce(json_extract(record, '$.started'), json_extract(record, '$.ended'), ''))"
+    /* By IS_ARRAY and WITH_BEGUN. */
+    static const char *const queries[2][2] = {
+        { "SELECT state, count(*), '' FROM workloads WHERE id = ? GROUP BY state",
+          "SELECT state, count(*), " BEGUN " FROM workloads WHERE id = ? GROUP BY state" },
+        { "SELECT state, count(*), '' FROM workloads WHERE array = ? GROUP BY state",
+          "SELECT state, count(*), " BEGUN " FROM workloads WHERE array = ? GROUP BY state" },
     };
-    bool found = false;
+    sqlite3_stmt *stmt = sqlite_statement(&b->writer, queries[ret->is_array][ret->with_begun], err);
 
-    for (size_t i = 0; i < sizeof of / sizeof *of && !found; i++) {
-        sqlite3_stmt *stmt = sqlite_statement(&b->writer, of[i], err);
-        if (!stmt)
-            return -EIO;
-        bind_id(stmt, 1, &ret->id);
-        for (; sqlite3_step(stmt) == SQLITE_ROW; found = true)
-            outcome_add(ret, (enum workload_state) sqlite3_column_int(stmt, 0),
-                        (unsigned) sqlite3_column_int(stmt, 1));
-        sqlite3_reset(stmt);
+    if (!stmt)
+        return -EIO;
+    bind_id(stmt, 1, &ret->id);
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        outcome_add(ret, (enum workload_state) sqlite3_column_int(stmt, 0),
+                    (unsigned) sqlite3_column_int(stmt, 1));
+        outcome_add_begun(ret, (const char *) sqlite3_column_text(stmt, 2));
     }
+    sqlite3_reset(stmt);
     return 0;
 }

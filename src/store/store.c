@@ -3,11 +3,13 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "base/time.h"
 #include "os/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -471,17 +473,35 @@ void outcome_add(struct store_outcome *outcome, enum workload_state state, unsig
         outcome->n_bad += n;
 }
 
-static int load_outcome(struct store *s, struct store_state *state, struct map *seen,
-                        const struct id *id, struct error *err)
+void outcome_add_begun(struct store_outcome *outcome, const char *time)
 {
-    struct store_outcome outcome = { .id = *id };
+    int64_t us = 0;
 
-    if (map_set(seen, id->bytes, sizeof id->bytes, s))
+    if (time && *time && time_parse(time, &us) >= 0 && us > outcome->begun_us)
+        outcome->begun_us = us;
+}
+
+static int load_outcome(struct store *s, struct store_state *state, struct map *seen,
+                        struct store_outcome outcome, struct error *err)
+{
+    char key[ID_TEXT_LEN + 8];
+
+    (void) id_format(&outcome.id, key);
+    (void) snprintf(key + ID_TEXT_LEN, sizeof key - ID_TEXT_LEN, "%d%d", outcome.is_array,
+                    outcome.with_begun);
+    if (map_set_str(seen, key, s))
         return 0;
     int r = s->ops->outcome(s->backend, &outcome, err);
     if (r >= 0)
         vec_push(&state->outcomes, outcome);
     return r;
+}
+
+static struct store_outcome outcome_wanted(const struct dependency *d)
+{
+    return (struct store_outcome){ .id = d->job,
+                                   .is_array = d->is_array,
+                                   .with_begun = d->delay_s > 0 };
 }
 
 /* Of the arrays of jobs that live, and of what they wait for. */
@@ -493,10 +513,12 @@ static int load_outcomes(struct store *s, struct store_state *state, struct erro
     vec_foreach(&state->workloads, w) {
         const struct workload_spec *spec = (*w)->spec;
         if (r >= 0 && workload_in_array(*w))
-            r = load_outcome(s, state, seen, &spec->array->id, err);
+            r = load_outcome(s, state, seen,
+                             (struct store_outcome){ .id = spec->array->id, .is_array = true },
+                             err);
         for (size_t i = 0; r >= 0 && i < spec->n_after; i++)
             if (spec->after[i].is_pinned)
-                r = load_outcome(s, state, seen, &spec->after[i].job, err);
+                r = load_outcome(s, state, seen, outcome_wanted(&spec->after[i]), err);
     }
     return r;
 }

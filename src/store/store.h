@@ -145,7 +145,10 @@ struct subject_records {
 /* How a job, or the jobs of an array, stand. */
 struct store_outcome {
     struct id id;
+    bool is_array, with_begun;
     unsigned n_live, n_succeeded, n_bad; /* not final; succeeded; failed or stopped */
+    int64_t begun_us; /* the last time that one of them began, or ended without; 0: none did, or
+                         nobody asks (WITH_BEGUN) */
 };
 struct store_state {
     VEC(struct org *) orgs;

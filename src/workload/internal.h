@@ -29,7 +29,12 @@ void attempt_tasks_free(struct attempt_task *tasks, size_t n);
 int attempt_tasks_check(const json_t *news, const struct attempt *a, struct error *err);
 void attempt_tasks_merge(const json_t *news, struct attempt *a);
 
-/* The fields `array`, `after` and `when_never` (spec-batch.c). */
+/* The fields that say which machines will do, and not before when (spec-where.c). */
+int read_where(struct workload_spec *spec, const json_t *json, struct error *err);
+void put_where(json_t *json, const struct workload_spec *spec);
+void free_where(struct workload_spec *spec);
+
+/* The fields `array`, `after`, `after_mode` and `when_never` (spec-batch.c). */
 int read_array(struct workload_spec *spec, const json_t *json, struct error *err);
 int read_after(struct workload_spec *spec, const json_t *json, struct error *err);
 void put_batch(json_t *json, const struct workload_spec *spec);

@@ -12,14 +12,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { AFTER_MAX = 64 };
+enum { AFTER_MAX = 64, DELAY_MAX_S = 31536000 };
 
 static const char *const when_names[AFTER_WHEN_MAX] = {
-    [AFTER_OK] = "ok",
-    [AFTER_ANY] = "any",
-    [AFTER_NOT_OK] = "notok",
-    [AFTER_START] = "start",
-    [AFTER_SINGLETON] = "singleton",
+    [AFTER_OK] = "ok",       [AFTER_ANY] = "any",   [AFTER_NOT_OK] = "notok",
+    [AFTER_START] = "start", [AFTER_EACH] = "each", [AFTER_SINGLETON] = "singleton",
 };
 
 const char *after_when_name(enum after_when when)
@@ -36,6 +33,7 @@ static enum after_when parse_when(const char *text, size_t len)
     } others[] = { { "afterok", AFTER_OK },
                    { "afterany", AFTER_ANY },
                    { "afternotok", AFTER_NOT_OK },
+                   { "aftercorr", AFTER_EACH },
                    { "after", AFTER_START } };
 
     for (int i = 0; i < AFTER_SINGLETON; i++)
@@ -111,6 +109,25 @@ static json_t *place_to_json(const struct array_place *place)
 
 /* ---- what it waits for ------------------------------------------------------------------------------- */
 
+/* The "+10m" after the name of a job; it is cut off. */
+static int read_delay(struct dependency *d, struct error *err)
+{
+    char *plus = strchr(d->name, '+');
+    long long delay_s = 0;
+
+    if (!plus)
+        return 0;
+    if (d->when != AFTER_START)
+        return error_set(err, -EINVAL, "'%.80s': only start:JOB takes a time, as start:JOB+10m",
+                         d->name);
+    if (str_to_seconds(plus + 1, &delay_s) < 0 || delay_s < 0 || delay_s > DELAY_MAX_S)
+        return error_set(err, -EINVAL, "'%.80s' must have a time such as 90s, 10m or 2h after '+'",
+                         d->name);
+    d->delay_s = delay_s;
+    *plus = '\0';
+    return 0;
+}
+
 static int read_text(struct dependency *d, const char *text, struct error *err)
 {
     const char *colon = strchr(text, ':');
@@ -122,8 +139,11 @@ static int read_text(struct dependency *d, const char *text, struct error *err)
     d->when = colon ? parse_when(text, (size_t) (colon - text)) : AFTER_OK;
     d->name = xstrdup(colon ? colon + 1 : text);
     if (d->when == AFTER_WHEN_INVALID)
-        return error_set(err, -EINVAL, "'%.40s' must be ok, any, notok or start before the ':'",
-                         text);
+        return error_set(err, -EINVAL,
+                         "'%.40s' must be ok, any, notok, start or each before the ':'", text);
+    int r = read_delay(d, err);
+    if (r < 0)
+        return r;
     if (!*d->name || strnlen(d->name, 64) > 63 || strchr(d->name, '/') || strchr(d->name, ':'))
         return error_set(err, -EINVAL, "'%.80s' must be JOB, WHEN:JOB or singleton", text);
     return 0;
@@ -140,17 +160,24 @@ static int read_object(struct dependency *d, const json_t *json, struct error *e
         return 0;
     d->name = xstrdup(json_get_str(json, "name", ""));
     d->is_array = json_get_bool(json, "is_array", false);
+    d->delay_s = json_get_int(json, "delay", 0);
+    if (d->delay_s < 0 || d->delay_s > DELAY_MAX_S)
+        return error_set(err, -EINVAL, "delay: must be 0 to %d seconds", DELAY_MAX_S);
     d->is_pinned = json_object_get(json, "job") != NULL;
     return d->is_pinned ? read_id(json, "job", &d->job, err) : 0;
 }
 
-static int read_when_never(struct workload_spec *spec, const json_t *json, struct error *err)
+static int read_modes(struct workload_spec *spec, const json_t *json, struct error *err)
 {
     const char *text = json_get_str(json, "when_never", "end");
+    const char *mode = json_get_str(json, "after_mode", "all");
 
     if (!str_equal(text, "end") && !str_equal(text, "hold"))
         return error_set(err, -EINVAL, "when_never: '%.40s' must be end or hold", text);
+    if (!str_equal(mode, "all") && !str_equal(mode, "any"))
+        return error_set(err, -EINVAL, "after_mode: '%.40s' must be all or any", mode);
     spec->hold_never = str_equal(text, "hold");
+    spec->after_any = str_equal(mode, "any");
     return 0;
 }
 
@@ -170,7 +197,7 @@ int read_after(struct workload_spec *spec, const json_t *json, struct error *err
         if (r < 0)
             return error_context(err, r, "after[%zu]", i);
     }
-    return read_when_never(spec, json, err);
+    return read_modes(spec, json, err);
 }
 
 static json_t *after_to_json(const struct workload_spec *spec)
@@ -186,6 +213,7 @@ static json_t *after_to_json(const struct workload_spec *spec)
             put_id(json, "job", &d->job);
         if (d->is_array)
             json_put(json, "is_array", json_true());
+        put_positive(json, "delay", (unsigned) d->delay_s);
         (void) json_array_append_new(list, json);
     }
     return list;
@@ -197,6 +225,8 @@ void put_batch(json_t *json, const struct workload_spec *spec)
         json_put(json, "array", place_to_json(spec->array));
     if (spec->n_after)
         json_put(json, "after", after_to_json(spec));
+    if (spec->after_any)
+        json_put_str(json, "after_mode", "any");
     if (spec->hold_never)
         json_put_str(json, "when_never", "hold");
 }

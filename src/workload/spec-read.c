@@ -289,7 +289,7 @@ int workload_spec_from_json(const json_t *json, struct workload_spec **ret, stru
 {
     static int (*const readers[])(struct workload_spec *, const json_t *, struct error *) = {
         read_command, read_image, read_source, read_hardware, read_env,   read_ports, read_datasets,
-        read_outputs, read_times, read_tasks,  read_array,    read_after, read_rest,
+        read_outputs, read_times, read_tasks,  read_array,    read_after, read_where, read_rest,
     };
     _cleanup_(workload_spec_freep) struct workload_spec *spec = xnew(struct workload_spec);
 

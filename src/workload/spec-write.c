@@ -123,5 +123,6 @@ json_t *workload_spec_to_json(const struct workload_spec *spec)
     if (spec->preemptible)
         json_put(json, "preemptible", json_true());
     put_batch(json, spec);
+    put_where(json, spec);
     return json;
 }

@@ -59,6 +59,7 @@ void workload_spec_free(struct workload_spec *spec)
     free_data(spec);
     free_tasks(spec);
     free_batch(spec);
+    free_where(spec);
     free(spec->network);
     free(spec);
 }

@@ -77,6 +77,7 @@ enum after_when {
     AFTER_ANY,       /* it ended */
     AFTER_NOT_OK,    /* it ended, and did not succeed; an array: not all of it */
     AFTER_START,     /* it began, or will never */
+    AFTER_EACH,      /* of an array: its job of the same index succeeded */
     AFTER_SINGLETON, /* no older job of the project with the same name is left */
     AFTER_WHEN_MAX,
     AFTER_WHEN_INVALID = -22,
@@ -84,12 +85,24 @@ enum after_when {
 
 struct dependency {
     enum after_when when;
+    int64_t delay_s; /* AFTER_START: and so long has passed since */
     char *name;      /* of the job or array, as it was asked for; NULL for a singleton */
     struct id job;   /* the job or the array; id_none before admission */
     bool is_array;   /* JOB is one */
     bool is_pinned;  /* JOB is known */
     bool has_ended;  /* found so when it was looked up; not kept */
     bool has_failed; /* it did not succeed, or one of it did not; not kept */
+    int64_t
+        begun_us; /* of what has ended: when it began, or ended without; 0: not known; not kept */
+};
+
+/* The machines that will do for a job. */
+struct machine_rules {
+    char **names;   /* on these; NULL: on any */
+    char **without; /* and not on these; NULL: none */
+    char **
+        tags; /* each "KEY" or "KEY=VALUE" of its tags, or several with '|' of which one is enough */
+    bool exclusive; /* all cores of a machine on which nothing else runs */
 };
 
 struct workload_spec {
@@ -135,7 +148,10 @@ struct workload_spec {
     struct array_place *array; /* NULL: it is a job of its own */
     struct dependency *after;
     size_t n_after;
-    bool hold_never; /* a dependency that can no longer be met holds the job; else it ends it */
+    bool after_any;   /* one of AFTER is enough */
+    bool hold_never;  /* a dependency that can no longer be met holds the job; else it ends it */
+    int64_t begin_us; /* not before; 0: at once */
+    struct machine_rules machines;
 };
 
 /* JSON of the form that src/api/job.json declares (job_request without name, tags and priority), plus

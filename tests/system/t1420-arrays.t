@@ -61,6 +61,34 @@ test_expect_success 'a job waits for others, and begins when all is as it wanted
     berth job wait third && is second succeeded && is third succeeded
 '
 
+test_expect_success 'one of several is enough, some time after another began, an array job by job' '
+    job --name gate --detach -- sh -c "while [ ! -e /storage/open ]; do sleep 0.1; done" >/dev/null && await 20 is gate running &&
+    job --name either --after ok:gate --after any:opens --after-mode any -- true 2>told && grep "^succeeded" told &&
+    job --name soon --after start:gate+1s -- true 2>told && grep "^succeeded" told &&
+    job --name late --after start:gate+2h --detach -- true >/dev/null &&
+    berth why late | grep "waits for some time after job gate began: 1h 59m" &&
+    berth job show late | grep "after  *start:gate+2h" && berth stop late && berth stop --grace 0 --wait gate &&
+    job --name parts --array 1-2 --detach -- sh -c "[ \$BERTH_ARRAY_INDEX = 1 ] || while [ ! -e /storage/open ]; do sleep 0.1; done" >/dev/null &&
+    job --name wholes --array 1-2 --after each:parts --detach -- true >/dev/null &&
+    await 20 is wholes_1 succeeded && berth why wholes_2 | grep "waits for job parts_2 to succeed: it is" &&
+    job --name first --after parts_1 -- true 2>told && grep "^succeeded" told &&
+    test_expect_code 2 job --array 1-3 --after each:parts --detach -- true 2>err && grep "array parts has no job 3 to wait for" err &&
+    job --name opener -- touch /storage/open 2>/dev/null && berth job wait wholes && is wholes succeeded
+'
+
+test_expect_success 'a job begins no earlier than it is to, and where it is to' '
+    node=$(berth node list -o name | head -n 1) &&
+    job --name later --begin "$(date -u -d "+1 hour" +%FT%TZ)" --detach -- true >/dev/null &&
+    berth why later | grep "it is to begin in .* at the earliest" && berth stop later &&
+    job --name begun --begin "$(date -u -d "+1 second" +%FT%TZ)" -- true 2>told && grep "^succeeded" told &&
+    job --name there --on-node "$node" -- true 2>told && grep "^succeeded" told &&
+    test_expect_code 5 job --name nowhere --on-node n999 -- true 2>err && grep "on_nodes n999 leave no machine; there are $node" err &&
+    test_expect_code 5 job --not-node "$node" -- true 2>err && grep "not_nodes $node leave no machine" err &&
+    test_expect_code 5 job --node-tag speed=high -- true 2>err && grep "node_tags speed=high leave no machine" err &&
+    berth node update "$node" --tag speed=high && job --name fast --node-tag "speed=high|speed=top" -- true 2>told && grep "^succeeded" told &&
+    job --name alone --exclusive -- sh -c "echo cores \$(nproc)" >said 2>/dev/null && grep "^cores $(berth node show "$node" -o json | jq "[.cores[].cpus] | length")" said
+'
+
 test_expect_success 'what can never be met ends the job and says so, or holds it' '
     test_expect_code 7 job --name bad -- sh -c "exit 7" 2>/dev/null &&
     test_expect_code 125 job --name never --after bad -- true 2>told &&
@@ -74,7 +102,7 @@ test_expect_success 'what can never be met ends the job and says so, or holds it
 test_expect_success 'wrong requests say what would be right' '
     test_expect_code 2 job --array 9-1 --detach -- true 2>err && grep "array: the range 9-1 runs backwards" err &&
     test_expect_code 2 job --array 0-10000 --detach -- true 2>err && grep "has more than 10000 indexes" err &&
-    test_expect_code 2 job --after maybe:first --detach -- true 2>err && grep "must be ok, any, notok or start" err &&
+    test_expect_code 2 job --after maybe:first --detach -- true 2>err && grep "must be ok, any, notok, start or each" err &&
     test_expect_code 3 job --after nobody --detach -- true 2>err && grep "there is no job .nobody." err &&
     test_expect_code 2 job --array 1-2 --after singleton --detach -- true 2>err && grep "1-2%1 to run one at a time" err
 '

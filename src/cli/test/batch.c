@@ -5,6 +5,7 @@
 #include "tests/tap.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static int parse(const char *script, struct batch *b, struct error *err)
 {
@@ -67,17 +68,43 @@ TEST(directives_become_a_request)
         { "#SBATCH -N1 --ntasks-per-node=2 --requeue --kill-on-invalid-dep=no\n",
           "{\"cpus\":2,\"env\":{\"SLURM_NTASKS\":\"2\",\"SLURM_NTASKS_PER_NODE\":\"2\"},"
           "\"name\":\"job.sh\",\"preemptible\":true,\"when_never\":\"hold\"}" },
-        { "#SBATCH --begin=now\n", "line 2: option '--begin=now' is not known to berth sbatch" },
+        { "#SBATCH --reservation=x\n",
+          "line 2: option '--reservation=x' cannot be kept here: there "
+          "are no reservations; name machines with --nodelist" },
+        { "#SBATCH -H\n",
+          "line 2: option '-H' cannot be kept here: there is no hold; use --begin or --dependency" },
+        { "#SBATCH --begin=now -C 'a&(b|c)' -x n3 --exclusive --nice=7 --comment 'a b' --tmp=1G\n",
+          "{\"cpus\":1,\"disk\":1073741824,\"env\":{\"SLURM_NTASKS\":\"1\"},\"exclusive\":true,"
+          "\"name\":\"job.sh\",\"node_tags\":[\"a\",\"b|c\"],\"not_nodes\":[\"n3\"],\"priority\":-7,"
+          "\"tags\":{\"comment\":\"a b\"}}" },
+        { "#SBATCH -w n[1-2] --nice -d 'after:3+5?afterany:4'\n",
+          "{\"after\":[\"after:3+5m\",\"afterany:4\"],\"after_mode\":\"any\",\"cpus\":1,\"env\":{"
+          "\"SLURM_NTASKS\":\"2\"},\"mpi\":true,\"name\":\"job.sh\",\"nodes\":2,\"on_nodes\":[\"n1\","
+          "\"n2\"],\"priority\":-100,\"tasks_per_node\":1}" },
+        { "#SBATCH -w n1 -N 2\n",
+          "--nodelist: names 1 of 2 machines (--nodes): name all that it may "
+          "run on" },
+        { "#SBATCH --gpus=2 --cpus-per-gpu=4\n",
+          "{\"cpus\":8,\"env\":{\"SLURM_NTASKS\":\"1\"},\"gpus\":2,\"name\":\"job.sh\"}" },
+        { "#SBATCH -d aftercorr:9_1:10\n",
+          "{\"after\":[\"aftercorr:9_1\",\"aftercorr:10\"],\"cpus\":1,\"env\":{\"SLURM_NTASKS\":"
+          "\"1\"},\"name\":\"job.sh\"}" },
+        { "#SBATCH -d afterok:1+5\n",
+          "line 2: --dependency: '1+5': only after:JOB takes +MINUTES" },
+        { "#SBATCH -C 'a*2'\n",
+          "line 2: --constraint: must be tags of machines with & between, of which one may be "
+          "(A|B); counts and [ ] are not known: name machines with --nodelist" },
         { "# x\n#SBATCH -n 2 --frob\n", "line 3: option '--frob' is not known to berth sbatch" },
         { "#SBATCH -n\n", "line 2: --ntasks needs a value: N" },
         { "#SBATCH -n none\n", "line 2: --ntasks: must be a number of 1 or more" },
         { "#SBATCH --mem=lots\n", "line 2: --mem: must be a size such as 500 (MiB), 4G or 512M" },
         { "#SBATCH --time=1:2:3:4\n",
           "line 2: --time: must be a time such as 90 (minutes), 1:30:00 or 2-12:00:00" },
-        { "#SBATCH -d afterok\n", "line 2: --dependency: must be afterok, afterany, afternotok or "
-                                  "after with :JOB, or singleton; several with ','" },
-        { "#SBATCH -d 'afterok:1?afterok:2'\n",
-          "line 2: --dependency: '?' (any of several) is not known here; ',' means all" },
+        { "#SBATCH -d afterok\n",
+          "line 2: --dependency: must be afterok, afterany, afternotok, aftercorr or after with "
+          ":JOB, or singleton; several with ',' (all) or '?' (any)" },
+        { "#SBATCH -d 'afterok:1?afterok:2,afterok:3'\n",
+          "line 2: --dependency: ',' (all) and '?' (any) do not go together" },
         { "#SBATCH --gres=fpga:1\n",
           "line 2: --gres: 'fpga:1': only GPUs are known here, such as gpu:2" },
         { "#SBATCH --job-name='open\n", "line 2: a quote is open, or a word is too long" },
@@ -133,6 +160,68 @@ TEST(times_and_sizes_have_slurms_forms)
                                                    : n == times[i].seconds);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         ok(batch_size_parse(sizes[i].text, &n) < 0 ? sizes[i].bytes == -1 : n == sizes[i].bytes);
+}
+
+TEST(a_job_begins_when_slurm_would_begin_it)
+{
+    /* 2026-11-21 12:00:00 in a zone without summer time. */
+    const int64_t now = 1795262400;
+    static const struct {
+        const char *text;
+        int64_t after; /* now; -1: refused */
+    } cases[] = {
+        { "now", 0 },
+        { "now+60", 60 },
+        { "now+2hours", 7200 },
+        { "now+1day", 86400 },
+        { "16:00", 4 * 3600 },
+        { "11:00", 23 * 3600 },
+        { "4:30PM", 4 * 3600 + 1800 },
+        { "12:00AM", 12 * 3600 },
+        { "teatime", 4 * 3600 },
+        { "midnight", 12 * 3600 },
+        { "tomorrow", 86400 },
+        { "2026-11-22", 12 * 3600 },
+        { "2026-11-22T06:30:15", 18 * 3600 + 1815 },
+        { "11/23/26-01:00", 37 * 3600 },
+        { "soon", -1 },
+        { "now+", -1 },
+        { "now+1year", -1 },
+        { "25:00", -1 },
+        { "13:00PM", -1 },
+        { "2026-13-01", -1 },
+        { "", -1 },
+    };
+    int64_t at;
+
+    ok(setenv("TZ", "UTC", 1) == 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int r = batch_begin_parse(cases[i].text, now, &at);
+        ok(r < 0 ? cases[i].after == -1 : at == now + cases[i].after);
+    }
+}
+
+TEST(lists_of_machines_have_slurms_forms)
+{
+    static const struct {
+        const char *text, *names;
+    } cases[] = { { "n1", "[\"n1\"]" },
+                  { "n[08-10],m", "[\"n08\",\"n09\",\"n10\",\"m\"]" },
+                  { "n[1,3]-ib", "[\"n1-ib\",\"n3-ib\"]" },
+                  { "n[1-", "" },
+                  { "n[2-1]", "" },
+                  { "n[1-999]", "" },
+                  { "n[1][2]", "" },
+                  { "", "" },
+                  { "n1,,n2", "" } };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        _cleanup_json_ json_t *list = json_array();
+        struct error err = { 0 };
+        int r = batch_hosts_parse(cases[i].text, list, &err);
+        _cleanup_free_ char *text = json_text(list);
+        is_str(r < 0 ? "" : text, cases[i].names);
+    }
 }
 
 TEST(patterns_name_files)

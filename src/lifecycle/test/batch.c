@@ -218,6 +218,160 @@ TEST(namesakes_run_one_after_the_other)
     world_close();
 }
 
+/* SPEC without its last brace, with what follows it in text. */
+static int submit_text(const char *spec, const char *more, struct id *ret)
+{
+    _cleanup_free_ char *text = xasprintf("%s%s}", spec, more);
+    struct submit submit = { .project = world.project, .actor = "key:test" };
+    _cleanup_json_ json_t *json = NULL;
+    struct error err = { 0 };
+
+    ok(json_parse(text, strlen(text), &json, &err) == 0);
+    ok(workload_spec_from_json(json, &submit.spec, &err) == 0);
+    submit.priority = (int) json_get_int(json, "priority", 0);
+    int r = lifecycle_submit(world.lc, &submit, remember, ret, &err);
+    settle();
+    return r;
+}
+
+TEST(the_first_of_an_array_is_a_job_of_its_own)
+{
+    struct id array, after;
+    char id[ID_TEXT_LEN + 1];
+
+    world_open(1);
+    ok(submit_after(TEN_SECONDS, ",\"array\":\"0-9%1\"", NULL, false, &array) == 0);
+    _cleanup_free_ char *more =
+        xasprintf(",\"priority\":5,\"after\":[{\"when\":\"ok\",\"job\":\"%s\",\"name\":\"x_0\"}]",
+                  id_format(&array, id));
+    ok(submit_text(TEN_SECONDS, more, &after) == 0);
+    pass_time(0);
+    is_str(state_of(&after), "queued");
+    crash();
+    pass_time(25 * US_PER_S);
+    ok(strcmp(state_of(&after), "queued") != 0);
+    verify();
+    world_close();
+}
+
+TEST(one_of_several_is_enough)
+{
+    struct id first, failed, third, never;
+    char a[ID_TEXT_LEN + 1], b[ID_TEXT_LEN + 1];
+#define BOTH                                                                                       \
+    ",\"after\":[{\"when\":\"ok\",\"job\":\"%s\",\"name\":\"a\"},"                                 \
+    "{\"when\":\"%s\",\"job\":\"%s\",\"name\":\"b\"}],\"after_mode\":\"any\""
+
+    world_open(4);
+    ok(submit_after(TEN_SECONDS, NULL, NULL, false, &first) == 0);
+    ok(submit_after(FAILS, NULL, NULL, false, &failed) == 0);
+    _cleanup_free_ char *either =
+        xasprintf(BOTH, id_format(&first, a), "ok", id_format(&failed, b));
+    _cleanup_free_ char *none =
+        xasprintf(BOTH, id_format(&failed, b), "notok", id_format(&first, a));
+    ok(submit_text(TEN_SECONDS, either, &third) == 0 &&
+       submit_text(TEN_SECONDS, none, &never) == 0);
+    pass_time(0);
+    _cleanup_free_ char *text = why(&third);
+    is_str(text, "dependency: waits for job a to succeed: it is running; one of 2 dependencies is "
+                 "enough");
+    pass_time(10 * US_PER_S);
+    is_str(state_of(&third), "running");
+    is_str(state_of(&never), "failed");
+    verify();
+    world_close();
+}
+
+TEST(some_time_after_another_began)
+{
+    struct id first, late, ended;
+    char id[ID_TEXT_LEN + 1];
+
+    world_open(4);
+    ok(submit_after(TEN_SECONDS, NULL, NULL, false, &first) == 0);
+    pass_time(0);
+    _cleanup_free_ char *more =
+        xasprintf(",\"after\":[{\"when\":\"start\",\"delay\":60,\"job\":\"%s\",\"name\":\"x\"}]",
+                  id_format(&first, id));
+    ok(submit_text(TEN_SECONDS, more, &late) == 0 && submit_text(FAILS, more, &ended) == 0);
+    pass_time(30 * US_PER_S);
+    is_str(state_of(&late), "queued");
+    _cleanup_free_ char *text = why(&late);
+    is_str(text, "dependency: waits for some time after job x began: 30s are left");
+    crash(); /* what it waits for has ended meanwhile */
+    pass_time(29 * US_PER_S);
+    is_str(state_of(&late), "queued");
+    pass_time(2 * US_PER_S);
+    is_str(state_of(&late), "running");
+    verify();
+    world_close();
+}
+
+TEST(a_job_begins_no_earlier_than_it_is_to)
+{
+    struct id one, many;
+    char time[TIME_TEXT_LEN + 1];
+
+    world_open(4);
+    _cleanup_free_ char *more =
+        xasprintf(",\"begin\":\"%s\"", time_format(world.now_us + 7200 * US_PER_S, time));
+    _cleanup_free_ char *array = xasprintf("%s,\"array\":\"1-3\"", more);
+    ok(submit_text(TEN_SECONDS, more, &one) == 0 && submit_text(TEN_SECONDS, array, &many) == 0);
+    pass_time(3600 * US_PER_S);
+    _cleanup_free_ char *text = why(&one);
+    is_str(text, "begin: it is to begin in 1h at the earliest");
+    crash();
+    pass_time(3599 * US_PER_S);
+    is_str(state_of(&one), "queued");
+    pass_time(2 * US_PER_S);
+    is_str(state_of(&one), "running");
+    ok(n_running(&many) == 3);
+    verify();
+    world_close();
+}
+
+TEST(arrays_follow_each_other_job_by_job)
+{
+    struct id first, second, elements[3];
+    struct counterpart others[3];
+    struct job *job;
+    char id[ID_TEXT_LEN + 1];
+
+    world_open(1);
+    ok(submit_after(TEN_SECONDS, ",\"array\":\"0-2%1\"", NULL, false, &first) == 0);
+    map_foreach(world.lc->jobs, pos, job)
+        elements[job->w->spec->array->index] = job->w->id;
+    for (unsigned i = 0; i < 3; i++)
+        others[i] = (struct counterpart){ .index = i, .job = elements[i] };
+    _cleanup_free_ char *text = xasprintf(
+        "{\"command\":[\"y\"],\"cpus\":1,\"env\":{\"NULL_SECONDS\":\"10\"},\"array\":\"0-2\",\"after\":"
+        "[{\"when\":\"each\",\"job\":\"%s\",\"name\":\"x\"}]}",
+        id_format(&first, id));
+    struct submit submit = { .project = world.project,
+                             .actor = "key:test",
+                             .priority = 9,
+                             .counterparts = others,
+                             .n_counterparts = 3 };
+    _cleanup_json_ json_t *json = NULL;
+    struct error err = { 0 };
+    ok(json_parse(text, strlen(text), &json, &err) == 0);
+    ok(workload_spec_from_json(json, &submit.spec, &err) == 0);
+    ok(lifecycle_submit(world.lc, &submit, remember, &second, &err) == 0);
+    settle();
+    pass_time(9 * US_PER_S);
+    ok(n_running(&first) == 1 && n_running(&second) == 0);
+    pass_time(2 * US_PER_S);
+    ok(n_running(&first) + n_running(&second) == 1);
+    crash();
+    pass_time(10 * US_PER_S);
+    /* The second array goes first once its job may: never more than one job of the first ahead. */
+    ok(n_running(&first) + n_running(&second) == 1);
+    pass_time(45 * US_PER_S);
+    ok(map_len(world.lc->jobs) == 0 && map_len(world.lc->targets) == 0);
+    verify();
+    world_close();
+}
+
 /* ---- by property ------------------------------------------------------------------------------------- */
 
 struct made {

@@ -316,4 +316,79 @@ TEST(mpi_takes_a_node_s_ranks_as_one_task)
     placement_plan_done(&plan);
 }
 
+/* The plan of a single request in words. */
+static char *said(const struct placement_node *nodes, size_t n)
+{
+    struct placement_plan plan = pass(nodes, n, 1, true);
+    char *text =
+        xasprintf("%s: %s", placement_rule_name(plan.decisions[0].rule), plan.decisions[0].text);
+
+    placement_plan_done(&plan);
+    return text;
+}
+
+TEST(a_job_may_choose_its_machines)
+{
+    _cleanup_(node_freep) struct node *a = machine("n1", 2), *b = machine("n2", 2);
+    struct placement_node taken[2] = { { .node = a }, { .node = b } };
+    char n1[] = "n1", n2[] = "n2", n9[] = "n9", gpu[] = "gpu=a100|gpu=h100", fast[] = "fast";
+    char *on[] = { n2, NULL }, *not [] = { n1, NULL }, *none[] = { n9, NULL };
+    char *tags[] = { gpu, fast, NULL };
+    const struct machine_rules rules[] = {
+        { .names = on },
+        { .without = not },
+        { .tags = tags },
+        { .names = none },
+        { .tags = not, .without = on },
+    };
+    static const char *const texts[] = {
+        "placed: starts on node n2",
+        "placed: starts on node n2",
+        "placed: starts on node n2",
+        "never: on_nodes n9 leave no machine; there are n1, n2",
+        "never: not_nodes n2 and node_tags n1 leave no machine; there are n1, n2",
+    };
+
+    a->tags = json_pack("{s:s}", "gpu", "h100");
+    b->tags = json_pack("{s:s, s:s}", "gpu", "h100", "fast", "");
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        ask(0, 1)->machines = rules[i];
+        _cleanup_free_ char *text = said(taken, 2);
+        is_str(text, texts[i]);
+    }
+    ask(0, 1)->machines = rules[0];
+    b->cordoned = true;
+    _cleanup_free_ char *text = said(taken, 2);
+    is_str(text, "cordoned: node n2 is cordoned: it takes no new work, the nearest of 2");
+}
+
+TEST(a_machine_may_be_a_job_s_alone)
+{
+    _cleanup_(node_freep) struct node *a = machine("n1", 4), *b = machine("n2", 4);
+    struct placement_node taken[2] = { { .node = a, .n_tasks = 1 }, { .node = b } };
+
+    ok(cpu_set_parse("0,4", &taken[0].cpus_taken) == 0);
+    ask(0, 1)->machines.exclusive = true;
+    ask(1, 1), ask(2, 1)->machines.exclusive = true;
+    struct placement_plan plan = pass(taken, 2, 3, true);
+    is_str(plan.decisions[0].allocations[0]->node, "n2");
+    is_cpus(&plan.decisions[0].allocations[0]->cpus, "0-7");
+    is_str(plan.decisions[1].allocations[0]->node, "n1");
+    ok(plan.decisions[2].rule == PLACEMENT_BEHIND);
+    placement_plan_done(&plan);
+
+    ask(0, 1)->machines.exclusive = true;
+    _cleanup_free_ char *text = said(taken, 1);
+    is_str(text, "not_empty: needs a machine to itself; node n1 has 1 job");
+    taken[0].n_tasks = 0;
+    taken[0].cpus_taken = (struct cpu_set){ 0 };
+    specs[0].nodes = 2;
+    specs[0].tasks_per_node = 2;
+    plan = pass(taken, 2, 1, true);
+    ok(plan.decisions[0].n_allocations == 4);
+    is_cpus(&plan.decisions[0].allocations[0]->cpus, "0,2,4,6");
+    is_cpus(&plan.decisions[0].allocations[3]->cpus, "1,3,5,7");
+    placement_plan_done(&plan);
+}
+
 TAP_MAIN
