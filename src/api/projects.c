@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 
+#include <errno.h>
+
 static const struct project *find(const struct call *call, const struct id *id)
 {
     char text[ID_TEXT_LEN + 1];
@@ -64,6 +66,28 @@ static void project_show(struct call *call)
                 with_tags(call, &call->project, project_to_json(find(call, &call->project))));
 }
 
+static void project_changed(void *userdata) { project_show(userdata); }
+
+/* Whose jobs run on the cluster as which account is for those to say who run it. */
+static void project_update(struct call *call)
+{
+    const char *account = json_get_str(call->body, "account", NULL);
+    const struct project_change change = { .project = call->project,
+                                           .tags = json_object_get(call->body, "tags"),
+                                           .account = account,
+                                           .actor = call->actor };
+    struct error err = { 0 };
+
+    if (account && !id_is_none(&call->key_project)) {
+        call_refuse(call, -EPERM, "account: a key of one project may not name it");
+        return;
+    }
+    int r = lifecycle_update_project(call->api->options.lifecycle, &change, project_changed, call,
+                                     &err);
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
 static void org_list(struct call *call)
 {
     const struct org *const *orgs;
@@ -107,7 +131,11 @@ static void org_create(struct call *call)
 }
 
 const struct api_route project_routes[] = {
-    { "org.list", org_list },         { "org.create", org_create },
-    { "project.list", project_list }, { "project.create", project_create },
-    { "project.show", project_show }, { NULL, NULL },
+    { "org.list", org_list },
+    { "org.create", org_create },
+    { "project.list", project_list },
+    { "project.create", project_create },
+    { "project.update", project_update },
+    { "project.show", project_show },
+    { NULL, NULL },
 };

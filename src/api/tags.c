@@ -106,15 +106,6 @@ static void org_update(struct call *call)
     call_refuse(call, -ENOENT, "there is no org '%s'", name);
 }
 
-static void project_update(struct call *call)
-{
-    char text[ID_TEXT_LEN + 1];
-    const struct project *project =
-        lifecycle_project(call->api->options.lifecycle, id_format(&call->project, text));
-
-    change_tags(call, "project", "project.updated", &project->id, project_to_json(project));
-}
-
 static void key_update(struct call *call)
 {
     const char *name = call_param(call, "key");
@@ -169,11 +160,7 @@ static void node_update(struct call *call)
 }
 
 const struct api_route tag_routes[] = {
-    { "org.update", org_update },
-    { "project.update", project_update },
-    { "key.update", key_update },
-    { "secret.update", secret_update },
-    { "image.update", image_update },
-    { "node.update", node_update },
-    { NULL, NULL },
+    { "org.update", org_update },       { "key.update", key_update },
+    { "secret.update", secret_update }, { "image.update", image_update },
+    { "node.update", node_update },     { NULL, NULL },
 };

@@ -124,18 +124,13 @@ int engine_local_new(const struct engine_local_options *options, struct engine *
 /* Tasks are Slurm jobs (engine/slurm/). Their supervisors call home to HOME_URL with their token. */
 struct engine_slurm_options {
     struct loop *loop;
-    const char *state;  /* STATE directory */
-    const char *conf;   /* slurm.conf; NULL: Slurm's own default */
-    const char *bin;    /* directory of its commands; NULL: PATH */
-    const char *prefix; /* of the jobs' names; servers that share an account need different ones */
-    const char *partition; /* NULL: Slurm's default, as ACCOUNT */
-    const char *account;
-    const char *program;  /* berth, on the nodes */
-    const char *home_url; /* the API, as the nodes reach it */
-    int64_t poll_us;      /* between two looks at the list of jobs */
-    int64_t reuse_us;     /* so old a Slurm job takes further tasks; 0: none does */
-    struct engine
-        *local; /* removes what lies on this machine; the engine owns it, also on failure */
+    const char *state; /* STATE directory */
+    struct slurm_site site;
+    bool by_account;  /* tasks are submitted as the account of their project, by the launcher */
+    int64_t poll_us;  /* between two looks at the list of jobs */
+    int64_t reuse_us; /* so old a Slurm job takes further tasks; 0: none does */
+    struct engine *
+        local; /* this machine's launcher and what lies here; the engine owns it, also on failure */
 };
 /* Waits up to ten seconds for the list of machines; without it, those known last. -ENOENT: there is no Slurm. */
 int engine_slurm_new(const struct engine_slurm_options *options, struct engine **ret,

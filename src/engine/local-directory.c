@@ -104,6 +104,15 @@ int directory_check(int attempts, const char *id, struct error *err)
     return r < 0 ? error_context(err, r, "attempts/%s/spec.json", id) : 0;
 }
 
+char *directory_account(int attempts, const char *id)
+{
+    _cleanup_json_ json_t *json = NULL;
+
+    return read_record(attempts, id, "spec.json", &json, NULL) < 0
+               ? NULL
+               : xstrdup(json_get_str(json, "account", NULL));
+}
+
 int engine_local_check(const char *state, const struct id *attempts, size_t n, struct error *err)
 {
     char name[ID_TEXT_LEN + 1];

@@ -31,6 +31,13 @@
 #define CONNECTS_MAX    1000
 #define CONNECT_WAIT_US 20000
 
+/* An order to Slurm. */
+struct slurm_asked {
+    uint64_t serial;
+    local_ordered_f done;
+    void *userdata;
+};
+
 struct local {
     struct engine engine;
     struct loop *loop;
@@ -39,6 +46,8 @@ struct local {
     bool launcher_is_gone;
     struct map *tasks;            /* by id */
     VEC(struct leftover) deletes; /* asked for */
+    uint64_t orders_given;
+    VEC(struct slurm_asked) orders; /* not answered yet */
 };
 
 struct task {
@@ -380,12 +389,68 @@ static void on_deleted(struct local *local, const struct launcher_answer *answer
     local->engine.listener.deleted(local->engine.listener.userdata, &leftover, answer->code);
 }
 
+/* ---- orders to Slurm ------------------------------------------------------------------------------- */
+
+static void take_order(struct local *local, size_t i, int code, const char *text)
+{
+    struct slurm_asked asked = local->orders.items[i];
+
+    vec_remove(&local->orders, i);
+    asked.done(asked.userdata, code, text);
+}
+
+static void on_ordered(struct local *local, const struct launcher_answer *answer)
+{
+    for (size_t i = 0; i < local->orders.len; i++)
+        if (local->orders.items[i].serial == answer->serial) {
+            take_order(local, i, answer->code, answer->text);
+            return;
+        }
+}
+
+static void fail_orders(struct local *local)
+{
+    while (local->orders.len > 0)
+        take_order(local, 0, -EPIPE, "the launcher of the server has ended");
+}
+
+void local_forget_orders(struct engine *engine, const void *userdata)
+{
+    struct local *local = local_of(engine);
+
+    for (size_t i = local->orders.len; i-- > 0;)
+        if (local->orders.items[i].userdata == userdata)
+            vec_remove(&local->orders, i);
+}
+
+int local_order(struct engine *engine, const struct slurm_job_order *order, int out,
+                local_ordered_f done, void *userdata, struct error *err)
+{
+    struct local *local = local_of(engine);
+    _cleanup_close_ int file = memfd_create("order", MFD_CLOEXEC);
+    _cleanup_close_ int copy = fcntl(out, F_DUPFD_CLOEXEC, 0);
+
+    if (local->launcher_is_gone)
+        return error_set(err, -EPIPE, "the launcher of the server has ended");
+    if (file < 0 || copy < 0 || write_full(file, order, sizeof *order) < 0)
+        return error_set(err, -errno, "an order to Slurm: %s", strerror(errno));
+    struct launcher_request request = { .op = LAUNCHER_SLURM, .serial = ++local->orders_given };
+    vec_push(&local->orders, ((struct slurm_asked){ request.serial, done, userdata }));
+    launcher_ask(local->launcher, &request, (const int[2]){ take_fd(&file), take_fd(&copy) });
+    return 0;
+}
+
 static void on_answer(void *userdata, const struct launcher_answer *answer)
 {
     struct local *local = userdata;
 
     if (!answer) {
         local->launcher_is_gone = true;
+        fail_orders(local);
+        return;
+    }
+    if (answer->op == LAUNCHER_SLURM) {
+        on_ordered(local, answer);
         return;
     }
     if (answer->op == LAUNCHER_DELETE) {
@@ -578,6 +643,7 @@ static void local_free(struct engine *engine)
 
     map_free_with(local->tasks, task_free);
     vec_done(&local->deletes);
+    vec_done(&local->orders);
     launcher_free(local->launcher);
     safe_close(local->attempts);
     free(local);

@@ -21,6 +21,15 @@ void launcher_free(struct launcher *launcher);
 void launcher_ask(struct launcher *launcher, const struct launcher_request *request,
                   const int fds[static 2]);
 
+/* What the launcher did with an order: an exit code, negative errno; TEXT says why, "" where nothing does. */
+typedef void (*local_ordered_f)(void *userdata, int code, const char *text);
+/* Have the launcher of the local engine ENGINE give Slurm ORDER; what the command says goes to OUT, which stays
+ * the caller's. DONE is called once, from the loop, unless ENGINE is freed before. */
+int local_order(struct engine *engine, const struct slurm_job_order *order, int out,
+                local_ordered_f done, void *userdata, struct error *err);
+/* DONE of USERDATA is called no more. */
+void local_forget_orders(struct engine *engine, const void *userdata);
+
 /* ---- the attempt's directory (local-directory.c) ------------------------------------------------ */
 
 /* Make ATTEMPTS/ID with spec.json; 1 when the directory was there already (then it is left alone). */
@@ -34,6 +43,8 @@ int directory_read_started(int attempts, const char *id, struct task_started **r
 int directory_read_exit(int attempts, const char *id, struct task_exit **ret, struct error *err);
 /* Is spec.json of a format that is read here? 0 also when it is not there. */
 int directory_check(int attempts, const char *id, struct error *err);
+/* As whom the task was submitted; NULL: as the server's own account. Owned by the caller. */
+char *directory_account(int attempts, const char *id);
 /* Connect to the supervisor's socket. */
 int directory_connect(int attempts, const char *id);
 

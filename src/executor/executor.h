@@ -29,6 +29,8 @@ struct executor_settings {
     const char *driver_root; /* where NVIDIA's driver lies: "/" */
     const char *const *cdi;  /* directories of CDI specifications, later ones win */
     const char *storage;     /* the file system for /storage that every machine has; NULL: STATE */
+    struct slurm_site slurm; /* for LAUNCHER_SLURM */
+    const char *slurm_group; /* whose members jobs may be; NULL: nobody's */
 };
 
 /* Fork the launcher. To be called by root, with STATE and RUNTIME in place and before there are

@@ -112,6 +112,12 @@ struct lent {
     struct id gang; /* id_none: the task is alone */
 };
 
+/* A command of Slurm's that runs as another account. */
+struct ordered {
+    pid_t pid;
+    uint64_t serial; /* of the request, which is answered at its end */
+};
+
 /* What a supervisor can do where it runs (docs/design/0014). */
 struct mode {
     const char *name;
@@ -150,7 +156,10 @@ struct executor {
     struct image *image;
     struct network *network;
     struct cgroups cgroups;
-    char *seccomp; /* the filter, compiled and in base64 */
+    char *seccomp;           /* the filter, compiled and in base64 */
+    struct slurm_site slurm; /* what its commands are told of this server */
+    const char *slurm_group; /* whose members jobs may be; NULL: nobody's */
+    VEC(struct ordered) ordered;
     struct crun_program crun;
     VEC(struct lent) lent; /* the networks of running attempts */
     VEC(struct range_cache) ranges;
@@ -184,6 +193,11 @@ _Noreturn void supervise(struct executor *x, struct launch *launch);
 /* A user namespace in which UID and GID and the COUNT - 1 after them are OUTSIDE and so on, and nothing
  * else is anybody; as a descriptor. */
 int userns_make(const struct userns_map *map, int *ret_fd, struct error *err);
+
+/* LAUNCHER_SLURM: answered by account_ended(). Negative errno: answered by the caller. */
+int account_order(struct executor *x, uint64_t serial, int order_fd, int out, struct error *err);
+/* The process PID has ended; false: it was none of these. */
+bool account_ended(struct executor *x, pid_t pid, int status);
 
 /* Remove what ATTEMPT left in cgroups and STATE/running; its supervisor is gone. */
 int sweep_attempt(struct executor *x, const struct id *attempt, struct error *err);

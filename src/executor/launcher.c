@@ -22,7 +22,9 @@
 
 #define IDS_MAX     1000000
 #define SOCKET_SIZE (4 << 20) /* starts that wait */
-#define SPARES_MS   10000     /* without a start or an end, unused networks are let go */
+enum { ANSWERED_LATER = 1 };
+
+#define SPARES_MS 10000 /* without a start or an end, unused networks are let go */
 
 struct received {
     struct launcher_request request;
@@ -112,6 +114,9 @@ static int obey(struct executor *x, const struct received *in, struct error *err
         return sweep(x, in, err);
     case LAUNCHER_DELETE:
         return delete_leftover(x, &in->request, err);
+    case LAUNCHER_SLURM:
+        r = account_order(x, in->request.serial, in->fds[0], in->fds[1], err);
+        return r < 0 ? r : ANSWERED_LATER;
     }
     return error_set(err, -EINVAL, "there is no request %u", in->request.op);
 }
@@ -131,12 +136,23 @@ static void answer(struct executor *x, const struct received *in, int code, cons
         ;
 }
 
+static void serve_one(struct executor *x, const struct received *in)
+{
+    struct error err = { 0 };
+    int r = obey(x, in, &err);
+
+    if (r != ANSWERED_LATER)
+        answer(x, in, r, &err);
+}
+
 static void reap(struct executor *x)
 {
-    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
+    int status;
+
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
         if (pid == x->remover)
             trash_removed(x);
-        else
+        else if (!account_ended(x, pid, status))
             launch_ended(x, pid);
 }
 
@@ -148,7 +164,6 @@ static void serve(struct executor *x, int signals)
     for (;;) {
         struct received in;
         struct signalfd_siginfo info;
-        struct error err = { 0 };
 
         int n = poll(polled, 2, network_has_spares(x->network) ? SPARES_MS : -1);
         if (n < 0 && errno != EINTR)
@@ -163,7 +178,7 @@ static void serve(struct executor *x, int signals)
         if (r == 0 || r == -ECONNRESET)
             return;
         if (r > 0)
-            answer(x, &in, obey(x, &in, &err), &err);
+            serve_one(x, &in);
         close_received(&in);
     }
 }
@@ -307,6 +322,8 @@ int launcher_start(const struct executor_settings *settings, int *ret_fd, pid_t 
                               .crun = { .fd = -1 },
                               .cdi = settings->cdi,
                               .storage = settings->storage,
+                              .slurm = settings->slurm,
+                              .slurm_group = settings->slurm_group,
                               .driver_root = settings->driver_root,
                               .socket = pair[1] };
         safe_close(pair[0]);

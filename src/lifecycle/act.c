@@ -41,6 +41,7 @@ static void hand_over_task(struct lifecycle *lc, struct job *job, size_t rank, e
         .project = w->project,
         .project_name = job->project->name,
         .workload_name = w->name,
+        .account = job->project->account,
         .number = w->attempt->number,
         .epoch = w->attempt->epoch,
         .uid_base = lc->settings.uid_first + job->project->range * UID_RANGE_LEN,

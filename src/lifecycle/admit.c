@@ -283,12 +283,25 @@ static int check_after(const struct workload_spec *spec, struct error *err)
     return 0;
 }
 
+static int check_account(const struct lifecycle *lc, const struct project *project,
+                         struct error *err)
+{
+    if (!lc->settings.by_account || project->account)
+        return 0;
+    return error_set(err, -EPERM,
+                     "project '%s' has no account on the cluster; an administrator names one: "
+                     "berth project update %s --account NAME",
+                     project->name, project->name);
+}
+
 int admit(struct lifecycle *lc, struct submit *submit, const struct project *project,
           struct error *err)
 {
     int r = check_store(lc, err);
     if (r >= 0 && submit->name)
         r = name_check("name", submit->name, err);
+    if (r >= 0)
+        r = check_account(lc, project, err);
     if (r >= 0)
         r = check_priority(submit, err);
     if (r >= 0)

@@ -18,14 +18,13 @@
 
 struct lifecycle;
 
-#define TASK_TOKEN_LEN 64 /* hex */
-
 struct lifecycle_settings {
     uint32_t uid_first;          /* first uid of range 0 */
     const char *network_default; /* "egress" or "none" */
     bool network_choice;         /* may a job choose? */
     const char *publish_address;
     const char *storage, *storage_mark; /* declared for /storage (os/volume.h); NULL: none */
+    bool by_account; /* a project's jobs run as its account on the cluster: it needs one */
     const char *api_socket;
     int64_t log_limit_bytes;
     int64_t grace_default_s;
@@ -266,6 +265,14 @@ int lifecycle_create_org(struct lifecycle *lc, const struct new_tenant *new, lif
 int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
                              lifecycle_ok_f done, void *userdata, struct id *ret,
                              struct error *err);
+struct project_change {
+    struct id project;
+    const json_t *tags;  /* null removes one; NULL: as they are */
+    const char *account; /* of the cluster; "": none, NULL: as it is */
+    const char *actor;
+};
+int lifecycle_update_project(struct lifecycle *lc, const struct project_change *change,
+                             lifecycle_ok_f done, void *userdata, struct error *err);
 /* Tags, where null removes one, of what has no call of its own to change them: KIND "org", EVENT
  * "org.updated". */
 struct tagging {

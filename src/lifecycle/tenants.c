@@ -195,6 +195,54 @@ int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
     return 0;
 }
 
+static int merge_tags(const struct lifecycle *lc, const struct project_change *change, json_t **ret,
+                      struct error *err)
+{
+    const json_t *present = map_get(lc->tags, change->project.bytes, sizeof change->project.bytes);
+
+    return change->tags ? tags_merge(present, change->tags, ret, err) : 0;
+}
+
+static void set_account(struct project *project, const char *account, json_t *data)
+{
+    xstr_set(&project->account, account[0] ? account : NULL);
+    json_put_str(data, "account", account);
+}
+
+int lifecycle_update_project(struct lifecycle *lc, const struct project_change *change,
+                             lifecycle_ok_f done, void *userdata, struct error *err)
+{
+    struct project *project =
+        map_get(lc->projects_by_id, change->project.bytes, sizeof change->project.bytes);
+    const char *account = change->account;
+    json_t *tags = NULL;
+    int r = account && account[0] ? slurm_account_check("account", account, err) : 0;
+
+    if (r >= 0)
+        r = merge_tags(lc, change, &tags, err);
+    if (r < 0)
+        return r;
+    struct commit *c = commit_new(lc, NULL);
+    json_t *data = json_object();
+    c->ok = done;
+    c->userdata = userdata;
+    if (tags) {
+        tags_put(c, &project->id, tags);
+        json_put(data, "tags", tags);
+    }
+    if (account) {
+        set_account(project, account, data);
+        store_put_project(c->batch, project);
+    }
+    struct event what = { .subject_kind = "project",
+                          .subject = project->id,
+                          .project = project->id,
+                          .type = "project.updated" };
+    note(c, &what, change->actor, data);
+    commit_send(c);
+    return 0;
+}
+
 static struct key *find_key(const struct lifecycle *lc, const char *name_or_id)
 {
     struct id id;

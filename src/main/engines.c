@@ -28,32 +28,58 @@ static int own_program(char **ret, struct error *err)
     return 0;
 }
 
-static int open_slurm(const struct settings *settings, struct loop *loop, struct engine *local,
-                      struct engine **ret, struct error *err)
+bool engine_is_by_account(const struct settings *settings)
 {
-    _cleanup_free_ char *program = xstrdup(settings->node_program);
-    _cleanup_free_ char *url = settings->home_url ? xstrdup(settings->home_url)
-                                                  : xasprintf("http://%s", settings->listen[0]);
+    return engine_is_slurm(settings) && str_equal(settings->slurm_identity, "account");
+}
+
+int engine_slurm_site(const struct settings *settings, struct slurm_site *ret, struct error *err)
+{
+    char *program = xstrdup(settings->node_program);
     int r = program ? 0 : own_program(&program, err);
-    if (r < 0) {
-        engine_free(local);
+
+    if (r < 0)
         return r;
-    }
-    const struct engine_slurm_options options = {
-        .loop = loop,
-        .state = settings->state,
+    *ret = (struct slurm_site){
         .conf = settings->slurm_conf,
         .bin = settings->slurm_bin,
         .prefix = settings->slurm_prefix,
         .partition = settings->slurm_partition,
         .account = settings->slurm_account,
         .program = program,
-        .home_url = url,
+        .takes_next = settings->slurm_reuse > 0,
+        .home_url = settings->home_url ? xstrdup(settings->home_url)
+                                       : xasprintf("http://%s", settings->listen[0]),
+    };
+    return 0;
+}
+
+void engine_slurm_site_done(const struct slurm_site *site)
+{
+    free((char *) (uintptr_t) site->program);
+    free((char *) (uintptr_t) site->home_url);
+}
+
+static int open_slurm(const struct settings *settings, struct loop *loop, struct engine *local,
+                      struct engine **ret, struct error *err)
+{
+    struct engine_slurm_options options = {
+        .loop = loop,
+        .state = settings->state,
+        .by_account = engine_is_by_account(settings),
         .poll_us = settings->slurm_poll * US_PER_S,
         .reuse_us = settings->slurm_reuse * US_PER_S,
         .local = local,
     };
-    return engine_slurm_new(&options, ret, err);
+    int r = engine_slurm_site(settings, &options.site, err);
+
+    if (r < 0) {
+        engine_free(local);
+        return r;
+    }
+    r = engine_slurm_new(&options, ret, err);
+    engine_slurm_site_done(&options.site);
+    return r;
 }
 
 int engine_open(const struct settings *settings, struct loop *loop, int launcher_fd,

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "executor/executor.h"
+#include "main/engines.h"
 #include "os/fd.h"
 
 #include <errno.h>
@@ -62,7 +63,7 @@ int machine_directories(const struct settings *settings, const struct account *a
 
 int machine_launcher(const struct settings *set, int *ret_fd, pid_t *ret_pid, struct error *err)
 {
-    const struct executor_settings launcher = {
+    struct executor_settings launcher = {
         .state = set->state,
         .runtime = set->runtime,
         .uid_first = (uint32_t) set->uid_first,
@@ -73,7 +74,12 @@ int machine_launcher(const struct settings *set, int *ret_fd, pid_t *ret_pid, st
         .storage = set->storage,
         .driver_root = set->driver_root,
         .cdi = (const char *const *) set->cdi,
+        .slurm_group = engine_is_by_account(set) ? set->slurm_group : NULL,
     };
+    int r = launcher.slurm_group ? engine_slurm_site(set, &launcher.slurm, err) : 0;
 
-    return launcher_start(&launcher, ret_fd, ret_pid, err);
+    if (r >= 0)
+        r = launcher_start(&launcher, ret_fd, ret_pid, err);
+    engine_slurm_site_done(&launcher.slurm);
+    return r;
 }

@@ -308,6 +308,7 @@ static int open_lifecycle(struct server *s, struct error *err)
         .publish_address = set->publish_address,
         .storage = set->storage,
         .storage_mark = s->storage_mark,
+        .by_account = engine_is_by_account(set),
         .api_socket = set->socket,
         .log_limit_bytes = set->log_limit,
         .grace_default_s = set->grace,

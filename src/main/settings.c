@@ -62,6 +62,10 @@ static const struct setting table[] = {
     SETTING(slurm_bin, TYPE_PATH, NULL, "directory of Slurm's commands; default: PATH"),
     SETTING(slurm_partition, TYPE_STRING, NULL, "partition to use; default: Slurm's"),
     SETTING(slurm_account, TYPE_STRING, NULL, "account to charge; default: Slurm's"),
+    SETTING(slurm_identity, TYPE_STRING, "service",
+            "whose jobs Slurm's are: service (the server's user) or account (that of the project)"),
+    SETTING(slurm_group, TYPE_STRING, "berth-tenants",
+            "group of the accounts that jobs may be, with slurm_identity: account"),
     SETTING(slurm_prefix, TYPE_STRING, "berth",
             "begins the names of Slurm jobs; servers that share an account need different ones"),
     SETTING(slurm_poll, TYPE_SECONDS, "5s", "how often Slurm is asked what became of its jobs"),
@@ -427,6 +431,9 @@ static int check_engine(const struct settings *s, struct error *err)
 {
     if (!str_equal(s->engine, "local") && !str_equal(s->engine, "slurm"))
         return error_set(err, -EINVAL, "setting engine: '%s' is not local or slurm", s->engine);
+    if (!str_equal(s->slurm_identity, "service") && !str_equal(s->slurm_identity, "account"))
+        return error_set(err, -EINVAL, "setting slurm_identity: '%s' is not service or account",
+                         s->slurm_identity);
     if (!name_is_valid(s->slurm_prefix))
         return error_set(err, -EINVAL,
                          "setting slurm_prefix: '%s' is not 1 to 63 of a-z, 0-9, '-', '.', '_'",

@@ -29,6 +29,8 @@ struct settings {
     char **dns;     /* resolvers for containers; empty: the host's */
     char *engine;   /* local or slurm */
     char *slurm_conf, *slurm_bin, *slurm_partition, *slurm_account; /* NULL: Slurm's defaults */
+    char *slurm_identity;                                           /* service or account */
+    char *slurm_group;
     char *slurm_prefix;
     int64_t slurm_poll, slurm_reuse;
     char *node_program, *home_url; /* NULL: this executable's path, the first of LISTEN */

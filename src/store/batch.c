@@ -66,6 +66,7 @@ void store_put_project(struct store_batch *batch, const struct project *project)
     op->id = project->id;
     op->project_row = xmemdup(project, sizeof *project);
     op->project_row->name = xstrdup(project->name);
+    op->project_row->account = xstrdup(project->account);
 }
 
 void store_put_key(struct store_batch *batch, const struct key *key)

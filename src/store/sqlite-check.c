@@ -29,7 +29,7 @@ static int load_orgs(struct backend *b, struct store_state *ret, struct error *e
 
 static int load_projects(struct backend *b, struct store_state *ret, struct error *err)
 {
-    PREPARE(stmt, "SELECT id, org, name, uid_range, created FROM projects ORDER BY id");
+    PREPARE(stmt, "SELECT id, org, name, uid_range, created, account FROM projects ORDER BY id");
     while (sqlite3_step(stmt) == SQLITE_ROW) {
         struct project *p = xnew(struct project);
         p->id = column_id(stmt, 0);
@@ -37,6 +37,7 @@ static int load_projects(struct backend *b, struct store_state *ret, struct erro
         p->name = column_str(stmt, 2);
         p->range = (unsigned) sqlite3_column_int64(stmt, 3);
         p->created_us = sqlite3_column_int64(stmt, 4);
+        p->account = column_str(stmt, 5);
         if (p->range >= ret->next_range)
             ret->next_range = p->range + 1;
         vec_push(&ret->projects, p);

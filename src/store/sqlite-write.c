@@ -22,13 +22,14 @@ static int put_org(struct backend *b, const struct org *org, struct error *err)
 
 static int put_project(struct backend *b, const struct project *p, struct error *err)
 {
-    PREPARE(stmt, "INSERT OR REPLACE INTO projects (id, org, name, uid_range, created) "
-                  "VALUES (?, ?, ?, ?, ?)");
+    PREPARE(stmt, "INSERT OR REPLACE INTO projects (id, org, name, uid_range, created, account) "
+                  "VALUES (?, ?, ?, ?, ?, ?)");
     bind_id(stmt, 1, &p->id);
     bind_id(stmt, 2, &p->org);
     bind_str(stmt, 3, p->name);
     sqlite3_bind_int64(stmt, 4, p->range);
     sqlite3_bind_int64(stmt, 5, p->created_us);
+    bind_str(stmt, 6, p->account);
     return sqlite_run(&b->writer, stmt, err);
 }
 

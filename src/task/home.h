@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define TASK_TOKEN_LEN 64 /* hex: by it a task proves who it is */
+
 #define HOME_PIECE_MAX (1 << 20) /* of one request, and of a file that is replaced */
 
 enum home_file {

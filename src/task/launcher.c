@@ -35,13 +35,14 @@ static int check_delete(const struct launcher_request *request, struct error *er
 int launcher_request_check(const struct launcher_request *request, uint32_t uid_first,
                            struct error *err)
 {
-    if (request->op < LAUNCHER_START || request->op > LAUNCHER_DELETE)
+    if (request->op < LAUNCHER_START || request->op > LAUNCHER_SLURM)
         return error_set(err, -EINVAL, "there is no request %u", request->op);
     if (request->flags & ~(uint32_t) (LAUNCHER_HAS_TOKEN | LAUNCHER_HOLD | LAUNCHER_STEP))
         return error_set(err, -EINVAL, "flags %x are unknown", request->flags);
     if (request->op == LAUNCHER_DELETE)
         return check_delete(request, err);
-    if (request->op != LAUNCHER_SWEEP && id_is_none(&request->attempt))
+    if (request->op != LAUNCHER_SWEEP && request->op != LAUNCHER_SLURM &&
+        id_is_none(&request->attempt))
         return error_set(err, -EINVAL, "the attempt is missing");
     if (request->op == LAUNCHER_START)
         return check_start(request, uid_first, err);

@@ -51,6 +51,7 @@ json_t *task_spec_to_json(const struct task_spec *spec)
     json_put_str(json, "workload_name", spec->workload_name);
     json_put_int(json, "number", spec->number);
     json_put_int(json, "epoch", spec->epoch);
+    json_put_str(json, "account", spec->account);
     json_put_int(json, "uid_base", spec->uid_base);
     json_put_int(json, "range", spec->range);
     json_put(json, "spec", workload_spec_to_json(spec->workload_spec));
@@ -77,6 +78,7 @@ void task_spec_free(struct task_spec *spec)
         return;
     free(spec->project_name);
     free(spec->workload_name);
+    free(spec->account);
     workload_spec_free(spec->workload_spec);
     allocation_free(spec->allocation);
     free(spec->network);
@@ -184,6 +186,7 @@ int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error
 
     spec->project_name = xstrdup(json_get_str(json, "project_name", NULL));
     spec->workload_name = xstrdup(json_get_str(json, "workload_name", NULL));
+    spec->account = xstrdup(json_get_str(json, "account", NULL));
     spec->network = xstrdup(json_get_str(json, "network", "none"));
     spec->publish_address = xstrdup(json_get_str(json, "publish_address", NULL));
     spec->workspace_tree = xstrdup(json_get_str(json, "workspace_tree", NULL));

@@ -28,6 +28,7 @@
 #include "base/json.h"
 #include "task/home.h"
 #include "task/layers.h"
+#include "task/slurm-job.h"
 #include "workload/workload.h"
 
 #ifndef TASK_FORMAT_VERSION /* tests build the next one as well */
@@ -81,6 +82,8 @@ struct task_spec {
     struct id attempt, workload, project;
     char *project_name, *workload_name;
     unsigned number, epoch;
+    char *
+        account; /* whose jobs the tasks are on a cluster (task/slurm-job.h); NULL: the server's own */
     uint32_t uid_base; /* first uid of the project's range */
     unsigned range;    /* index of the range: network/ derives addresses from it */
     struct workload_spec *workload_spec;
@@ -204,6 +207,10 @@ enum launcher_op {
     /* Remove for good what was deleted: the directory of ATTEMPT or, without one, the results of
      * WORKLOAD. Answered when it has no name any more; its blocks are freed in the background. */
     LAUNCHER_DELETE,
+    /* Tell Slurm's sbatch or scancel as another account. Descriptors: a file with struct slurm_job_order
+     * (task/slurm-job.h), and one that takes what the command says. Answered when that has ended, with its
+     * exit code; 128 and more: a signal ended it. */
+    LAUNCHER_SLURM,
 };
 
 enum {
@@ -239,7 +246,7 @@ struct launcher_request {
 /* LAUNCHER_START is answered when the supervisor is there; what becomes of it comes by its pair. */
 struct launcher_answer {
     uint32_t op;
-    int32_t code; /* 0 or negative errno */
+    int32_t code; /* 0 or negative errno; of LAUNCHER_SLURM also an exit code */
     uint64_t serial;
     struct id attempt, workload;
     char text[200];

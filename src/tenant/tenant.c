@@ -18,6 +18,7 @@ void project_free(struct project *project)
     if (!project)
         return;
     free(project->name);
+    free(project->account);
     free(project);
 }
 
@@ -114,6 +115,7 @@ json_t *project_to_json(const struct project *project)
     put_id(json, "id", &project->id);
     put_id(json, "org", &project->org);
     json_put_str(json, "name", project->name);
+    json_put_str(json, "account", project->account);
     put_time(json, "created", project->created_us);
     return json;
 }

@@ -20,6 +20,7 @@ struct project {
     struct id id;
     struct id org;
     char *name;     /* unique in the cloud: it is a URL segment */
+    char *account;  /* whose its jobs are on a cluster; NULL: nobody's of its own */
     unsigned range; /* index of its uid range: base = first + range * UID_RANGE_LEN; from 0 */
     int64_t created_us;
 };

@@ -92,7 +92,7 @@ test_expect_success 'what others run is seen as taken, whatever they call it' '
     sbatch -w node2 -c 3 --gres=gpu:1 --mem=100 -o /dev/null -D / -J "berth-$id" --wrap "sleep 600" &&
     await 30 node_is node2 ".others_cores == 3 and .others_gpus == 1" && node_is node1 ".others_cores == 4" &&
     berth run --source none --name beside --cpus 1 -- true && has beside ".attempt.allocation.node == \"node2\"" &&
-    berth run --detach --source none --name large --cpus 2 -- true && because large "outside of Berth" &&
+    berth run --detach --source none --name large --cpus 2 -- true && await 30 because large "outside of Berth" &&
     test "$(squeue -h -t R -u root | wc -l)" = 2 &&
     scancel -u root && await 60 is_in_state large succeeded
 '
@@ -104,6 +104,7 @@ test_expect_success 'a job that nobody knows any more is not left in Slurm' '
     test "$(squeue -h -j "$(cat mine)" -o %T)" != CANCELLED && scancel "$(cat mine)"
 '
 test_expect_success 'the spool of a machine is full: the job runs elsewhere, and the machine says why it does not' '
+    await 30 node_is node1 "(.others_cores // 0) == 0" &&
     mount -t tmpfs -o size=64k spool "$slurm/spool/node1" &&
     { head -c 200000 /dev/zero >"$slurm/spool/node1/full" 2>/dev/null || :; } &&
     submit full --backoff 0s -- echo here &&

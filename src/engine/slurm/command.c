@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/time.h"
+#include "engine/local.h"
 #include "engine/slurm/text.h"
 #include "os/fd.h"
 #include "os/process.h"
@@ -14,19 +15,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { OUTPUT_MAX = 64 << 20, WORDS_MAX = 64 << 10, ENV_MAX = 8 };
+enum { OUTPUT_MAX = 64 << 20, WORDS_MAX = 64 << 10 };
 
 struct running {
     struct commands *commands;
     struct running *prev, *next;
     char **argv;
     char *input;
+    struct slurm_job_order *order; /* NULL: it is this process's own to run */
     command_f done;
     void *userdata;
     void (*free_userdata)(void *userdata);
     struct process process;
     struct watch *watch, *timer;
     int out, err;
+    struct error failure; /* to start */
     int64_t began_us;
     bool late;
 };
@@ -38,7 +41,7 @@ struct list {
 
 struct commands {
     struct commands_options options;
-    char *env[ENV_MAX + 1];
+    char **env;
     char *bin;
     struct list waiting, running;
 };
@@ -59,27 +62,6 @@ static void list_remove(struct list *list, struct running *r)
     list->len--;
 }
 
-/* Nothing of the server's own environment: SBATCH_*, SQUEUE_FORMAT and the like would change what is asked for,
- * and jobs inherit what sbatch has. */
-static void make_environment(const struct commands_options *options, char *env[ENV_MAX + 1])
-{
-    unsigned n = 0;
-
-    env[n++] = xasprintf("PATH=%s%s/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                         options->bin ? options->bin : "", options->bin ? ":" : "");
-    env[n++] = xstrdup("LC_ALL=C.UTF-8");
-    env[n++] = xstrdup("TZ=UTC");
-    if (options->conf)
-        env[n++] = xasprintf("SLURM_CONF=%s", options->conf);
-    env[n] = NULL;
-}
-
-static void free_environment(char *env[ENV_MAX + 1])
-{
-    for (unsigned i = 0; env[i]; i++)
-        free(env[i]);
-}
-
 static void running_free(struct running *r)
 {
     watch_free(r->watch);
@@ -89,9 +71,12 @@ static void running_free(struct running *r)
     safe_close(r->err);
     if (r->free_userdata)
         r->free_userdata(r->userdata);
-    for (char **arg = r->argv; *arg; arg++)
-        free(*arg);
-    free(r->argv);
+    if (r->order) {
+        local_forget_orders(r->commands->options.local, r);
+        explicit_bzero(r->order, sizeof *r->order);
+    }
+    free(r->order);
+    slurm_words_free(r->argv);
     if (r->input)
         explicit_bzero(r->input, strlen(r->input));
     free(r->input);
@@ -139,6 +124,17 @@ static int start(struct running *r, struct error *err)
 
 static void begin_more(struct commands *c);
 
+static void on_ordered(void *userdata, int code, const char *text);
+
+/* What both of its streams say comes in one file: only the launcher's child has it open. */
+static int start_there(struct running *r, struct error *err)
+{
+    r->out = memfd_create("out", MFD_CLOEXEC);
+    if (r->out < 0)
+        return error_set(err, -errno, "an order to Slurm: %s", strerror(errno));
+    return local_order(r->commands->options.local, r->order, r->out, on_ordered, r, err);
+}
+
 /* R is gone afterwards. */
 static void report(struct running *r, int code, const char *words)
 {
@@ -147,7 +143,7 @@ static void report(struct running *r, int code, const char *words)
     struct command_result result = { .code = code, .out = &out, .began_us = r->began_us };
 
     read_back(r->out, OUTPUT_MAX, &out);
-    read_back(r->err, WORDS_MAX, &complaint);
+    read_back(r->order ? r->out : r->err, WORDS_MAX, &complaint);
     if (words)
         (void) snprintf(result.words, sizeof result.words, "%s", words);
     else
@@ -172,6 +168,11 @@ static void on_end(void *userdata, uint32_t events)
         report(r, code, NULL);
 }
 
+static void on_ordered(void *userdata, int code, const char *text)
+{
+    report(userdata, code, code < 0 ? text : NULL);
+}
+
 static void on_late(void *userdata)
 {
     struct running *r = userdata;
@@ -184,22 +185,22 @@ static void on_failed(void *userdata)
 {
     struct running *r = userdata;
 
-    report(r, -ENOENT, NULL);
+    report(r, r->order ? r->failure.code : -ENOENT, r->failure.text);
 }
 
 static void begin(struct running *r)
 {
     struct commands *c = r->commands;
-    struct error err = { 0 };
 
     list_add(&c->running, r);
     r->began_us = loop_now_us(c->options.loop);
-    int code = start(r, &err);
+    int code = r->order ? start_there(r, &r->failure) : start(r, &r->failure);
     if (code < 0) { /* reported from the loop, as everything */
-        (void) write_full(r->err, err.text, strlen(err.text));
         r->timer = loop_timer(c->options.loop, 0, on_failed, r);
         return;
     }
+    if (r->order) /* its time is limited there */
+        return;
     r->watch = loop_watch(c->options.loop, r->process.pidfd, EPOLLIN, on_end, r);
     r->timer = loop_timer(c->options.loop, c->options.limit_us, on_late, r);
 }
@@ -219,7 +220,7 @@ struct commands *commands_new(const struct commands_options *options)
 
     c->options = *options;
     c->bin = xstrdup(options->bin);
-    make_environment(options, c->env);
+    c->env = slurm_environment(options->conf, options->bin);
     c->options.conf = c->options.bin = NULL;
     return c;
 }
@@ -236,7 +237,7 @@ void commands_free(struct commands *c)
         next = r->next;
         running_free(r);
     }
-    free_environment(c->env);
+    slurm_words_free(c->env);
     free(c->bin);
     free(c);
 }
@@ -246,13 +247,14 @@ void commands_run(struct commands *c, const struct command *command)
     struct running *r = xnew(struct running);
     size_t n = 0;
 
-    while (command->argv[n])
+    while (command->argv && command->argv[n])
         n++;
     r->commands = c;
     r->argv = xnew_n(char *, n + 1);
     for (size_t i = 0; i < n; i++)
         r->argv[i] = xstrdup(command->argv[i]);
     r->input = xstrdup(command->input);
+    r->order = command->order ? xmemdup(command->order, sizeof *command->order) : NULL;
     r->done = command->done;
     r->userdata = command->userdata;
     r->free_userdata = command->free_userdata;

@@ -5,8 +5,10 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "os/loop.h"
+#include "task/task.h"
 
 struct commands;
+struct engine;
 
 struct command_result {
     int code;               /* exit code; 128 + signal; negative errno: it could not be run */
@@ -20,8 +22,9 @@ typedef void (*command_f)(void *userdata, const struct command_result *result);
 
 struct commands_options {
     struct loop *loop;
-    const char *conf; /* SLURM_CONF; NULL: Slurm's own default */
-    const char *bin;  /* directory of the commands; NULL: looked up in PATH */
+    const char *conf;     /* SLURM_CONF; NULL: Slurm's own default */
+    const char *bin;      /* directory of the commands; NULL: looked up in PATH */
+    struct engine *local; /* whose launcher gives orders as other accounts */
     unsigned at_once;
     int64_t limit_us; /* a command that takes longer is killed: -ETIMEDOUT */
 };
@@ -31,8 +34,9 @@ struct commands *commands_new(const struct commands_options *options);
 void commands_free(struct commands *commands);
 
 struct command {
-    const char *const *argv; /* argv[0] is the command's name */
-    const char *input;       /* NULL: none */
+    const char *const *argv;             /* argv[0] is the command's name */
+    const char *input;                   /* NULL: none */
+    const struct slurm_job_order *order; /* in place of both: the launcher gives it; NULL: none */
     command_f done;
     void *userdata;
     void (*free_userdata)(void *userdata); /* also when it is never run; may be NULL */

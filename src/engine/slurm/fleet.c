@@ -164,10 +164,7 @@ static void hold(void *userdata, const char *name)
 
 static bool is_own(const struct slurm *slurm, uint32_t job)
 {
-    vec_foreach(&slurm->own_jobs, own)
-        if (*own == job)
-            return true;
-    return slurm_find_job(slurm, job) != NULL;
+    return slurm_who_has_job(slurm, job) || slurm_find_job(slurm, job);
 }
 
 void slurm_fleet_held(struct slurm *slurm, const struct text *text)

@@ -6,6 +6,7 @@
 #include "engine/slurm/slurm.h"
 
 #include "base/alloc.h"
+#include "os/clock.h"
 #include "os/log.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@
 #include <string.h>
 
 /* An orphan is cancelled when it was in so many lists; what can be one of them waits no longer than that. */
-enum { ORPHAN_POLLS = 2, ORPHAN_WAIT_POLLS = 10 };
+enum { MARK_LEN = 16, ORPHAN_POLLS = 2, ORPHAN_WAIT_POLLS = 10 };
 
 /* ---- why it is over ------------------------------------------------------------------------------ */
 
@@ -129,6 +130,23 @@ static void give_up(struct slurm_task *task, enum end_cause cause, const char *r
     task_end(task, cause, reason);
 }
 
+/* It tries such a job again for ever, and what it tells nobody is as whom it could not be. */
+static void give_up_unlaunched(struct slurm_task *task, const struct slurm_own *own)
+{
+    const char *name = task->shape.who->name;
+    _cleanup_free_ char *text =
+        name ? xasprintf("Slurm could not launch job %" PRIu32
+                         " as account '%s': do the machines of slurmctld and node %s know it "
+                         "(getent passwd %s)?",
+                         own->job, name, task->shape.node, name)
+             : xasprintf("Slurm could not launch job %" PRIu32
+                         " on node %s and put it off: do the machine of slurmctld and the node "
+                         "know uid %s?",
+                         own->job, task->shape.node, task->slurm->uid);
+
+    give_up(task, END_START_FAILED, text);
+}
+
 static void see_pending(struct slurm_task *task, const struct slurm_own *own)
 {
     const char *fault = slurm_fleet_fault(task->slurm, task->shape.node);
@@ -143,6 +161,11 @@ static void see_pending(struct slurm_task *task, const struct slurm_own *own)
         text = xasprintf("Slurm could not launch job %" PRIu32 " on node %s (%s)", own->job,
                          task->shape.node, own->reason);
         give_up(task, END_NODE_LOST, text);
+        return;
+    }
+    if (str_equal(own->reason,
+                  "BeginTime")) { /* nobody asked for one: Slurm tried, and put it off */
+        give_up_unlaunched(task, own);
         return;
     }
     if (fault) {
@@ -176,6 +199,7 @@ static void see_running(struct slurm_task *task, const struct slurm_own *own)
 static void adopt(struct slurm_task *task, const struct slurm_own *own)
 {
     task_set_job(task, own->job);
+    task->named = own->task;
     task_enter(task, PHASE_QUEUED);
     if (task->stop_cause != END_NONE)
         task_cancel(task);
@@ -186,6 +210,7 @@ static void see(struct slurm_task *task, const struct slurm_own *own)
     struct slurm *slurm = task->slurm;
 
     task->seen = slurm->polls;
+    task->named = own->task;
     if (task->phase == PHASE_ASKED)
         return;
     if (slurm_state_is_final(own->state) || task->ended) {
@@ -193,7 +218,7 @@ static void see(struct slurm_task *task, const struct slurm_own *own)
         return;
     }
     if (task->cancelled) /* once more: the first word may not have been heard */
-        slurm_cancel_job(slurm, own->job);
+        slurm_cancel_job(slurm, task->shape.who, &own->task, own->job);
     if (own->state == SLURM_PENDING)
         see_pending(task, own);
     else
@@ -203,31 +228,32 @@ static void see(struct slurm_task *task, const struct slurm_own *own)
 /* ---- whose it is --------------------------------------------------------------------------------- */
 
 /* A job that has just ended here may need a moment to end there; one that stays is cancelled. */
-static void see_orphan(struct slurm *slurm, uint32_t job)
+static void see_orphan(struct slurm *slurm, struct who *who, const struct slurm_own *own)
 {
-    vec_foreach(&slurm->orphans, orphan) {
-        if (orphan->job != job)
+    who->rounds = WHO_ROUNDS;
+    vec_foreach(&who->orphans, orphan) {
+        if (orphan->job != own->job)
             continue;
         if (slurm->polls - orphan->seen >= ORPHAN_POLLS)
-            slurm_cancel_job(slurm, job);
+            slurm_cancel_job(slurm, who, &orphan->task, orphan->job);
         return;
     }
-    vec_push(&slurm->orphans, ((struct orphan){ job, slurm->polls }));
+    vec_push(&who->orphans, ((struct orphan){ own->job, own->task, slurm->polls }));
 }
 
-static bool is_listed(const struct slurm *slurm, uint32_t job)
+static bool is_listed(const struct who *who, uint32_t job)
 {
-    vec_foreach(&slurm->own_jobs, own)
-        if (*own == job)
+    vec_foreach(&who->jobs, listed)
+        if (*listed == job)
             return true;
     return false;
 }
 
-static void forget_orphans(struct slurm *slurm)
+static void forget_orphans(struct who *who)
 {
-    for (size_t i = slurm->orphans.len; i-- > 0;)
-        if (!is_listed(slurm, slurm->orphans.items[i].job))
-            vec_remove(&slurm->orphans, i);
+    for (size_t i = who->orphans.len; i-- > 0;)
+        if (!is_listed(who, who->orphans.items[i].job))
+            vec_remove(&who->orphans, i);
 }
 
 /* Is this list younger than what is known of TASK? */
@@ -237,12 +263,12 @@ static bool is_news(const struct slurm_task *task, int64_t began_us)
 }
 
 /* Of two of one name, the one that lives. */
-static void adopt_living(struct slurm *slurm, const struct slurm_own *own)
+static void adopt_living(struct slurm *slurm, const struct who *who, const struct slurm_own *own)
 {
     struct slurm_task *task = slurm_find(slurm, &own->task);
 
-    if (task && !task->failure && task->phase != PHASE_SUBMIT && !task->job &&
-        !slurm_state_is_final(own->state))
+    if (task && task->shape.who == who && !task->failure && task->phase != PHASE_SUBMIT &&
+        !task->job && !slurm_state_is_final(own->state))
         adopt(task, own);
 }
 
@@ -255,23 +281,24 @@ static void take_task(struct slurm_task *task, const struct slurm_own *own)
     if (task->job == own->job)
         see(task, own);
     else if (!slurm_state_is_final(own->state))
-        slurm_cancel_job(task->slurm, own->job); /* its name twice: this one is too much */
+        slurm_cancel_job(task->slurm, task->shape.who, &own->task,
+                         own->job); /* its name twice: this one is too much */
 }
 
-static void take_own(struct slurm *slurm, const struct slurm_own *own)
+/* A name alone makes nothing a task's: it must be a job of the account that the task was submitted as. */
+static void take_own(struct slurm *slurm, struct who *who, const struct slurm_own *own)
 {
     struct slurm_task *task = slurm_find(slurm, &own->task);
     bool alive = !slurm_state_is_final(own->state);
 
-    if (!task)
+    if (!task || task->shape.who != who)
         task = slurm_find_job(slurm, own->job);
-
     if (alive)
-        vec_push(&slurm->own_jobs, own->job);
-    if (task)
+        vec_push(&who->jobs, own->job);
+    if (task && task->shape.who == who)
         take_task(task, own);
     else if (alive && slurm->sweeps && !slurm_lingers(slurm, own->job))
-        see_orphan(slurm, own->job);
+        see_orphan(slurm, who, own);
 }
 
 /* Of a server before this one, whose note of the number was lost: a job that nobody knows may run it under the name
@@ -280,7 +307,7 @@ static bool may_be_orphaned(const struct slurm_task *task)
 {
     const struct slurm *slurm = task->slurm;
 
-    vec_foreach(&slurm->orphans, orphan)
+    vec_foreach(&task->shape.who->orphans, orphan)
         if (task->phase == PHASE_FIND && slurm->polls - orphan->seen < ORPHAN_WAIT_POLLS)
             return true;
     return false;
@@ -307,34 +334,55 @@ static void see_none(struct slurm_task *task)
         task_submit(task);
 }
 
-static void take_list(struct slurm *slurm, const struct text *text, int64_t began_us)
-{
-    VEC(struct slurm_task *) unseen = { 0 };
-    VEC(struct slurm_own) owns = { 0 };
-    struct slurm_task *task;
+struct listing {
+    struct slurm *slurm;
+    struct who *who;
+    /* Begins each line that squeue made: people choose names, and may put line ends in them. */
+    char mark[MARK_LEN + 1];
+};
 
-    slurm->polls++;
-    slurm->own_jobs.len = 0;
+static bool read_line(const struct listing *listing, const char *line, size_t len,
+                      struct slurm_own *ret)
+{
+    return len > MARK_LEN && memcmp(line, listing->mark, MARK_LEN) == 0 &&
+           slurm_parse_own(line + MARK_LEN, len - MARK_LEN, listing->slurm->site.prefix, ret);
+}
+
+static void take_lines(const struct listing *listing, const struct text *text)
+{
+    VEC(struct slurm_own) owns = { 0 };
+
+    listing->who->jobs.len = 0;
     for (const char *p = text_str(text), *end = p + text->len; p < end;) {
         const char *eol = memchr(p, '\n', (size_t) (end - p));
         size_t len = eol ? (size_t) (eol - p) : (size_t) (end - p);
         struct slurm_own own;
-        if (slurm_parse_own(p, len, slurm->prefix, &own))
+        if (read_line(listing, p, len, &own))
             vec_push(&owns, own);
         p += len + 1;
     }
     vec_foreach(&owns, own)
-        adopt_living(slurm, own);
+        adopt_living(listing->slurm, listing->who, own);
     vec_foreach(&owns, own)
-        take_own(slurm, own);
-    forget_orphans(slurm);
+        take_own(listing->slurm, listing->who, own);
+    vec_done(&owns);
+}
+
+static void take_list(const struct listing *listing, const struct command_result *result)
+{
+    VEC(struct slurm_task *) unseen = { 0 };
+    struct slurm *slurm = listing->slurm;
+    struct slurm_task *task;
+
+    take_lines(listing, result->out);
+    forget_orphans(listing->who);
     map_foreach(slurm->tasks, pos, task)
-        if (task->seen != slurm->polls && !task->failure && is_news(task, began_us))
+        if (task->shape.who == listing->who && task->seen != slurm->polls && !task->failure &&
+            is_news(task, result->began_us))
             vec_push(&unseen, task);
     vec_foreach(&unseen, one)
         see_none(*one);
     vec_done(&unseen);
-    vec_done(&owns);
 }
 
 /* ---- the round ----------------------------------------------------------------------------------- */
@@ -366,39 +414,80 @@ static void on_others(void *userdata, const struct command_result *result)
     end_round(slurm);
 }
 
-static void ask(struct slurm *slurm, const char *const *argv, command_f done)
+static void ask(struct slurm *slurm, const struct command *command)
 {
-    const struct command command = { .argv = argv, .done = done, .userdata = slurm };
-
     slurm->asked++;
-    commands_run(slurm->commands, &command);
+    commands_run(slurm->commands, command);
 }
 
-static void on_own(void *userdata, const struct command_result *result)
+static void ask_rest(struct slurm *slurm)
 {
     static const char *const nodes[] = { "scontrol", "-o", "show", "node", NULL };
     static const char *const others[] = {
         "squeue", "-h", "-a", "-t", "R,S,CF,CG,SO", "-o", SLURM_OTHERS_FORMAT, NULL
     };
-    struct slurm *slurm = userdata;
+
+    ask(slurm, &(struct command){ .argv = nodes, .done = on_nodes, .userdata = slurm });
+    ask(slurm, &(struct command){ .argv = others, .done = on_others, .userdata = slurm });
+}
+
+/* One account that Slurm or this machine does not know, or no more, is not Slurm's absence. */
+static void on_no_list(const struct listing *listing, const char *words)
+{
+    if (!listing->who->name)
+        slurm_set_away(listing->slurm, words[0] ? words : "squeue failed");
+    else if (!listing->slurm->away && !listing->who->is_unheard)
+        log_warn("Slurm does not list the jobs of an account", "account", listing->who->name,
+                 "reason", words);
+    listing->who->is_unheard = true;
+}
+
+static void on_list(void *userdata, const struct command_result *result)
+{
+    const struct listing *listing = userdata;
+    struct slurm *slurm = listing->slurm;
 
     if (result->code != 0) {
-        slurm_set_away(slurm, result->words[0] ? result->words : "squeue failed");
+        on_no_list(listing, result->words);
     } else {
-        slurm_set_away(slurm, NULL);
-        take_list(slurm, result->out, result->began_us);
-        ask(slurm, nodes, on_nodes);
-        ask(slurm, others, on_others);
+        if (!listing->who->name)
+            slurm_set_away(slurm, NULL);
+        listing->who->is_unheard = false;
+        take_list(listing, result);
     }
+    if (--slurm->lists == 0 && !slurm->away)
+        ask_rest(slurm);
     end_round(slurm);
+}
+
+static void ask_list(struct slurm *slurm, struct who *who)
+{
+    struct listing *listing = xnew(struct listing);
+    uint8_t random[MARK_LEN / 2];
+
+    listing->slurm = slurm;
+    listing->who = who;
+    random_bytes(random, sizeof random);
+    hex_encode(random, sizeof random, listing->mark);
+    _cleanup_free_ char *format = xasprintf("%s%s", listing->mark, SLURM_OWN_FORMAT);
+    const char *argv[] = { "squeue", "-h",  "-a", "-u",   who->name ? who->name : slurm->uid,
+                           "-t",     "all", "-o", format, NULL };
+    slurm->lists++;
+    ask(slurm, &(struct command){
+                   .argv = argv, .done = on_list, .userdata = listing, .free_userdata = free });
 }
 
 void slurm_poll(struct slurm *slurm)
 {
-    const char *argv[] = { "squeue",         "-h", "-a", "-u", slurm->uid, "-t", "all", "-o",
-                           SLURM_OWN_FORMAT, NULL };
-
-    ask(slurm, argv, on_own);
+    slurm->polls++;
+    vec_foreach(&slurm->whos, it) {
+        struct who *who = *it;
+        if (who->tasks == 0 && who->rounds == 0 && who->name)
+            continue;
+        if (who->tasks == 0 && who->rounds > 0)
+            who->rounds--;
+        ask_list(slurm, who);
+    }
 }
 
 void slurm_poll_soon(struct slurm *slurm)

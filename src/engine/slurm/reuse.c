@@ -23,6 +23,7 @@ struct lingering {
     struct id task; /* that has ended */
     struct slurm_shape shape;
     uint32_t job;
+    struct id named;
     int64_t job_us;
     struct watch *timer;
 };
@@ -65,6 +66,7 @@ bool slurm_linger(struct engine *engine, const struct id *attempt)
                              .task = task->task,
                              .shape = task->shape,
                              .job = task->job,
+                             .named = task->named,
                              .job_us = task->job_us };
     l->shape.node = xstrdup(task->shape.node);
     if (l->next)
@@ -76,7 +78,7 @@ bool slurm_linger(struct engine *engine, const struct id *attempt)
 
 static bool fits(const struct slurm_shape *a, const struct slurm_shape *b)
 {
-    return id_equal(&a->project, &b->project) && str_equal(a->node, b->node) &&
+    return a->who == b->who && id_equal(&a->project, &b->project) && str_equal(a->node, b->node) &&
            a->cpus == b->cpus && a->gpus == b->gpus && a->memory_bytes == b->memory_bytes &&
            a->limit_s == b->limit_s && a->grace_s == b->grace_s;
 }
@@ -85,6 +87,7 @@ static bool fits(const struct slurm_shape *a, const struct slurm_shape *b)
 static void lend(struct slurm_task *task, struct lingering *l)
 {
     task_set_job(task, l->job);
+    task->named = l->named;
     task->job_us = l->job_us;
     task->lent = true;
     task_record_job(task);

@@ -57,6 +57,8 @@ static void task_free(void *p)
 {
     struct slurm_task *task = p;
 
+    if (--task->shape.who->tasks == 0)
+        task->shape.who->rounds = WHO_ROUNDS;
     watch_free(task->timer);
     if (task->token)
         explicit_bzero(task->token, strlen(task->token));
@@ -179,21 +181,25 @@ static void on_cancelled(void *userdata, const struct command_result *result)
     slurm_poll_soon(slurm);
 }
 
-void slurm_cancel_job(struct slurm *slurm, uint32_t job)
+void slurm_cancel_job(struct slurm *slurm, struct who *who, const struct id *task, uint32_t job)
 {
-    char number[16];
-    const char *argv[] = { "scancel", number, NULL };
-    const struct command command = { .argv = argv, .done = on_cancelled, .userdata = slurm };
+    struct slurm_job_order order = { .task = *task, .job = job };
 
-    (void) snprintf(number, sizeof number, "%" PRIu32, job);
+    (void) snprintf(order.account, sizeof order.account, "%s", who->name ? who->name : "");
+    char **argv = slurm_job_arguments(&slurm->site, &order);
+    const struct command command = { .argv = (const char *const *) argv,
+                                     .order = who->name ? &order : NULL,
+                                     .done = on_cancelled,
+                                     .userdata = slurm };
     commands_run(slurm->commands, &command);
+    slurm_words_free(argv);
 }
 
 void task_cancel(struct slurm_task *task)
 {
     task->cancelled = true;
     if (task->job)
-        slurm_cancel_job(task->slurm, task->job);
+        slurm_cancel_job(task->slurm, task->shape.who, &task->named, task->job);
 }
 
 void slurm_set_away(struct slurm *slurm, const char *why)
@@ -326,18 +332,20 @@ static void slurm_stop(struct engine *engine, const struct id *id, enum end_caus
 
 /* ---- the other operations -------------------------------------------------------------------------- */
 
+/* ACCOUNT NULL: this process's own. */
 static struct slurm_task *task_new(struct slurm *slurm, const struct task_spec *spec,
-                                   const char *token)
+                                   const char *token, const char *account)
 {
     struct slurm_task *task = xnew(struct slurm_task);
     const struct allocation *allocation = spec->allocation;
 
     task->slurm = slurm;
-    task->task = spec->attempt;
+    task->task = task->named = spec->attempt;
     id_format(&spec->attempt, task->id);
     task->epoch = spec->epoch;
     task->token = xstrdup(token);
-    task->shape = (struct slurm_shape){ .project = spec->project,
+    task->shape = (struct slurm_shape){ .who = slurm_who(slurm, account),
+                                        .project = spec->project,
                                         .node = xstrdup(allocation->node),
                                         .cpus = cpu_set_count(&allocation->cpus),
                                         .memory_bytes = allocation->memory_bytes,
@@ -345,6 +353,7 @@ static struct slurm_task *task_new(struct slurm *slurm, const struct task_spec *
                                         .grace_s = spec->workload_spec->grace_s };
     for (char **gpu = allocation->gpus; gpu && *gpu; gpu++)
         task->shape.gpus++;
+    task->shape.who->tasks++;
     task->orders = json_array();
     (void) map_set(slurm->tasks, &spec->attempt, sizeof(struct id), task);
     return task;
@@ -365,6 +374,16 @@ static void fail_later(struct slurm_task *task, const char *reason)
     task->timer = loop_timer(task->slurm->loop, 0, on_failure, task);
 }
 
+static int check_account(const struct slurm *slurm, const struct task_spec *spec, struct error *err)
+{
+    if (!slurm->by_account || spec->account)
+        return 0;
+    return error_set(err, -EPERM,
+                     "project '%s' has no account on the cluster; an administrator names one: "
+                     "berth project update %s --account NAME",
+                     spec->project_name, spec->project_name);
+}
+
 static void slurm_start(struct engine *engine, const struct task_spec *spec, const char *token)
 {
     struct slurm *slurm = slurm_of(engine);
@@ -372,8 +391,10 @@ static void slurm_start(struct engine *engine, const struct task_spec *spec, con
 
     if (slurm_find(slurm, &spec->attempt))
         return;
-    struct slurm_task *task = task_new(slurm, spec, token);
-    int r = directory_make(slurm->attempts, spec, &err);
+    struct slurm_task *task = task_new(slurm, spec, token, spec->account);
+    int r = check_account(slurm, spec, &err);
+    if (r >= 0)
+        r = directory_make(slurm->attempts, spec, &err);
     if (r < 0)
         fail_later(task, err.text);
     else if (r > 0) /* somebody began it before */
@@ -394,6 +415,16 @@ static void on_look(void *userdata)
     (void) task_look(task);
 }
 
+/* What was submitted stays whose it was; where nothing was yet, it is the project's account now. */
+static char *slurm_submitted_as(const struct slurm *slurm, const struct task_spec *spec)
+{
+    char id[ID_TEXT_LEN + 1];
+
+    return directory_has(slurm->attempts, id_format(&spec->attempt, id), "spec.json")
+               ? directory_account(slurm->attempts, id)
+               : xstrdup(spec->account);
+}
+
 static void slurm_attach(struct engine *engine, const struct task_spec *spec, const char *token,
                          bool launched)
 {
@@ -402,7 +433,9 @@ static void slurm_attach(struct engine *engine, const struct task_spec *spec, co
 
     if (slurm_find(slurm, &spec->attempt))
         return;
-    struct slurm_task *task = task_new(slurm, spec, token);
+    char *account = slurm_submitted_as(slurm, spec);
+    struct slurm_task *task = task_new(slurm, spec, token, account);
+    free(account);
     task->launched = launched;
     task->phase = PHASE_FIND;
     task_set_job(task, task_recorded_job(task));
@@ -445,6 +478,29 @@ static void slurm_delete(struct engine *engine, const struct leftover *leftover)
     slurm->local->ops->delete (slurm->local, leftover);
 }
 
+static void site_take(struct slurm_site *ret, const struct slurm_site *site)
+{
+    *ret = (struct slurm_site){
+        .conf = xstrdup(site->conf),
+        .bin = xstrdup(site->bin),
+        .prefix = xstrdup(site->prefix),
+        .partition = xstrdup(site->partition),
+        .account = xstrdup(site->account),
+        .program = xstrdup(site->program),
+        .home_url = xstrdup(site->home_url),
+        .takes_next = site->takes_next,
+    };
+}
+
+static void site_free(const struct slurm_site *site)
+{
+    const char *const texts[] = { site->conf,    site->bin,     site->prefix,  site->partition,
+                                  site->account, site->program, site->home_url };
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free((char *) (uintptr_t) texts[i]);
+}
+
 static void slurm_free(struct engine *engine)
 {
     struct slurm *slurm = slurm_of(engine);
@@ -456,15 +512,11 @@ static void slurm_free(struct engine *engine)
     map_free(slurm->jobs);
     slurm_fleet_free(slurm->fleet);
     engine_free(slurm->local);
-    vec_done(&slurm->orphans);
-    vec_done(&slurm->own_jobs);
+    slurm_who_free(slurm);
     safe_close(slurm->attempts);
-    free(slurm->prefix);
-    free(slurm->partition);
-    free(slurm->account);
-    free(slurm->program);
-    free(slurm->home_url);
+    site_free(&slurm->site);
     free(slurm->cache);
+    free(slurm->accounts);
     free(slurm->uid);
     free(slurm->away);
     free(slurm);
@@ -494,8 +546,9 @@ int engine_slurm_new(const struct engine_slurm_options *options, struct engine *
                      struct error *err)
 {
     struct commands_options commands = { .loop = options->loop,
-                                         .conf = options->conf,
-                                         .bin = options->bin,
+                                         .conf = options->site.conf,
+                                         .bin = options->site.bin,
+                                         .local = options->local,
                                          .at_once = COMMANDS_AT_ONCE,
                                          .limit_us = FIRST_LIMIT_US };
     _cleanup_free_ char *path = xasprintf("%s/attempts", options->state);
@@ -514,15 +567,14 @@ int engine_slurm_new(const struct engine_slurm_options *options, struct engine *
     slurm->attempts = attempts;
     slurm->tasks = map_new();
     slurm->jobs = map_new();
-    slurm->prefix = xstrdup(options->prefix);
-    slurm->partition = xstrdup(options->partition);
-    slurm->account = xstrdup(options->account);
-    slurm->program = xstrdup(options->program);
-    slurm->home_url = xstrdup(options->home_url);
+    site_take(&slurm->site, &options->site);
+    slurm->by_account = options->by_account;
     slurm->cache = xasprintf("%s/slurm-nodes", options->state);
     slurm->uid = xasprintf("%u", (unsigned) getuid());
+    slurm->accounts = xasprintf("%s/slurm-accounts", options->state);
     slurm->poll_us = options->poll_us;
     slurm->reuse_us = options->reuse_us;
+    slurm_who_load(slurm);
     slurm->fleet = slurm_fleet_new();
     int r = slurm_fleet_load(slurm, &commands, err);
     if (r < 0) {

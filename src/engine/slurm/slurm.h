@@ -1,8 +1,9 @@
 /* slurm.h - what the files of the Slurm engine share
  *
  * slurm.c    the operations, and what is reported
- * submit.c   the batch script, sbatch, and what its answers mean
+ * submit.c   what sbatch is told, and what its answers mean
  * reuse.c    a Slurm job whose task has ended runs another
+ * who.c      the accounts that tasks are submitted as
  * poll.c     the list of our jobs: what Slurm says about those that nobody heard of
  * verdict.c  what the end of a Slurm job means
  * fleet.c    machines, and what others hold on them
@@ -17,9 +18,6 @@
 #include "engine/slurm/command.h"
 #include "engine/slurm/text.h"
 
-/* The code of a script that finds itself requeued. */
-enum { REQUEUED_CODE = 85 };
-
 /* What is known of a task's Slurm job. */
 enum phase {
     PHASE_FIND,   /* of a server before this one: has Slurm a job of its name? */
@@ -32,6 +30,7 @@ enum phase {
 
 /* What a Slurm job is asked for. One that runs fits every task of the same. */
 struct slurm_shape {
+    struct who *who; /* as whom it is submitted */
     struct id project;
     char *node;
     unsigned cpus, gpus;
@@ -49,6 +48,7 @@ struct slurm_task {
     enum phase phase;
     int64_t phase_us;        /* since when, of the loop's clock */
     uint32_t job;            /* 0: none yet; set by task_set_job() */
+    struct id named;         /* the task that the job is named by: the first that it ran */
     int64_t job_us;          /* the job is no older than that; 0: nobody knows */
     bool lent;               /* the job was another task's, and this one was not heard of yet */
     uint64_t seen;           /* in this list */
@@ -67,18 +67,34 @@ struct slurm_task {
 /* A job of ours that no task has. */
 struct orphan {
     uint32_t job;
+    struct id task; /* by its name */
     uint64_t seen;
 };
 
 struct lingering;
+
+enum { WHO_ROUNDS = 8 };
+
+/* An account whose jobs are ours. It stays for as long as the engine does. */
+struct who {
+    char *name;      /* NULL: this process's own, which is always the first */
+    unsigned tasks;  /* that are its */
+    unsigned rounds; /* lists to be looked at yet without any task: something may be left over */
+    bool is_unheard; /* the last list failed */
+    VEC(struct orphan) orphans;
+    VEC(uint32_t) jobs; /* in the last list */
+};
 
 struct slurm {
     struct engine engine;
     struct engine *local; /* what lies on this machine: directories and results to remove */
     struct loop *loop;
     struct commands *commands;
-    char *prefix, *partition, *account, *program, *home_url, *cache;
-    char *uid; /* our own, in decimal */
+    struct slurm_site site; /* owns its texts */
+    char *cache, *accounts; /* STATE/slurm-nodes, STATE/slurm-accounts */
+    char *uid;              /* our own, in decimal */
+    bool by_account;
+    VEC(struct who *) whos;
     int attempts;
     struct map *tasks; /* by id */
     struct map *jobs;  /* the tasks that have one, by its number */
@@ -87,12 +103,11 @@ struct slurm {
 
     struct watch *poll_timer;
     uint64_t polls;
-    unsigned asked; /* answers that the poll waits for */
+    unsigned asked; /* answers that the poll waits for, */
+    unsigned lists; /* and of lists */
     bool sweeps;    /* sweep() was called: who is no task of ours is left over */
     bool poll_soon;
     char *away; /* why Slurm does not answer; NULL: it does */
-    VEC(struct orphan) orphans;
-    VEC(uint32_t) own_jobs; /* in the last list */
     struct slurm_fleet *fleet;
 };
 
@@ -113,7 +128,7 @@ bool task_look(struct slurm_task *task);
 void task_end(struct slurm_task *task, enum end_cause cause, const char *reason);
 /* Ask for its Slurm job's end. */
 void task_cancel(struct slurm_task *task);
-void slurm_cancel_job(struct slurm *slurm, uint32_t job);
+void slurm_cancel_job(struct slurm *slurm, struct who *who, const struct id *task, uint32_t job);
 /* Slurm does not answer, in words; NULL: it does. */
 void slurm_set_away(struct slurm *slurm, const char *why);
 
@@ -126,8 +141,17 @@ void task_submit(struct slurm_task *task);
 void task_record_job(const struct slurm_task *task);
 /* The number that was written down when Slurm took it; 0: none. */
 uint32_t task_recorded_job(const struct slurm_task *task);
-/* The script of a task; owned by the caller. It holds the token. */
-char *slurm_script(const struct slurm_task *task);
+/* Its submission, as it is ordered. It holds the token. */
+void slurm_order_of(const struct slurm_task *task, struct slurm_job_order *ret);
+
+/* ---- who.c ---- */
+/* NAME's; NULL: this process's own account. */
+struct who *slurm_who(struct slurm *slurm, const char *name);
+/* Those that had tasks before: some of their jobs may be left over. */
+void slurm_who_load(struct slurm *slurm);
+void slurm_who_free(struct slurm *slurm);
+/* Has a job of that number been seen as ours? */
+bool slurm_who_has_job(const struct slurm *slurm, uint32_t job);
 
 /* ---- reuse.c ---- */
 bool slurm_linger(struct engine *engine, const struct id *attempt);

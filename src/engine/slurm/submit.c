@@ -1,54 +1,18 @@
-/* submit.c - one Slurm job a task: its script goes to sbatch's stdin, for it holds the task's token
+/* submit.c - what sbatch is told, and what its answers mean
  *
- * Slurm is never asked to requeue: whether a task runs again is Berth's to say. A job that was requeued
- * nevertheless ends at once by itself.
+ * As the server's own account by this process, as that of a project by the launcher (task/slurm-job.h).
  */
 #include "engine/slurm/slurm.h"
 
 #include "base/alloc.h"
-#include "base/time.h"
 #include "engine/local.h"
 #include "os/fd.h"
 #include "os/log.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { TIME_MARGIN_S = 300 };
-
-#define MIB (INT64_C(1) << 20)
-
-/* S in single quotes. */
-static void add_quoted(struct text *text, const char *s)
-{
-    text_add_char(text, '\'');
-    for (; *s; s++)
-        if (*s == '\'')
-            text_add(text, "'\\''");
-        else
-            text_add_char(text, *s);
-    text_add_char(text, '\'');
-}
-
-char *slurm_script(const struct slurm_task *task)
-{
-    struct text text = { 0 };
-
-    text_addf(&text,
-              "#!/bin/sh\n"
-              "# A task of Berth; `berth job list` knows it.\n"
-              "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit %d\n"
-              "BERTH_TASK_TOKEN=%s BERTH_TASK_NEXT=%d\n"
-              "export BERTH_TASK_TOKEN BERTH_TASK_NEXT\n"
-              "exec ",
-              REQUEUED_CODE, task->token ? task->token : "", task->slurm->reuse_us > 0);
-    add_quoted(&text, task->slurm->program);
-    text_add(&text, " supervise --home ");
-    add_quoted(&text, task->slurm->home_url);
-    text_addf(&text, " --task %s\n", task->id);
-    return text_take(&text);
-}
 
 /* ---- what was submitted is written down ------------------------------------------------------------ */
 
@@ -81,6 +45,7 @@ uint32_t task_recorded_job(const struct slurm_task *task)
 
 struct answer_to {
     struct slurm *slurm;
+    struct who *who;
     struct id task;
 };
 
@@ -104,6 +69,13 @@ static void refuse(struct slurm_task *task, const char *words)
     task_end(task, gone ? END_NODE_LOST : END_START_FAILED, reason);
 }
 
+/* The launcher has not even asked Slurm. */
+static bool is_no_account(const struct slurm_task *task, int code)
+{
+    return task->shape.who->name &&
+           (code == SLURM_NO_ACCOUNT_CODE || code == -EPERM || code == -EINVAL);
+}
+
 static void on_answer(void *userdata, const struct command_result *result)
 {
     struct answer_to *to = userdata;
@@ -116,11 +88,15 @@ static void on_answer(void *userdata, const struct command_result *result)
         if (task && task->phase == PHASE_SUBMIT)
             take_job(task, job);
         else
-            slurm_cancel_job(to->slurm, job);
+            slurm_cancel_job(to->slurm, to->who, &to->task, job);
         return;
     }
     if (!task || task->phase != PHASE_SUBMIT)
         return;
+    if (is_no_account(task, result->code)) {
+        task_end(task, END_START_FAILED, result->words);
+        return;
+    }
     if (result->code > 0 && result->code < 128 && !slurm_is_away(result->words)) {
         refuse(task, result->words);
         return;
@@ -134,79 +110,43 @@ static void on_answer(void *userdata, const struct command_result *result)
 
 /* ---- sbatch ------------------------------------------------------------------------------------------- */
 
-struct arguments {
-    VEC(char *) items;
-};
-
-__attribute__((format(printf, 2, 3))) static void add(struct arguments *args, const char *fmt, ...)
+void slurm_order_of(const struct slurm_task *task, struct slurm_job_order *ret)
 {
-    struct text text = { 0 };
-    va_list ap;
-
-    va_start(ap, fmt);
-    text_addv(&text, fmt, ap);
-    va_end(ap);
-    vec_push(&args->items, text_take(&text));
-}
-
-static void add_limits(struct arguments *args, const struct slurm_task *task)
-{
-    int64_t grace_s = task->shape.grace_s > 0 ? task->shape.grace_s : 0;
-
-    /* Berth's own limit comes first; Slurm's is for when nobody hears it. Without one the partition's holds,
-     * and a word comes before. */
-    if (task->shape.limit_s > 0)
-        add(args, "--time=%" PRId64, (task->shape.limit_s + grace_s + TIME_MARGIN_S + 59) / 60);
-    else
-        add(args, "--signal=B:TERM@%" PRId64, grace_s + 60 < 65535 ? grace_s + 60 : 65535);
-    add(args, "--cpus-per-task=%u", task->shape.cpus);
-    add(args, "--mem=%" PRId64 "M", (task->shape.memory_bytes + MIB - 1) / MIB);
-    if (task->shape.gpus > 0)
-        add(args, "--gres=gpu:%u", task->shape.gpus);
-}
-
-static void add_all(struct arguments *args, const struct slurm_task *task)
-{
-    const struct slurm *slurm = task->slurm;
-
-    add(args, "sbatch");
-    add(args, "--parsable");
-    add(args, "--job-name=%s-%s", slurm->prefix, task->id);
-    add(args, "--nodelist=%s", task->shape.node);
-    add(args, "--nodes=1");
-    add(args, "--ntasks=1");
-    add_limits(args, task);
-    add(args, "--no-requeue");
-    add(args, "--chdir=/");
-    add(args, "--output=/dev/null");
-    add(args, "--error=/dev/null");
-    if (slurm->partition)
-        add(args, "--partition=%s", slurm->partition);
-    if (slurm->account)
-        add(args, "--account=%s", slurm->account);
-    vec_push(&args->items, NULL);
+    *ret = (struct slurm_job_order){ .task = task->task,
+                                     .cpus = task->shape.cpus,
+                                     .gpus = task->shape.gpus,
+                                     .memory_bytes = task->shape.memory_bytes,
+                                     .limit_s = task->shape.limit_s > 0 ? task->shape.limit_s : 0,
+                                     .grace_s = task->shape.grace_s > 0 ? task->shape.grace_s : 0 };
+    (void) snprintf(ret->account, sizeof ret->account, "%s",
+                    task->shape.who->name ? task->shape.who->name : "");
+    (void) snprintf(ret->node, sizeof ret->node, "%s", task->shape.node);
+    (void) snprintf(ret->token, sizeof ret->token, "%s", task->token ? task->token : "");
 }
 
 void task_submit(struct slurm_task *task)
 {
-    struct arguments args = { 0 };
+    const struct slurm_site *site = &task->slurm->site;
     struct answer_to *to = xnew(struct answer_to);
-    _cleanup_free_ char *script = slurm_script(task);
+    struct slurm_job_order order;
 
-    *to = (struct answer_to){ task->slurm, task->task };
-    add_all(&args, task);
+    slurm_order_of(task, &order);
+    *to = (struct answer_to){ task->slurm, task->shape.who, task->task };
+    char **argv = slurm_job_arguments(site, &order);
+    _cleanup_free_ char *script = slurm_job_script(site, &order);
     const struct command command = {
-        .argv = (const char *const *) args.items.items,
+        .argv = (const char *const *) argv,
         .input = script,
+        .order = task->shape.who->name ? &order : NULL,
         .done = on_answer,
         .userdata = to,
         .free_userdata = free,
     };
     slurm_release(task->slurm, task->shape.node);
+    slurm_release(task->slurm, task->shape.node);
     task_enter(task, PHASE_SUBMIT);
     commands_run(task->slurm->commands, &command);
     explicit_bzero(script, strlen(script));
-    vec_foreach(&args.items, arg)
-        free(*arg);
-    vec_done(&args.items);
+    explicit_bzero(&order, sizeof order);
+    slurm_words_free(argv);
 }

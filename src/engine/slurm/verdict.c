@@ -19,7 +19,7 @@ static bool was_never_launched(const struct slurm_task *task, const struct slurm
 static bool was_requeued(const struct slurm_task *task, const struct slurm_job *job)
 {
     (void) task;
-    return job->exit_code == REQUEUED_CODE;
+    return job->exit_code == SLURM_REQUEUED_CODE;
 }
 
 static bool has_no_program(const struct slurm_task *task, const struct slurm_job *job)
@@ -58,7 +58,7 @@ static void add_word(struct text *text, const char *word, const struct slurm_tas
     else if (str_starts(word, "{node}"))
         text_add(text, job->node[0] ? job->node : task->shape.node);
     else if (str_starts(word, "{program}"))
-        text_add(text, task->slurm->program);
+        text_add(text, task->slurm->site.program);
     else if (str_starts(word, "{end}"))
         text_addf(text, "exit code %d, signal %d (%s)", job->exit_code, job->exit_signal,
                   job->reason);
