@@ -102,7 +102,7 @@ static void want(void *userdata, struct metrics *metrics)
     struct bench *b = userdata;
 
     for (unsigned i = 0; i < b->n; i++)
-        metrics_want(metrics, &b->attempts[i].id, b->attempts[i].allocation, 1);
+        metrics_want(metrics, &b->attempts[i].id, b->attempts[i].allocation, 1, false);
 }
 
 static void begin(void *userdata)

@@ -13,7 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
-enum { WAITS_PER_TASK = 2, SPEC_MAX = 16 << 20 };
+enum { WAITS_PER_TASK = 2, SPEC_MAX = 16 << 20, POINTS_MAX = 1 << 20 };
+/* Tasks bring their figures so often, and no more of them a second. */
+enum { POINTS_S = 5, TASKS_A_SECOND = 400 };
 
 bool task_of_call(struct call *call, struct lifecycle_task *ret)
 {
@@ -252,6 +254,42 @@ static void task_progress(struct call *call)
                   lifecycle_task_orders(lc, &task.task, json_get_int(call->body, "after", 0)));
 }
 
+/* ---- what it uses ------------------------------------------------------------------------------------ */
+
+static void points_arrived(void *userdata, struct http_request *req, int r, const char *bytes,
+                           size_t len)
+{
+    struct call *call = userdata;
+    struct lifecycle_task task;
+    struct error err = { 0 };
+
+    if (r < 0) {
+        call_refuse(call, r, "the points could not be read; at most %d bytes are taken",
+                    POINTS_MAX);
+        return;
+    }
+    if (!task_of_call(call, &task))
+        return;
+    struct metrics *metrics = call->api->options.metrics;
+    r = metrics ? metrics_take(metrics, &task.task, bytes, len, &err) : 0;
+    if (r < 0) {
+        call_fail(call, r, &err);
+        return;
+    }
+    json_t *answer = json_object();
+    json_put_int(answer, "wait",
+                 POINTS_S + (metrics ? (int64_t) metrics_count(metrics) : 0) / TASKS_A_SECOND);
+    call_answer(call, 200, answer);
+}
+
+static void task_points(struct call *call)
+{
+    struct lifecycle_task task;
+
+    if (task_of_call(call, &task))
+        http_read_body(call->req, POINTS_MAX, points_arrived, call);
+}
+
 /* ---- results: uploads of its project ------------------------------------------------------------------ */
 
 static void as_upload(struct call *call, handler_f handle)
@@ -268,17 +306,11 @@ static void task_upload(struct call *call) { as_upload(call, upload_status); }
 static void task_blobs(struct call *call) { as_upload(call, upload_files); }
 
 const struct api_route task_routes[] = {
-    { "task.secrets", task_secrets },
-    { "task.spec", task_spec },
-    { "task.orders", task_orders },
-    { "task.file", task_file_put },
-    { "task.fetch", task_blob_get },
-    { "task.missing", task_missing },
-    { "task.blob", task_blob },
-    { "task.upload", task_upload },
-    { "task.blobs", task_blobs },
-    { "task.stream", task_stream },
-    { "task.layer", task_layer_get },
-    { "task.progress", task_progress },
-    { NULL, NULL },
+    { "task.secrets", task_secrets }, { "task.spec", task_spec },
+    { "task.orders", task_orders },   { "task.file", task_file_put },
+    { "task.fetch", task_blob_get },  { "task.missing", task_missing },
+    { "task.blob", task_blob },       { "task.upload", task_upload },
+    { "task.blobs", task_blobs },     { "task.stream", task_stream },
+    { "task.layer", task_layer_get }, { "task.progress", task_progress },
+    { "task.metrics", task_points },  { NULL, NULL },
 };

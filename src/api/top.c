@@ -237,7 +237,7 @@ static json_t *nodes_to_json(const struct api *api)
         json_put_int(json, "memory", nodes[i]->memory_bytes);
         json_put_int(json, "gpus", (int64_t) nodes[i]->gpus.len);
         /* The local engine: its one node is the machine that is sampled. */
-        if (i == 0 && api->options.metrics)
+        if (i == 0 && api->options.metrics && !lifecycle_is_away(api->options.lifecycle))
             json_put(json, "now", metrics_machine(api->options.metrics));
         (void) json_array_append_new(array, json);
     }

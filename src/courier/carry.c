@@ -119,6 +119,24 @@ static int carry_record(struct carrier *c, const char *name, bool *done, struct 
     return r > 0 ? 0 : r;
 }
 
+/* Figures are no results: of those that home does not want nothing more is said. */
+static int carry_points(struct carrier *c, struct error *err)
+{
+    const struct home_request request = {
+        .method = "POST", .target = "metrics", .body = c->points.data, .body_len = c->points.len
+    };
+    _cleanup_json_ json_t *answer = NULL;
+
+    if (!c->points.len)
+        return 0;
+    int r = home_call_json(c->home, &request, &answer, err);
+    if (r == -EAGAIN || r == -ESTALE)
+        return r;
+    text_clear(&c->points);
+    c->points_wait_s = json_get_int(answer, "wait", 0);
+    return 0;
+}
+
 /* The last word: everything that it speaks of is home. */
 static int carry_end(struct carrier *c, const struct text *text, struct error *err)
 {
@@ -155,6 +173,8 @@ int carry(struct carrier *c, struct error *err)
         r = carry_record(c, "started", &c->started, err);
     for (int i = 0; i < CARRIED && r >= 0; i++)
         r = carry_grown(c, i, err);
+    if (r >= 0)
+        r = carry_points(c, err);
     if (r >= 0 && ended == 0)
         r = carry_end(c, &end, err);
     return r;

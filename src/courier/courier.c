@@ -62,6 +62,7 @@ struct courier {
     json_t *answer; /* the last orders */
     struct courier_options options;
     struct streams *streams;
+    struct figures *figures;
     struct error why;
 };
 
@@ -110,6 +111,7 @@ void courier_free(struct courier *c)
     task_spec_free(c->spec);
     courier_next_done(&c->carrier.next);
     free(c->carrier.piece);
+    text_done(&c->carrier.points);
     free(c->spool);
     free(c->task);
     free(c->gpus);
@@ -316,6 +318,8 @@ static void expire(struct courier *c)
                                  c->carrying.err.text));
 }
 
+static void figures_due(void *userdata) { carry_later(userdata, 0); }
+
 static void carried(void *userdata)
 {
     struct errand *errand = userdata;
@@ -333,6 +337,9 @@ static void carried(void *userdata)
         return;
     }
     c->retry_us = 0;
+    if (c->carrier.started && !c->gone)
+        figures_start(c->figures, figures_due, c);
+    figures_set_wait(c->figures, c->carrier.points_wait_s);
     if (errand->r < 0) {
         give_up(c, errand->r, &errand->err);
         return;
@@ -367,6 +374,8 @@ static void carry_now(struct courier *c)
 {
     c->busy = true;
     c->carrier.goes_on = c->goes_on;
+    if (!c->carrier.points.len)
+        figures_take(c->figures, &c->carrier.points);
     pool_submit(c->pool, carry_work, carried, &c->carrying);
 }
 
@@ -394,6 +403,7 @@ static void on_change(void *userdata, uint32_t events)
 static void on_gone(struct courier *c)
 {
     c->gone = true;
+    figures_stop(c->figures);
     if (c->carrier.over) {
         loop_stop(c->loop, 0);
         return;
@@ -541,6 +551,7 @@ static int begin(struct courier *c, struct error *err)
     c->signals[0] = loop_signal(c->loop, SIGTERM, on_signal, c);
     c->signals[1] = loop_signal(c->loop, SIGINT, on_signal, c);
     c->streams = streams_new(c->loop, &c->options, c->carrier.dir);
+    c->figures = figures_new(c->loop, &c->options, c->spec, c->carrier.dir);
     c->pool = pool_new(c->loop, 2);
     await_orders(c);
     carry_later(c, 0);

@@ -33,6 +33,7 @@ struct courier_options {
     const char *spool; /* in the form of STATE, private to the account */
     const char *gpus;  /* indices of the step's GPUs on this machine; NULL: it has none */
     struct courier_layers layers;
+    const struct gpu_reporter *reporter; /* what they do; NULL: nobody knows */
     bool is_machine; /* SPOOL is the STATE of the node's launcher: it has the ranges of uids */
     int64_t results_wait_s; /* how long results may wait for home after the end */
     bool goes_on;           /* another task may run here after this one */

@@ -3,7 +3,8 @@
  * home.c     requests to the server      carry.c    files of the attempt directory
  * content.c  what a task names, in       results.c  what it left, out
  * layers.c   the layers of its image  coming.c   how far that is
- * streams.c  ways into the task      courier.c  the loop
+ * streams.c  ways into the task      figures.c  what it uses
+ * courier.c  the loop
  */
 #ifndef COURIER_INTERNAL_H
 #define COURIER_INTERNAL_H
@@ -55,6 +56,8 @@ struct carrier {
     int dir;                      /* the attempt's directory */
     int64_t sent[CARRIED];        /* bytes of log, log.idx, charts that home has */
     bool ready, started, results; /* these are home */
+    struct text points;           /* what the task used lately, as lines */
+    int64_t points_wait_s;        /* until home wants more of them */
     bool said_end;                /* exit.json was sent, perhaps in vain */
     bool over;                    /* and is home */
     bool goes_on;                 /* ask what to run next */
@@ -66,6 +69,20 @@ struct carrier {
 int carry(struct carrier *c, struct error *err);
 /* The blobs that exit.json names. */
 int results_send(struct carrier *c, const json_t *exit, struct error *err);
+
+/* ---- what the task uses ------------------------------------------------------------------------------ */
+
+/* OPTIONS and SPEC are borrowed for its life, which is the process's; DIR is the attempt's directory. */
+struct figures;
+struct figures *figures_new(struct loop *loop, const struct courier_options *options,
+                            const struct task_spec *spec, int dir);
+/* The command runs: look from now on. DUE is called when it is time to bring home what has been seen. */
+void figures_start(struct figures *f, void (*due)(void *userdata), void *userdata);
+void figures_stop(struct figures *f);
+/* Home wants them so often. */
+void figures_set_wait(struct figures *f, int64_t wait_s);
+/* Add what was not taken yet to OUT, a line each. */
+void figures_take(struct figures *f, struct text *out);
 
 /* ---- ways into the task ------------------------------------------------------------------------------ */
 

@@ -17,11 +17,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/sysmacros.h>
 #include <time.h>
+#include <unistd.h>
 
 #define GROUP       "berth"
 #define SUPERVISORS GROUP "/supervisors"
+
+enum { GROUP_FILE_MAX = 16384 };
 
 /* Controllers that sit in version 2 of a hybrid machine, unused: mount them as version 1. */
 static int mount_left_over(struct cgroups *cg, const char *unified, char **ret_mounted,
@@ -145,22 +149,31 @@ void cgroups_count_io(const struct cgroups *cg, dev_t device)
     (void) set_throttle(group, whole.data);
 }
 
+static int open_own(const struct cgroups *cg, enum cgroup_controller controller,
+                    const char *attempt, const char *file)
+{
+    _cleanup_free_ char *path =
+        xasprintf("%s/" GROUP "/%s/%s", cg->roots[controller], attempt, file);
+
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 char *cgroup_read(const struct cgroups *cg, enum cgroup_controller controller, const char *attempt,
                   const char *v1, const char *v2)
 {
-    _cleanup_text_ struct text text = { 0 };
-    const char *root = cg->roots[controller], *file = cg->unified ? v2 : v1;
+    const char *file = cg->unified ? v2 : v1;
+    _cleanup_free_ char *text = xcalloc(1, GROUP_FILE_MAX);
 
-    if (!root || !file)
+    if (!cg->roots[controller] || !file)
         return NULL;
-    _cleanup_free_ char *path = cg->step[controller]
-                                    ? xasprintf("%s%s/%s", root, cg->step[controller], file)
-                                    : xasprintf("%s/" GROUP "/%s/%s", root, attempt, file);
-    if (file_read(AT_FDCWD, path, 65536, &text, NULL) < 0)
+    _cleanup_close_ int fd = cg->step[controller] ? cgroup_step_open(cg, controller, file)
+                                                  : open_own(cg, controller, attempt, file);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, GROUP_FILE_MAX - 1);
+    if (n < 0)
         return NULL;
-    if (text.len && text.data[text.len - 1] == '\n')
-        text.data[--text.len] = '\0';
-    return text_take(&text);
+    if (n > 0 && text[n - 1] == '\n')
+        text[n - 1] = '\0';
+    return take_ptr(text);
 }
 
 static void kill_in(const char *group)
@@ -243,14 +256,16 @@ uint64_t cgroup_oom_kills(const struct cgroups *cg, const char *attempt)
     return kills > cg->before.oom_kills ? kills - cg->before.oom_kills : 0;
 }
 
+/* Negative: nobody counts it. */
 static double cpu_seconds(const struct cgroups *cg, const char *attempt)
 {
-    if (cg->unified) {
-        _cleanup_free_ char *text = cgroup_read(cg, CGROUP_CPU, attempt, NULL, "cpu.stat");
-        return text ? (double) keyed(text, "usage_usec") / 1e6 : 0;
-    }
-    _cleanup_free_ char *text = cgroup_read(cg, CGROUP_CPUACCT, attempt, "cpuacct.usage", NULL);
-    return text ? (double) strtoull(text, NULL, 10) / 1e9 : 0;
+    _cleanup_free_ char *text = cgroup_read(cg, cg->unified ? CGROUP_CPU : CGROUP_CPUACCT, attempt,
+                                            "cpuacct.usage", "cpu.stat");
+
+    if (!text)
+        return -1;
+    return cg->unified ? (double) keyed(text, "usage_usec") / 1e6
+                       : (double) strtoull(text, NULL, 10) / 1e9;
 }
 
 /* Does the group list PID? The kernel decides where a process is, not a name. */
@@ -362,11 +377,25 @@ void cgroup_step_begin(struct cgroups *cg)
         cg->before.cpu_s = cpu_seconds(cg, NULL);
 }
 
+static double seconds(const struct timeval *time)
+{
+    return (double) time->tv_sec + (double) time->tv_usec / 1e6;
+}
+
 void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage)
 {
     uint64_t peak = memory_peak(cg, attempt);
+    double cpu = cpu_seconds(cg, attempt);
+    struct rusage children = { 0 };
 
-    json_put(usage, "cpu_seconds", json_real(cpu_seconds(cg, attempt) - cg->before.cpu_s));
+    (void) getrusage(RUSAGE_CHILDREN, &children);
+    if (cpu < 0)
+        cpu = seconds(&children.ru_utime) + seconds(&children.ru_stime);
+    else
+        cpu -= cg->before.cpu_s;
+    if (!peak)
+        peak = (uint64_t) children.ru_maxrss * 1024;
+    json_put(usage, "cpu_seconds", json_real(cpu));
     if (peak > cg->before.memory_peak)
         json_put_int(usage, "memory_peak_bytes", (int64_t) peak);
 }

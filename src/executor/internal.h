@@ -70,7 +70,8 @@ void step_groups_done(struct step_groups *groups);
 int64_t cgroup_step_memory(const struct cgroups *cg);
 /* A task begins in the groups of a step, which go on counting: remember where. */
 void cgroup_step_begin(struct cgroups *cg);
-/* {"cpu_seconds", "memory_peak_bytes"} into USAGE; no peak when it was one of a task before. */
+/* {"cpu_seconds", "memory_peak_bytes"} into USAGE; no peak when it was one of a task before. Where no group counts,
+ * those of the calling process's children that were waited for, and the peak is the largest one's. */
 void cgroup_usage(const struct cgroups *cg, const char *attempt, json_t *usage);
 
 /* ---- crun's program ---------------------------------------------------------------------------- */

@@ -225,15 +225,14 @@ static void want_metrics_of(void *userdata, const struct workload *w)
         return;
     for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
         metrics_want(s->metrics, attempt_task_id(w->attempt, rank),
-                     attempt_task_allocation(w->attempt, rank), workload_spec_task_cores(w->spec));
+                     attempt_task_allocation(w->attempt, rank), workload_spec_task_cores(w->spec),
+                     lifecycle_is_away(s->lifecycle));
 }
 
 static void want_metrics(void *userdata, struct metrics *metrics)
 {
     struct server *s = userdata;
 
-    if (engine_is_slurm(&s->settings)) /* nothing of them is on this machine */
-        return;
     lifecycle_each_attempt(s->lifecycle, want_metrics_of, s);
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "courier/courier.h"
 #include "executor/executor.h"
+#include "gpu/gpu.h"
 #include "main/roles.h"
 #include "os/fd.h"
 
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #define LAUNCHER "/run/berth/launcher.sock"
+#define NVML     "libnvidia-ml.so.1"
 
 enum { TOKEN_MAX = 4096, RESULTS_WAIT_S = 3600 };
 
@@ -132,6 +134,18 @@ static const char *find_gpus(void)
     return job && *job ? job : step;
 }
 
+/* Before there are threads, and before there is anything that its child should not have. */
+static const struct gpu_reporter *start_reporter(const char *gpus)
+{
+    static struct gpu_reporter reporter;
+    const char *library = getenv("BERTH_NVML");
+
+    if (!gpus || !*gpus ||
+        gpu_reporter_start(library && *library ? library : NVML, &reporter, NULL) < 0)
+        return NULL;
+    return &reporter;
+}
+
 static int fail(int code, const struct error *err)
 {
     (void) fprintf(stderr, "berth supervise: %s\n", err->text);
@@ -209,6 +223,7 @@ int role_supervise(int argc, char **argv)
         return fail(EXIT_USAGE, &err);
     (void) signal(SIGPIPE, SIG_IGN);
     (void) prctl(PR_SET_NAME, "berth", 0, 0, 0);
+    options.reporter = start_reporter(options.gpus);
     r = find_spool(&spool, &err);
     options.spool = spool;
     courier_address(options.home, address);

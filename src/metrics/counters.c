@@ -109,7 +109,9 @@ void group_open(const struct cgroups *cg, const char *attempt, struct group *ret
         if (!root || !name)
             continue;
         _cleanup_free_ char *path = xasprintf("%s/berth/%s/%s", root, attempt, name);
-        ret->fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+        ret->fds[i] = cg->step[places[i].controller]
+                          ? cgroup_step_open(cg, places[i].controller, name)
+                          : open(path, O_RDONLY | O_CLOEXEC);
     }
 }
 
@@ -151,8 +153,10 @@ static unsigned count_blocked(const char *threads)
 static void read_memory(const struct cgroups *cg, const struct group *group, char *text,
                         struct counters *ret)
 {
-    if (read_file(group, FILE_MEMORY, text))
+    if (read_file(group, FILE_MEMORY, text)) {
+        ret->known |= KNOWN_MEMORY;
         ret->memory_bytes = (int64_t) strtoull(text, NULL, 10);
+    }
     if (read_file(group, FILE_MEMORY_STAT, text)) {
         const char *anonymous = cg->unified ? "anon" : "total_rss";
         const char *idle = cg->unified ? "inactive_file" : "total_inactive_file";
@@ -167,28 +171,82 @@ static void read_memory(const struct cgroups *cg, const struct group *group, cha
         ret->limit_hits = cg->unified ? keyed_number(text, "max") : strtoull(text, NULL, 10);
 }
 
-int group_read(const struct cgroups *cg, const struct group *group, struct counters *ret)
+static void read_cpu(const struct cgroups *cg, const struct group *group, char *text,
+                     struct counters *ret)
+{
+    if (!read_file(group, FILE_CPU, text))
+        return;
+    ret->known |= KNOWN_CPU;
+    if (cg->unified) {
+        ret->cpu_us = keyed_number(text, "usage_usec");
+        ret->throttled_us = keyed_number(text, "throttled_usec");
+        return;
+    }
+    ret->cpu_us = strtoull(text, NULL, 10) / 1000;
+    if (read_file(group, FILE_CPU_STAT, text))
+        ret->throttled_us = keyed_number(text, "throttled_time") / 1000;
+}
+
+void group_read(const struct cgroups *cg, const struct group *group, struct counters *ret)
 {
     char text[TEXT_MAX];
 
     *ret = (struct counters){ .time_us = clock_boot_us() };
-    if (!read_file(group, FILE_CPU, text))
-        return -ENOENT;
-    if (cg->unified) {
-        ret->cpu_us = keyed_number(text, "usage_usec");
-        ret->throttled_us = keyed_number(text, "throttled_usec");
-    } else {
-        ret->cpu_us = strtoull(text, NULL, 10) / 1000;
-        if (read_file(group, FILE_CPU_STAT, text))
-            ret->throttled_us = keyed_number(text, "throttled_time") / 1000;
-    }
+    read_cpu(cg, group, text, ret);
     read_memory(cg, group, text, ret);
     if (read_file(group, FILE_THREADS, text))
         ret->blocked = count_blocked(text);
-    if (read_file(group, FILE_IO, text))
+    if (read_file(group, FILE_IO, text)) {
+        ret->known |= KNOWN_IO;
         (cg->unified ? parse_io_v2 : parse_io_v1)(text, &ret->read_bytes, &ret->written_bytes);
-    return 0;
+    }
 }
+
+/* ---- the machine's ------------------------------------------------------------------------------- */
+
+void cpu_times_read(struct cpu_times *ret)
+{
+    _cleanup_text_ struct text text = { 0 };
+
+    if (file_read(AT_FDCWD, "/proc/stat", 1 << 20, &text, NULL) >= 0)
+        parse_cpu_times(text_str(&text), ret);
+}
+
+uint64_t cpu_ticks_of(const uint64_t ticks[static CPU_SET_MAX], const struct cpu_set *cpus)
+{
+    uint64_t sum = 0;
+
+    for (unsigned cpu = 0; cpu < CPU_SET_MAX; cpu++)
+        if (cpu_set_has(cpus, cpu))
+            sum += ticks[cpu];
+    return sum;
+}
+
+void gpu_point(const struct gpu_state *state, struct metrics_gpu *ret)
+{
+    *ret = (struct metrics_gpu){
+        .busy = state->busy_percent < 0 ? -1 : state->busy_percent / 100.0,
+        .memory_bytes = state->memory_used_bytes,
+        .power_w = state->power_w,
+        .power_limit_w = state->power_limit_w,
+        .temperature_c = state->temperature_c,
+        .xid = state->xid,
+    };
+}
+
+void gpus_forget_old(struct gpu_report *report, uint64_t seen[static GPUS_MAX])
+{
+    for (unsigned i = 0; i < report->n; i++) {
+        struct gpu_state *gpu = &report->gpus[i];
+        if (gpu->index >= GPUS_MAX)
+            continue;
+        if (gpu->xids == seen[gpu->index])
+            gpu->xid = 0;
+        seen[gpu->index] = gpu->xids;
+    }
+}
+
+/* ---- between two looks --------------------------------------------------------------------------- */
 
 static double rate(uint64_t before, uint64_t now, double seconds)
 {

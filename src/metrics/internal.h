@@ -6,6 +6,8 @@
 #include "metrics/metrics.h"
 #include "os/cgroup.h"
 
+#include <sys/types.h>
+
 /* ---- texts of the kernel (pure) ----------------------------------------------------------------- */
 
 /* The number behind "KEY " at the start of a line; 0 without one. */
@@ -17,6 +19,14 @@ void parse_io_v2(const char *text, uint64_t *ret_read, uint64_t *ret_written);
 /* The state in /proc/PID/stat, '?' when there is none: the name before it may hold anything. */
 char thread_state(const char *stat);
 
+/* What is of use in /proc/PID/stat. */
+struct process_stat {
+    uint64_t ticks, ended_ticks; /* its own; of its children that were waited for */
+    uint64_t faults;             /* of both, from a disk */
+};
+/* -EINVAL for a text that is none. */
+int parse_process_stat(const char *text, struct process_stat *ret);
+
 /* Time of the machine's CPUs since the start, in ticks. */
 struct cpu_times {
     struct cpu_set present;
@@ -24,10 +34,21 @@ struct cpu_times {
 };
 void parse_cpu_times(const char *text, struct cpu_times *ret);
 
+/* ---- the machine's -------------------------------------------------------------------------------- */
+
+void cpu_times_read(struct cpu_times *ret);
+uint64_t cpu_ticks_of(const uint64_t ticks[static CPU_SET_MAX], const struct cpu_set *cpus);
+void gpu_point(const struct gpu_state *state, struct metrics_gpu *ret);
+/* An error is told once: SEEN counts those of each GPU, by index. */
+void gpus_forget_old(struct gpu_report *report, uint64_t seen[static GPUS_MAX]);
+
 /* ---- counters ------------------------------------------------------------------------------------ */
+
+enum known { KNOWN_CPU = 1, KNOWN_MEMORY = 2, KNOWN_IO = 4 };
 
 /* What the kernel has counted for a group since its start. */
 struct counters {
+    unsigned known;  /* what was there to be read */
     int64_t time_us; /* CLOCK_BOOTTIME; 0: never read */
     uint64_t cpu_us, throttled_us, read_bytes, written_bytes, faults, limit_hits;
     uint64_t waiting_ticks, busy_ticks; /* of its CPUs, whoever used them */
@@ -53,8 +74,11 @@ struct group {
 
 void group_open(const struct cgroups *cg, const char *attempt, struct group *ret);
 void group_close(struct group *group);
-/* -ENOENT: the group is gone. */
-int group_read(const struct cgroups *cg, const struct group *group, struct counters *ret);
+/* Without KNOWN_CPU the group is not there, or nobody counts in it. */
+void group_read(const struct cgroups *cg, const struct group *group, struct counters *ret);
+/* Where no group counts: what PID and its descendants have used, those that were waited for too, into what is
+ * not known yet. -ESRCH: it is gone. */
+int processes_read(pid_t pid, struct counters *ret);
 /* The means between two readings. */
 void counters_between(const struct counters *before, const struct counters *now,
                       struct metrics_point *ret);

@@ -1,11 +1,12 @@
 /* metrics.h - what tasks use of their hardware, second by second, and which resource limits them
  *
- * The server samples: once a second one item of blocking work reads the control groups of all
+ * The server samples what runs on its machine: once a second one item of blocking work reads the control groups of all
  * running attempts, the time of the machine's CPUs and the newest report of the GPUs' driver. The
  * last minute is kept in memory; what is older lies thinned in the attempt's directory (`metrics`,
  * one line of JSON a point, never more than METRICS_HISTORY_MAX): where the points would become too
  * many, each two become one. Counters in the kernel go on while the server is away, so the first
- * point after a restart is the mean of what was missed.
+ * point after a restart is the mean of what was missed. Of tasks elsewhere the points are made there (a
+ * meter) and brought home; from then on they are as others.
  */
 #ifndef METRICS_METRICS_H
 #define METRICS_METRICS_H
@@ -26,6 +27,7 @@
 #define METRICS_LIVE_MAX    60
 #define METRICS_HISTORY_MAX 720 /* an hour at the finest */
 #define METRICS_PERIOD_S    5   /* of the finest history */
+#define METRICS_ARRIVED_MAX 600 /* points of a task elsewhere that come at once */
 
 /* ---- points (pure) ------------------------------------------------------------------------------ */
 
@@ -63,6 +65,17 @@ void metrics_point_add(struct metrics_point *point, const struct metrics_point *
 /* UUIDS (NULL-terminated) name the GPUs; NULL: they have no names. */
 json_t *metrics_point_to_json(const struct metrics_point *point, char *const *uuids);
 int metrics_point_from_json(const json_t *json, struct metrics_point *ret);
+
+/* Lines of JSON, each a point, as they come from elsewhere; what was read before a bad line is in RET, too.
+ * -EBADMSG. */
+struct metrics_points {
+    VEC(struct metrics_point) list;
+};
+int metrics_points_parse(const char *bytes, size_t len, struct metrics_points *ret,
+                         struct error *err);
+/* Is it a point that a task with N_GPUS can have, later than AFTER_US? A time beyond NOW_US becomes that. */
+bool metrics_point_admit(struct metrics_point *point, int64_t after_us, int64_t now_us,
+                         unsigned n_gpus);
 
 /* ---- many tasks together (pure) ------------------------------------------------------------------ */
 
@@ -130,10 +143,35 @@ int metrics_new(const struct metrics_options *options, struct metrics **ret, str
 /* After the pool has ended. */
 void metrics_free(struct metrics *metrics);
 DEFINE_CLEANUP(struct metrics *, metrics_free);
+/* AWAY: it runs elsewhere, and its points come by metrics_take(). */
 void metrics_want(struct metrics *metrics, const struct id *id, const struct allocation *allocation,
-                  unsigned cores);
+                  unsigned cores, bool away);
+/* Points of a task away, as metrics_points_parse() reads them; of one that is not wanted they are dropped. */
+int metrics_take(struct metrics *metrics, const struct id *id, const char *bytes, size_t len,
+                 struct error *err);
+/* How many tasks are known. */
+size_t metrics_count(const struct metrics *metrics);
 /* Called after each sample. */
 void metrics_on_sample(struct metrics *metrics, void (*sampled)(void *userdata), void *userdata);
+
+/* ---- a meter: one task, where it runs ------------------------------------------------------------ */
+
+struct meter_options {
+    const char *task;           /* id */
+    pid_t supervisor;           /* its control groups, or its and its children's own figures */
+    const struct cpu_set *cpus; /* that are the task's alone; empty: not known */
+    const struct gpu_reporter *reporter; /* NULL: no GPUs; borrowed */
+    const char *gpus;                    /* their indices on this machine: "0,3" */
+};
+
+struct meter;
+struct meter *meter_new(const struct meter_options *options);
+void meter_free(struct meter *meter);
+DEFINE_CLEANUP(struct meter *, meter_free);
+/* The means since the last call: 1; 0: there are none yet. */
+int meter_read(struct meter *meter, struct metrics_point *ret);
+
+/* ---- what is known -------------------------------------------------------------------------------- */
 
 /* What is known of an attempt; borrowed until the loop goes on. NULL: nothing. */
 struct metrics_task;

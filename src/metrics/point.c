@@ -9,6 +9,9 @@
 #include <math.h>
 #include <string.h>
 
+#define AMOUNT_MAX  1e18
+#define SECONDS_MAX 86400
+
 void metrics_point_done(struct metrics_point *point)
 {
     free(point->gpus);
@@ -176,4 +179,58 @@ int metrics_point_from_json(const json_t *json, struct metrics_point *ret)
     read_gpus(json, &point);
     *ret = point;
     return 0;
+}
+
+/* ---- points that came from elsewhere --------------------------------------------------------------- */
+
+static int take_line(const char *line, size_t len, struct metrics_points *ret)
+{
+    _cleanup_json_ json_t *json = NULL;
+    struct metrics_point point;
+
+    if (ret->list.len == METRICS_ARRIVED_MAX || json_parse(line, len, &json, NULL) < 0 ||
+        metrics_point_from_json(json, &point) < 0)
+        return -EBADMSG;
+    vec_push(&ret->list, point);
+    return 0;
+}
+
+int metrics_points_parse(const char *bytes, size_t len, struct metrics_points *ret,
+                         struct error *err)
+{
+    int n = 0, r = 0;
+
+    for (const char *end; len > 0 && r >= 0; n++) {
+        end = memchr(bytes, '\n', len);
+        r = end ? take_line(bytes, (size_t) (end - bytes), ret) : -EBADMSG;
+        if (end) {
+            len -= (size_t) (end - bytes) + 1;
+            bytes = end + 1;
+        }
+    }
+    return r < 0 ? error_set(err, r, "line %d is no point, or one too many", n) : 0;
+}
+
+static bool is_amount(double value) { return value >= 0 && value <= AMOUNT_MAX; }
+
+static bool is_sound(const struct metrics_point *p)
+{
+    const double values[] = { p->cores,      p->cores_waiting, p->cores_others, p->read_rate,
+                              p->write_rate, p->fault_rate,    p->limit_rate,   p->throttled };
+
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        if (!is_amount(values[i]))
+            return false;
+    return p->seconds <= SECONDS_MAX && is_amount((double) p->memory_bytes) &&
+           is_amount((double) p->anonymous_bytes);
+}
+
+bool metrics_point_admit(struct metrics_point *point, int64_t after_us, int64_t now_us,
+                         unsigned n_gpus)
+{
+    if (point->time_us > now_us) /* its clock is another */
+        point->time_us = now_us;
+    if (point->n_gpus > n_gpus)
+        point->n_gpus = n_gpus;
+    return point->time_us > after_us && is_sound(point);
 }

@@ -22,9 +22,10 @@ struct metrics_task {
     struct id attempt;
     struct cpu_set cpus;
     struct metrics_share share;
-    char **uuids; /* NULL: no GPUs */
-    bool is_wanted;
+    char **uuids;            /* NULL: no GPUs */
+    bool is_wanted, is_away; /* AWAY: its points come from where it runs */
     /* the loop's */
+    VEC(struct metrics_point) arrived;           /* those that the next round takes */
     struct metrics_point live[METRICS_LIVE_MAX]; /* oldest first */
     size_t n_live;
     struct metrics_limit limit;
@@ -32,7 +33,7 @@ struct metrics_task {
     bool is_open, is_ending;
     struct group group;
     struct counters before;
-    struct metrics_point point; /* seconds 0: none came of this round */
+    VEC(struct metrics_point) points; /* of this round */
     struct history history;
 };
 
@@ -64,7 +65,12 @@ static void task_free(struct metrics_task *task)
         metrics_point_done(&task->live[i]);
     if (task->is_open)
         group_close(&task->group);
-    metrics_point_done(&task->point);
+    vec_foreach(&task->arrived, arrived)
+        metrics_point_done(arrived);
+    vec_foreach(&task->points, point)
+        metrics_point_done(point);
+    vec_done(&task->arrived);
+    vec_done(&task->points);
     history_done(&task->history);
     for (char **uuid = task->uuids; uuid && *uuid; uuid++)
         free(*uuid);
@@ -107,48 +113,56 @@ static struct metrics_task *task_new(const struct metrics *m, const struct id *t
 }
 
 void metrics_want(struct metrics *m, const struct id *id, const struct allocation *allocation,
-                  unsigned cores)
+                  unsigned cores, bool is_away)
 {
     struct metrics_task *task = map_get(m->tasks, id->bytes, sizeof id->bytes);
 
     if (!task) {
         task = task_new(m, id, allocation, cores);
+        task->is_away = is_away;
         map_set(m->tasks, id->bytes, sizeof id->bytes, task);
     }
     task->is_wanted = true;
 }
 
+/* ---- points from elsewhere ------------------------------------------------------------------------ */
+
+static unsigned n_gpus_of(const struct metrics_task *task)
+{
+    unsigned n = 0;
+
+    while (task->uuids && task->uuids[n])
+        n++;
+    return n;
+}
+
+static int64_t newest_us(const struct metrics_task *task)
+{
+    if (task->arrived.len)
+        return task->arrived.items[task->arrived.len - 1].time_us;
+    return task->n_live ? task->live[task->n_live - 1].time_us : 0;
+}
+
+int metrics_take(struct metrics *m, const struct id *id, const char *bytes, size_t len,
+                 struct error *err)
+{
+    struct metrics_task *task = map_get(m->tasks, id->bytes, sizeof id->bytes);
+    struct metrics_points points = { 0 };
+
+    int r = metrics_points_parse(bytes, len, &points, err);
+    vec_foreach(&points.list, point) {
+        bool is_taken = r >= 0 && task && task->is_away && task->arrived.len < METRICS_ARRIVED_MAX;
+        if (is_taken &&
+            metrics_point_admit(point, newest_us(task), clock_now_us(), n_gpus_of(task)))
+            vec_push(&task->arrived, *point);
+        else
+            metrics_point_done(point);
+    }
+    vec_done(&points.list);
+    return r;
+}
+
 /* ---- a round, on a thread of the pool ------------------------------------------------------------ */
-
-static void read_cpu_times(struct metrics *m)
-{
-    _cleanup_text_ struct text text = { 0 };
-
-    if (file_read(AT_FDCWD, "/proc/stat", 1 << 20, &text, NULL) >= 0)
-        parse_cpu_times(text_str(&text), &m->cpu_times);
-}
-
-static uint64_t ticks_of(const uint64_t ticks[static CPU_SET_MAX], const struct cpu_set *cpus)
-{
-    uint64_t sum = 0;
-
-    for (unsigned cpu = 0; cpu < CPU_SET_MAX; cpu++)
-        if (cpu_set_has(cpus, cpu))
-            sum += ticks[cpu];
-    return sum;
-}
-
-static void fill_gpu(const struct gpu_state *state, struct metrics_gpu *ret)
-{
-    *ret = (struct metrics_gpu){
-        .busy = state->busy_percent < 0 ? -1 : state->busy_percent / 100.0,
-        .memory_bytes = state->memory_used_bytes,
-        .power_w = state->power_w,
-        .power_limit_w = state->power_limit_w,
-        .temperature_c = state->temperature_c,
-        .xid = state->xid,
-    };
-}
 
 static const struct gpu_state *find_gpu(const struct gpu_report *report, const char *uuid)
 {
@@ -161,10 +175,8 @@ static const struct gpu_state *find_gpu(const struct gpu_report *report, const c
 static void fill_gpus(const struct metrics *m, const struct metrics_task *task,
                       struct metrics_point *point)
 {
-    unsigned n = 0;
+    unsigned n = n_gpus_of(task);
 
-    while (task->uuids && task->uuids[n])
-        n++;
     if (n == 0 || !m->round_has_report)
         return;
     point->gpus = xnew_n(struct metrics_gpu, n);
@@ -173,39 +185,49 @@ static void fill_gpus(const struct metrics *m, const struct metrics_task *task,
         const struct gpu_state *state = find_gpu(&m->round_report, task->uuids[i]);
         point->gpus[i] = (struct metrics_gpu){ -1, -1, -1, -1, -1, 0 };
         if (state)
-            fill_gpu(state, &point->gpus[i]);
+            gpu_point(state, &point->gpus[i]);
     }
+}
+
+/* 0: there is none yet. */
+static int take_sample(struct metrics *m, struct metrics_task *task, struct metrics_point *ret)
+{
+    struct counters now;
+    char id[ID_TEXT_LEN + 1];
+    int r = 0;
+
+    if (!task->is_open)
+        group_open(&m->cgroups, id_format(&task->attempt, id), &task->group);
+    task->is_open = true;
+    group_read(&m->cgroups, &task->group, &now);
+    if (!(now.known & KNOWN_CPU)) { /* not made yet, or gone */
+        group_close(&task->group);
+        task->is_open = false;
+        return 0;
+    }
+    now.waiting_ticks = cpu_ticks_of(m->cpu_times.waiting, &task->cpus);
+    now.busy_ticks = cpu_ticks_of(m->cpu_times.busy, &task->cpus);
+    if (task->before.time_us && now.time_us > task->before.time_us) {
+        *ret = (struct metrics_point){ 0 };
+        counters_between(&task->before, &now, ret);
+        ret->time_us = clock_now_us();
+        fill_gpus(m, task, ret);
+        r = 1;
+    }
+    task->before = now;
+    return r;
 }
 
 static void sample_task(struct metrics *m, struct metrics_task *task)
 {
-    struct counters now;
-    char id[ID_TEXT_LEN + 1];
+    struct metrics_point point;
 
-    task->point = (struct metrics_point){ 0 };
-    if (task->is_ending) {
+    if (!task->is_ending && !task->is_away && take_sample(m, task, &point) > 0)
+        vec_push(&task->points, point);
+    vec_foreach(&task->points, p)
+        history_add(&task->history, p);
+    if (task->is_ending)
         history_flush(&task->history);
-        return;
-    }
-    if (!task->is_open) {
-        group_open(&m->cgroups, id_format(&task->attempt, id), &task->group);
-        task->is_open = true;
-    }
-    if (group_read(&m->cgroups, &task->group, &now) < 0) {
-        /* Not made yet, or gone. */
-        group_close(&task->group);
-        task->is_open = false;
-        return;
-    }
-    now.waiting_ticks = ticks_of(m->cpu_times.waiting, &task->cpus);
-    now.busy_ticks = ticks_of(m->cpu_times.busy, &task->cpus);
-    if (task->before.time_us && now.time_us > task->before.time_us) {
-        counters_between(&task->before, &now, &task->point);
-        task->point.time_us = clock_now_us();
-        fill_gpus(m, task, &task->point);
-        history_add(&task->history, &task->point);
-    }
-    task->before = now;
 }
 
 /* What the machine uses: /proc/meminfo's MemTotal - MemAvailable. */
@@ -226,8 +248,8 @@ static void sample_machine(struct metrics *m)
     long tick = sysconf(_SC_CLK_TCK);
     struct metrics_point *point = &m->round_machine;
 
-    now.cpu_us = ticks_of(m->cpu_times.busy, &m->cpu_times.present) * 1000000 / (uint64_t) tick;
-    now.waiting_ticks = ticks_of(m->cpu_times.waiting, &m->cpu_times.present);
+    now.cpu_us = cpu_ticks_of(m->cpu_times.busy, &m->cpu_times.present) * 1000000 / (uint64_t) tick;
+    now.waiting_ticks = cpu_ticks_of(m->cpu_times.waiting, &m->cpu_times.present);
     *point = (struct metrics_point){ 0 };
     if (m->machine_before.time_us && now.time_us > m->machine_before.time_us) {
         counters_between(&m->machine_before, &now, point);
@@ -235,7 +257,7 @@ static void sample_machine(struct metrics *m)
         point->n_gpus = m->round_has_report ? m->round_report.n : 0;
         point->gpus = point->n_gpus ? xnew_n(struct metrics_gpu, point->n_gpus) : NULL;
         for (unsigned i = 0; i < point->n_gpus; i++)
-            fill_gpu(&m->round_report.gpus[i], &point->gpus[i]);
+            gpu_point(&m->round_report.gpus[i], &point->gpus[i]);
     }
     m->machine_before = now;
 }
@@ -244,7 +266,7 @@ static void round_work(void *item)
 {
     struct metrics *m = item;
 
-    read_cpu_times(m);
+    cpu_times_read(&m->cpu_times);
     sample_machine(m);
     vec_foreach(&m->round, task)
         sample_task(m, *task);
@@ -252,17 +274,23 @@ static void round_work(void *item)
 
 /* ---- and back on the loop ------------------------------------------------------------------------ */
 
-static void take_point(struct metrics_task *task)
+static void take_point(struct metrics_task *task, struct metrics_point point)
 {
-    if (task->point.seconds <= 0)
-        return;
     if (task->n_live == METRICS_LIVE_MAX) {
         metrics_point_done(&task->live[0]);
         memmove(task->live, task->live + 1, (METRICS_LIVE_MAX - 1) * sizeof *task->live);
         task->n_live--;
     }
-    task->live[task->n_live++] = task->point;
-    task->point = (struct metrics_point){ 0 };
+    task->live[task->n_live++] = point;
+}
+
+static void take_points(struct metrics_task *task)
+{
+    if (!task->points.len)
+        return;
+    vec_foreach(&task->points, point)
+        take_point(task, *point);
+    task->points.len = 0;
     metrics_judge(task->live, task->n_live, &task->share, &task->limit);
 }
 
@@ -272,7 +300,7 @@ static void round_done(void *item)
 
     m->is_sampling = false;
     vec_foreach(&m->round, task) {
-        take_point(*task);
+        take_points(*task);
         if (!(*task)->is_ending)
             continue;
         map_remove(m->tasks, (*task)->attempt.bytes, sizeof(*task)->attempt.bytes);
@@ -288,19 +316,6 @@ static void round_done(void *item)
         m->sampled(m->sampled_userdata);
 }
 
-/* An error is told once, in the round after it came. */
-static void forget_old_xids(struct metrics *m)
-{
-    for (unsigned i = 0; i < m->round_report.n; i++) {
-        struct gpu_state *gpu = &m->round_report.gpus[i];
-        if (gpu->index >= GPUS_MAX)
-            continue;
-        if (gpu->xids == m->xids[gpu->index])
-            gpu->xid = 0;
-        m->xids[gpu->index] = gpu->xids;
-    }
-}
-
 static void begin_round(void *userdata)
 {
     struct metrics *m = userdata;
@@ -314,11 +329,14 @@ static void begin_round(void *userdata)
     m->options.want(m->options.userdata, m);
     map_foreach(m->tasks, again, task) {
         task->is_ending = !task->is_wanted;
+        vec_foreach(&task->arrived, point)
+            vec_push(&task->points, *point);
+        task->arrived.len = 0;
         vec_push(&m->round, task);
     }
     m->round_has_report = m->has_report;
     m->round_report = m->report;
-    forget_old_xids(m);
+    gpus_forget_old(&m->round_report, m->xids);
     m->is_sampling = true;
     pool_submit(m->options.pool, round_work, round_done, m);
 }
@@ -371,6 +389,8 @@ void metrics_free(struct metrics *m)
     cgroups_done(&m->cgroups);
     free(m);
 }
+
+size_t metrics_count(const struct metrics *m) { return map_len(m->tasks); }
 
 void metrics_on_sample(struct metrics *m, void (*sampled)(void *userdata), void *userdata)
 {

@@ -102,6 +102,19 @@ void cgroups_parse_step(char *membership, struct cgroups *cg)
     }
 }
 
+int cgroup_step_open(const struct cgroups *cg, enum cgroup_controller controller, const char *file)
+{
+    _cleanup_free_ char *group = xstrdup(cg->step[controller]);
+    int fd = -1;
+
+    while (fd < 0 && group && cg->roots[controller] && strstr(group, "/job_")) {
+        _cleanup_free_ char *path = xasprintf("%s%s/%s", cg->roots[controller], group, file);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        *strrchr(group, '/') = '\0';
+    }
+    return fd < 0 ? -ENOENT : fd;
+}
+
 void cgroups_done(struct cgroups *cg)
 {
     for (int i = 0; i < CGROUP_N; i++)

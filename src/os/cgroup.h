@@ -43,6 +43,9 @@ int cgroups_find(struct cgroups *ret, struct error *err);
 /* Fill `step` from the text of /proc/PID/cgroup, which is changed. Pure. Only groups that a job of Slurm
  * has for itself count: what is in others is not known. */
 void cgroups_parse_step(char *membership, struct cgroups *cg);
+/* Open FILE of CONTROLLER's group of the step, for reading; of the next one up within the job where that has none,
+ * for a controller may not be led down to where the processes are. -ENOENT. */
+int cgroup_step_open(const struct cgroups *cg, enum cgroup_controller controller, const char *file);
 void cgroups_done(struct cgroups *cg);
 
 #endif

@@ -94,7 +94,27 @@ conform_end_inside() {
     '
 }
 
+# It computes, holds 60 MB and writes to a disk.
+conform_figures() {
+    test_expect_success 'what a job uses is seen while it runs, in top, in its metrics, by Prometheus' '
+        submit uses --cpus 1 --memory 300M -- python3 -c "
+import os
+block = bytearray(range(256)) * (240 << 10)
+while True: sum(block[:1 << 20])" &&
+        await 30 uses_are_seen &&
+        berth top -o json | jq -e ".jobs[] | select(.name == \"uses\") | .now.cores > 0.1 and .limit.rule != null" &&
+        api GET /metrics >metrics.out && grep "^berth_job_memory_bytes{.*name=\"uses\"} [6-9][0-9.]*e+07" metrics.out
+    '
+    test_expect_success 'and kept when it has ended' '
+        berth stop --grace 0s --wait uses && has uses ".attempt.usage | .cpu_seconds > 0.1 and .memory_peak_bytes > 60000000" &&
+        await 10 uses_are_kept && berth job metrics uses | grep "cores, of 1"
+    '
+}
+uses_are_seen() { berth job metrics uses -o json | jq -e '.live[-1] | .cores > 0.1 and .memory_anonymous > 60000000'; }
+uses_are_kept() { berth job metrics uses -o json | jq -e '(.live | length) == 0 and ([.history[].cores] | max > 0.1)'; }
+
 conform_inside() {
+    conform_figures
     conform_begin_inside
     conform_exec
     conform_copies

@@ -30,6 +30,7 @@ attempt() { berth job show "$1" -o json | jq -r .attempt.id; }
 alive() { grep -sqz "^BERTH_ATTEMPT_ID=$1\$" /proc/[0-9]*/environ; }
 is_empty() { test -z "$(squeue -h)"; }
 is_dead() { ! alive "$1"; }
+uses_are_seen() { berth job metrics uses -o json | jq -e '.live[-1] | .cores > 0.1 and .memory_anonymous > 60000000'; }
 
 test_expect_success 'a job has a range of uids, and the cores and the memory of its step' '
     berth run --source none --name one --cpus 1 --memory 200M -- sh -c "nproc; tr -s \" \" </proc/self/uid_map" >out 2>&1 &&
@@ -42,11 +43,29 @@ test_expect_success 'what needs more is ended for want of memory' '
         /usr/bin/python3 -c "b = bytearray(range(256)) * (4 << 20)" && berth job show big -o json | jq -e ".attempt.cause == \"out_of_memory\""
 '
 
+test_expect_success 'what it uses comes home, and one goes into it' '
+    berth run --source none --detach --name uses --cpus 1 --memory 200M --port serve:7001 -- /usr/bin/python3 -c "
+block = bytearray(range(256)) * (240 << 10)
+while True: sum(block[:1 << 20])" >/dev/null &&
+    await 30 uses_are_seen && berth exec uses -- sh -c "cut -d: -f3 /proc/self/cgroup | sort -u; id -u" >out &&
+    berth exec uses -- sh -c "cut -d: -f3 /proc/1/cgroup | sort -u; id -u" >want && test_cmp want out &&
+    berth job show uses -o json | jq -e ".attempt.evidence.ports.serve.port > 0" &&
+    berth stop --grace 0s --wait uses
+'
+
 test_expect_success 'what scancel ends is dead, whatever it does about SIGTERM' '
     berth run --source none --detach --name stubborn --cpus 1 --grace 1s -- sh -c "trap : TERM; setsid sleep 1000 & echo up
         while :; do sleep 1; done" >/dev/null &&
     word=up && await 20 says stubborn && id=$(attempt stubborn) && alive "$id" &&
     scancel "$(squeue -h -o %i)" && await 40 is_dead "$id" && await 20 is_empty
+'
+
+test_expect_success 'without the launcher the step alone says what is too much memory' '
+    install -d -m 1777 "$BERTH_TEST/spool" &&
+    printf "#!/bin/sh\nTMPDIR=%s exec %s/berth \"\$@\"\n" "$BERTH_TEST/spool" "$BERTH_BUILD" >"$BERTH_TEST/program" &&
+    test_expect_code 137 berth run --source none --name large --cpus 1 --memory 100M -- \
+        /usr/bin/python3 -c "b = bytearray(range(256)) * (4 << 20)" &&
+    berth job show large -o json | jq -e ".attempt | .evidence.mode == \"step\" and .cause == \"out_of_memory\""
 '
 
 test_done
