@@ -154,14 +154,30 @@ conform_gangs() {
     '
 }
 
+# submit_many COUNT: over one connection, each is told apart by what it prints
+submit_many() {
+    seq "$1" | while read -r i; do
+        [ "$i" = 1 ] || echo next
+        printf 'url = "http://localhost/v1/projects/lab/jobs"\nunix-socket = "%s"\nfail\nsilent\nshow-error\n' "$BERTH_SOCKET"
+        printf 'header = "Content-Type: application/json"\noutput = "/dev/null"\n'
+        printf 'data = "{\\"name\\": \\"many-%s\\", \\"cpus\\": 1, \\"command\\": [\\"echo\\", \\"many %s\\"]}"\n' "$i" "$i"
+    done | curl --config -
+}
+# What they printed, wherever they ran and however often.
+all_printed() { find "$BERTH_STATE/attempts" -name log -exec cat {} + | sed -n 's/^many //p'; }
+some_printed() { [ "$(all_printed | wc -l)" -ge "$1" ]; }
 conform_many() {
-    test_expect_success "$many small jobs all run, once each" '
-        seq $many | xargs -P 4 -I{} berth run --detach --source none --name many-{} --cpus 1 -- echo {} >/dev/null &&
+    test_expect_success "$many small jobs all run, once each, while the server is killed and comes back" '
+        began=$(date +%s) &&
+        submit_many $many && await 280 some_printed $((many / 3)) &&
+        berth_kill && berth_server &&
         await 280 none_is_live &&
-        test "$(jobs_in succeeded)" -ge $many
+        test "$(jobs_in succeeded)" = $many &&
+        seq $many >want && all_printed | sort -n >got && test_cmp want got &&
+        echo "# $many small jobs took $(($(date +%s) - began)) s" >&5
     '
 }
-jobs_in() { api GET "/v1/projects/lab/jobs?state=$1&limit=1000" | jq '[.items[] | select(.name | startswith("many-"))] | length'; }
+jobs_in() { api GET "/v1/projects/lab/jobs?state=$1&name=many-*&limit=1000" | jq '.items | length'; }
 none_is_live() { [ "$(api GET "/v1/projects/lab/queue" | jq '.items | length')" = 0 ]; }
 
 conform() {

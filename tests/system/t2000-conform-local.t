@@ -8,7 +8,7 @@ BERTH_BOOT_ID=$boots
 export BERTH_BOOT_ID
 berth_start
 
-many=${BERTH_MANY:-40}
+many=${BERTH_MANY:-200}
 # This machine is all there is: it starts anew.
 lose_node() {
     boots=$((boots + 1))

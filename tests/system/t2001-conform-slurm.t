@@ -7,7 +7,7 @@ test_description='what a job can rely on: Slurm'
 test_expect_success 'a cluster of four machines starts' 'slurm_start 4 8'
 berth_start_on_slurm
 
-many=${BERTH_MANY:-40}
+many=${BERTH_MANY:-200}
 # Its slurmd dies and Slurm gives the machine up; what ran there goes on.
 lose_node() {
     lost=$(berth job show "$1" -o json | jq -r .attempt.allocation.node) &&
