@@ -4,6 +4,8 @@
 
 #include "workload/workload.h"
 
+enum { RETRY_BACKOFF_DEFAULT = 10 };
+
 /* The signals that a job may name for checkpoints: name without SIG. NULL or 0 when there is none. */
 const char *signal_name(int signo);
 int signal_parse(const char *name);

@@ -17,7 +17,6 @@ enum {
     ENV_MAX = 512,
     PORTS_MAX = 16,
     RETRIES_MAX = 100,
-    RETRY_BACKOFF_DEFAULT = 10,
 };
 
 static int read_command(struct workload_spec *spec, const json_t *json, struct error *err)

@@ -107,7 +107,8 @@ json_t *workload_spec_to_json(const struct workload_spec *spec)
     put_tasks(json, spec);
     json_put_str(json, "network", spec->network);
     put_positive(json, "max_time", spec->max_time_s);
-    if (spec->retries_max) {
+    /* A node that is lost before a job began is no retry, and waits as long. */
+    if (spec->retries_max || spec->retry_backoff_s != RETRY_BACKOFF_DEFAULT) {
         json_t *retries = json_object();
         json_put_int(retries, "max", spec->retries_max);
         json_put_int(retries, "backoff", spec->retry_backoff_s);

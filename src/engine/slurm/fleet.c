@@ -239,7 +239,7 @@ void slurm_fleet_suspect(struct slurm *slurm, const char *node)
     if (machine && machine->facts.usable) {
         machine->facts.usable = false;
         (void) snprintf(machine->facts.fault, sizeof machine->facts.fault,
-                        "Slurm has just lost it");
+                        "Slurm could not run a job there just now");
     }
     slurm_fleet_report(slurm); /* also what the last list said, and nobody was told yet */
 }

@@ -32,8 +32,8 @@ static void end_as(struct slurm_task *task, const struct slurm_job *job)
     enum end_cause cause = slurm_judge(task, job, &reason);
     bool done = job->state == SLURM_COMPLETED || job->state == SLURM_FAILED;
 
-    if (job->state ==
-        SLURM_NODE_FAIL) /* nothing is placed there before the next list tells what is so */
+    /* Nothing is placed there before the next list tells what is so. */
+    if (cause == END_NODE_LOST && (job->state == SLURM_NODE_FAIL || job->state == SLURM_CANCELLED))
         slurm_fleet_suspect(task->slurm, job->node[0] ? job->node : task->shape.node);
     if (job->state == SLURM_PENDING)
         task_cancel(task);

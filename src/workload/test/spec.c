@@ -68,6 +68,16 @@ TEST(a_gang_is_groups_of_tasks)
     ok(json_equal(json, second));
 }
 
+TEST(a_backoff_without_retries_is_kept)
+{
+    _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL, *again = NULL;
+
+    ok(read_spec("{\"command\":\"true\",\"retries\":{\"backoff\":0}}", &spec, NULL) == 0);
+    _cleanup_json_ json_t *json = workload_spec_to_json(spec);
+    ok(workload_spec_from_json(json, &again, NULL) == 0);
+    ok(again->retry_backoff_s == 0 && again->retries_max == 0);
+}
+
 TEST(mpi_has_a_task_a_node)
 {
     _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL;
