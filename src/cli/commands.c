@@ -52,6 +52,7 @@ const struct command *const cli_commands[] = {
     &command_job_create,
     &command_job_rerun,
     &command_job_diff,
+    &command_node_drain,
 };
 /* clang-format on */
 

@@ -80,14 +80,22 @@ test_expect_success 'it reports, is lost when it is silent, and is there again' 
     node_pid=$! && await 10 state_is one faulty &&
     end_node && await 10 state_is one lost
 '
-test_expect_success 'a drained machine takes no work and is empty in the end' '
+test_expect_success 'a drained machine takes no work' '
     name=$(berth node list -o json | jq -r ".items[0].name") &&
     berth run --source none --detach --name held --cpus 1 -- sleep 1000 &&
     await 10 sh -c "test \$(berth job show held -o json | jq -r .state) = running" &&
     berth node drain "$name" --reason "new fans" >out && state_is "$name" draining &&
     berth run --source none --detach --name waits --cpus 1 -- true &&
-    berth why waits >why && grep cordoned why &&
-    berth stop held && await 10 state_is "$name" drained
+    berth why waits >why && grep cordoned why
+'
+drains() {
+    berth node drain "$name" --reason "new fans" --wait -o json >drained 2>said &
+    waits=$!
+}
+test_expect_success 'whoever waits for it sees what still runs; Ctrl-C leaves it draining' '
+    drains && await 10 grep "$name: 1 task still runs there" said && kill -INT "$waits" && test_expect_code 130 wait "$waits" &&
+    grep "$name goes on draining" said && state_is "$name" draining &&
+    drains && await 10 grep "1 task" said && berth stop held && wait "$waits" && jq -e ".state == \"drained\"" drained
 '
 test_expect_success 'a restart forgets none of it' '
     berth_stop && berth_server --node-timeout 3s && state_is "$name" drained && berth why waits &&
