@@ -71,8 +71,14 @@ void machines_decide(struct lifecycle *lc, struct node *node)
 {
     const struct member *m = machine_find(lc, node->name);
 
-    if (m)
-        node->cordoned = m->machine->cordoned;
+    if (!m)
+        return;
+    node->cordoned = m->machine->cordoned;
+    /* No batch system knows what is free there; one assumes a disk, and the machine has seen it. */
+    if (m->machine->node && m->machine->node->disk_bytes > 0) {
+        node->disk_bytes = m->machine->node->disk_bytes;
+        node->disk_free_bytes = m->machine->node->disk_free_bytes;
+    }
 }
 
 static struct node *copy_node(const struct node *node)

@@ -138,6 +138,10 @@ int engine_add_flavors(const struct settings *settings, struct lifecycle *lc,
     lifecycle_nodes(lc, &nodes, &n_nodes);
     if (!settings->flavors && node)
         add_defaults(settings, lc, node);
+    /* Those whose disk is known first: a share of one that is only assumed would fit nowhere else. */
+    for (size_t i = 0; !settings->flavors && i < n_nodes; i++)
+        if (nodes[i]->disk_free_bytes > 0)
+            add_defaults(settings, lc, nodes[i]);
     for (size_t i = 0; !settings->flavors && i < n_nodes; i++)
         add_defaults(settings, lc, nodes[i]);
     for (size_t i = 0; i < json_array_size(settings->flavors); i++) {
