@@ -1,6 +1,7 @@
 /* node-join.c - `berth node join`: a machine shows its token and is a node from then on */
 #include "admin/admin.h"
 #include "admin/box.h"
+#include "admin/node-account.h"
 #include "admin/node.h"
 #include "admin/options.h"
 #include "admin/order-root.h"
@@ -209,6 +210,23 @@ static int prepare_orders(struct join *join, struct error *err)
     return 0;
 }
 
+/* So that Slurm may start jobs here. The machine has joined whatever comes of it; an order says it again. */
+static void mend_account(const struct join *join, const json_t *answer)
+{
+    const char *name = option_setting("BERTH_USER", "berth");
+    int64_t uid = json_get_int(answer, "uid", 0), gid = json_get_int(answer, "gid", 0);
+    struct error err = { 0 };
+
+    if (!join->takes_orders || uid <= 0 || gid <= 0 || uid > UINT32_MAX - 1 || gid > UINT32_MAX - 1)
+        return;
+    int r = node_account_set(name, (uid_t) uid, (gid_t) gid, join->state, &err);
+    if (r < 0)
+        (void) fprintf(stderr, "berth node join: account %s: %s\n", name, err.text);
+    else if (r == 0)
+        (void) printf("the account %s has the numbers now that it has on the server: %lld:%lld\n",
+                      name, (long long) uid, (long long) gid);
+}
+
 static void say_orders(const struct join *join)
 {
     if (join->takes_orders)
@@ -248,8 +266,10 @@ static int do_join(struct join *join, struct error *err)
         return r;
     body = make_body(join, &sum, node);
     r = ask(join, body, &answer, err);
-    if (r >= 0)
-        r = keep(join, answer, err);
+    if (r < 0)
+        return r;
+    mend_account(join, answer);
+    r = keep(join, answer, err);
     if (r < 0)
         return r;
     if (json_get_bool(answer, "again", false))

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Two reports may be lost. */
 static int64_t interval_s(const struct call *call)
@@ -121,6 +122,9 @@ static void joined(void *userdata)
     json_put(answer, "again", json_boolean(node->again));
     json_put_str(answer, "key", node->key);
     json_put_int(answer, "interval", interval_s(call));
+    /* A batch system starts jobs as the account that this server is, by its number. */
+    json_put_int(answer, "uid", geteuid());
+    json_put_int(answer, "gid", getegid());
     call_answer(call, 201, answer);
 }
 

@@ -63,7 +63,10 @@ test_expect_success 'a server behind its proxy, and three machines' '
     echo "10.99.0.1 berth.example.org" >>"$BERTH_TEST/machines/$head/etc/hosts" &&
     echo "hosts: [berth.example.org]" >"$BERTH_TEST/machines/$head/etc/berth/berth.yaml" &&
     begin_server && on "$head" berth init --org acme --project lab --key test &&
-    begin_machine "$one" && begin_machine "$two"
+    begin_machine "$one" && begin_machine "$two" &&
+    sed -i "s/^berth:x:[0-9]*:[0-9]*:/berth:x:7771:7772:/" "$BERTH_TEST/machines/$two/etc/passwd" &&
+    sed -i "s/^berth:x:[0-9]*:/berth:x:7772:/" "$BERTH_TEST/machines/$two/etc/group" &&
+    chown 7771:7772 "$BERTH_TEST/machines/$two/berth"
 '
 test_expect_success 'the first command, on each machine' '
     join "$one" >out && grep "is node $one of https://berth.example.org" out && grep "it takes orders" out &&
@@ -88,15 +91,18 @@ test_expect_success 'the key of munge went nowhere else' '
     ! on "$head" grep -rqF -f /etc/munge/munge.key /var/lib/berth
 '
 test_expect_success 'the machine that comes later, and the one that failed, are taken in' '
-    end_server && begin_server &&
-    join "$two" >out && grep "already" out &&
+    end_server && begin_server && on "$two" pkill -x berth &&
+    join "$two" >out && grep "already" out && grep "the account berth has the numbers now that it has on the server: $(id -u berth):$(id -g berth)" out &&
+    test "$(stat -c %U:%G "$BERTH_TEST/machines/$two/berth/node.json")" = berth:berth &&
     on "$head" berth engine install slurm -o json >out; cat out &&
     jq -e ".ok and .server == null and (.machines | length) == 3" out
 '
 test_expect_success 'the check finds it whole, and a job runs on two machines' '
     on "$head" berth engine check >check; cat check && ! grep -E "^(warn|fail)" check &&
-    on "$head" berth run --source none --nodes 2 --cpus 1 -- sh -c "hostname; echo \$MASTER_ADDR" >out; cat out;
-    on "$head" berth node list
+    on "$head" berth node cordon "$head" >/dev/null &&
+    on "$head" berth run --source none --name gang --nodes 2 --cpus 1 -- sh -c "hostname; echo \$MASTER_ADDR" >out && cat out &&
+    test "$(grep -c "^.[01]. 10\.99\.0\.[23]$" out)" = 2 && grep "^.0. node-0" out && grep "^.1. node-1" out &&
+    on "$head" berth job show gang -o json | jq -e ".attempt.evidence.mode == \"privileged\""
 '
 test_expect_success 'installed again, nothing changes' '
     on "$head" berth engine install slurm >out; cat out &&
