@@ -1,0 +1,371 @@
+/* cluster.c - choices that look only at what changed
+ *
+ * Each shape of request has a view: the score of every machine for it. What was taken or given is written in a
+ * ring of changes, and a view that is asked again reads what came since; one that is too far behind reads all.
+ */
+#include "placement/score.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "base/vec.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    VIEWS_MAX = 256,  /* beyond these, the one that was asked longest ago goes */
+    SEEN_MAX = 4096,  /* shapes that are counted */
+    LEARN_FIRST = 16, /* requests; and then whenever their number doubled */
+    NO_ROOM = INT32_MIN,
+};
+
+struct view {
+    struct ask ask;
+    int32_t *gains;      /* by machine; NO_ROOM: it does not hold the request */
+    size_t n;            /* machines it knows */
+    uint64_t change;     /* changes it has read */
+    uint64_t generation; /* of the deck */
+    uint64_t used;       /* when it was asked last */
+};
+
+struct machine {
+    struct room free;
+    bool closed;
+};
+
+struct cluster {
+    const struct score *score;
+    VEC(struct machine) machines;
+    struct room largest;
+    VEC(char *) models;
+    VEC(struct view *) views;
+    uint32_t *ring; /* machines that changed, newest last */
+    size_t ring_len;
+    uint64_t changes; /* ever */
+    uint32_t *marks;  /* by machine: the last reading that looked at it */
+    uint32_t reading;
+    VEC(struct asked) seen;
+    uint64_t n_seen, learn_at;
+    struct deck *deck;
+    uint64_t generation, uses;
+};
+
+/* ---- rooms ----------------------------------------------------------------------------------------- */
+
+static unsigned gpus_that_do(const struct room *room, const struct ask *ask)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < room->n_gpus; i++)
+        n += room->gpu[i] >= ask->gpu_milli;
+    return n;
+}
+
+bool room_holds(const struct room *room, const struct ask *ask)
+{
+    if (room->cpu_milli < ask->cpu_milli || room->memory_mib < ask->memory_mib)
+        return false;
+    if (ask->gpus == 0)
+        return true;
+    if (ask->models && !(ask->models & room->model))
+        return false;
+    return gpus_that_do(room, ask) >= ask->gpus;
+}
+
+static void room_use(struct room *room, const struct ask *ask, uint32_t gpus)
+{
+    room->cpu_milli -= ask->cpu_milli;
+    room->memory_mib -= ask->memory_mib;
+    for (; gpus; gpus &= gpus - 1) {
+        unsigned i = (unsigned) __builtin_ctz(gpus);
+        room->gpu[i] = (uint16_t) (room->gpu[i] - ask->gpu_milli);
+    }
+}
+
+static uint32_t tightest(const struct room *room, const struct ask *ask)
+{
+    uint32_t gpus = 0;
+
+    for (unsigned n = 0; n < ask->gpus; n++) {
+        unsigned best = CLUSTER_GPUS_MAX;
+        for (unsigned i = 0; i < room->n_gpus; i++) {
+            if (room->gpu[i] < ask->gpu_milli || gpus & 1u << i)
+                continue;
+            if (best == CLUSTER_GPUS_MAX || room->gpu[i] < room->gpu[best])
+                best = i;
+        }
+        assert(best < CLUSTER_GPUS_MAX);
+        gpus |= 1u << best;
+    }
+    return gpus;
+}
+
+uint32_t room_take(struct room *room, const struct ask *ask)
+{
+    uint32_t gpus = tightest(room, ask);
+
+    room_use(room, ask, gpus);
+    return gpus;
+}
+
+/* ---- views ----------------------------------------------------------------------------------------- */
+
+static int32_t gain_with(struct cluster *c, const struct room *before, const struct ask *ask,
+                         uint32_t gpus)
+{
+    struct room after = *before;
+
+    room_use(&after, ask, gpus);
+    return c->score->gain(c->deck, &c->largest, before, &after);
+}
+
+/* The best gain of ASK on a machine, and with which GPUs. A part of a GPU may come from any that has enough: of
+ * those with equally much left one is looked at. */
+static int32_t best_gain(struct cluster *c, const struct room *room, const struct ask *ask,
+                         uint32_t *ret)
+{
+    uint32_t gpus = tightest(room, ask);
+    int32_t best = gain_with(c, room, ask, gpus);
+
+    if (ask->gpus == 1 && ask->gpu_milli < CLUSTER_GPU) {
+        uint16_t looked = room->gpu[__builtin_ctz(gpus)];
+        for (;;) {
+            unsigned next = CLUSTER_GPUS_MAX;
+            for (unsigned i = 0; i < room->n_gpus; i++)
+                if (room->gpu[i] > looked &&
+                    (next == CLUSTER_GPUS_MAX || room->gpu[i] < room->gpu[next]))
+                    next = i;
+            if (next == CLUSTER_GPUS_MAX)
+                break;
+            looked = room->gpu[next];
+            int32_t gain = gain_with(c, room, ask, 1u << next);
+            if (gain > best) {
+                best = gain;
+                gpus = 1u << next;
+            }
+        }
+    }
+    if (ret)
+        *ret = gpus;
+    return best;
+}
+
+static void look_at(struct cluster *c, struct view *view, size_t i)
+{
+    const struct machine *m = &c->machines.items[i];
+
+    view->gains[i] = !m->closed && room_holds(&m->free, &view->ask)
+                         ? best_gain(c, &m->free, &view->ask, NULL)
+                         : NO_ROOM;
+}
+
+static void look_at_changes(struct cluster *c, struct view *view)
+{
+    c->reading++;
+    for (uint64_t at = c->changes; at > view->change; at--) {
+        uint32_t i = c->ring[(at - 1) % c->ring_len];
+        if (c->marks[i] == c->reading)
+            continue;
+        c->marks[i] = c->reading;
+        look_at(c, view, i);
+    }
+}
+
+static void look(struct cluster *c, struct view *view)
+{
+    if (view->n != c->machines.len || view->generation != c->generation ||
+        c->changes - view->change > c->ring_len) {
+        view->gains = xrealloc(view->gains, c->machines.len * sizeof *view->gains);
+        view->n = c->machines.len;
+        for (size_t i = 0; i < view->n; i++)
+            look_at(c, view, i);
+    } else {
+        look_at_changes(c, view);
+    }
+    view->change = c->changes;
+    view->generation = c->generation;
+    view->used = ++c->uses;
+}
+
+static bool ask_equal(const struct ask *a, const struct ask *b)
+{
+    return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
+           a->gpu_milli == b->gpu_milli && a->models == b->models;
+}
+
+static struct view *view_of(struct cluster *c, const struct ask *ask)
+{
+    struct view *oldest = NULL;
+
+    vec_foreach(&c->views, view) {
+        if (ask_equal(&(*view)->ask, ask))
+            return *view;
+        if (!oldest || (*view)->used < oldest->used)
+            oldest = *view;
+    }
+    struct view *view = oldest;
+    if (c->views.len < VIEWS_MAX) {
+        view = xnew(struct view);
+        vec_push(&c->views, view);
+    }
+    view->ask = *ask;
+    view->n = 0;
+    return view;
+}
+
+/* ---- the cluster ----------------------------------------------------------------------------------- */
+
+struct cluster *cluster_new(const struct score *score)
+{
+    struct cluster *c = xnew(struct cluster);
+
+    c->score = score;
+    c->learn_at = LEARN_FIRST;
+    return c;
+}
+
+void cluster_free(struct cluster *c)
+{
+    if (!c)
+        return;
+    vec_foreach(&c->views, view) {
+        free((*view)->gains);
+        free(*view);
+    }
+    vec_foreach(&c->models, model)
+        free(*model);
+    vec_done(&c->views);
+    vec_done(&c->models);
+    vec_done(&c->machines);
+    vec_done(&c->seen);
+    deck_free(c->deck);
+    free(c->ring);
+    free(c->marks);
+    free(c);
+}
+
+uint64_t cluster_model(struct cluster *c, const char *name)
+{
+    for (size_t i = 0; i < c->models.len; i++)
+        if (str_equal(c->models.items[i], name))
+            return UINT64_C(1) << i;
+    if (c->models.len == CLUSTER_MODELS_MAX)
+        return 0;
+    vec_push(&c->models, xstrdup(name));
+    return UINT64_C(1) << (c->models.len - 1);
+}
+
+static void enlarge(struct room *largest, const struct room *size)
+{
+    if (size->cpu_milli > largest->cpu_milli)
+        largest->cpu_milli = size->cpu_milli;
+    if (size->memory_mib > largest->memory_mib)
+        largest->memory_mib = size->memory_mib;
+    if (size->n_gpus > largest->n_gpus)
+        largest->n_gpus = size->n_gpus;
+    for (unsigned i = 0; i < largest->n_gpus; i++)
+        largest->gpu[i] = CLUSTER_GPU;
+}
+
+size_t cluster_add(struct cluster *c, const struct room *size)
+{
+    struct machine machine = { .free = *size };
+
+    vec_push(&c->machines, machine);
+    enlarge(&c->largest, size);
+    if (c->machines.cap > c->ring_len) {
+        c->ring_len = c->machines.cap;
+        c->ring = xrealloc(c->ring, c->ring_len * sizeof *c->ring);
+        c->marks = xrealloc(c->marks, c->ring_len * sizeof *c->marks);
+        memset(c->marks, 0, c->ring_len * sizeof *c->marks);
+        c->reading = 0;
+    }
+    c->generation++; /* what was largest may have changed, and the ring is another */
+    return c->machines.len - 1;
+}
+
+size_t cluster_len(const struct cluster *c) { return c->machines.len; }
+
+const struct room *cluster_room(const struct cluster *c, size_t node)
+{
+    assert(node < c->machines.len);
+    return &c->machines.items[node].free;
+}
+
+static void changed(struct cluster *c, size_t node)
+{
+    c->ring[c->changes++ % c->ring_len] = (uint32_t) node;
+}
+
+void cluster_close(struct cluster *c, size_t node, bool closed)
+{
+    assert(node < c->machines.len);
+    c->machines.items[node].closed = closed;
+    changed(c, node);
+}
+
+static struct asked *asked_of(struct cluster *c, const struct ask *ask)
+{
+    vec_foreach(&c->seen, asked)
+        if (ask_equal(&asked->ask, ask))
+            return asked;
+    if (c->seen.len == SEEN_MAX)
+        return NULL;
+    vec_push(&c->seen, ((struct asked){ .ask = *ask }));
+    return &c->seen.items[c->seen.len - 1];
+}
+
+void cluster_learn(struct cluster *c, const struct ask *ask)
+{
+    struct asked *asked = c->score->learns ? asked_of(c, ask) : NULL;
+
+    if (!asked)
+        return;
+    asked->times++;
+    if (++c->n_seen < c->learn_at)
+        return;
+    c->learn_at *= 2;
+    deck_free(c->deck);
+    c->deck = deck_new(c->seen.items, c->seen.len);
+    c->generation++;
+}
+
+bool cluster_choose(struct cluster *c, const struct ask *ask, struct choice *ret)
+{
+    struct view *view = view_of(c, ask);
+    int32_t best = NO_ROOM;
+    size_t at = 0;
+
+    look(c, view);
+    for (size_t i = 0; i < view->n; i++)
+        if (view->gains[i] > best) {
+            best = view->gains[i];
+            at = i;
+        }
+    if (best == NO_ROOM)
+        return false;
+    *ret = (struct choice){ .node = at };
+    (void) best_gain(c, &c->machines.items[at].free, ask, &ret->gpus);
+    return true;
+}
+
+void cluster_take(struct cluster *c, const struct ask *ask, const struct choice *choice)
+{
+    assert(choice->node < c->machines.len);
+    room_use(&c->machines.items[choice->node].free, ask, choice->gpus);
+    changed(c, choice->node);
+}
+
+void cluster_give(struct cluster *c, const struct ask *ask, const struct choice *choice)
+{
+    assert(choice->node < c->machines.len);
+    struct room *room = &c->machines.items[choice->node].free;
+    room->cpu_milli += ask->cpu_milli;
+    room->memory_mib += ask->memory_mib;
+    for (uint32_t gpus = choice->gpus; gpus; gpus &= gpus - 1) {
+        unsigned i = (unsigned) __builtin_ctz(gpus);
+        room->gpu[i] = (uint16_t) (room->gpu[i] + ask->gpu_milli);
+    }
+    changed(c, choice->node);
+}
