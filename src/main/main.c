@@ -30,6 +30,8 @@ static const struct cli_role roles[] = {
     { "node join", "make this machine a node of a cloud", admin_node_join_help, admin_node_join },
     { "node run", "report this machine to its cloud; the service berth-node does",
       admin_node_run_help, role_node_run },
+    { "simulate pack", "see how full machines get with requests from a file",
+      admin_simulate_pack_help, admin_simulate_pack },
     { "version", "print the version", NULL, role_version },
     { "--version", NULL, NULL, role_version },
     { "launcher", "make containers for jobs in a batch system's steps, as root on each node",

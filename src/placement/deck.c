@@ -31,8 +31,8 @@ struct deck {
     struct ask smallest;     /* nothing that a machine cannot take of this fits at all */
     struct asked shapes[64]; /* the most asked for */
     size_t n_shapes;
-    uint64_t n_asked;                /* of these shapes, together */
-    uint64_t marks[CLUSTER_GPU + 1]; /* a random number for each rest of a GPU */
+    uint64_t n_asked;                 /* of these shapes, together */
+    uint64_t marks[CAPACITY_GPU + 1]; /* a random number for each rest of a GPU */
     struct memo memo[1 << MEMO_BITS];
 };
 
@@ -138,7 +138,7 @@ struct deck *deck_new(const struct asked *asked, size_t n)
     for (size_t i = 0; i < DECK_STREAMS; i++)
         cut(&deck->streams[i], cards + i * STREAM_LEN);
     uint64_t state = 2;
-    for (size_t i = 0; i <= CLUSTER_GPU; i++)
+    for (size_t i = 0; i <= CAPACITY_GPU; i++)
         deck->marks[i] = next_random(&state);
     deck->n_shapes = len < 64 ? len : 64;
     memcpy(deck->shapes, with_gpus, deck->n_shapes * sizeof *with_gpus);
@@ -173,7 +173,7 @@ struct jar {
     unsigned end; /* of the GPUs in GPU */
     uint64_t model;
     /* Behind as many that have nothing left, so that who asks for more GPUs than there are meets one of these. */
-    uint16_t gpu[2 * CLUSTER_GPUS_MAX];
+    uint16_t gpu[2 * CAPACITY_GPUS_MAX];
 };
 
 static bool jar_holds(const struct jar *jar, const struct ask *card)
@@ -211,7 +211,7 @@ static void jar_sort(struct jar *jar, unsigned i, unsigned count)
 
 static void jar_take(struct jar *jar, const struct ask *ask)
 {
-    unsigned first = CLUSTER_GPUS_MAX;
+    unsigned first = CAPACITY_GPUS_MAX;
 
     while (jar->gpu[first] < ask->gpu_milli)
         first++;
@@ -246,12 +246,12 @@ static int32_t fill(const struct deck *deck, const struct room *room)
 {
     struct jar full = { .cpu_milli = room->cpu_milli,
                         .memory_mib = room->memory_mib,
-                        .end = CLUSTER_GPUS_MAX + room->n_gpus,
+                        .end = CAPACITY_GPUS_MAX + room->n_gpus,
                         .model = room->model };
     int32_t taken = 0;
 
-    memcpy(full.gpu + CLUSTER_GPUS_MAX, room->gpu, room->n_gpus * sizeof *room->gpu);
-    jar_sort(&full, CLUSTER_GPUS_MAX, room->n_gpus);
+    memcpy(full.gpu + CAPACITY_GPUS_MAX, room->gpu, room->n_gpus * sizeof *room->gpu);
+    jar_sort(&full, CAPACITY_GPUS_MAX, room->n_gpus);
     for (size_t i = 0; i < DECK_STREAMS; i++) {
         struct jar jar = full;
         taken += fill_from(&jar, &deck->streams[i]);

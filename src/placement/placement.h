@@ -10,6 +10,8 @@
 #define PLACEMENT_PLACEMENT_H
 
 #include "fleet/fleet.h"
+#include "placement/capacity.h"
+#include "placement/score.h"
 #include "workload/workload.h"
 
 /* Tasks of shared flavors of one owner (an org) share these cores; nobody else has them. */

@@ -8,7 +8,7 @@
 #ifndef PLACEMENT_SCORE_H
 #define PLACEMENT_SCORE_H
 
-#include "placement/cluster.h"
+#include "placement/capacity.h"
 
 struct deck;
 
@@ -16,8 +16,8 @@ enum { DECK_STREAMS = 8 }; /* a machine's room is filled from so many streams, i
 
 struct score {
     const char *name;
-    /* What the cluster gains when a machine's room BEFORE becomes AFTER: more is better. LARGEST has the most of
-     * everything that a machine of the cluster has. DECK: what is usually asked for; NULL: not known yet. */
+    /* What is gained when a machine's room BEFORE becomes AFTER: more is better. LARGEST has the most of
+     * everything that any machine has. DECK: what is usually asked for; NULL: not known yet. */
     int32_t (*gain)(struct deck *deck, const struct room *largest, const struct room *before,
                     const struct room *after);
     bool learns; /* it has use for a deck */

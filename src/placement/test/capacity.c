@@ -1,5 +1,5 @@
 /* What is free, by property: over random machines, requests, departures and closings nothing is given twice, nobody is
- * refused while a machine holds the request (counted a second time, naively), and a cluster that has seen everything
+ * refused while a machine holds the request (counted a second time, naively), and a capacity that has seen everything
  * chooses as one that was just made of the same rooms. For every score. */
 #include "placement/score.h"
 
@@ -24,7 +24,7 @@ struct task {
 };
 
 struct world {
-    struct cluster *cluster;
+    struct capacity *capacity;
     struct room sizes[NODES];
     bool closed[NODES];
     struct ask shapes[SHAPES];
@@ -32,14 +32,14 @@ struct world {
     size_t n_tasks;
 };
 
-static void world_done(struct world *w) { cluster_free(w->cluster); }
+static void world_done(struct world *w) { capacity_free(w->capacity); }
 
 static void world_make(struct world *w, const struct score *score)
 {
     static const uint16_t parts[] = { 160, 320, 470, 500, 650, 810, 1000 };
 
-    *w = (struct world){ .cluster = cluster_new(score) };
-    uint64_t models[] = { cluster_model(w->cluster, "A"), cluster_model(w->cluster, "B") };
+    *w = (struct world){ .capacity = capacity_new(score) };
+    uint64_t models[] = { capacity_model(w->capacity, "A"), capacity_model(w->capacity, "B") };
     for (size_t i = 0; i < NODES; i++) {
         struct room *size = &w->sizes[i];
         size->cpu_milli = (int32_t) (8 + random_below(90)) * 1000;
@@ -47,8 +47,8 @@ static void world_make(struct world *w, const struct score *score)
         size->n_gpus = (uint16_t) random_below(9);
         size->model = size->n_gpus ? models[random_below(2)] : 0;
         for (unsigned g = 0; g < size->n_gpus; g++)
-            size->gpu[g] = CLUSTER_GPU;
-        (void) cluster_add(w->cluster, size);
+            size->gpu[g] = CAPACITY_GPU;
+        (void) capacity_add(w->capacity, size);
     }
     for (size_t i = 0; i < SHAPES; i++) {
         struct ask *ask = &w->shapes[i];
@@ -56,7 +56,7 @@ static void world_make(struct world *w, const struct score *score)
         ask->memory_mib = (int32_t) (1 + random_below(32)) * 512;
         ask->gpus = (uint16_t) (i % 4 == 0 ? 0 : i % 4 == 1 ? 1 + random_below(4) : 1);
         if (ask->gpus)
-            ask->gpu_milli = ask->gpus > 1 ? CLUSTER_GPU : parts[random_below(7)];
+            ask->gpu_milli = ask->gpus > 1 ? CAPACITY_GPU : parts[random_below(7)];
         if (ask->gpus && random_below(4) == 0)
             ask->models = models[random_below(2)];
     }
@@ -72,7 +72,7 @@ static bool count(const struct world *w, size_t node, struct room *ret)
             continue;
         ret->cpu_milli -= task->ask.cpu_milli;
         ret->memory_mib -= task->ask.memory_mib;
-        for (unsigned g = 0; g < CLUSTER_GPUS_MAX; g++) {
+        for (unsigned g = 0; g < CAPACITY_GPUS_MAX; g++) {
             if (!(task->choice.gpus & 1u << g))
                 continue;
             if (g >= ret->n_gpus || ret->gpu[g] < task->ask.gpu_milli)
@@ -100,18 +100,18 @@ static bool room_equal(const struct room *a, const struct room *b)
            memcmp(a->gpu, b->gpu, sizeof a->gpu) == 0;
 }
 
-/* A cluster made now of what is free now. */
-static struct cluster *make_again(const struct world *w, const struct score *score)
+/* A capacity made now of what is free now. */
+static struct capacity *make_again(const struct world *w, const struct score *score)
 {
-    struct cluster *again = cluster_new(score);
+    struct capacity *again = capacity_new(score);
     struct room room;
 
     for (size_t i = 0; i < NODES; i++) {
         bool is_right = count(w, i, &room);
         ok(is_right);
-        ok(room_equal(&room, cluster_room(w->cluster, i)));
-        (void) cluster_add(again, &room);
-        cluster_close(again, i, w->closed[i]);
+        ok(room_equal(&room, capacity_room(w->capacity, i)));
+        (void) capacity_add(again, &room);
+        capacity_close(again, i, w->closed[i]);
     }
     return again;
 }
@@ -121,15 +121,15 @@ static void arrive(struct world *w)
     const struct ask *ask = &w->shapes[random_below(SHAPES)];
     struct task *task = &w->tasks[w->n_tasks];
 
-    cluster_learn(w->cluster, ask);
-    bool placed = cluster_choose(w->cluster, ask, &task->choice);
+    capacity_learn(w->capacity, ask);
+    bool placed = capacity_choose(w->capacity, ask, &task->choice);
     ok(placed == anybody_holds(w, ask));
     if (!placed)
         return;
     ok(!w->closed[task->choice.node]);
     ok((unsigned) __builtin_popcount(task->choice.gpus) == ask->gpus);
     task->ask = *ask;
-    cluster_take(w->cluster, ask, &task->choice);
+    capacity_take(w->capacity, ask, &task->choice);
     w->n_tasks++;
     struct room room;
     ok(count(w, task->choice.node, &room));
@@ -139,7 +139,7 @@ static void leave(struct world *w)
 {
     size_t i = random_below((uint32_t) w->n_tasks);
 
-    cluster_give(w->cluster, &w->tasks[i].ask, &w->tasks[i].choice);
+    capacity_give(w->capacity, &w->tasks[i].ask, &w->tasks[i].choice);
     w->tasks[i] = w->tasks[--w->n_tasks];
 }
 
@@ -150,7 +150,7 @@ static void step(struct world *w)
     if (what < 3) {
         size_t i = random_below(NODES);
         w->closed[i] = !w->closed[i];
-        cluster_close(w->cluster, i, w->closed[i]);
+        capacity_close(w->capacity, i, w->closed[i]);
     } else if (w->n_tasks == TASKS_MAX || (what < 40 && w->n_tasks > 0)) {
         leave(w);
     } else {
@@ -158,7 +158,7 @@ static void step(struct world *w)
     }
 }
 
-/* Scores that learn are compared by what they choose with the same deck: a cluster just made has none. */
+/* Scores that learn are compared by what they choose with the same deck: one just made has none. */
 static void play(const struct score *score, uint64_t from)
 {
     struct world *w = xnew(struct world);
@@ -169,14 +169,14 @@ static void play(const struct score *score, uint64_t from)
         step(w);
         if (i % 250 != 0)
             continue;
-        struct cluster *again = make_again(w, score);
+        struct capacity *again = make_again(w, score);
         for (size_t s = 0; !score->learns && s < SHAPES; s++) {
             struct choice a = { 0 }, b = { 0 };
-            bool holds = cluster_choose(w->cluster, &w->shapes[s], &a);
-            ok(holds == cluster_choose(again, &w->shapes[s], &b));
+            bool holds = capacity_choose(w->capacity, &w->shapes[s], &a);
+            ok(holds == capacity_choose(again, &w->shapes[s], &b));
             ok(!holds || (a.node == b.node && a.gpus == b.gpus));
         }
-        cluster_free(again);
+        capacity_free(again);
     }
     world_done(w);
     free(w);
@@ -202,11 +202,11 @@ TEST(the_same_calls_give_the_same_plan)
         for (unsigned i = 0; i < MORE; i++) {
             struct ask ask = { .cpu_milli = 100 + (int32_t) i, .gpus = 1, .gpu_milli = 100 };
             struct choice choice;
-            cluster_learn(w->cluster, &ask);
-            if (!cluster_choose(w->cluster, &ask, &choice))
+            capacity_learn(w->capacity, &ask);
+            if (!capacity_choose(w->capacity, &ask, &choice))
                 continue;
             if (i % 3)
-                cluster_take(w->cluster, &ask, &choice);
+                capacity_take(w->capacity, &ask, &choice);
             plans[round] = plans[round] * 31 + choice.node * 17 + choice.gpus;
         }
         world_done(w);
@@ -235,7 +235,7 @@ TEST(a_yield_is_what_still_goes_in)
 
 TEST(a_request_goes_where_it_spoils_least)
 {
-    struct cluster *c = cluster_new(&score_yield);
+    struct capacity *c = capacity_new(&score_yield);
     const struct room big = {
         96000, 393216, 8, { 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000 }, 1
     };
@@ -243,13 +243,13 @@ TEST(a_request_goes_where_it_spoils_least)
     const struct ask whole = { 8000, 16384, 1, 1000, 0 }, small = { 2000, 4096, 1, 500, 0 };
     struct choice choice;
 
-    (void) cluster_add(c, &big);
-    (void) cluster_add(c, &poor);
+    (void) capacity_add(c, &big);
+    (void) capacity_add(c, &poor);
     for (unsigned i = 0; i < 64; i++)
-        cluster_learn(c, i % 4 ? &whole : &small);
-    ok(cluster_choose(c, &small, &choice) && choice.node == 1);
-    ok(cluster_choose(c, &whole, &choice) && choice.node == 0);
-    cluster_free(c);
+        capacity_learn(c, i % 4 ? &whole : &small);
+    ok(capacity_choose(c, &small, &choice) && choice.node == 1);
+    ok(capacity_choose(c, &whole, &choice) && choice.node == 0);
+    capacity_free(c);
 }
 
 TAP_MAIN

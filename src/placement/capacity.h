@@ -1,14 +1,14 @@
-/* cluster.h - what is free on every machine, kept from one decision to the next
+/* capacity.h - what is free on every machine, kept from one decision to the next
  *
- * A cluster is taken from and given back to; nothing is built anew for a decision. A choice for a shape of
+ * It is taken from and given back to; nothing is built anew for a decision. A choice for a shape of
  * request that was chosen for before looks only at the machines that changed since. Everything here is numbers:
  * which cores of a machine a task gets is fit.c's.
  *
  * Integers only. Of equal places the machine that was added first is chosen, and there the GPU that has least
  * left: the same calls always give the same answers.
  */
-#ifndef PLACEMENT_CLUSTER_H
-#define PLACEMENT_CLUSTER_H
+#ifndef PLACEMENT_CAPACITY_H
+#define PLACEMENT_CAPACITY_H
 
 #include "base/cleanup.h"
 
@@ -17,9 +17,9 @@
 #include <stdint.h>
 
 enum {
-    CLUSTER_GPUS_MAX = 16,   /* of a machine */
-    CLUSTER_MODELS_MAX = 64, /* names of GPUs that are told apart */
-    CLUSTER_GPU = 1000,      /* a whole GPU, in thousandths */
+    CAPACITY_GPUS_MAX = 16,   /* of a machine */
+    CAPACITY_MODELS_MAX = 64, /* names of GPUs that are told apart */
+    CAPACITY_GPU = 1000,      /* a whole GPU, in thousandths */
 };
 
 /* A machine's size, or what is free of it. */
@@ -27,8 +27,8 @@ struct room {
     int32_t cpu_milli;
     int32_t memory_mib;
     uint16_t n_gpus;
-    uint16_t gpu[CLUSTER_GPUS_MAX]; /* thousandths, by position */
-    uint64_t model;                 /* one bit, of cluster_model(); 0: it has no GPU */
+    uint16_t gpu[CAPACITY_GPUS_MAX]; /* thousandths, by position */
+    uint64_t model;                  /* one bit, of capacity_model(); 0: it has no GPU */
 };
 
 /* What a task asks of a machine. Tasks that ask for the same are of one shape. */
@@ -36,7 +36,7 @@ struct ask {
     int32_t cpu_milli;
     int32_t memory_mib;
     uint16_t gpus;
-    uint16_t gpu_milli; /* of each; CLUSTER_GPU: all of it */
+    uint16_t gpu_milli; /* of each; CAPACITY_GPU: all of it */
     uint64_t models;    /* bits that would do; 0: any */
 };
 
@@ -45,32 +45,32 @@ struct choice {
     uint32_t gpus; /* bits: positions on the machine */
 };
 
-struct cluster;
+struct capacity;
 struct score;
 
 /* SCORE is borrowed, and decides which of the places that hold a request is the best. */
-struct cluster *cluster_new(const struct score *score);
-void cluster_free(struct cluster *cluster);
-DEFINE_CLEANUP(struct cluster *, cluster_free);
+struct capacity *capacity_new(const struct score *score);
+void capacity_free(struct capacity *capacity);
+DEFINE_CLEANUP(struct capacity *, capacity_free);
 
 /* The bit of a model of GPU; the same name has the same bit. 0: there are too many models. */
-uint64_t cluster_model(struct cluster *cluster, const char *name);
+uint64_t capacity_model(struct capacity *capacity, const char *name);
 /* Add an empty machine; returns its index. */
-size_t cluster_add(struct cluster *cluster, const struct room *size);
-size_t cluster_len(const struct cluster *cluster);
+size_t capacity_add(struct capacity *capacity, const struct room *size);
+size_t capacity_len(const struct capacity *capacity);
 /* What is free on machine NODE; valid until a machine is added. */
-const struct room *cluster_room(const struct cluster *cluster, size_t node);
+const struct room *capacity_room(const struct capacity *capacity, size_t node);
 
 /* A machine that is closed is chosen for nothing, and keeps what it has. */
-void cluster_close(struct cluster *cluster, size_t node, bool closed);
+void capacity_close(struct capacity *capacity, size_t node, bool closed);
 
 /* Note that somebody asks for ASK: scores may learn what is usually asked for. */
-void cluster_learn(struct cluster *cluster, const struct ask *ask);
+void capacity_learn(struct capacity *capacity, const struct ask *ask);
 /* The best place for one task. False: no machine holds it now. Takes nothing. */
-bool cluster_choose(struct cluster *cluster, const struct ask *ask, struct choice *ret);
+bool capacity_choose(struct capacity *capacity, const struct ask *ask, struct choice *ret);
 /* Both change what is free; CHOICE must fit, and what is given must have been taken. */
-void cluster_take(struct cluster *cluster, const struct ask *ask, const struct choice *choice);
-void cluster_give(struct cluster *cluster, const struct ask *ask, const struct choice *choice);
+void capacity_take(struct capacity *capacity, const struct ask *ask, const struct choice *choice);
+void capacity_give(struct capacity *capacity, const struct ask *ask, const struct choice *choice);
 
 /* Does ROOM hold ASK? */
 bool room_holds(const struct room *room, const struct ask *ask);

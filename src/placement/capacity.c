@@ -1,4 +1,4 @@
-/* cluster.c - choices that look only at what changed
+/* capacity.c - choices that look only at what changed
  *
  * Each shape of request has a view: the score of every machine for it. What was taken or given is written in a
  * ring of changes, and a view that is asked again reads what came since; one that is too far behind reads all.
@@ -34,7 +34,7 @@ struct machine {
     bool closed;
 };
 
-struct cluster {
+struct capacity {
     const struct score *score;
     VEC(struct machine) machines;
     struct room largest;
@@ -88,14 +88,14 @@ static uint32_t tightest(const struct room *room, const struct ask *ask)
     uint32_t gpus = 0;
 
     for (unsigned n = 0; n < ask->gpus; n++) {
-        unsigned best = CLUSTER_GPUS_MAX;
+        unsigned best = CAPACITY_GPUS_MAX;
         for (unsigned i = 0; i < room->n_gpus; i++) {
             if (room->gpu[i] < ask->gpu_milli || gpus & 1u << i)
                 continue;
-            if (best == CLUSTER_GPUS_MAX || room->gpu[i] < room->gpu[best])
+            if (best == CAPACITY_GPUS_MAX || room->gpu[i] < room->gpu[best])
                 best = i;
         }
-        assert(best < CLUSTER_GPUS_MAX);
+        assert(best < CAPACITY_GPUS_MAX);
         gpus |= 1u << best;
     }
     return gpus;
@@ -111,7 +111,7 @@ uint32_t room_take(struct room *room, const struct ask *ask)
 
 /* ---- views ----------------------------------------------------------------------------------------- */
 
-static int32_t gain_with(struct cluster *c, const struct room *before, const struct ask *ask,
+static int32_t gain_with(struct capacity *c, const struct room *before, const struct ask *ask,
                          uint32_t gpus)
 {
     struct room after = *before;
@@ -122,21 +122,21 @@ static int32_t gain_with(struct cluster *c, const struct room *before, const str
 
 /* The best gain of ASK on a machine, and with which GPUs. A part of a GPU may come from any that has enough: of
  * those with equally much left one is looked at. */
-static int32_t best_gain(struct cluster *c, const struct room *room, const struct ask *ask,
+static int32_t best_gain(struct capacity *c, const struct room *room, const struct ask *ask,
                          uint32_t *ret)
 {
     uint32_t gpus = tightest(room, ask);
     int32_t best = gain_with(c, room, ask, gpus);
 
-    if (ask->gpus == 1 && ask->gpu_milli < CLUSTER_GPU) {
+    if (ask->gpus == 1 && ask->gpu_milli < CAPACITY_GPU) {
         uint16_t looked = room->gpu[__builtin_ctz(gpus)];
         for (;;) {
-            unsigned next = CLUSTER_GPUS_MAX;
+            unsigned next = CAPACITY_GPUS_MAX;
             for (unsigned i = 0; i < room->n_gpus; i++)
                 if (room->gpu[i] > looked &&
-                    (next == CLUSTER_GPUS_MAX || room->gpu[i] < room->gpu[next]))
+                    (next == CAPACITY_GPUS_MAX || room->gpu[i] < room->gpu[next]))
                     next = i;
-            if (next == CLUSTER_GPUS_MAX)
+            if (next == CAPACITY_GPUS_MAX)
                 break;
             looked = room->gpu[next];
             int32_t gain = gain_with(c, room, ask, 1u << next);
@@ -151,7 +151,7 @@ static int32_t best_gain(struct cluster *c, const struct room *room, const struc
     return best;
 }
 
-static void look_at(struct cluster *c, struct view *view, size_t i)
+static void look_at(struct capacity *c, struct view *view, size_t i)
 {
     const struct machine *m = &c->machines.items[i];
 
@@ -160,7 +160,7 @@ static void look_at(struct cluster *c, struct view *view, size_t i)
                          : NO_ROOM;
 }
 
-static void look_at_changes(struct cluster *c, struct view *view)
+static void look_at_changes(struct capacity *c, struct view *view)
 {
     c->reading++;
     for (uint64_t at = c->changes; at > view->change; at--) {
@@ -172,7 +172,7 @@ static void look_at_changes(struct cluster *c, struct view *view)
     }
 }
 
-static void look(struct cluster *c, struct view *view)
+static void look(struct capacity *c, struct view *view)
 {
     if (view->n != c->machines.len || view->generation != c->generation ||
         c->changes - view->change > c->ring_len) {
@@ -194,7 +194,7 @@ static bool ask_equal(const struct ask *a, const struct ask *b)
            a->gpu_milli == b->gpu_milli && a->models == b->models;
 }
 
-static struct view *view_of(struct cluster *c, const struct ask *ask)
+static struct view *view_of(struct capacity *c, const struct ask *ask)
 {
     struct view *oldest = NULL;
 
@@ -214,18 +214,18 @@ static struct view *view_of(struct cluster *c, const struct ask *ask)
     return view;
 }
 
-/* ---- the cluster ----------------------------------------------------------------------------------- */
+/* ---- the capacity ---------------------------------------------------------------------------------- */
 
-struct cluster *cluster_new(const struct score *score)
+struct capacity *capacity_new(const struct score *score)
 {
-    struct cluster *c = xnew(struct cluster);
+    struct capacity *c = xnew(struct capacity);
 
     c->score = score;
     c->learn_at = LEARN_FIRST;
     return c;
 }
 
-void cluster_free(struct cluster *c)
+void capacity_free(struct capacity *c)
 {
     if (!c)
         return;
@@ -245,12 +245,12 @@ void cluster_free(struct cluster *c)
     free(c);
 }
 
-uint64_t cluster_model(struct cluster *c, const char *name)
+uint64_t capacity_model(struct capacity *c, const char *name)
 {
     for (size_t i = 0; i < c->models.len; i++)
         if (str_equal(c->models.items[i], name))
             return UINT64_C(1) << i;
-    if (c->models.len == CLUSTER_MODELS_MAX)
+    if (c->models.len == CAPACITY_MODELS_MAX)
         return 0;
     vec_push(&c->models, xstrdup(name));
     return UINT64_C(1) << (c->models.len - 1);
@@ -265,10 +265,10 @@ static void enlarge(struct room *largest, const struct room *size)
     if (size->n_gpus > largest->n_gpus)
         largest->n_gpus = size->n_gpus;
     for (unsigned i = 0; i < largest->n_gpus; i++)
-        largest->gpu[i] = CLUSTER_GPU;
+        largest->gpu[i] = CAPACITY_GPU;
 }
 
-size_t cluster_add(struct cluster *c, const struct room *size)
+size_t capacity_add(struct capacity *c, const struct room *size)
 {
     struct machine machine = { .free = *size };
 
@@ -285,27 +285,27 @@ size_t cluster_add(struct cluster *c, const struct room *size)
     return c->machines.len - 1;
 }
 
-size_t cluster_len(const struct cluster *c) { return c->machines.len; }
+size_t capacity_len(const struct capacity *c) { return c->machines.len; }
 
-const struct room *cluster_room(const struct cluster *c, size_t node)
+const struct room *capacity_room(const struct capacity *c, size_t node)
 {
     assert(node < c->machines.len);
     return &c->machines.items[node].free;
 }
 
-static void changed(struct cluster *c, size_t node)
+static void changed(struct capacity *c, size_t node)
 {
     c->ring[c->changes++ % c->ring_len] = (uint32_t) node;
 }
 
-void cluster_close(struct cluster *c, size_t node, bool closed)
+void capacity_close(struct capacity *c, size_t node, bool closed)
 {
     assert(node < c->machines.len);
     c->machines.items[node].closed = closed;
     changed(c, node);
 }
 
-static struct asked *asked_of(struct cluster *c, const struct ask *ask)
+static struct asked *asked_of(struct capacity *c, const struct ask *ask)
 {
     vec_foreach(&c->seen, asked)
         if (ask_equal(&asked->ask, ask))
@@ -316,7 +316,7 @@ static struct asked *asked_of(struct cluster *c, const struct ask *ask)
     return &c->seen.items[c->seen.len - 1];
 }
 
-void cluster_learn(struct cluster *c, const struct ask *ask)
+void capacity_learn(struct capacity *c, const struct ask *ask)
 {
     struct asked *asked = c->score->learns ? asked_of(c, ask) : NULL;
 
@@ -331,7 +331,7 @@ void cluster_learn(struct cluster *c, const struct ask *ask)
     c->generation++;
 }
 
-bool cluster_choose(struct cluster *c, const struct ask *ask, struct choice *ret)
+bool capacity_choose(struct capacity *c, const struct ask *ask, struct choice *ret)
 {
     struct view *view = view_of(c, ask);
     int32_t best = NO_ROOM;
@@ -350,14 +350,14 @@ bool cluster_choose(struct cluster *c, const struct ask *ask, struct choice *ret
     return true;
 }
 
-void cluster_take(struct cluster *c, const struct ask *ask, const struct choice *choice)
+void capacity_take(struct capacity *c, const struct ask *ask, const struct choice *choice)
 {
     assert(choice->node < c->machines.len);
     room_use(&c->machines.items[choice->node].free, ask, choice->gpus);
     changed(c, choice->node);
 }
 
-void cluster_give(struct cluster *c, const struct ask *ask, const struct choice *choice)
+void capacity_give(struct capacity *c, const struct ask *ask, const struct choice *choice)
 {
     assert(choice->node < c->machines.len);
     struct room *room = &c->machines.items[choice->node].free;

@@ -1,0 +1,127 @@
+/* simulate-pack.c - `berth simulate pack`: how full do machines get? */
+#include "admin/admin.h"
+#include "admin/options.h"
+#include "admin/simulate.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "placement/placement.h"
+#include "sim/sim.h"
+
+#include <stdlib.h>
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "Usage: berth simulate pack --nodes NODES.csv --arrivals SEQ.csv [--out PLACEMENT.csv]\n"
+    "                           [--score NAME] [-o table|json|yaml]\n\n"
+    "Fills machines with requests in the order in which they arrive, by the rule that the server goes by;\n"
+    "nobody leaves, and a request that no machine holds is refused. `-` is stdin or stdout.\n\n"
+    "  --nodes FILE      machines: columns sn, cpu_milli, memory_mib, gpu (how many), model\n"
+    "  --arrivals FILE   requests: idx, cpu_milli, memory_mib, num_gpu, gpu_milli (of each GPU, 1 to\n"
+    "                    1000) and, if need be, gpu_spec (models that would do: A100|H100)\n"
+    "  --out FILE        where each went: idx, node_sn (empty: refused), gpu_ids (0-3-4)\n"
+    "  --score NAME      what makes one place better than another: yield (default), fgd, best-fit,\n"
+    "                    first-fit\n"
+    "  -o FORM           how the summary is printed\n\n"
+    "Exit code: 0; 1 when a file is wrong, with line and column; 2 usage.\n";
+
+void admin_simulate_pack_help(struct text *out) { text_add(out, usage); }
+
+struct pack_options {
+    const char *nodes, *arrivals, *out, *score, *form;
+};
+
+static bool parse(int argc, char **argv, struct pack_options *o)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *value;
+        if ((value = option_value("--nodes", argc, argv, &i)))
+            o->nodes = value;
+        else if ((value = option_value("--arrivals", argc, argv, &i)))
+            o->arrivals = value;
+        else if ((value = option_value("--out", argc, argv, &i)))
+            o->out = value;
+        else if ((value = option_value("--score", argc, argv, &i)))
+            o->score = value;
+        else if ((value = option_value("-o", argc, argv, &i)))
+            o->form = value;
+        else
+            return false;
+    }
+    return o->nodes && o->arrivals && score_find(o->score) && option_is_form(o->form);
+}
+
+static json_t *counts_to_json(const struct pack_counts *counts, const char *score)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "score", score);
+    json_put_int(json, "arrived", (int64_t) counts->n_arrived);
+    json_put_int(json, "placed", (int64_t) counts->n_placed);
+    json_put_int(json, "refused", (int64_t) counts->n_refused);
+    json_put_int(json, "gpu_milli", counts->gpu_milli);
+    json_put_int(json, "gpu_milli_arrived", counts->gpu_milli_arrived);
+    json_put_int(json, "gpu_milli_allocated", counts->gpu_milli_taken);
+    return json;
+}
+
+/* PART of WHOLE as "95.43 %", rounded down. */
+static void add_part(struct text *out, int64_t part, int64_t whole)
+{
+    int64_t hundredths = whole > 0 ? part * 10000 / whole : 0;
+
+    text_addf(out, "%lld.%02lld %%", (long long) (hundredths / 100),
+              (long long) (hundredths % 100));
+}
+
+static void add_table(struct text *out, const struct pack_counts *counts, const char *score)
+{
+    text_addf(out, "score      %s\nrequests   %llu placed, %llu refused\nGPUs       ", score,
+              (unsigned long long) counts->n_placed, (unsigned long long) counts->n_refused);
+    add_part(out, counts->gpu_milli_taken, counts->gpu_milli);
+    text_addf(out, " of %lld allocated; ", (long long) (counts->gpu_milli / CAPACITY_GPU));
+    add_part(out, counts->gpu_milli_arrived, counts->gpu_milli);
+    text_add(out, " were asked for\n");
+}
+
+static int run(const struct pack_options *o, struct error *err)
+{
+    _cleanup_(simulate_closep) FILE *nodes = NULL;
+    _cleanup_(simulate_closep) FILE *arrivals = NULL;
+    _cleanup_(simulate_closep) FILE *out = NULL;
+    int r = simulate_open(o->nodes, "re", &nodes, err);
+
+    if (r >= 0)
+        r = simulate_open(o->arrivals, "re", &arrivals, err);
+    if (r >= 0 && o->out)
+        r = simulate_open(o->out, "we", &out, err);
+    if (r < 0)
+        return r;
+    const struct pack_file files[] = { { nodes, o->nodes },
+                                       { arrivals, o->arrivals },
+                                       { out, o->out } };
+    struct pack_counts counts;
+    r = pack_run(&files[0], &files[1], &files[2], score_find(o->score), &counts, err);
+    if (r < 0 || out == stdout)
+        return r;
+    _cleanup_json_ json_t *json = counts_to_json(&counts, o->score);
+    _cleanup_text_ struct text table = { 0 };
+    add_table(&table, &counts, o->score);
+    return simulate_print(json, &table, o->form);
+}
+
+int admin_simulate_pack(int argc, char **argv)
+{
+    struct pack_options o = { .score = score_yield.name, .form = "table" };
+    struct error err = { 0 };
+
+    if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))
+        return fputs(usage, stdout) < 0;
+    if (!parse(argc, argv, &o)) {
+        (void) fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    int r = run(&o, &err);
+    return r < 0 ? simulate_fail(&err) : r;
+}

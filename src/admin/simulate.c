@@ -1,0 +1,43 @@
+/* simulate.c - what the commands of `berth simulate` share */
+#include "admin/simulate.h"
+
+#include "base/yaml.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int simulate_open(const char *path, const char *mode, FILE **ret, struct error *err)
+{
+    bool reads = mode[0] == 'r';
+
+    *ret = !str_equal(path, "-") ? fopen(path, mode) : reads ? stdin : stdout;
+    return *ret ? 0
+                : error_set(err, -errno, "%s: cannot be %s: %s", path, reads ? "read" : "written",
+                            strerror(errno));
+}
+
+void simulate_close(FILE *file)
+{
+    if (file != stdin && file != stdout)
+        (void) fclose(file);
+}
+
+int simulate_print(const json_t *result, const struct text *table, const char *form)
+{
+    _cleanup_free_ char *text = NULL;
+    const char *shown = text_str(table);
+
+    if (!str_equal(form, "table")) {
+        text = str_equal(form, "json") ? json_text(result) : yaml_text(result);
+        shown = text;
+    }
+    const char *end = str_ends(shown, "\n") ? "" : "\n";
+    return printf("%s%s", shown, end) < 0 || fflush(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+int simulate_fail(const struct error *err)
+{
+    (void) fprintf(stderr, "berth: %s\n", err->text);
+    return EXIT_FAILURE;
+}

@@ -1,0 +1,24 @@
+/* simulate.h - what the commands of `berth simulate` share */
+#ifndef ADMIN_SIMULATE_H
+#define ADMIN_SIMULATE_H
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/text.h"
+
+#include <stdio.h>
+
+/* Open PATH, "-" for stdin or stdout as MODE ("re", "we") says; what it gives is simulate_close()d. */
+int simulate_open(const char *path, const char *mode, FILE **ret, struct error *err);
+void simulate_close(FILE *file);
+static inline void simulate_closep(FILE **file)
+{
+    if (*file)
+        simulate_close(*file);
+}
+/* Print RESULT as FORM says: TABLE, or json or yaml. Returns the exit code. */
+int simulate_print(const json_t *result, const struct text *table, const char *form);
+/* "berth: TEXT" on stderr; returns the exit code. */
+int simulate_fail(const struct error *err);
+
+#endif

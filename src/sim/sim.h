@@ -1,0 +1,7 @@
+/* sim.h - what would happen: the decisions of the live server over files, in virtual time */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include "sim/pack.h"
+
+#endif
