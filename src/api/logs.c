@@ -12,7 +12,7 @@ static const char text_plain[] = "text/plain; charset=utf-8";
 struct range {
     struct call *call;
     char *path;
-    int64_t from, limit, tail; /* -1: not given */
+    int64_t from, limit, tail, offset; /* -1: not given */
     struct line_file file;
     int64_t start, end;
     uint64_t first, after, count; /* lines of the range, and of the log */
@@ -30,6 +30,8 @@ static void find_range(void *item)
     r->after = r->limit >= 0 ? r->first + (uint64_t) r->limit : UINT64_MAX;
     r->start = line_file_find(&r->file, r->first);
     r->end = r->limit >= 0 ? line_file_find(&r->file, r->after) : r->file.size;
+    if (r->offset >= 0)
+        r->start = r->offset;
 }
 
 /* Which lines these are and how many there are: "100-199/5000", "none/5000". */
@@ -86,7 +88,8 @@ static void log_of(struct call *call, const struct workload *w, const struct att
                          .path = attempt_path(call->api, task_asked(call, attempt), kind.file),
                          .from = json_get_int(call->query, "from", -1),
                          .limit = json_get_int(call->query, "limit", -1),
-                         .tail = json_get_int(call->query, "tail", -1) };
+                         .tail = json_get_int(call->query, "tail", -1),
+                         .offset = json_get_int(call->query, "offset", -1) };
     pool_submit(call->api->options.pool, find_range, range_found, r);
 }
 

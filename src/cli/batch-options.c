@@ -402,6 +402,12 @@ static int set_silently(struct batch *b, const struct batch_option *o, struct er
     return 0;
 }
 
+/* What it does is no part of a job. */
+static int set_command_line(struct batch *b, const struct batch_option *o, struct error *err)
+{
+    return error_set(err, -EINVAL, "belongs on the command line, without a script");
+}
+
 static int set_switch(struct batch *b, const struct batch_option *o, struct error *err)
 {
     bool *const into = str_equal(o->name, "parsable")    ? &b->parsable
@@ -419,6 +425,8 @@ static int set_switch(struct batch *b, const struct batch_option *o, struct erro
     X("chdir", "D", "DIR", "the directory that is sent; the current one when left out", set_chdir) \
     X("begin", "b", "TIME", "not before: now+1hour, 16:00, tomorrow, 2030-01-31T22:00",            \
       batch_set_begin)                                                                             \
+    X("collect", NULL, NULL, "write what is left of the output of jobs, until all is whole",       \
+      set_command_line)                                                                            \
     X("comment", NULL, "TEXT", "the tag `comment` of the job", set_comment)                        \
     X("constraint", "C", "TAGS", "machines with these tags: a&b, a|b, a&(b|c)",                    \
       batch_set_constraint)                                                                        \
@@ -453,7 +461,8 @@ static int set_switch(struct batch *b, const struct batch_option *o, struct erro
     X("ntasks-per-node", NULL, "N", "tasks of a machine", set_per_node)                            \
     X("open-mode", NULL, "MODE", "append or truncate the files of --output and --error",           \
       set_open_mode)                                                                               \
-    X("output", "o", "PATTERN", "file that --wait writes: slurm-%j.out when left out", set_output) \
+    X("output", "o", "PATTERN", "file that is written here: slurm-%j.out when left out",           \
+      set_output)                                                                                  \
     X("parsable", NULL, NULL, "print the id alone", set_switch)                                    \
     X("partition", "p", "NAME", "a flavor of that name, if there is one", set_partition)           \
     X("qos", "q", "QOS", "no meaning here, said in a note", set_nothing)                           \
@@ -465,7 +474,7 @@ static int set_switch(struct batch *b, const struct batch_option *o, struct erro
     X("time", "t", "TIME", "longest time to run: minutes, H:M:S or D-H:M:S", set_time)             \
     X("tmp", NULL, "SIZE", "disk of the job", set_tmp)                                             \
     X("verbose", "v", NULL, "more notes: there are none", set_silently)                            \
-    X("wait", "W", NULL, "wait for the end, write the output, give the exit code", set_switch)     \
+    X("wait", "W", NULL, "wait for the end and the output, give the exit code", set_switch)        \
     X("wrap", NULL, "COMMAND", "a command instead of a script", set_wrap)
 
 #define FLAG(name, letter, operand, doc, set)   { name, letter, operand, doc },

@@ -47,6 +47,17 @@ static char *config_path(uid_t *ret_uid, gid_t *ret_gid)
     return xasprintf("%s/.config/berth/config.yaml", home);
 }
 
+char *config_state_dir(void)
+{
+    uid_t uid;
+    gid_t gid;
+    _cleanup_free_ char *home = home_of_user(&uid, &gid);
+
+    if (env_value("XDG_STATE_HOME") && uid == geteuid())
+        return xasprintf("%s/berth", env_value("XDG_STATE_HOME"));
+    return xasprintf("%s/.local/state/berth", home);
+}
+
 static int check_shape(const json_t *tree, const char *path, struct error *err)
 {
     const json_t *contexts = json_object_get(tree, "contexts");

@@ -39,4 +39,7 @@ void config_set(struct config *config, const char *name, const char *url, const 
  * when it is there, else /run/berth/api.sock. As "unix:PATH"; owned by the caller. */
 char *config_local_url(void);
 
+/* ~/.local/state/berth, or where XDG_STATE_HOME says; owned by the caller. */
+char *config_state_dir(void);
+
 #endif

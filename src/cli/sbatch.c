@@ -1,4 +1,5 @@
 /* sbatch.c - berth sbatch: run a batch script that was written for Slurm */
+#include "cli/batch-collect.h"
 #include "cli/batch-set.h"
 #include "cli/commands.h"
 #include "cli/follow.h"
@@ -11,11 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ---- what is asked for -------------------------------------------------------------------------------- */
 
@@ -100,95 +99,18 @@ static void print_notes(const struct cli *cli, const struct batch *b)
 
 /* ---- the end --------------------------------------------------------------------------------------------- */
 
-static int copy_bytes(void *userdata, const char *bytes, size_t n)
+static int wait_for_output(struct cli *cli, const json_t *job, struct error *err)
 {
-    return fwrite(bytes, 1, n, userdata) == n ? 0 : -EIO;
-}
-
-/* Where the log of a job goes; owned by the caller. */
-static char *output_path(const struct batch *b, const json_t *job, const char *index)
-{
-    const struct passwd *user = getpwuid(geteuid());
-    const json_t *array = json_object_get(job, "array");
-    const struct batch_names names = { .job = json_get_str(job, "id", ""),
-                                       .array = json_get_str(array, "id", NULL),
-                                       .index = array ? index : NULL,
-                                       .name = b->job_name,
-                                       .node = json_get_str(job, "node", "none"),
-                                       .user = user ? user->pw_name : "nobody" };
-    const char *pattern = b->output ? b->output : array ? "slurm-%A_%a.out" : "slurm-%j.out";
-    char *name = batch_pattern(pattern, &names);
-
-    if (name[0] == '/' || !b->chdir)
-        return name;
-    char *path = xasprintf("%s/%s", b->chdir, name);
-    free(name);
-    return path;
-}
-
-static int fetch_log(struct cli *cli, const char *job, const char *path, struct error *err)
-{
-    _cleanup_free_ char *target = project_path(cli, "jobs", job, "logs", NULL);
-    FILE *file = fopen(path, "we");
-
-    if (!file)
-        return error_set(err, -errno, "writing %.200s: %s", path, strerror(errno));
-    const struct remote_call call = { .method = "GET",
-                                      .target = target,
-                                      .accept = "text/plain",
-                                      .on_body = copy_bytes,
-                                      .userdata = file };
-    int r = remote_call(cli, &call, NULL, err);
-    if (fclose(file) != 0 && r >= 0)
-        r = error_set(err, -errno, "writing %.200s: %s", path, strerror(errno));
-    return r;
-}
-
-/* The log of a job as the file that Slurm would have made. */
-static int write_output(struct cli *cli, const struct batch *b, const json_t *job,
-                        struct error *err)
-{
-    const json_t *array = json_object_get(job, "array");
-    _cleanup_free_ char *index = xasprintf("%lld", (long long) json_get_int(array, "index", 0));
-    _cleanup_free_ char *path = output_path(b, job, index);
-    /* The first job of an array has the array's id. */
-    _cleanup_free_ char *one = array ? xasprintf("%s_%s", json_get_str(array, "id", ""), index)
-                                     : xstrdup(json_get_str(job, "id", ""));
-
-    if (json_get_int(job, "attempts", 0) == 0)
-        return 0; /* it never began */
-    int r = fetch_log(cli, one, path, err);
-    if (r >= 0 && !b->quiet)
-        print_note(cli, "output in %s", path);
-    return r < 0 ? r : 0;
-}
-
-static int write_outputs(struct cli *cli, const struct batch *b, const json_t *end,
-                         struct error *err)
-{
-    _cleanup_json_ json_t *jobs = NULL;
-    size_t i;
-    const json_t *job;
-
-    if (!is_whole_array(end))
-        return write_output(cli, b, end, err);
-    int r = array_jobs(cli, json_get_str(end, "id", ""), &jobs, err);
-    json_array_foreach(jobs, i, job)
-        if (r >= 0)
-            r = write_output(cli, b, job, err);
-    return r;
-}
-
-static int wait_and_write(struct cli *cli, const struct batch *b, const json_t *job,
-                          struct error *err)
-{
+    const char *id = json_get_str(job, "id", "");
     _cleanup_json_ json_t *end = NULL;
-    int r = wait_for_end(cli, json_get_str(job, "id", ""), &end, err);
+    int r = wait_for_end(cli, id, &end, err);
 
     if (r < 0)
         return r == -EINTR ? 130 : r;
-    r = write_outputs(cli, b, end, err);
-    return r < 0 ? r : job_exit_code(end);
+    r = batch_collect_wait(cli, id, err);
+    if (r < 0)
+        return r == -EINTR ? 130 : r;
+    return is_whole_array(end) ? array_exit_code(cli, end, err) : job_exit_code(end);
 }
 
 /* ---- submit ---------------------------------------------------------------------------------------------- */
@@ -239,10 +161,12 @@ static int submit(struct cli *cli, const struct batch *b, struct error *err)
         return r;
     (void) printf("%s%s\n", b->parsable ? "" : "Submitted batch job ", json_get_str(job, "id", ""));
     (void) fflush(stdout);
-    if (!b->wait && !b->quiet && !b->parsable)
-        print_note(cli, "berth logs %s shows what it prints; --wait writes it to a file",
+    /* The job is there, whatever becomes of its files. */
+    struct error why = { 0 };
+    if (batch_collect_begin(cli, b, job, &why) < 0)
+        print_note(cli, "no file is written: %s; berth logs %s shows what it prints", why.text,
                    json_get_str(job, "name", ""));
-    return b->wait ? wait_and_write(cli, b, job, err) : CLI_OK;
+    return b->wait ? wait_for_output(cli, job, err) : CLI_OK;
 }
 
 static int run_batch(struct cli *cli, const struct args *args, const struct text *text,
@@ -273,15 +197,13 @@ static int run_batch(struct cli *cli, const struct args *args, const struct text
     return submit(cli, b, err);
 }
 
-static int run(struct cli *cli, const struct args *args, struct error *err)
+static int run_script(struct cli *cli, const struct args *args, struct error *err)
 {
     _cleanup_text_ struct text text = { 0 };
     batch_options options = { 0 };
     struct batch b = { 0 };
     int r = read_script(args, &text, err);
 
-    if (!cli->project && r >= 0)
-        r = error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
     if (r >= 0)
         r = batch_script_parse(text_str(&text), text.len, &options, err);
     if (r >= 0) {
@@ -295,6 +217,23 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
     return r;
 }
 
+static int collect(struct cli *cli, const struct args *args, struct error *err)
+{
+    if (args->operands.len > 0)
+        return error_set(err, -EINVAL, "--collect writes what is left for all jobs: name none");
+    int r = batch_collect_run(cli, err);
+    if (r == 1 && !args_has(args, "quiet"))
+        print_note(cli, "another process writes the output already");
+    return r == -EINTR ? 130 : r < 0 ? r : CLI_OK;
+}
+
+static int run(struct cli *cli, const struct args *args, struct error *err)
+{
+    if (!cli->project)
+        return error_set(err, -EINVAL, "no project is chosen: use --project NAME, or berth init");
+    return args_has(args, "collect") ? collect(cli, args, err) : run_script(cli, args, err);
+}
+
 const struct command command_sbatch = {
     .verb = "sbatch",
     .operands = "[SCRIPT [ARG]...]",
@@ -302,6 +241,7 @@ const struct command command_sbatch = {
     .examples = "berth sbatch train.sh --epochs 3\n"
                 "berth sbatch --wait -n 4 -t 1:00:00 solve.sh\n"
                 "berth sbatch --array 0-99%10 sweep.sh\n"
+                "berth sbatch --collect       go on writing the files of --output\n"
                 "job=$(berth sbatch --parsable first.sh) && berth sbatch -d afterok:$job second.sh",
     .flags = batch_flags,
     .refuses = batch_refused,

@@ -77,6 +77,42 @@ test_expect_success 'the command line goes over the script, also in short forms'
     berth job show "${id}_2" -o json | jq -e ".name == \"other_2\" and .spec.max_time == 300 and .spec.memory == 67108864"
 '
 
+has() { grep -qx "$1" "$2"; }
+# How many processes of this HOME write output.
+writers() {
+    for one in $(grep -lzx "HOME=$HOME" /proc/[0-9]*/environ 2>/dev/null); do
+        tr '\0' ' ' <"${one%environ}cmdline" 2>/dev/null | grep -q 'sbatch --collect' && echo "$one"
+    done | wc -l
+}
+one_writes() { [ "$(writers)" = 1 ]; }
+
+test_expect_success 'without --wait its files appear where it was submitted and grow, over restarts of the server and of who writes' '
+    cat >slow.sh <<-\END &&
+	#!/bin/sh
+	#SBATCH -J slow --mem=64M -o out/slow-%j-%u.log --open-mode=append
+	echo one
+	while [ ! -e /storage/two ]; do sleep 0.1; done
+	echo two
+	while [ ! -e /storage/three ]; do sleep 0.1; done
+	echo three
+	END
+    id=$(berth sbatch --parsable slow.sh) && file=out/slow-$id-$(id -un).log &&
+    await 20 has one "$file" && berth_kill && berth_server &&
+    berth run --source none --cpus 1 --memory 64Mi -- touch /storage/two 2>/dev/null && await 20 has two "$file" &&
+    state=$(echo "$HOME"/.local/state/berth/batch/*) && test -e "$state/$id.json" && ! grep -rF "$(sed -n "s,.*key: *,,p" "$HOME/.config/berth/config.yaml" | tr -d \"\" | head -n 1)" "$state" &&
+    kill -9 "$(cat "$state/lock")" &&
+    berth run --source none --cpus 1 --memory 64Mi -- touch /storage/three 2>/dev/null && berth job wait "$id" &&
+    ! has three "$file" && berth sbatch --collect && printf "%s\n" one two three >want && test_cmp want "$file" &&
+    test ! -e "$state/$id.json"
+'
+
+test_expect_success 'one process writes the files of many' '
+    for i in 1 2; do berth sbatch --quiet --array=1-12 -o "out/many-$i-%2a.txt" --mem=64 --wrap "echo \$SLURM_ARRAY_TASK_ID" || return 1; done >many &&
+    await 10 one_writes &&
+    ids=$(sed "s/.* //" many) && for id in $ids; do berth job wait "$id" && await 20 test ! -e "$state/$id.json" || return 1; done &&
+    test "$(cat out/many-?-*.txt | sort -n | uniq -c | awk "\$1 == 2" | wc -l)" = 12 && test "$(ls out/many-?-01.txt | wc -l)" = 2
+'
+
 test_expect_success 'jobs follow each other by their ids' '
     first=$(berth sbatch --parsable --wrap "exit 4") &&
     second=$(berth sbatch --parsable -d afternotok:$first --wrap "echo so be it") &&
