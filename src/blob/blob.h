@@ -55,6 +55,8 @@ int blob_open(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size
 /* Its executable form, a file of its own beside it; -ENOENT while nobody needed it. */
 int blob_open_executable(struct blob_store *bs, const struct sha256 *sum, int64_t *ret_size);
 bool blob_has(struct blob_store *bs, const struct sha256 *sum);
+/* The same, and it stays: it is touched, so that it is not removed as one that nobody needs. */
+bool blob_use(struct blob_store *bs, const struct sha256 *sum);
 /* Is it there, with this size? */
 bool blob_matches(struct blob_store *bs, const struct sha256 *sum, int64_t size);
 /* What was written without SYNC is on disk when this returns. */
@@ -84,6 +86,18 @@ int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha2
 /* The same by the manifest in the blob store, read as a stream: trees of any size. */
 int tree_open_blob(struct blob_store *bs, const struct sha256 *name, int *ret_fd,
                    struct error *err);
+/* The same for a tree that no manifest describes: FILL puts all that is in it into the directory ROOT. */
+struct tree_form {
+    int (*fill)(void *userdata, int root, struct error *err);
+    void *userdata;
+};
+int tree_open_form(struct blob_store *bs, const struct sha256 *name, const struct tree_form *form,
+                   int *ret_fd, struct error *err);
+/* The file of E (whose path is for messages) as NAME in DIRFD: a hard link, a copy where that cannot be. */
+int blob_link(struct blob_store *bs, const struct manifest_entry *e, int dirfd, const char *name,
+              struct error *err);
+/* Its bytes into the empty file TO, sharing their blocks where the file system can. */
+int blob_copy(struct blob_store *bs, const struct sha256 *sum, int to, struct error *err);
 
 /* A manifest on disk, read entry by entry and checked on the way (data.h). */
 struct manifest_file;

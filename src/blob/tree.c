@@ -52,9 +52,10 @@ static int copy_bytes(int from, int to)
     }
 }
 
-static int copy_into(struct builder *b, const char *blob, int dirfd, const char *name, mode_t mode)
+static int copy_into(struct blob_store *bs, const char *blob, int dirfd, const char *name,
+                     mode_t mode)
 {
-    _cleanup_close_ int from = openat(b->bs->blobs, blob, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_close_ int from = openat(bs->blobs, blob, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (from < 0)
         return -errno;
     _cleanup_close_ int to = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -63,7 +64,7 @@ static int copy_into(struct builder *b, const char *blob, int dirfd, const char 
 
     int r = copy_bytes(from, to);
     if (r == 0)
-        r = store_own(b->bs, to);
+        r = store_own(bs, to);
     if (r == 0 && (fchmod(to, mode) < 0 || fsync(to) < 0))
         r = -errno;
     return r;
@@ -149,27 +150,38 @@ static bool wants_copy(int code)
     return code == -EMLINK || code == -EPERM || code == -EXDEV || code == -EOPNOTSUPP;
 }
 
-static int add_file(struct builder *b, const struct manifest_entry *e, const char *name,
-                    struct error *err)
+int blob_link(struct blob_store *bs, const struct manifest_entry *e, int dirfd, const char *name,
+              struct error *err)
 {
     char blob[BLOB_NAME_LEN + 3];
 
-    if (!blob_is_whole(b->bs, blob_name(&e->sum, false, blob), e->size_bytes))
+    if (!blob_is_whole(bs, blob_name(&e->sum, false, blob), e->size_bytes))
         return error_set(err, -ENOENT, "the bytes of '%.120s' are not in the blob store", e->path);
     if (e->executable) {
-        int r = make_executable(b->bs, &e->sum, e->size_bytes, err);
+        int r = make_executable(bs, &e->sum, e->size_bytes, err);
         if (r < 0)
             return r;
     }
     blob_name(&e->sum, e->executable, blob);
-    if (linkat(b->bs->blobs, blob, b->dir, name, 0) == 0)
+    if (linkat(bs->blobs, blob, dirfd, name, 0) == 0)
         return 0;
     int r = -errno;
     if (wants_copy(r))
-        r = copy_into(b, blob, b->dir, name, e->executable ? 0755 : 0644);
+        r = copy_into(bs, blob, dirfd, name, e->executable ? 0755 : 0644);
     if (r < 0)
         return error_set(err, r, "placing '%.120s': %s", e->path, strerror(-r));
     return 0;
+}
+
+int blob_copy(struct blob_store *bs, const struct sha256 *sum, int to, struct error *err)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    _cleanup_close_ int from = blob_open(bs, sum, NULL);
+    int r = from < 0 ? from : copy_bytes(from, to);
+
+    return r < 0
+               ? error_set(err, r, "copying blob %.12s: %s", sha256_format(sum, hex), strerror(-r))
+               : 0;
 }
 
 static int add_entry(struct builder *b, const struct manifest_entry *e, struct error *err)
@@ -180,16 +192,22 @@ static int add_entry(struct builder *b, const struct manifest_entry *e, struct e
     if (r < 0)
         return error_set(err, r, "making the directory of '%.120s': %s", e->path, strerror(-r));
     if (!e->link)
-        return add_file(b, e, name, err);
+        return blob_link(b->bs, e, b->dir, name, err);
     if (symlinkat(e->link, b->dir, name) < 0)
         return error_set(err, -errno, "making link '%.120s': %s", e->path, strerror(errno));
     return 0;
 }
 
-/* M in memory, or NULL: the blob of that name. */
-static int build(struct builder *b, const struct manifest *m, const struct sha256 *name,
-                 struct error *err)
+/* A tree by its manifest: in memory, or NULL: the blob of that name. */
+struct named {
+    struct blob_store *bs;
+    const struct manifest *manifest;
+    const struct sha256 *name;
+};
+
+static int build(struct builder *b, const struct named *tree, struct error *err)
 {
+    const struct manifest *m = tree->manifest;
     _cleanup_(manifest_file_freep) struct manifest_file *file = NULL;
     const struct manifest_entry *e = NULL;
     int r = 0;
@@ -198,9 +216,20 @@ static int build(struct builder *b, const struct manifest *m, const struct sha25
         r = add_entry(b, &m->entries[i], err);
     if (m)
         return r;
-    r = manifest_file_open(b->bs, name, &file, err);
+    r = manifest_file_open(b->bs, tree->name, &file, err);
     while (r >= 0 && (r = manifest_file_next(file, &e, err)) > 0)
         r = add_entry(b, e, err);
+    return r;
+}
+
+static int fill_by_manifest(void *userdata, int root, struct error *err)
+{
+    const struct named *tree = userdata;
+    struct builder b = { .bs = tree->bs, .root = root, .dir = -1 };
+    int r = build(&b, tree, err);
+
+    safe_close(b.dir);
+    free(b.dir_path);
     return r;
 }
 
@@ -230,7 +259,7 @@ static int finish(struct blob_store *bs, int root, const char *tmp, const char *
     return 0;
 }
 
-static int make_tree(struct blob_store *bs, const struct manifest *m, const struct sha256 *sum,
+static int make_tree(struct blob_store *bs, const struct sha256 *sum, const struct tree_form *form,
                      struct error *err)
 {
     char tmp[TMP_NAME_LEN], name[SHA256_HEX_LEN + 1];
@@ -238,12 +267,8 @@ static int make_tree(struct blob_store *bs, const struct manifest *m, const stru
 
     tmp_name(tmp);
     int r = begin(bs, tmp, &root, err);
-    if (r == 0) {
-        struct builder b = { .bs = bs, .root = root, .dir = -1 };
-        r = build(&b, m, sum, err);
-        safe_close(b.dir);
-        free(b.dir_path);
-    }
+    if (r == 0)
+        r = form->fill(form->userdata, root, err);
     if (r == 0)
         r = finish(bs, root, tmp, sha256_format(sum, name), err);
     (void) remove_tree(bs->trees, tmp, NULL); /* gone when it was renamed */
@@ -262,8 +287,8 @@ static int use_tree(struct blob_store *bs, const char *name, int *ret_fd)
     return 0;
 }
 
-int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha256 *name,
-              int *ret_fd, struct error *err)
+int tree_open_form(struct blob_store *bs, const struct sha256 *name, const struct tree_form *form,
+                   int *ret_fd, struct error *err)
 {
     char hex[SHA256_HEX_LEN + 1];
 
@@ -273,11 +298,20 @@ int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha2
             return 0;
         if (errno != ENOENT || tries > 0)
             break;
-        int r = make_tree(bs, m, name, err);
+        int r = make_tree(bs, name, form, err);
         if (r < 0)
             return r;
     }
     return error_set(err, -errno, "opening tree %s: %s", hex, strerror(errno));
+}
+
+int tree_open(struct blob_store *bs, const struct manifest *m, const struct sha256 *name,
+              int *ret_fd, struct error *err)
+{
+    struct named tree = { bs, m, name };
+    const struct tree_form form = { fill_by_manifest, &tree };
+
+    return tree_open_form(bs, name, &form, ret_fd, err);
 }
 
 int tree_open_blob(struct blob_store *bs, const struct sha256 *name, int *ret_fd, struct error *err)

@@ -259,6 +259,15 @@ static int use_existing(struct blob_store *bs, const char *name, int64_t size, b
     return sync_shard(bs, name);
 }
 
+bool blob_use(struct blob_store *bs, const struct sha256 *sum)
+{
+    char name[BLOB_NAME_LEN + 3];
+    struct stat st;
+
+    return fstatat(bs->blobs, blob_name(sum, false, name), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           use_existing(bs, name, st.st_size, false) == 0;
+}
+
 static int refuse_bytes(const struct sha256 *expected, const struct sha256 *sum, struct error *err)
 {
     char want[SHA256_HEX_LEN + 1], got[SHA256_HEX_LEN + 1];
