@@ -26,11 +26,13 @@ struct api_options {
     struct store *store;
     struct blob_store *blobs;
     struct pool *pool;
-    struct metrics *metrics;   /* NULL: nothing is sampled */
-    const char *storage;       /* declared for /storage; NULL: each machine's own */
-    const char *storage_probe; /* a directory of it that the server can write to */
-    const char *node;          /* name of this machine */
-    const char *state;         /* STATE directory: attempts/ID/ lie in it */
+    struct metrics *metrics;    /* NULL: nothing is sampled */
+    const char *storage;        /* declared for /storage; NULL: each machine's own */
+    int keeper;                 /* storage/keeper.h; -1: /storage is not sent to nodes */
+    int64_t storage_push_limit; /* nor when it has more bytes than that */
+    const char *storage_probe;  /* a directory of it that the server can write to */
+    const char *node;           /* name of this machine */
+    const char *state;          /* STATE directory: attempts/ID/ lie in it */
     const char *socket; /* unix socket; peers of uid 0 and ADMIN_UID are admin without a key */
     uid_t admin_uid;    /* the server's own account */
     const char *const *listen;  /* HOST:PORT each, NULL-terminated; port 0: chosen by the kernel */

@@ -46,16 +46,17 @@ struct api {
     struct file_watches *watches;
     struct follower *followers; /* streams that wait for events */
     struct metrics_stream *metrics_streams;
-    struct watch *beat;             /* keeps streams alive */
-    struct session *sessions;       /* newest first; each frees itself */
-    struct away *reaches;           /* ways into tasks elsewhere, newest first */
-    struct tickets *tickets;        /* of sessions; NULL before the first */
-    VEC(struct port_use) port_uses; /* oldest first */
-    struct order_wait *order_waits; /* newest first */
-    struct node_wait *node_waits;   /* of machines, newest first */
-    struct next_wait *next_waits;   /* newest first */
-    struct blob_sets *blob_sets;    /* NULL before the first */
-    uint64_t answers[6];            /* by hundreds of the status */
+    struct watch *beat;                 /* keeps streams alive */
+    struct session *sessions;           /* newest first; each frees itself */
+    struct away *reaches;               /* ways into tasks elsewhere, newest first */
+    struct tickets *tickets;            /* of sessions; NULL before the first */
+    VEC(struct port_use) port_uses;     /* oldest first */
+    struct order_wait *order_waits;     /* newest first */
+    struct node_wait *node_waits;       /* of machines, newest first */
+    struct next_wait *next_waits;       /* newest first */
+    struct blob_sets *blob_sets;        /* NULL before the first */
+    struct storage_look *storage_looks; /* under way */
+    uint64_t answers[6];                /* by hundreds of the status */
 
     uint64_t n_beats;
 };
@@ -238,6 +239,10 @@ void task_file_put(struct call *call);
 void task_stream(struct call *call);
 void task_blob_get(struct call *call);
 void task_layer_get(struct call *call);
+/* task-storage.c */
+void task_storage_get(struct call *call);
+void task_storage_file_get(struct call *call);
+void storage_looks_end(struct api *api);
 /* Which blobs the trees of tasks hold, by manifest. */
 struct blob_sets;
 void blob_sets_free(struct blob_sets *sets);

@@ -199,6 +199,8 @@ static int list_trees(struct arrival *a)
     r = add_tree(a, artifacts);
     for (size_t i = 0; r >= 0 && i < json_array_size(outputs); i++)
         r = add_tree(a, json_array_get(outputs, i));
+    if (r >= 0)
+        r = add_tree(a, json_object_get(json, "storage"));
     return r;
 }
 

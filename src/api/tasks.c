@@ -306,11 +306,20 @@ static void task_upload(struct call *call) { as_upload(call, upload_status); }
 static void task_blobs(struct call *call) { as_upload(call, upload_files); }
 
 const struct api_route task_routes[] = {
-    { "task.secrets", task_secrets }, { "task.spec", task_spec },
-    { "task.orders", task_orders },   { "task.file", task_file_put },
-    { "task.fetch", task_blob_get },  { "task.missing", task_missing },
-    { "task.blob", task_blob },       { "task.upload", task_upload },
-    { "task.blobs", task_blobs },     { "task.stream", task_stream },
-    { "task.layer", task_layer_get }, { "task.progress", task_progress },
-    { "task.metrics", task_points },  { NULL, NULL },
+    { "task.secrets", task_secrets },
+    { "task.spec", task_spec },
+    { "task.orders", task_orders },
+    { "task.file", task_file_put },
+    { "task.fetch", task_blob_get },
+    { "task.missing", task_missing },
+    { "task.blob", task_blob },
+    { "task.upload", task_upload },
+    { "task.blobs", task_blobs },
+    { "task.stream", task_stream },
+    { "task.layer", task_layer_get },
+    { "task.progress", task_progress },
+    { "task.metrics", task_points },
+    { "task.storage", task_storage_get },
+    { "task.storage_file", task_storage_file_get },
+    { NULL, NULL },
 };

@@ -179,11 +179,14 @@ static int fetch_once(struct courier *c, void *userdata, struct error *err)
     const int *secrets = userdata;
     int r = c->spec ? 0 : fetch_spec(c, err);
 
+    const struct content content = { &c->home, c->blobs, c->spool };
     if (r >= 0)
-        r = content_fetch(&c->home, c->blobs, c->spec, err);
+        r = content_fetch(&content, c->spec, err);
     if (r >= 0 && c->spec->image && c->layers.has) /* else it will not begin anyway */
         r = layers_fetch(&c->home, &c->orders, c->spool, &c->layers, c->spec->image, &c->stopped,
                          err);
+    if (r >= 0 && c->spec->push)
+        r = storage_fetch(&content, c->spec->push, err);
     if (r >= 0)
         r = fetch_secrets(c, *secrets, err);
     return r;

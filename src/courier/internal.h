@@ -4,7 +4,7 @@
  * content.c  what a task names, in       results.c  what it left, out
  * layers.c   the layers of its image  coming.c   how far that is
  * streams.c  ways into the task      figures.c  what it uses
- * courier.c  the loop
+ * storage.c  /storage, in           courier.c  the loop
  */
 #ifndef COURIER_INTERNAL_H
 #define COURIER_INTERNAL_H
@@ -97,9 +97,19 @@ void streams_finish(struct streams *all);
 
 /* ---- content in ------------------------------------------------------------------------------------ */
 
+/* A digest names the same bytes wherever they come from: TARGET answers with them. Of several who want them at once
+ * on this machine one fetches them. -EBADMSG: other bytes came. */
+struct content {
+    struct home *home;
+    struct blob_store *blobs;
+    const char *spool;
+};
+int content_fetch_blob(const struct content *content, const char *target, const struct sha256 *sum,
+                       struct error *err);
+/* /storage as it is now, for a task to which it is sent: what is not here yet comes, and PUSH says what it is. */
+int storage_fetch(const struct content *content, struct task_push *push, struct error *err);
 /* Blobs that SPEC names into the store. */
-int content_fetch(struct home *home, struct blob_store *blobs, const struct task_spec *spec,
-                  struct error *err);
+int content_fetch(const struct content *content, const struct task_spec *spec, struct error *err);
 
 /* Layers that IMAGE names and that are not at PLACE yet. ORDERS is asked while HOME gives them. -ECANCELED: it
  * was stopped meanwhile, for *RET_STOPPED. */

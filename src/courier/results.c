@@ -119,5 +119,8 @@ int results_send(struct carrier *c, const json_t *exit, struct error *err)
         if (r >= 0 && manifest)
             r = send_tree(c, manifest, err);
     }
+    manifest = json_get_str(json_object_get(exit, "storage"), "manifest", NULL);
+    if (r >= 0 && manifest)
+        r = send_tree(c, manifest, err);
     return r;
 }

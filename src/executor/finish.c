@@ -258,6 +258,7 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
         hint(s, &ex);
         if (gang_leave(s))
             collect(s, &ex);
+        storage_collect(s, &ex);
     }
 
     if (s->x->mode->own_groups)

@@ -194,6 +194,8 @@ _Noreturn void supervise(struct executor *x, struct launch *launch);
 /* A user namespace in which UID and GID and the COUNT - 1 after them are OUTSIDE and so on, and nothing
  * else is anybody; as a descriptor. */
 int userns_make(const struct userns_map *map, int *ret_fd, struct error *err);
+/* By both of these. */
+int userns_make_two(const struct userns_map maps[static 2], int *ret_fd, struct error *err);
 
 /* LAUNCHER_SLURM: answered by account_ended(). Negative errno: answered by the caller. */
 int account_order(struct executor *x, uint64_t serial, int order_fd, int out, struct error *err);
@@ -287,12 +289,26 @@ int layers_mount(struct supervisor *s, int fds[static OCI_LAYERS_MAX], struct er
 /* Whom the image's config means, by the files below ROOTFS. */
 int image_user_of(struct supervisor *s, const char *rootfs, struct error *err);
 
+struct owner {
+    uid_t uid;
+    gid_t gid;
+    mode_t mode;
+};
+/* A layer to write to: NAME and NAME.work below STATE/running/ATTEMPT. */
+int rootfs_layer(struct supervisor *s, const char *name, const struct owner *owner,
+                 struct error *err);
+/* Mount it at TARGET above the directories LOWER, top first. */
+int rootfs_overlay(struct supervisor *s, const int *lower, size_t n, const char *layer,
+                   const char *target, struct error *err);
 /* Mount everything below BUNDLE/rootfs. */
 int rootfs_make(struct supervisor *s, struct error *err);
 /* The directory that holds *RET_BELOW and PROJECT/storage; -ESTALE when it is not the one that was declared. */
 int storage_open_root(struct supervisor *s, int *ret_fd, const char **ret_below, struct error *err);
-/* How fast it is, for the evidence, if that was asked for. */
+/* How fast it is, for the evidence. */
 void storage_measure(struct supervisor *s, int dirfd);
+/* /storage as it came by digest, and a layer of the task's own above it (storage-push.c); what it holds in the end. */
+int storage_mount_pushed(struct supervisor *s, const char *target, struct error *err);
+void storage_collect(struct supervisor *s, struct task_exit *ex);
 void rootfs_remove(struct supervisor *s);
 /* The datasets that the job reads, read-only below ROOTFS (datasets.c). */
 int datasets_mount(struct supervisor *s, const char *rootfs, struct error *err);

@@ -32,12 +32,6 @@ static int fail(struct error *err, const char *what)
     return error_set(err, r, "%s: %s", what, strerror(-r));
 }
 
-struct owner {
-    uid_t uid;
-    gid_t gid;
-    mode_t mode;
-};
-
 /* Whom the command runs as, outside. */
 static struct owner user_of(const struct supervisor *s, mode_t mode)
 {
@@ -123,9 +117,8 @@ static int make_private(struct supervisor *s, struct error *err)
     return r < 0 ? fail(err, "making the attempt's own directory") : 0;
 }
 
-/* NAME and NAME.work below STATE/running/ATTEMPT. */
-static int make_layer(struct supervisor *s, const char *name, const struct owner *owner,
-                      struct error *err)
+int rootfs_layer(struct supervisor *s, const char *name, const struct owner *owner,
+                 struct error *err)
 {
     _cleanup_free_ char *upper = xasprintf("%s/%s", s->name, name);
     _cleanup_free_ char *work = xasprintf("%s/%s.work", s->name, name);
@@ -139,9 +132,10 @@ static int make_layer(struct supervisor *s, const char *name, const struct owner
     return 0;
 }
 
-/* Paths go by descriptors: ':' and ',' in them would be taken as syntax. LOWER: top first. */
-static int mount_overlay(struct supervisor *s, const int *lower, size_t n, const char *layer,
-                         const char *target, struct error *err)
+/* Paths go by descriptors: ':' and ',' in them would be taken as syntax. LOWER: top first. What a layer says
+ * of the one below is always said in the same way, whatever this kernel was built to prefer. */
+int rootfs_overlay(struct supervisor *s, const int *lower, size_t n, const char *layer,
+                   const char *target, struct error *err)
 {
     _cleanup_text_ struct text below = { 0 };
     _cleanup_free_ char *upper = xasprintf("%s/%s", s->name, layer);
@@ -153,7 +147,8 @@ static int mount_overlay(struct supervisor *s, const int *lower, size_t n, const
     for (size_t i = 0; i < n; i++)
         text_addf(&below, "%s/proc/self/fd/%d", i ? ":" : "", lower[i]);
     _cleanup_free_ char *options =
-        xasprintf("lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,volatile%s",
+        xasprintf("lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d,volatile,"
+                  "metacopy=off,redirect_dir=nofollow%s",
                   text_str(&below), upper_fd, work_fd, s->x->mode->own_ids ? "" : ",userxattr");
 
     if (mount("overlay", target, "overlay", MS_NOSUID | MS_NODEV, options) < 0)
@@ -248,7 +243,7 @@ static int mount_host(struct supervisor *s, int own, const char *rootfs, struct 
     if (skeleton < 0)
         return fail(err, s->launch->range->skeleton);
 
-    int r = mount_overlay(s, (const int[2]){ own, skeleton }, 2, "root", rootfs, err);
+    int r = rootfs_overlay(s, (const int[2]){ own, skeleton }, 2, "root", rootfs, err);
     vec_foreach(&s->image->binds, bind) {
         if (r < 0)
             break;
@@ -277,7 +272,7 @@ static int mount_image(struct supervisor *s, int own, const char *rootfs, struct
         return r;
     size_t n = s->own_image->layers.len;
     lower[n + 1] = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    r = lower[n + 1] < 0 ? fail(err, base) : mount_overlay(s, lower, n + 2, "root", rootfs, err);
+    r = lower[n + 1] < 0 ? fail(err, base) : rootfs_overlay(s, lower, n + 2, "root", rootfs, err);
     for (size_t i = 1; i < n + 2; i++)
         safe_close(lower[i]);
     return r < 0 ? r : image_user_of(s, rootfs, err);
@@ -302,7 +297,7 @@ static int mount_root(struct supervisor *s, const char *rootfs, struct error *er
 
     int r = make_private(s, err);
     if (r >= 0)
-        r = make_layer(s, "root", &base, err);
+        r = rootfs_layer(s, "root", &base, err);
     if (r >= 0)
         r = write_own_files(s, &own, err);
     if (r < 0)
@@ -348,13 +343,35 @@ static int mount_workspace(struct supervisor *s, const char *target, struct erro
     if (r >= 0)
         r = tree_open(s->blobs, manifest, &name, &tree, err);
     if (r >= 0)
-        r = make_layer(s, "workspace", &owner, err);
+        r = rootfs_layer(s, "workspace", &owner, err);
     if (r >= 0)
         r = attach(tree, MOUNT_ATTR_RDONLY, userns, at, err);
     if (r < 0)
         return error_context(err, r, "workspace");
     lower = open(at, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return lower < 0 ? fail(err, at) : mount_overlay(s, &lower, 1, "workspace", target, err);
+    return lower < 0 ? fail(err, at) : rootfs_overlay(s, &lower, 1, "workspace", target, err);
+}
+
+/* What many tasks write at once. */
+static int mount_storage(struct supervisor *s, const char *target, struct error *err)
+{
+    const struct owner all = { s->spec->uid_base, s->spec->uid_base, 0755 };
+    char project[ID_TEXT_LEN + 1];
+    const char *below = "";
+    _cleanup_close_ int root = -1, fd = -1;
+
+    int r = storage_open_root(s, &root, &below, err);
+    if (r < 0)
+        return r;
+    _cleanup_free_ char *storage =
+        xasprintf("%s%s/storage", below, id_format(&s->spec->project, project));
+    r = own_directory(root, storage, &all, &fd, err);
+    /* Jobs of one project may run as different users. */
+    if (r >= 0 && s->user.uid != 0 && fchmod(fd, 0777) < 0)
+        r = fail(err, storage);
+    if (r >= 0 && s->spec->storage && s->spec->storage->measure)
+        storage_measure(s, fd);
+    return r < 0 ? r : attach(fd, 0, -1, target, err);
 }
 
 static int mount_shared(struct supervisor *s, const char *rootfs, struct error *err)
@@ -365,23 +382,9 @@ static int mount_shared(struct supervisor *s, const char *rootfs, struct error *
     _cleanup_free_ char *artifacts = xasprintf("projects/%s/artifacts/%s", project, workload);
     _cleanup_free_ char *at_storage = xasprintf("%s/storage", rootfs);
     _cleanup_free_ char *at_artifacts = xasprintf("%s/artifacts", rootfs);
-    const struct owner owner = user_of(s, 0755),
-                       all = { s->spec->uid_base, s->spec->uid_base, 0755 };
-    const char *below = "";
-    _cleanup_close_ int root = -1, fd = -1;
-
-    int r = storage_open_root(s, &root, &below, err);
-    if (r < 0)
-        return r;
-    _cleanup_free_ char *storage = xasprintf("%s%s/storage", below, project);
-    r = own_directory(root, storage, &all, &fd, err);
-    /* Jobs of one project may run as different users. */
-    if (r >= 0 && s->user.uid != 0 && fchmod(fd, 0777) < 0)
-        r = fail(err, storage);
-    if (r >= 0)
-        storage_measure(s, fd);
-    if (r >= 0)
-        r = attach(fd, 0, -1, at_storage, err);
+    const struct owner owner = user_of(s, 0755);
+    int r = s->spec->push ? storage_mount_pushed(s, at_storage, err)
+                          : mount_storage(s, at_storage, err);
     if (r >= 0)
         r = own_directory(s->x->state_fd, artifacts, &owner, &s->artifacts, err);
     if (r >= 0)

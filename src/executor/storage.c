@@ -45,9 +45,8 @@ int storage_open_root(struct supervisor *s, int *ret_fd, const char **ret_below,
 void storage_measure(struct supervisor *s, int dirfd)
 {
     struct volume_speed speed;
-    const struct task_storage *storage = s->spec->storage;
 
-    if (!storage || !storage->measure || volume_measure(dirfd, MEASURED_BYTES, &speed, NULL) < 0)
+    if (volume_measure(dirfd, MEASURED_BYTES, &speed, NULL) < 0)
         return;
     s->storage_speed = json_object();
     json_put_int(s->storage_speed, "read_bps", speed.read_bps);

@@ -2,6 +2,7 @@
 #include "executor/internal.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "os/fd.h"
 
 #include <errno.h>
@@ -37,7 +38,12 @@ static int fill(pid_t pid, const char *uids, const char *gids, int *ret_fd)
     return 0;
 }
 
-int userns_make(const struct userns_map *map, int *ret_fd, struct error *err)
+static void add_line(struct text *t, uint32_t inside, const struct userns_map *map)
+{
+    text_addf(t, "%" PRIu32 " %" PRIu32 " %" PRIu32 "\n", inside, map->outside, map->count);
+}
+
+static int make(const struct userns_map *maps, size_t n, int *ret_fd, struct error *err)
 {
     struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
     long pid = syscall(SYS_clone3, &args, sizeof args);
@@ -49,15 +55,26 @@ int userns_make(const struct userns_map *map, int *ret_fd, struct error *err)
     }
     if (pid < 0)
         return error_set(err, -errno, "making a user namespace: %s", strerror(errno));
-    _cleanup_free_ char *uids =
-        xasprintf("%" PRIu32 " %" PRIu32 " %" PRIu32, map->uid, map->outside, map->count);
-    _cleanup_free_ char *gids =
-        xasprintf("%" PRIu32 " %" PRIu32 " %" PRIu32, map->gid, map->outside, map->count);
-    int r = fill((pid_t) pid, uids, gids, ret_fd);
+    _cleanup_text_ struct text uids = { 0 }, gids = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        add_line(&uids, maps[i].uid, &maps[i]);
+        add_line(&gids, maps[i].gid, &maps[i]);
+    }
+    int r = fill((pid_t) pid, text_str(&uids), text_str(&gids), ret_fd);
     (void) kill((pid_t) pid, SIGKILL);
     (void) waitpid((pid_t) pid, NULL, 0);
     if (r < 0)
-        return error_set(err, r, "mapping a user namespace to uid %" PRIu32 ": %s", map->outside,
+        return error_set(err, r, "mapping a user namespace to uid %" PRIu32 ": %s", maps->outside,
                          strerror(-r));
     return 0;
+}
+
+int userns_make(const struct userns_map *map, int *ret_fd, struct error *err)
+{
+    return make(map, 1, ret_fd, err);
+}
+
+int userns_make_two(const struct userns_map maps[static 2], int *ret_fd, struct error *err)
+{
+    return make(maps, 2, ret_fd, err);
 }

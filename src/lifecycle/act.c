@@ -44,7 +44,7 @@ static void hand_over_task(struct lifecycle *lc, struct job *job, size_t rank, e
         .account = job->project->account,
         .number = w->attempt->number,
         .epoch = w->attempt->epoch,
-        .uid_base = lc->settings.uid_first + job->project->range * UID_RANGE_LEN,
+        .uid_base = job_uid_base(lc, job),
         .range = job->project->range,
         .workload_spec = job->gang ? &own : w->spec,
         .allocation = (struct allocation *) (uintptr_t) attempt_task_allocation(w->attempt, rank),
@@ -57,7 +57,9 @@ static void hand_over_task(struct lifecycle *lc, struct job *job, size_t rank, e
         .resume = w->attempt->number > 1,
     };
     struct task_storage storage;
+    struct task_push push = { 0 };
     spec.storage = storage_for(lc, spec.allocation->node, &storage);
+    spec.push = lc->settings.push_storage && !spec.storage ? &push : NULL;
     const struct image_record *image = images_of(lc, w);
     struct task_image task_image;
     own.ports = NULL;
@@ -215,7 +217,9 @@ static struct job *job_of(struct lifecycle *lc, const struct id *task, unsigned 
 {
     struct job *job = live_task(lc, task, ret_rank);
 
-    return job && job->w->attempt->epoch == epoch && job->launched ? job : NULL;
+    bool lives = job && job->launched && !job->ashore;
+
+    return lives && job->w->attempt->epoch == epoch ? job : NULL;
 }
 
 /* How long the attempt has run: by the boot clock where its node and this server share one, because the
@@ -360,9 +364,8 @@ static void on_ended(void *userdata, const struct id *attempt, const struct task
     if (!job)
         return;
     json_t *data = act_ended_data(ex);
-    _cleanup_(manifest_freep) struct manifest *artifacts =
-        act_load_artifacts(lc, ex->artifacts, data);
-    act_finish(lc, job, data, artifacts);
+    const json_t *storage = ex->storage;
+    landing_begin(lc, job, data, act_load_artifacts(lc, ex->artifacts, data), &storage);
 }
 
 static void on_fleet(void *userdata, const struct engine_machine *machines, size_t n)

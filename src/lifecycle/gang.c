@@ -36,6 +36,7 @@ void gang_free(struct gang *gang)
         json_decref(gang->tasks[rank].evidence);
         json_decref(gang->tasks[rank].end);
         json_decref(gang->tasks[rank].artifacts);
+        json_decref(gang->tasks[rank].storage);
     }
     free(gang->tasks);
     free(gang);
@@ -408,8 +409,11 @@ static void finish(struct lifecycle *lc, struct job *job)
         json_put_int(data, "failed_rank", job->gang->failed_rank);
     put_tasks(job->gang, data);
     put_usage(job->gang, data);
-    _cleanup_(manifest_freep) struct manifest *artifacts = put_artifacts(lc, job->gang, data);
-    act_finish(lc, job, data, artifacts);
+    const json_t **storage = xnew_n(const json_t *, job->gang->n);
+    for (size_t rank = 0; rank < job->gang->n; rank++)
+        storage[rank] = job->gang->tasks[rank].storage;
+    landing_begin(lc, job, data, put_artifacts(lc, job->gang, data), storage);
+    free(storage);
 }
 
 static json_t *end_of(const struct gang *gang, size_t rank, const struct task_exit *ex)
@@ -436,6 +440,8 @@ void gang_ended(struct lifecycle *lc, struct job *job, size_t rank, const struct
 
     if (ex->artifacts && !task->artifacts)
         task->artifacts = json_deep_copy(ex->artifacts);
+    if (ex->storage && !task->storage)
+        task->storage = json_deep_copy(ex->storage);
     if (!task->end) {
         task->end = end_of(job->gang, rank, ex);
         task_changed(lc, attempt_task_id(job->w->attempt, rank));
@@ -446,7 +452,7 @@ void gang_ended(struct lifecycle *lc, struct job *job, size_t rank, const struct
         if (others_live(job))
             judge_others(lc, job, rank);
     }
-    if (!others_live(job))
+    if (!others_live(job) && !job->ashore)
         finish(lc, job);
 }
 

@@ -14,6 +14,7 @@
  * forget.c   what deleted jobs leave on the disk
  * fleet.c    machines as an engine reports them
  * storage.c  a file system for /storage that all machines have
+ * landing.c  what tasks changed in /storage elsewhere, before their attempt ends
  * recover.c  after a restart
  * why.c      reasons and plans
  * datasets.c datasets and their versions, what jobs read and write
@@ -39,8 +40,8 @@ struct gang {
         char *address; /* NULL: not ready */
         int64_t started_us;
         json_t *evidence;
-        json_t *end;       /* as attempt_task_to_json() has it; NULL: it lives */
-        json_t *artifacts; /* of its exit */
+        json_t *end;                 /* as attempt_task_to_json() has it; NULL: it lives */
+        json_t *artifacts, *storage; /* of its exit */
         int64_t disk_used_bytes;
         bool is_lost; /* its node is gone: the engine is not asked */
     } * tasks;
@@ -65,9 +66,10 @@ struct job {
     bool is_waiter;                 /* it has dependencies, and not all were met yet */
     unsigned n_waits;               /* so many of them are not */
     const struct dependency *never; /* one that can no longer be; in its specification */
-    bool launched;                  /* the engine knows the current attempt */
-    bool final;                     /* its last event is on the way to the store */
-    bool gone;                      /* out of memory once nobody refers to it */
+    struct ashore *ashore; /* the current attempt has ended, and waits for its landing; NULL */
+    bool launched;         /* the engine knows the current attempt */
+    bool final;            /* its last event is on the way to the store */
+    bool gone;             /* out of memory once nobody refers to it */
 };
 
 /* A job array with jobs that are not final. */
@@ -202,6 +204,16 @@ void queue_remove(struct lifecycle *lc, const struct job *job);
 /* What holds JOB may have changed: if it is queued, its place in the queue learns it. */
 void queue_hold(struct lifecycle *lc, struct job *job);
 void live_done(struct lifecycle *lc);
+
+/* ---- landing.c ---- */
+
+/* The attempt has ended. Takes DATA and ARTIFACTS (which may be NULL); STORAGE by rank is what exit.json says, NULL:
+ * nothing. */
+void landing_begin(struct lifecycle *lc, struct job *job, json_t *data, struct manifest *artifacts,
+                   const json_t *const *storage);
+void landing_free(struct job *job);
+/* The first uid of its project. */
+uint32_t job_uid_base(const struct lifecycle *lc, const struct job *job);
 
 /* ---- storage.c ---- */
 /* What a task on that node is told: RET, which borrows, or NULL. */

@@ -24,7 +24,8 @@ struct lifecycle_settings {
     bool network_choice;         /* may a job choose? */
     const char *publish_address;
     const char *storage, *storage_mark; /* declared for /storage (os/volume.h); NULL: none */
-    bool by_account; /* a project's jobs run as its account on the cluster: it needs one */
+    bool by_account;   /* a project's jobs run as its account on the cluster: it needs one */
+    bool push_storage; /* tasks away from the server get /storage by digest, and bring it back */
     const char *api_socket;
     int64_t log_limit_bytes;
     int64_t grace_default_s;
@@ -35,6 +36,20 @@ struct lifecycle_settings {
     const char *const *image_paths; /* directories from which layouts and archives may be taken;
                                        NULL-terminated; NULL: none */
     const char *const *image_registries; /* the only ones that may be asked; NULL or empty: any */
+};
+
+/* What the tasks of an attempt changed in their copies of /storage, by rank. Borrowed for the call. */
+struct landing {
+    struct id workload, project;
+    unsigned epoch;
+    uint32_t uid_base;
+    bool is_gang;
+    struct landing_task {
+        struct id task;
+        unsigned rank;
+        struct sha256 manifest; /* as storage_changes() makes it */
+    } * tasks;
+    size_t n;
 };
 
 /* Everything the folder cannot get itself: time, ids and sealing come from the role. */
@@ -54,6 +69,9 @@ struct lifecycle_sources {
     /* Open a sealed secret; owned by the caller. */
     int (*unseal)(void *userdata, const struct secret *secret, char **ret);
     int (*seal)(void *userdata, const char *value, uint8_t **ret, size_t *ret_len);
+    /* Bring it to the project's /storage, then call lifecycle_landed(); the attempt's end waits for it. Asked again
+     * after a restart, and done again then. NULL where nothing is pushed. */
+    void (*land)(void *userdata, const struct landing *landing);
     void *userdata;
 };
 
@@ -194,6 +212,10 @@ void lifecycle_nodes(struct lifecycle *lc, const struct node *const **ret, size_
 const struct node *lifecycle_reported_node(struct lifecycle *lc, const struct node *node);
 /* What is taken on a node, for `berth node show`; JSON owned by the caller. */
 json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node);
+/* It was brought; FAILED: why not all of it could be. NULL: all was. */
+void lifecycle_landed(struct lifecycle *lc, const struct id *workload, unsigned epoch,
+                      const char *failed);
+
 /* How fast the file system of /storage is on a machine, as it was measured there. */
 struct storage_node {
     char *node;
@@ -412,6 +434,7 @@ int lifecycle_registry_login(struct lifecycle *lc, const struct registry_login *
 /* A task that lives, as its supervisor proved to be it. SPEC is valid until the next change. */
 struct lifecycle_task {
     struct id task, attempt, project;
+    uint32_t uid_base; /* the project's */
     unsigned epoch;
     bool is_away; /* its files come home over the API */
     int64_t log_limit_bytes;

@@ -61,6 +61,7 @@ static void live_free(struct job *job)
     workload_free(job->w);
     free(job->waits);
     gang_free(job->gang);
+    landing_free(job);
     free(job);
 }
 

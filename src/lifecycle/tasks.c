@@ -70,7 +70,7 @@ int lifecycle_task_open(struct lifecycle *lc, const struct id *id, const char *t
     if (!is_well_formed(token))
         return error_set(err, -EKEYREJECTED, "the token is no task's");
     /* What never was and what is over look the same to whoever asks. */
-    if (!job || (job->gang && !gang_lives(job, rank)))
+    if (!job || job->ashore || (job->gang && !gang_lives(job, rank)))
         return error_set(err, -EKEYREVOKED, "the task is over");
     const struct attempt *attempt = job->w->attempt;
     if (!is_token_of(lc, id, attempt->epoch, token))
@@ -80,6 +80,7 @@ int lifecycle_task_open(struct lifecycle *lc, const struct id *id, const char *t
     *ret = (struct lifecycle_task){ .task = *id,
                                     .attempt = attempt->id,
                                     .project = job->w->project,
+                                    .uid_base = job_uid_base(lc, job),
                                     .epoch = attempt->epoch,
                                     .is_away = lifecycle_is_away(lc),
                                     .log_limit_bytes = lc->settings.log_limit_bytes,

@@ -16,6 +16,7 @@
 #include "lifecycle/lifecycle.h"
 #include "main/collect.h"
 #include "main/engines.h"
+#include "main/landing.h"
 #include "main/machine.h"
 #include "main/notify.h"
 #include "main/privilege.h"
@@ -30,6 +31,7 @@
 #include "os/process.h"
 #include "os/volume.h"
 #include "probe/probe.h"
+#include "storage/storage.h"
 #include "store/store.h"
 
 #include <errno.h>
@@ -51,11 +53,14 @@ struct server {
     struct account account;
     int launcher_fd;
     int layers_fd;
+    int keeper_fd; /* of /storage; -1: it is not sent to nodes */
     int launcher_pidfd;
     int layers_pidfd;
+    int keeper_pidfd;
     struct seal *seal;
     struct loop *loop;
-    struct watch *launcher_watch, *layers_watch, *timer, *disk_timer, *sigterm, *sigint;
+    struct watch *launcher_watch, *layers_watch, *keeper_watch, *timer, *disk_timer, *sigterm,
+        *sigint;
     struct pool *pool;
     struct store *store;
     struct blob_store *blobs;
@@ -99,6 +104,19 @@ static int source_load_manifest(void *userdata, const struct sha256 *sum, struct
     _cleanup_text_ struct text bytes = { 0 };
     int r = blob_read(s->blobs, sum, MANIFEST_BYTES_MAX, &bytes, err);
     return r < 0 ? r : manifest_parse(text_str(&bytes), bytes.len, ret, err);
+}
+
+static void source_land(void *userdata, const struct landing *landing)
+{
+    const struct server *s = userdata;
+    const struct lander lander = { .loop = s->loop,
+                                   .pool = s->pool,
+                                   .blobs = s->blobs,
+                                   .lifecycle = s->lifecycle,
+                                   .state = s->settings.state,
+                                   .keeper = s->keeper_fd };
+
+    landing_run(&lander, landing);
 }
 
 static int source_unseal(void *userdata, const struct secret *secret, char **ret)
@@ -175,6 +193,15 @@ static int start_layers(struct server *s, struct error *err)
     s->layers_pidfd = pidfd_open_pid(pid);
     return s->layers_pidfd < 0 ? error_set(err, s->layers_pidfd, "watching what unpacks images")
                                : 0;
+}
+
+/* Where nodes share no file system. */
+static int start_keeper(struct server *s, struct error *err)
+{
+    if (!engine_is_slurm(&s->settings) || s->settings.storage)
+        return 0;
+    return keeper_start(s->settings.state, (uint32_t) s->settings.uid_first, &s->keeper_fd,
+                        &s->keeper_pidfd, err);
 }
 
 /* ---- parts ------------------------------------------------------------------------------------ */
@@ -308,6 +335,7 @@ static int open_lifecycle(struct server *s, struct error *err)
         .storage = set->storage,
         .storage_mark = s->storage_mark,
         .by_account = engine_is_by_account(set),
+        .push_storage = s->keeper_fd >= 0,
         .api_socket = set->socket,
         .log_limit_bytes = set->log_limit,
         .grace_default_s = set->grace,
@@ -325,6 +353,7 @@ static int open_lifecycle(struct server *s, struct error *err)
         .hash = source_hash,
         .token = source_token,
         .load_manifest = source_load_manifest,
+        .land = source_land,
         .unseal = source_unseal,
         .seal = source_seal,
         .userdata = s,
@@ -407,6 +436,8 @@ static int open_api(struct server *s, struct error *err)
         .pool = s->pool,
         .metrics = s->metrics,
         .storage = set->storage,
+        .keeper = s->keeper_fd,
+        .storage_push_limit = set->storage_push_limit,
         .storage_probe = s->storage_probe,
         .node = s->machine,
         .state = set->state,
@@ -439,6 +470,13 @@ static void on_layers_end(void *userdata, uint32_t events)
     loop_stop(s->loop, 1);
 }
 
+static void on_keeper_end(void *userdata, uint32_t events)
+{
+    struct server *s = userdata;
+    log_error("the keeper of /storage ended; running containers go on, start the server again");
+    loop_stop(s->loop, 1);
+}
+
 static void on_end_signal(void *userdata, const struct signalfd_siginfo *info)
 {
     struct server *s = userdata;
@@ -466,6 +504,7 @@ static void server_done(struct server *s)
     pusher_free(s->pusher);
     engine_free(s->engine);
     pool_free(s->pool);
+    safe_close(s->keeper_fd);
     store_close(s->store);
     blob_store_close(s->blobs);
     metrics_free(s->metrics);
@@ -477,6 +516,7 @@ static void server_done(struct server *s)
     watch_free(s->sigterm);
     watch_free(s->timer);
     watch_free(s->disk_timer);
+    watch_free(s->keeper_watch);
     watch_free(s->launcher_watch);
     watch_free(s->layers_watch);
     loop_free(s->loop);
@@ -484,6 +524,7 @@ static void server_done(struct server *s)
     safe_close(s->launcher_fd);
     safe_close(s->layers_fd);
     await_launcher(s);
+    safe_close(s->keeper_pidfd);
     safe_close(s->launcher_pidfd);
     safe_close(s->layers_pidfd);
     free(s->notify);
@@ -506,6 +547,8 @@ static int begin_as_root(struct server *s, struct error *err)
         r = start_launcher(s, err);
     if (r >= 0)
         r = start_layers(s, err);
+    if (r >= 0)
+        r = start_keeper(s, err);
     return r < 0 ? r : privilege_drop(&s->account, err);
 }
 
@@ -516,6 +559,8 @@ static int begin(struct server *s, struct error *err)
     s->sigint = loop_signal(s->loop, SIGINT, on_end_signal, s);
     s->launcher_watch = loop_watch(s->loop, s->launcher_pidfd, EPOLLIN, on_launcher_end, s);
     s->layers_watch = loop_watch(s->loop, s->layers_pidfd, EPOLLIN, on_layers_end, s);
+    if (s->keeper_pidfd >= 0)
+        s->keeper_watch = loop_watch(s->loop, s->keeper_pidfd, EPOLLIN, on_keeper_end, s);
     int r = look_at_machine(s, err);
     if (r < 0)
         return r;
@@ -547,8 +592,10 @@ int role_server(int argc, char **argv)
     struct server s = { .notify = notify_take(),
                         .launcher_fd = -1,
                         .layers_fd = -1,
+                        .keeper_fd = -1,
                         .launcher_pidfd = -1,
                         .layers_pidfd = -1,
+                        .keeper_pidfd = -1,
                         .gpus = { .fd = -1 } };
     struct error err = { 0 };
     enum log_level level = LOG_LEVEL_INFO;

@@ -56,6 +56,9 @@ static const struct setting table[] = {
     SETTING(
         storage, TYPE_PATH, NULL,
         "file system for /storage, mounted at this path on every machine; default: the machine's own disk"),
+    SETTING(
+        storage_push_limit, TYPE_BYTES, "64Gi",
+        "without `storage`: the most bytes of a project's /storage that are sent to a node of a batch system"),
     SETTING(publish_address, TYPE_STRING, "127.0.0.1", "address of published ports"),
     SETTING(engine, TYPE_STRING, "local", "what runs jobs: local (this machine) or slurm"),
     SETTING(slurm_conf, TYPE_PATH, NULL, "slurm.conf; default: Slurm's own"),

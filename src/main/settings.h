@@ -37,6 +37,7 @@ struct settings {
     char *network;                 /* default policy: egress or none */
     char *pool;                    /* CIDR from which projects get their addresses */
     char *publish_address;
+    int64_t storage_push_limit;
     char *storage; /* mounted at this path on every machine; NULL: /storage is each machine's own */
     char *nvml;    /* NVIDIA's management library */
     char *driver_root; /* where NVIDIA's driver lies */

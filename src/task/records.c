@@ -118,6 +118,7 @@ json_t *task_exit_to_json(const struct task_exit *ex)
     put_time(json, "started", ex->started_us);
     put_time(json, "ended", ex->ended_us);
     put_tree(json, "artifacts", ex->artifacts);
+    put_tree(json, "storage", ex->storage);
     put_tree(json, "usage", ex->usage);
     return json;
 }
@@ -141,6 +142,7 @@ int task_exit_from_json(const json_t *json, struct task_exit **ret, struct error
     ex->started_us = get_time(json, "started");
     ex->ended_us = get_time(json, "ended");
     ex->artifacts = copy_object(json, "artifacts");
+    ex->storage = copy_object(json, "storage");
     ex->usage = copy_object(json, "usage");
     *ret = take_ptr(ex);
     return 0;
@@ -153,6 +155,7 @@ void task_exit_free(struct task_exit *ex)
     free(ex->reason);
     free(ex->hint);
     json_decref(ex->artifacts);
+    json_decref(ex->storage);
     json_decref(ex->usage);
     free(ex);
 }

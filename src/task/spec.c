@@ -38,6 +38,39 @@ static int storage_from_json(const json_t *json, struct task_storage **ret, stru
     return 0;
 }
 
+static json_t *push_to_json(const struct task_push *push)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "list", push->list);
+    json_put_int(json, "bytes", push->bytes);
+    json_put_int(json, "time", push->time_us);
+    return json;
+}
+
+static int push_from_json(const json_t *json, struct task_push **ret, struct error *err)
+{
+    const char *list = json_get_str(json, "list", NULL);
+    struct sha256 sum;
+
+    if (!json_is_object(json) || (list && sha256_parse(list, &sum) < 0))
+        return error_set(err, -EINVAL, "push: must be an object with a digest");
+    struct task_push *push = xnew(struct task_push);
+    push->list = xstrdup(list);
+    push->bytes = json_get_int(json, "bytes", 0);
+    push->time_us = json_get_int(json, "time", 0);
+    *ret = push;
+    return 0;
+}
+
+static void push_free(struct task_push *push)
+{
+    if (!push)
+        return;
+    free(push->list);
+    free(push);
+}
+
 json_t *task_spec_to_json(const struct task_spec *spec)
 {
     char buf[ID_TEXT_LEN + 1];
@@ -67,6 +100,8 @@ json_t *task_spec_to_json(const struct task_spec *spec)
         json_put(json, "image", task_image_to_json(spec->image));
     if (spec->storage)
         json_put(json, "storage", storage_to_json(spec->storage));
+    if (spec->push)
+        json_put(json, "push", push_to_json(spec->push));
     if (spec->gang)
         json_put(json, "gang", task_gang_to_json(spec->gang));
     return json;
@@ -88,6 +123,7 @@ void task_spec_free(struct task_spec *spec)
     task_image_free(spec->image);
     task_gang_free(spec->gang);
     storage_free(spec->storage);
+    push_free(spec->push);
     free(spec);
 }
 
@@ -181,6 +217,8 @@ int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error
         r = task_gang_from_json(json_object_get(json, "gang"), &spec->gang, err);
     if (r >= 0 && json_object_get(json, "storage"))
         r = storage_from_json(json_object_get(json, "storage"), &spec->storage, err);
+    if (r >= 0 && json_object_get(json, "push"))
+        r = push_from_json(json_object_get(json, "push"), &spec->push, err);
     if (r < 0)
         return error_context(err, r, "task");
 

@@ -59,6 +59,14 @@ struct task_storage {
     bool measure; /* how fast it is where the task runs goes into its evidence: "storage" */
 };
 
+/* /storage where the nodes share none: what it is at the start comes by digest, what the task changes goes home
+ * (storage/storage.h). The server says that it is so; the rest is the courier's. */
+struct task_push {
+    char *list;      /* digest of what it is, in hex; NULL: it is empty */
+    int64_t bytes;   /* so many were sent for it, */
+    int64_t time_us; /* in so long */
+};
+
 /* A task of several: who it is among them. */
 struct task_gang {
     struct id attempt;               /* of all: the id of rank 0's task */
@@ -98,7 +106,8 @@ struct task_spec {
     bool resume;                  /* attempt > 1 */
     struct task_image *image;     /* NULL: `host` */
     struct task_gang *gang;       /* NULL: the task is alone */
-    struct task_storage *storage; /* NULL: /storage is the machine's own */
+    struct task_storage *storage; /* a file system that all machines have; NULL: none */
+    struct task_push *push;       /* NULL: /storage is STORAGE, or the machine's own */
 };
 
 /* INDICES ("0,2", as batch systems say) are the GPUs that the task has on its machine, in place of those
@@ -165,7 +174,10 @@ struct task_exit {
     int64_t started_us, ended_us;
     json_t *artifacts; /* {"count","bytes","manifest": digest of the canonical manifest, stored as a
                           blob}; NULL: none */
-    json_t *usage;     /* {"cpu_seconds","memory_peak_bytes","log_bytes","log_lines","chart_points",
+    json_t *
+        storage; /* what it did to /storage, if that was pushed: {"manifest": as storage_changes() makes
+                          it,"files","bytes","left_out"} or {"error"}; NULL: nothing */
+    json_t *usage; /* {"cpu_seconds","memory_peak_bytes","log_bytes","log_lines","chart_points",
                           "duration_seconds"} */
 };
 

@@ -16,3 +16,15 @@ berth_start_on_slurm() {
     export BERTH_ENGINE BERTH_SLURM_CONF BERTH_SLURM_POLL
     berth_start
 }
+
+# berth_spools: each node has a spool of its own, as machines have, in $BERTH_TEST/NODE. Before the server starts.
+berth_spools() {
+    local name
+    for name in $slurm_names; do
+        install -d -o berth -m 700 "$BERTH_TEST/$name"
+    done
+    printf '#!/bin/sh\nBERTH_SPOOL=%s/$SLURMD_NODENAME exec %s/berth "$@"\n' "$BERTH_TEST" "$BERTH_BUILD" >"$BERTH_TEST/program"
+    chmod +x "$BERTH_TEST/program"
+    BERTH_NODE_PROGRAM=$BERTH_TEST/program
+    export BERTH_NODE_PROGRAM
+}

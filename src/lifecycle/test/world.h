@@ -252,8 +252,8 @@ static int source_seal(void *u, const char *value, uint8_t **ret, size_t *ret_le
 }
 
 static const struct lifecycle_sources sources = {
-    source_now,   source_boot,     source_id,     source_random, source_hash,
-    source_token, source_manifest, source_unseal, source_seal,   NULL,
+    source_now,      source_boot,   source_id,   source_random, source_hash, source_token,
+    source_manifest, source_unseal, source_seal, NULL,          NULL,
 };
 
 /* ---- life -------------------------------------------------------------------------------------- */
