@@ -199,6 +199,8 @@ json_t *image_record_show(const struct image_record *image)
     } else {
         json_put_int(json, "size", image->size_bytes);
         json_put_int(json, "layers", (int64_t) image->n_layers);
+        if (image->state == IMAGE_READY)
+            json_put_str(json, "kept", image->is_packed ? "packed" : "unpacked");
     }
     if (image->config)
         json_put(json, "config", json_deep_copy(image->config));

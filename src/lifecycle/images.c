@@ -52,14 +52,32 @@ static struct image_record *find_state(const struct lifecycle *lc, const struct 
     return NULL;
 }
 
+/* Are its layers there, as tasks need them? */
+static bool is_here(const struct lifecycle *lc, const struct image_record *image)
+{
+    return image->state == IMAGE_READY &&
+           (!lc->puller || image->is_packed == lc->puller->keeps_packed);
+}
+
+/* Of several of one digest, that which jobs can use is the best, or will be able to use soon; then that of NAME. */
+static int worth(const struct lifecycle *lc, const struct image_record *image, const char *name)
+{
+    static const int states[IMAGE_STATE_MAX] = { [IMAGE_READY] = 1, [IMAGE_PULLING] = 2 };
+
+    return (is_here(lc, image) ? 3 : states[image->state]) * 2 + str_equal(image->name, name);
+}
+
 static struct image_record *find_digest(const struct lifecycle *lc, const struct id *project,
                                         const struct sha256 *digest)
 {
+    struct image_record *best = NULL;
+
     vec_foreach(&lc->images, image)
         if (id_equal(&(*image)->project, project) && (*image)->state == IMAGE_READY &&
-            sha256_equal(&(*image)->digest, digest))
-            return *image;
-    return NULL;
+            sha256_equal(&(*image)->digest, digest) &&
+            (!best || worth(lc, *image, "") > worth(lc, best, "")))
+            best = *image;
+    return best;
 }
 
 static bool is_of_digest(const struct image_record *image, const struct workload *w)
@@ -68,22 +86,16 @@ static bool is_of_digest(const struct image_record *image, const struct workload
            sha256_equal(&image->digest, &w->spec->image_digest);
 }
 
-/* Whatever its state; one that is ready before others. */
-static struct image_record *find_pinned(const struct lifecycle *lc, const struct workload *w)
+/* The one that W is pinned to, whatever its state; NULL: none. */
+static struct image_record *image_of_job(const struct lifecycle *lc, const struct workload *w)
 {
+    const char *name = w->spec->image;
     struct image_record *best = NULL;
 
     vec_foreach(&lc->images, image)
-        if (is_of_digest(*image, w) && (!best || (*image)->state == IMAGE_READY))
+        if (is_of_digest(*image, w) && (!best || worth(lc, *image, name) > worth(lc, best, name)))
             best = *image;
     return best;
-}
-
-/* Are its layers there, as tasks need them? */
-static bool is_here(const struct lifecycle *lc, const struct image_record *image)
-{
-    return image->state == IMAGE_READY && lc->puller &&
-           image->is_packed == lc->puller->keeps_packed;
 }
 
 /* ---- names ------------------------------------------------------------------------------------- */
@@ -204,14 +216,14 @@ const char *images_hold(const struct lifecycle *lc, const struct workload *w)
         return NULL;
     if (!w->spec->image_pinned)
         return "its image is not here yet";
-    const struct image_record *image = find_pinned(lc, w);
-    return image && lc->puller && !is_here(lc, image) ? "its image is brought again" : NULL;
+    const struct image_record *image = image_of_job(lc, w);
+    return image && !is_here(lc, image) ? "its image is brought again" : NULL;
 }
 
 char *images_why(const struct lifecycle *lc, const struct workload *w)
 {
     const struct image_record *image =
-        w->spec->image_pinned ? find_pinned(lc, w) : find_name(lc, &w->project, w->spec->image);
+        w->spec->image_pinned ? image_of_job(lc, w) : find_name(lc, &w->project, w->spec->image);
 
     if (!image)
         return xasprintf("image %s: it is not here", w->spec->image);
@@ -399,6 +411,17 @@ static void start(struct lifecycle *lc, struct image_record *image, const char *
     begin_pull(lc, image);
 }
 
+/* Those that are pinned to it wait for it now, or do not any more. */
+static void hold_pinned(struct lifecycle *lc, const struct image_record *image)
+{
+    for (size_t i = 0; i < lc->queue.len; i++) {
+        const struct workload *w = lc->queue.items[lc->queue.head + i].workload;
+        if (is_of_digest(image, w))
+            queue_hold(lc, live_get(lc, &w->id));
+    }
+    lc_want_pass(lc);
+}
+
 /* It is here, but not as tasks need it. What was sent is not here any more, but its bytes are. */
 static void bring_again(struct lifecycle *lc, struct image_record *image, const char *actor)
 {
@@ -408,6 +431,7 @@ static void bring_again(struct lifecycle *lc, struct image_record *image, const 
     image->failures = 0;
     free(take_ptr(image->source));
     start(lc, image, actor, NULL, NULL);
+    hold_pinned(lc, image);
 }
 
 void images_want(struct lifecycle *lc, const struct workload *w, const char *actor)
@@ -415,7 +439,7 @@ void images_want(struct lifecycle *lc, const struct workload *w, const char *act
     if (!lc->puller || !images_hold(lc, w))
         return;
     if (w->spec->image_pinned) {
-        bring_again(lc, find_pinned(lc, w), actor);
+        bring_again(lc, image_of_job(lc, w), actor);
         return;
     }
     struct image_record *image = find_name(lc, &w->project, w->spec->image);
@@ -536,7 +560,7 @@ static void pin_waiting(struct lifecycle *lc, const struct image_record *image)
 
     for (size_t i = 0; i < n; i++)
         pin(lc, jobs[i], image);
-    lc_want_pass(lc);
+    hold_pinned(lc, image);
 }
 
 /* NAME means IMAGE from now on. Who had it keeps its digest as name while jobs use it. */
@@ -683,6 +707,7 @@ static void on_ready(void *userdata, const struct id *id, const struct image_fou
                   "what its name says is another image now; pull it again, for jobs to come");
         return;
     }
+    lc->collect_wanted |= image->has_digest; /* what it was before */
     take_found(lc, image, found);
     take_name(lc, image);
     store_image(lc, image, "image.ready");
