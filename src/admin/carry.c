@@ -146,14 +146,18 @@ static int install(const char *const *missing, struct error *err)
     static const char *const configure[] = { "dpkg", "--configure", "-a", NULL };
     VEC(const char *) words = { 0 };
 
-    /* What an installation that was broken off left; and lists that are too old to be true. */
+    /* What an installation that was broken off left. */
     (void) process_run(configure, OUTPUT_MAX, INSTALL_MS, NULL, NULL, NULL);
-    (void) apt_get((const char *const[]){ "update", NULL }, NULL);
     vec_push(&words, "install");
     for (; *missing; missing++)
         vec_push(&words, *missing);
     vec_push(&words, NULL);
-    int r = apt_get(words.items, err);
+    int r = apt_get(words.items, NULL);
+    if (r < 0) {
+        /* There may be no lists yet, or they may name versions that the mirror has no more. */
+        (void) apt_get((const char *const[]){ "update", NULL }, NULL);
+        r = apt_get(words.items, err);
+    }
     vec_done(&words);
     return r;
 }

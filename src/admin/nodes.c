@@ -67,6 +67,9 @@ static void find_own_address(struct cluster *cluster, struct node *own)
     for (size_t i = 0; i < cluster->nodes.len && !own->address; i++)
         if (cluster->nodes.items[i]->address)
             own->address = address_towards(cluster->nodes.items[i]->address);
+    /* Alone, it need not even know its own name. */
+    if (cluster->nodes.len == 0)
+        own->address = xstrdup("127.0.0.1");
 }
 
 static const char *rack_of(const json_t *item)

@@ -47,7 +47,7 @@ test_expect_success 'a real cluster runs a job from the files' '
         -e "s|^SlurmctldPidFile=.*|SlurmctldPidFile=$slurm/slurmctld.pid|" -e "s|^SlurmdPidFile=.*|SlurmdPidFile=$slurm/slurmd.$node.pid|" \
         -e "s|^SlurmctldLogFile=.*|SlurmctldLogFile=$slurm/slurmctld.log|" -e "s|^SlurmdLogFile=.*|SlurmdLogFile=$slurm/slurmd.log|" \
         -e "s|^SlurmUser=.*|SlurmUser=root|" -e "s|^SlurmctldHost=.*|SlurmctldHost=$node(127.0.0.1)|" \
-        -e "s|^NodeName=$node|& NodeAddr=127.0.0.1 Port=$(free_port)|" "$SLURM_CONF" &&
+        -e "s|^NodeName=$node|& Port=$(free_port)|" "$SLURM_CONF" &&
     printf "SlurmctldPort=%s\nAuthInfo=socket=%s\n" "$(free_port)" "$slurm/munge.sock" >>"$SLURM_CONF" &&
     printf "CgroupMountpoint=/sys/fs/cgroup\nCgroupAutomount=no\n" >>"$slurm/cgroup.conf" &&
     head -c 1024 /dev/urandom >"$slurm/munge.key" && chmod 0600 "$slurm/munge.key" &&
