@@ -47,6 +47,7 @@ int engine_slurm_site(const struct settings *settings, struct slurm_site *ret, s
         .partition = settings->slurm_partition,
         .account = settings->slurm_account,
         .program = program,
+        .home_ca = settings->home_ca,
         .takes_next = settings->slurm_reuse > 0,
         .home_url = settings->home_url ? xstrdup(settings->home_url)
                                        : xasprintf("http://%s", settings->listen[0]),

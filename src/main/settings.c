@@ -78,6 +78,9 @@ static const struct setting table[] = {
     SETTING(node_program, TYPE_PATH, NULL, "berth on the nodes; default: this executable's path"),
     SETTING(home_url, TYPE_STRING, NULL,
             "the API as the nodes reach it; default: the first of listen"),
+    SETTING(
+        home_ca, TYPE_PATH, NULL,
+        "on the nodes, the authorities that sign home_url's certificate; default: the machine's"),
     SETTING(cdi, TYPE_LIST, "/etc/cdi,/run/cdi",
             "directories of CDI specifications; later ones win"),
     SETTING(driver_root, TYPE_PATH, "/", "root of the tree in which drivers of devices lie"),

@@ -34,8 +34,9 @@ struct settings {
     char *slurm_prefix;
     int64_t slurm_poll, slurm_reuse;
     char *node_program, *home_url; /* NULL: this executable's path, the first of LISTEN */
-    char *network;                 /* default policy: egress or none */
-    char *pool;                    /* CIDR from which projects get their addresses */
+    char *home_ca;
+    char *network; /* default policy: egress or none */
+    char *pool;    /* CIDR from which projects get their addresses */
     char *publish_address;
     int64_t storage_push_limit;
     char *storage; /* mounted at this path on every machine; NULL: /storage is each machine's own */

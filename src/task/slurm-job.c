@@ -198,9 +198,14 @@ char *slurm_job_script(const struct slurm_site *site, const struct slurm_job_ord
               "# A task of Berth; `berth job list` knows it.\n"
               "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || exit %d\n"
               "BERTH_TASK_TOKEN=%s BERTH_TASK_NEXT=%d\n"
-              "export BERTH_TASK_TOKEN BERTH_TASK_NEXT\n"
-              "exec ",
+              "export BERTH_TASK_TOKEN BERTH_TASK_NEXT\n",
               SLURM_REQUEUED_CODE, order->token, site->takes_next);
+    if (site->home_ca) {
+        text_add(&text, "export SSL_CERT_FILE=");
+        add_quoted(&text, site->home_ca);
+        text_add_char(&text, '\n');
+    }
+    text_add(&text, "exec ");
     add_quoted(&text, site->program);
     text_add(&text, " supervise --home ");
     add_quoted(&text, site->home_url);

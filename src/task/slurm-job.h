@@ -20,6 +20,7 @@ struct slurm_site {
     const char *prefix, *partition, *account;
     const char *program;  /* berth, on the nodes */
     const char *home_url; /* the API, as the nodes reach it */
+    const char *home_ca;  /* file on the nodes: whom the certificate of HOME_URL comes from */
     bool takes_next;      /* a Slurm job may run another task when its own has ended */
 };
 

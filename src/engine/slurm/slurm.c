@@ -488,14 +488,15 @@ static void site_take(struct slurm_site *ret, const struct slurm_site *site)
         .account = xstrdup(site->account),
         .program = xstrdup(site->program),
         .home_url = xstrdup(site->home_url),
+        .home_ca = xstrdup(site->home_ca),
         .takes_next = site->takes_next,
     };
 }
 
 static void site_free(const struct slurm_site *site)
 {
-    const char *const texts[] = { site->conf,    site->bin,     site->prefix,  site->partition,
-                                  site->account, site->program, site->home_url };
+    const char *const texts[] = { site->conf,    site->bin,     site->prefix,   site->partition,
+                                  site->account, site->program, site->home_url, site->home_ca };
 
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free((char *) (uintptr_t) texts[i]);

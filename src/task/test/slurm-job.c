@@ -88,6 +88,9 @@ TEST(commands_are_made_of_them)
     const struct slurm_site site = { .prefix = "berth",
                                      .program = "/it's/berth",
                                      .home_url = "http://h:1" };
+    const struct slurm_site private = { .program = "/b",
+                                        .home_url = "https://h",
+                                        .home_ca = "/o'k" };
     struct slurm_job_order o = order();
     _cleanup_free_ char *sbatch = joined(slurm_job_arguments(&site, &o));
     _cleanup_free_ char *script = slurm_job_script(&site, &o);
@@ -96,7 +99,10 @@ TEST(commands_are_made_of_them)
                    "--nodelist=node1 --nodes=1 --ntasks=1 --time=6 --cpus-per-task=2 --mem=3M "
                    "--no-requeue --chdir=/ --output=/dev/null --error=/dev/null");
     ok(strstr(script, "exec '/it'\\''s/berth' supervise --home 'http://h:1' --task 01a1fe2a-"));
-    ok(!strstr(sbatch, o.token));
+    ok(!strstr(sbatch, o.token) && !strstr(script, "SSL_CERT_FILE"));
+    _cleanup_free_ char *trusting = slurm_job_script(&private, &o);
+    ok(strstr(trusting,
+              "\nexport SSL_CERT_FILE='/o'\\''k'\nexec '/b' supervise --home 'https://h'"));
     o.job = 7;
     _cleanup_free_ char *scancel = joined(slurm_job_arguments(&site, &o));
     is_str(scancel, "scancel --name=berth-01a1fe2a-7063-71d7-bb87-a0aecfd824c1 7");
