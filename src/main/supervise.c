@@ -135,15 +135,13 @@ static const char *find_gpus(void)
 }
 
 /* Before there are threads, and before there is anything that its child should not have. */
-static const struct gpu_reporter *start_reporter(const char *gpus)
+static void start_reporter(const char *gpus, struct gpu_reporter *ret)
 {
-    static struct gpu_reporter reporter;
     const char *library = getenv("BERTH_NVML");
 
-    if (!gpus || !*gpus ||
-        gpu_reporter_start(library && *library ? library : NVML, &reporter, NULL) < 0)
-        return NULL;
-    return &reporter;
+    *ret = (struct gpu_reporter){ .fd = -1 };
+    if (gpus && *gpus)
+        (void) gpu_reporter_start(library && *library ? library : NVML, ret, NULL);
 }
 
 static int fail(int code, const struct error *err)
@@ -207,8 +205,10 @@ int role_supervise(int argc, char **argv)
     static const char *const cdi[] = { "/etc/cdi", "/run/cdi", NULL };
     char *spool = NULL, *state = NULL; /* the analyzer of gcc 12 does not follow cleanups here */
     const char *goes_on = getenv("BERTH_TASK_NEXT");
+    struct gpu_reporter reporter = { .fd = -1 };
     struct courier_options options = { .token = take_token(),
                                        .gpus = find_gpus(),
+                                       .reporter = &reporter,
                                        .goes_on = str_equal(goes_on, "1") };
     struct courier_next next = { 0 };
     char address[COURIER_ADDRESS_MAX];
@@ -223,7 +223,7 @@ int role_supervise(int argc, char **argv)
         return fail(EXIT_USAGE, &err);
     (void) signal(SIGPIPE, SIG_IGN);
     (void) prctl(PR_SET_NAME, "berth", 0, 0, 0);
-    options.reporter = start_reporter(options.gpus);
+    start_reporter(options.gpus, &reporter);
     r = find_spool(&spool, &err);
     options.spool = spool;
     courier_address(options.home, address);
@@ -250,6 +250,8 @@ int role_supervise(int argc, char **argv)
     step_layers_free(layers);
     free(spool);
     free(state);
+    if (reporter.fd >= 0)
+        gpu_reporter_stop(&reporter);
     if (next.task)
         r = go_on(&options, &next, &err);
     courier_next_done(&next);

@@ -78,7 +78,9 @@ static const struct gpu_state *find_gpu(const struct gpu_report *report, unsigne
 
 static void read_gpus(struct meter *m, struct metrics_point *point)
 {
-    int r = m->reporter && m->n_gpus ? gpu_reporter_read(m->reporter, 0, &m->report, NULL) : -1;
+    int r = m->reporter && m->reporter->fd >= 0 && m->n_gpus
+                ? gpu_reporter_read(m->reporter, 0, &m->report, NULL)
+                : -1;
 
     if (r > 0)
         gpus_forget_old(&m->report, m->xids);

@@ -84,6 +84,24 @@ conform_ports() {
         /usr/bin/python3 talk.py "$(inside_local inside:7001)" 20000 60 >out 2>&1 && grep done out && ! grep Error out &&
         kill $forward
     '
+    test_expect_success 'what it publishes is reached on its machine at the port that the record names' '
+        port=$(berth job show inside -o json | jq ".attempt.evidence.ports.count | select(.host == \"127.0.0.1\") | .port") &&
+        /usr/bin/python3 talk.py "$port" 100000 2 >out 2>&1 && grep done out && ! grep Error out
+    '
+}
+
+conform_ranks() {
+    test_expect_success 'of a job of many tasks each can be gone into, and is seen' '
+        submit ranks --nodes 2 --cpus 1 -- sh -c "echo \$RANK >/tmp/rank; echo set; while :; do :; done" &&
+        await 30 says ranks set && await 30 berth exec --rank 1 ranks -- test -s /tmp/rank &&
+        test "$(berth exec ranks -- cat /tmp/rank)" = 0 && test "$(berth exec --rank 1 ranks -- cat /tmp/rank)" = 1 &&
+        echo other >other && berth cp --rank 1 other ranks:/tmp/ && test "$(berth exec --rank 1 ranks -- cat /tmp/other)" = other &&
+        test_must_fail berth exec ranks -- test -e /tmp/other && test_must_fail berth exec --rank 2 ranks -- true &&
+        await 30 ranks_are_seen && berth stop --grace 0s --wait ranks
+    '
+}
+ranks_are_seen() {
+    for rank in 0 1; do berth job metrics ranks --rank $rank -o json | jq -e '.live[-1].cores > 0.1' || return; done
 }
 
 conform_end_inside() {
@@ -120,4 +138,5 @@ conform_inside() {
     conform_copies
     conform_ports
     conform_end_inside
+    conform_ranks
 }
