@@ -129,6 +129,8 @@ struct engine_slurm_options {
     bool by_account;  /* tasks are submitted as the account of their project, by the launcher */
     int64_t poll_us;  /* between two looks at the list of jobs */
     int64_t reuse_us; /* so old a Slurm job takes further tasks; 0: none does */
+    int64_t
+        gang_wait_us; /* so long tasks of a gang that run wait for one that Slurm does not begin */
     struct engine *
         local; /* this machine's launcher and what lies here; the engine owns it, also on failure */
 };

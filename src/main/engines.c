@@ -70,6 +70,7 @@ static int open_slurm(const struct settings *settings, struct loop *loop, struct
         .by_account = engine_is_by_account(settings),
         .poll_us = settings->slurm_poll * US_PER_S,
         .reuse_us = settings->slurm_reuse * US_PER_S,
+        .gang_wait_us = settings->slurm_gang_wait * US_PER_S,
         .local = local,
     };
     int r = engine_slurm_site(settings, &options.site, err);

@@ -75,6 +75,9 @@ static const struct setting table[] = {
     SETTING(slurm_reuse, TYPE_SECONDS, "60s",
             "how old a Slurm job may be to take the next task of the same project and shape; "
             "0s: each task has a Slurm job of its own"),
+    SETTING(slurm_gang_wait, TYPE_SECONDS, "60s",
+            "how long tasks of a gang that Slurm runs wait for one whose place others took, before "
+            "all are given back"),
     SETTING(node_program, TYPE_PATH, NULL, "berth on the nodes; default: this executable's path"),
     SETTING(home_url, TYPE_STRING, NULL,
             "the API as the nodes reach it; default: the first of listen"),
@@ -449,6 +452,8 @@ static int check_engine(const struct settings *s, struct error *err)
     if (s->slurm_reuse < 0 || s->slurm_reuse > SLURM_REUSE_MAX_S)
         return error_set(err, -EINVAL, "setting slurm_reuse: it must be 0s to %ds",
                          SLURM_REUSE_MAX_S);
+    if (s->slurm_gang_wait < 1)
+        return error_set(err, -EINVAL, "setting slurm_gang_wait: it must be 1s or more");
     if (s->home_url && !str_starts(s->home_url, "http://") && !str_starts(s->home_url, "https://"))
         return error_set(err, -EINVAL, "setting home_url: '%s' is not http://… or https://…",
                          s->home_url);

@@ -32,7 +32,7 @@ struct settings {
     char *slurm_identity;                                           /* service or account */
     char *slurm_group;
     char *slurm_prefix;
-    int64_t slurm_poll, slurm_reuse;
+    int64_t slurm_poll, slurm_reuse, slurm_gang_wait;
     char *node_program, *home_url; /* NULL: this executable's path, the first of LISTEN */
     char *home_ca;
     char *network; /* default policy: egress or none */

@@ -3,8 +3,8 @@ test_description='Slurm goes away, is interfered with, or is shared with others:
 . "$(dirname "$0")/lib.sh"
 . "$BERTH_SOURCE/tests/system/cluster.sh"
 # What happens to one Slurm job is one task's here; t2001 has the rest.
-BERTH_SLURM_REUSE=0s
-export BERTH_SLURM_REUSE
+BERTH_SLURM_REUSE=0s BERTH_SLURM_GANG_WAIT=1s
+export BERTH_SLURM_REUSE BERTH_SLURM_GANG_WAIT
 
 test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
 berth_start_on_slurm
@@ -95,6 +95,18 @@ test_expect_success 'what others run is seen as taken, whatever they call it' '
     berth run --detach --source none --name large --cpus 2 -- true && await 30 because large "outside of Berth" &&
     test "$(squeue -h -t R -u root | wc -l)" = 2 &&
     scancel -u root && await 60 is_in_state large succeeded
+'
+slurm_job_of() { cat "$BERTH_STATE/attempts/$(berth job show "$1" -o json | jq -r ".attempt.tasks[$2].id")/slurm"; }
+test_expect_success 'others take a place of a gang between plan and start: all of it is given back, and placed again' '
+    scontrol update PartitionName=main State=DOWN &&
+    submit pair --nodes 2 --backoff 0s --cpus 4 -- sh -c "echo rank \$RANK" &&
+    await 30 slurm_job_of pair 1 && scontrol hold "$(slurm_job_of pair 1)" &&
+    sbatch -w "$(berth job show pair -o json | jq -r ".attempt.tasks[1].allocation.node")" -c 4 --mem=100 -o /dev/null -D / -J theirs --wrap "sleep 600" &&
+    scontrol update PartitionName=main State=UP && await 30 sh -c "squeue -h -t R -n theirs | grep ." &&
+    scontrol release "$(slurm_job_of pair 1)" &&
+    await 30 is_in_state pair queued && scancel -n theirs &&
+    await 60 is_in_state pair succeeded && has pair ".attempts > 1" && berth logs pair | grep "^\[1\] rank 1" &&
+    berth job attempts pair -o json | jq -e ".items[0] | .cause == \"node_lost\" and (.reason | test(\"rank 1 .*others took the place on node\"))"
 '
 test_expect_success 'a job that nobody knows any more is not left in Slurm' '
     printf "#!/bin/sh\nsleep 600\n" | setpriv --reuid=berth --regid=berth --clear-groups \

@@ -147,20 +147,55 @@ static void give_up_unlaunched(struct slurm_task *task, const struct slurm_own *
     give_up(task, END_START_FAILED, text);
 }
 
+static bool others_of_gang_run(const struct slurm_task *task)
+{
+    const struct slurm_task *other;
+
+    map_foreach(task->slurm->tasks, pos, other)
+        if (id_equal(&other->gang, &task->gang) && other->phase == PHASE_RUNNING)
+            return true;
+    return false;
+}
+
+/* Does the rest of its gang hold machines that do nothing, for one that Slurm has given to others meanwhile? Two gangs
+ * may wait so for each other, one of them being another server's: each has a patience of its own, one or two times
+ * what the setting says, so that one of them gives way first. */
+static bool holds_others_up(const struct slurm_task *task)
+{
+    int64_t wait_us = task->slurm->gang_wait_us;
+    int64_t patience_us = wait_us + wait_us / 255 * task->gang.bytes[sizeof task->gang.bytes - 1];
+
+    return !id_is_none(&task->gang) && task->phase == PHASE_QUEUED &&
+           loop_now_us(task->slurm->loop) - task->phase_us > patience_us &&
+           others_of_gang_run(task);
+}
+
+static bool is_held(const struct slurm_own *own) { return strncmp(own->reason, "JobHeld", 7) == 0; }
+
+/* Why what waits in Slurm is to be placed again; owned by the caller, NULL: it may wait. */
+static char *why_again(const struct slurm_task *task, const struct slurm_own *own)
+{
+    const char *node = task->shape.node, *fault = slurm_fleet_fault(task->slurm, node);
+
+    if (task->launched || task->phase == PHASE_RUNNING)
+        return xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", own->job);
+    if (strcasestr(own->reason, "launch failed"))
+        return xasprintf("Slurm could not launch job %" PRIu32 " on node %s (%s)", own->job, node,
+                         own->reason);
+    if (fault)
+        return xasprintf("node %s took no work any more before it began: %s", node, fault);
+    if (!is_held(own) && holds_others_up(task))
+        return xasprintf("others took the place on node %s before it began (%s)", node,
+                         own->reason);
+    return NULL;
+}
+
 static void see_pending(struct slurm_task *task, const struct slurm_own *own)
 {
-    const char *fault = slurm_fleet_fault(task->slurm, task->shape.node);
-    _cleanup_free_ char *text = NULL;
+    _cleanup_free_ char *again = why_again(task, own), *text = NULL;
 
-    if (task->launched || task->phase == PHASE_RUNNING) {
-        text = xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", own->job);
-        give_up(task, END_NODE_LOST, text);
-        return;
-    }
-    if (strcasestr(own->reason, "launch failed")) {
-        text = xasprintf("Slurm could not launch job %" PRIu32 " on node %s (%s)", own->job,
-                         task->shape.node, own->reason);
-        give_up(task, END_NODE_LOST, text);
+    if (again) {
+        give_up(task, END_NODE_LOST, again);
         return;
     }
     if (str_equal(own->reason,
@@ -168,13 +203,7 @@ static void see_pending(struct slurm_task *task, const struct slurm_own *own)
         give_up_unlaunched(task, own);
         return;
     }
-    if (fault) {
-        text =
-            xasprintf("node %s took no work any more before it began: %s", task->shape.node, fault);
-        give_up(task, END_NODE_LOST, text);
-        return;
-    }
-    if (strncmp(own->reason, "JobHeld", 7) == 0)
+    if (is_held(own))
         text = xasprintf("job %" PRIu32 " is held in Slurm (%s); `scontrol release %" PRIu32
                          "` lets it go",
                          own->job, own->reason, own->job);

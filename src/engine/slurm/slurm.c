@@ -354,6 +354,8 @@ static struct slurm_task *task_new(struct slurm *slurm, const struct task_spec *
     for (char **gpu = allocation->gpus; gpu && *gpu; gpu++)
         task->shape.gpus++;
     task->shape.who->tasks++;
+    if (spec->gang && spec->gang->world_size > 1)
+        task->gang = spec->gang->attempt;
     task->orders = json_array();
     (void) map_set(slurm->tasks, &spec->attempt, sizeof(struct id), task);
     return task;
@@ -576,6 +578,7 @@ int engine_slurm_new(const struct engine_slurm_options *options, struct engine *
     slurm->poll_us = options->poll_us;
     slurm->reuse_us = options->reuse_us;
     slurm_who_load(slurm);
+    slurm->gang_wait_us = options->gang_wait_us;
     slurm->fleet = slurm_fleet_new();
     int r = slurm_fleet_load(slurm, &commands, err);
     if (r < 0) {

@@ -44,6 +44,7 @@ struct slurm_task {
     unsigned epoch;
     char *token;
     struct slurm_shape shape;
+    struct id gang; /* the attempt whose tasks wait for each other; id_none: it is alone */
 
     enum phase phase;
     int64_t phase_us;        /* since when, of the loop's clock */
@@ -98,7 +99,7 @@ struct slurm {
     int attempts;
     struct map *tasks; /* by id */
     struct map *jobs;  /* the tasks that have one, by its number */
-    int64_t poll_us, reuse_us, serial;
+    int64_t poll_us, reuse_us, gang_wait_us, serial;
     struct lingering *lingering; /* newest first */
 
     struct watch *poll_timer;
