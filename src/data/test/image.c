@@ -65,7 +65,8 @@ TEST(what_is_no_reference_is_refused_in_words)
 
 TEST(a_record_comes_back_from_its_json)
 {
-    struct sha256 layers[2] = { { { 1 } }, { { 2 } } };
+    struct sha256 layers[2] = { { { 1 } }, { { 2 } } }, blobs[2] = { { { 3 } }, { { 4 } } };
+    int64_t sizes[2] = { 77, 1234567890123 };
     struct image_record image = {
         .id = { { 7 } },
         .project = { { 8 } },
@@ -76,6 +77,9 @@ TEST(a_record_comes_back_from_its_json)
         .size_bytes = 12345,
         .layers = layers,
         .n_layers = 2,
+        .blobs = blobs,
+        .blob_sizes = sizes,
+        .is_packed = true,
         .created_us = 1000000,
         .updated_us = 2000000,
     };
@@ -83,7 +87,10 @@ TEST(a_record_comes_back_from_its_json)
     _cleanup_(image_record_freep) struct image_record *back = NULL;
     ok(image_record_from_json(json, &back, NULL) == 0);
     _cleanup_json_ json_t *again = image_record_to_json(back);
-    ok(json_equal(json, again));
+    ok(json_equal(json, again) && back->is_packed && back->blob_sizes[1] == sizes[1]);
+    (void) json_array_remove(json_object_get(json, "blobs"), 0);
+    _cleanup_(image_record_freep) struct image_record *fewer = NULL;
+    ok(image_record_from_json(json, &fewer, NULL) < 0);
     json_object_set_new(json, "state", json_string("gone"));
     _cleanup_(image_record_freep) struct image_record *bad = NULL;
     ok(image_record_from_json(json, &bad, NULL) < 0);

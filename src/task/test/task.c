@@ -42,6 +42,28 @@ TEST(a_spec_reads_back)
     ok(json_equal(again, second));
 }
 
+#define HEX64 "1111111111111111111111111111111111111111111111111111111111111111"
+
+/* Of a task away from the server: layers that it fetches. */
+TEST(an_image_that_is_fetched_reads_back)
+{
+    _cleanup_json_ json_t *json =
+        parse("{\"name\":\"x\",\"digest\":\"" HEX64 "\",\"layers\":[\"" HEX64 "\"],"
+              "\"packed\":{\"blobs\":[{\"digest\":\"" HEX64 "\",\"size\":5}],"
+              "\"entries_max\":1,\"bytes_max\":2,\"ratio_max\":3}}");
+    _cleanup_(task_image_freep) struct task_image *image = NULL, *bad = NULL;
+
+    ok(task_image_from_json(json, &image, NULL) == 0);
+    ok(image && image->n_layers == 1 && image->blobs && image->blob_sizes[0] == 5);
+    _cleanup_json_ json_t *again = task_image_to_json(image);
+    ok(json_equal(json, again));
+    json_t *blobs = json_object_get(json_object_get(json, "packed"), "blobs");
+    json_put_int(json_array_get(blobs, 0), "size", -1);
+    ok(task_image_from_json(json, &bad, NULL) < 0);
+    (void) json_array_clear(blobs);
+    ok(task_image_from_json(json, &bad, NULL) < 0);
+}
+
 #define GANG                                                                                       \
     "{\"attempt\":\"01932b0e-7c00-7000-8000-000000000009\",\"rank\":5,\"world_size\":8,"           \
     "\"local_rank\":1,\"local_size\":4,\"node_rank\":1,\"n_nodes\":2,\"role\":\"worker\","         \
