@@ -29,6 +29,21 @@ bool devices_are_wanted(const struct task_spec *spec)
     return spec->allocation->gpus || spec->workload_spec->rdma;
 }
 
+/* Where the kind is not known to who placed it ("=0"), it is what this machine has. */
+static int name_gpus(const struct cdi_registry *registry, char **devices, struct error *err)
+{
+    int r = 0;
+
+    for (char **device = devices; r >= 0 && device && *device; device++) {
+        _cleanup_free_ char *name = NULL;
+        if (**device == '=')
+            r = cdi_gpu_name(registry, *device + 1, &name, err);
+        if (name)
+            xstr_set(device, name);
+    }
+    return r;
+}
+
 static int collect_gpus(struct supervisor *s, struct error *err)
 {
     const struct allocation *a = s->spec->allocation;
@@ -39,7 +54,9 @@ static int collect_gpus(struct supervisor *s, struct error *err)
             return error_set(err, -ENODEV, "no CDI specification gives GPU %s to containers",
                              a->gpus[i]);
     cdi_load(s->x->cdi, &registry);
-    int r = cdi_collect(&registry, a->devices, &s->edits, err);
+    int r = name_gpus(&registry, a->devices, err);
+    if (r >= 0)
+        r = cdi_collect(&registry, a->devices, &s->edits, err);
     cdi_registry_done(&registry);
     return r;
 }

@@ -16,17 +16,27 @@
 #define FILE_MAX  (1 << 20)
 #define FILES_MAX 256
 
+/* The machine's root, which owns "/": 0, or nobody where this process has a namespace of users without it. */
+static uid_t root_uid(void)
+{
+    enum { NOBODY = 65534 };
+    struct stat st;
+
+    return lstat("/", &st) == 0 && st.st_uid == NOBODY ? NOBODY : 0;
+}
+
 /* In a sticky directory (/tmp) others can add names, but not replace those of root. */
-static bool only_root_writes(const struct stat *st)
+static bool only_root_writes(const struct stat *st, uid_t root)
 {
     bool sticky = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX);
 
-    return st->st_uid == 0 && (sticky || !(st->st_mode & (S_IWGRP | S_IWOTH)));
+    return st->st_uid == root && (sticky || !(st->st_mode & (S_IWGRP | S_IWOTH)));
 }
 
 int path_check_trusted(const char *path, struct error *err)
 {
     _cleanup_free_ char *real = realpath(path, NULL);
+    uid_t root = root_uid();
     struct stat st;
 
     if (!real)
@@ -39,7 +49,7 @@ int path_check_trusted(const char *path, struct error *err)
         const char *part = *real ? real : "/";
         if (lstat(part, &st) < 0)
             return error_set(err, -errno, "%s: %s", part, strerror(errno));
-        if (!only_root_writes(&st))
+        if (!only_root_writes(&st, root))
             return error_set(err, -EPERM,
                              "%s: others than root can change it; chown root %s && chmod go-w %s",
                              part, part, part);
@@ -148,6 +158,35 @@ static const struct cdi_device *find_device(const struct cdi_spec *spec, const c
         if (str_equal(device->name, name + kind + 1))
             return device;
     return NULL;
+}
+
+static bool is_gpu(const char *kind)
+{
+    const char *class = strchr(kind, '/');
+
+    return class && str_equal(class, "/gpu");
+}
+
+int cdi_gpu_name(const struct cdi_registry *registry, const char *index, char **ret,
+                 struct error *err)
+{
+    const char *kind = NULL;
+
+    vec_foreach(&registry->specs, spec) {
+        _cleanup_free_ char *name = xasprintf("%s=%s", (*spec)->kind, index);
+        if (!is_gpu((*spec)->kind) || !find_device(*spec, name))
+            continue;
+        if (kind && !str_equal(kind, (*spec)->kind))
+            return error_set(err, -ENOTUNIQ, "GPU %s of this machine may be %s or %s", index, kind,
+                             (*spec)->kind);
+        kind = (*spec)->kind;
+    }
+    if (!kind)
+        return error_set(err, -ENOENT,
+                         "no CDI specification of this machine (/etc/cdi, /run/cdi) has a GPU %s",
+                         index);
+    *ret = xasprintf("%s=%s", kind, index);
+    return 0;
 }
 
 int cdi_find(const struct cdi_registry *registry, const char *name,

@@ -97,6 +97,10 @@ void cdi_registry_done(struct cdi_registry *registry);
 int cdi_find(const struct cdi_registry *registry, const char *name,
              const struct cdi_spec **ret_spec, const struct cdi_device **ret_device,
              struct error *err);
+/* The device INDEX of the one kind of GPUs ("VENDOR/gpu") that has it, as NAME above; owned by the caller. -ENOENT,
+ * -ENOTUNIQ. */
+int cdi_gpu_name(const struct cdi_registry *registry, const char *index, char **ret,
+                 struct error *err);
 /* What a container needs for NAMES (NULL-terminated): the edits of each specification once, then
  * those of its devices. Adds to RET. */
 int cdi_collect(const struct cdi_registry *registry, char *const *names, struct cdi_edits *ret,

@@ -111,7 +111,7 @@ struct task_spec {
 };
 
 /* INDICES ("0,2", as batch systems say) are the GPUs that the task has on its machine, in place of those
- * that were placed: as many, of the same kind. Pure; -ENODEV. */
+ * that were placed: as many, of the same kind; of "=INDEX" the machine knows it. Pure; -ENODEV. */
 int task_spec_take_gpus(struct task_spec *spec, const char *indices, struct error *err);
 int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error *err);
 json_t *task_spec_to_json(const struct task_spec *spec);

@@ -218,7 +218,8 @@ struct allocation {
     int64_t memory_bytes;
     int64_t disk_bytes;
     char **gpus;    /* UUIDs, NULL-terminated; NULL when none */
-    char **devices; /* the CDI devices that give them to a container, one each */
+    char **devices; /* the CDI devices that give them to a container, one each; "=INDEX": of the
+                       machine's own kind */
     bool shared;
 };
 

@@ -164,6 +164,28 @@ TEST(what_devices_share_is_there_once)
     cdi_registry_done(&registry);
 }
 
+TEST(a_gpu_is_known_by_its_index_where_there_is_one_kind)
+{
+    struct cdi_registry registry = { 0 };
+    char *name = NULL;
+
+    ok(cdi_gpu_name(&registry, "0", &name, NULL) == -ENOENT);
+    vec_push(&registry.specs, parse(spec_text));
+    ok(cdi_gpu_name(&registry, "1", &name, NULL) == 0);
+    is_str(name, "nvidia.com/gpu=1");
+    free(name);
+    ok(cdi_gpu_name(&registry, "2", &name, NULL) == -ENOENT);
+    vec_push(&registry.specs, parse("cdiVersion: 0.5.0\nkind: a.com/nic\ndevices:\n- name: '0'\n"
+                                    "  containerEdits: {env: [A=b]}\n"));
+    ok(cdi_gpu_name(&registry, "0", &name, NULL) == 0);
+    free(name);
+    vec_push(&registry.specs, parse("cdiVersion: 0.5.0\nkind: a.com/gpu\ndevices:\n- name: '0'\n"
+                                    "  containerEdits: {env: [A=b]}\n"));
+    ok(cdi_gpu_name(&registry, "0", &name, &err) == -ENOTUNIQ);
+    is_str(err.text, "GPU 0 of this machine may be nvidia.com/gpu or a.com/gpu");
+    cdi_registry_done(&registry);
+}
+
 TEST(what_is_left_out_is_the_machines)
 {
     _cleanup_(cdi_spec_freep) struct cdi_spec *spec =
