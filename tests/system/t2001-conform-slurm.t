@@ -15,7 +15,7 @@ lose_node() {
         scontrol update NodeName="$lost" State=DOWN Reason=gone
 }
 get_back() {
-    slurm_node "$lost" && scontrol update NodeName="$lost" State=RESUME
+    slurm_node "$lost" && { scontrol update NodeName="$lost" State=RESUME || :; } # it may be back already
 }
 
 conform

@@ -24,6 +24,11 @@ node_is() { berth node show "$1" -o json | jq -e "$2" >/dev/null; }
 # The names of jobs that Slurm has of a job, whatever became of them.
 slurm_jobs_of() { squeue -h -t all -o %j | grep -c "$(berth job show "$1" -o json | jq -r .attempt.id)"; }
 
+# slurmctld looks at limits every half minute: what it did is seen below.
+test_expect_success 'a job gets a time limit of Slurm' '
+    submit long -- sleep 600 && await 30 is_in_state long running &&
+    scontrol update JobId="$(slurm_job long)" EndTime=now+1
+'
 test_expect_success 'slurmctld is away: what runs goes on and ends, a submit waits and says for what' '
     submit runs -- sh -c "echo begin; while [ ! -e /storage/go ]; do sleep 0.1; done; echo end" &&
     await 30 says runs begin &&
@@ -77,6 +82,9 @@ test_expect_success 'a stopped job that waits in Slurm leaves its queue' '
     await 30 because never "waits in Slurm" &&
     berth stop --wait never && is_in_state never stopped && ! says never ran &&
     scontrol update PartitionName=main State=UP
+'
+test_expect_success 'a time limit of Slurm: the job ends as one that ran too long, and says whose limit it was' '
+    await 60 is_in_state long failed && has long ".cause == \"max_time\"" && because long "Slurm.s time limit for job [0-9]* was reached"
 '
 test_expect_success 'a drained machine gets nothing, and says why' '
     scontrol update NodeName=node1 State=DRAIN Reason="bad; dimm" &&

@@ -425,15 +425,6 @@ static void end_round(struct slurm *slurm)
     slurm->poll_soon = false;
 }
 
-static void on_nodes(void *userdata, const struct command_result *result)
-{
-    struct slurm *slurm = userdata;
-
-    if (result->code == 0)
-        slurm_fleet_nodes(slurm, result->out);
-    end_round(slurm);
-}
-
 static void on_others(void *userdata, const struct command_result *result)
 {
     struct slurm *slurm = userdata;
@@ -449,15 +440,25 @@ static void ask(struct slurm *slurm, const struct command *command)
     commands_run(slurm->commands, command);
 }
 
-static void ask_rest(struct slurm *slurm)
+/* A list of machines forgets what others hold on them: that is asked for after it. */
+static void on_nodes(void *userdata, const struct command_result *result)
 {
-    static const char *const nodes[] = { "scontrol", "-o", "show", "node", NULL };
     static const char *const others[] = {
         "squeue", "-h", "-a", "-t", "R,S,CF,CG,SO", "-o", SLURM_OTHERS_FORMAT, NULL
     };
+    struct slurm *slurm = userdata;
+
+    if (result->code == 0)
+        slurm_fleet_nodes(slurm, result->out);
+    ask(slurm, &(struct command){ .argv = others, .done = on_others, .userdata = slurm });
+    end_round(slurm);
+}
+
+static void ask_rest(struct slurm *slurm)
+{
+    static const char *const nodes[] = { "scontrol", "-o", "show", "node", NULL };
 
     ask(slurm, &(struct command){ .argv = nodes, .done = on_nodes, .userdata = slurm });
-    ask(slurm, &(struct command){ .argv = others, .done = on_others, .userdata = slurm });
 }
 
 /* One account that Slurm or this machine does not know, or no more, is not Slurm's absence. */
@@ -509,7 +510,7 @@ static void ask_list(struct slurm *slurm, struct who *who)
 void slurm_poll(struct slurm *slurm)
 {
     slurm->polls++;
-    vec_foreach(&slurm->whos, it) {
+    vec_foreach(&slurm->everybody, it) {
         struct who *who = *it;
         if (who->tasks == 0 && who->rounds == 0 && who->name)
             continue;

@@ -213,7 +213,7 @@ void slurm_set_away(struct slurm *slurm, const char *why)
     xstr_set(&slurm->away, why);
     if (!why)
         return;
-    _cleanup_free_ char *text = xasprintf("Slurm does not answer: %s", why);
+    _cleanup_free_ char *text = xasprintf("Slurm does not answer: %s%s", why, slurm_hint(why));
     map_foreach(slurm->tasks, pos, task)
         task_waits(task, text);
 }

@@ -95,7 +95,7 @@ struct slurm {
     char *cache, *accounts; /* STATE/slurm-nodes, STATE/slurm-accounts */
     char *uid;              /* our own, in decimal */
     bool by_account;
-    VEC(struct who *) whos;
+    VEC(struct who *) everybody;
     int attempts;
     struct map *tasks; /* by id */
     struct map *jobs;  /* the tasks that have one, by its number */

@@ -102,8 +102,9 @@ static void on_answer(void *userdata, const struct command_result *result)
         return;
     }
     /* Slurm may have taken it nevertheless: look before it is asked again. */
+    const char *words = result->words[0] ? result->words : err.text;
     _cleanup_free_ char *why =
-        xasprintf("Slurm does not take jobs now: %s", result->words[0] ? result->words : err.text);
+        xasprintf("Slurm does not take jobs now: %s%s", words, slurm_hint(words));
     task_enter(task, PHASE_UNSURE);
     task_waits(task, why);
 }

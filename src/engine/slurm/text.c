@@ -198,6 +198,19 @@ int slurm_parse_job(const char *text, size_t len, struct slurm_job *ret, struct 
 
 /* ---- errors -------------------------------------------------------------------------------------- */
 
+const char *slurm_hint(const char *text)
+{
+    static const char *const words[] = { "Zero Bytes were transmitted", "authentication",
+                                         "Munge decode failed", "Expired credential",
+                                         "Rewound credential" };
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasestr(text, words[i]))
+            return " (perhaps slurmctld refuses what munge says here: are the clocks and the keys "
+                   "of both machines the same?)";
+    return "";
+}
+
 bool slurm_is_away(const char *text)
 {
     static const char *const words[] = {

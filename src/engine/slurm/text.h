@@ -100,6 +100,8 @@ int slurm_each_node(const char *list, size_t len, unsigned max,
 
 /* Does this word of a command mean that Slurm is not there now, and that it may be asked again? */
 bool slurm_is_away(const char *text);
+/* What may be behind it, to be added; "" where nothing is known. */
+const char *slurm_hint(const char *text);
 /* The first line of TEXT that says something, without the program's name, fit to be shown. */
 void slurm_words(const char *text, size_t len, char *ret, size_t size);
 

@@ -20,7 +20,7 @@ static struct who *add(struct slurm *slurm, const char *name)
 
     who->name = xstrdup(name);
     who->rounds = WHO_ROUNDS;
-    vec_push(&slurm->whos, who);
+    vec_push(&slurm->everybody, who);
     return who;
 }
 
@@ -29,7 +29,7 @@ static void write_down(const struct slurm *slurm)
     _cleanup_text_ struct text text = { 0 };
     struct error err = { 0 };
 
-    vec_foreach(&slurm->whos, who)
+    vec_foreach(&slurm->everybody, who)
         if ((*who)->name)
             text_addf(&text, "%s\n", (*who)->name);
     if (file_replace(AT_FDCWD, slurm->accounts, 0600, text_str(&text), text.len, false, &err) < 0)
@@ -38,7 +38,7 @@ static void write_down(const struct slurm *slurm)
 
 static struct who *find(const struct slurm *slurm, const char *name)
 {
-    vec_foreach(&slurm->whos, who)
+    vec_foreach(&slurm->everybody, who)
         if (str_equal((*who)->name, name))
             return *who;
     return NULL;
@@ -72,19 +72,19 @@ void slurm_who_load(struct slurm *slurm)
 
 void slurm_who_free(struct slurm *slurm)
 {
-    vec_foreach(&slurm->whos, it) {
+    vec_foreach(&slurm->everybody, it) {
         struct who *who = *it;
         vec_done(&who->orphans);
         vec_done(&who->jobs);
         free(who->name);
         free(who);
     }
-    vec_done(&slurm->whos);
+    vec_done(&slurm->everybody);
 }
 
 bool slurm_who_has_job(const struct slurm *slurm, uint32_t job)
 {
-    vec_foreach(&slurm->whos, it) {
+    vec_foreach(&slurm->everybody, it) {
         const struct who *who = *it;
         vec_foreach(&who->jobs, listed)
             if (*listed == job)

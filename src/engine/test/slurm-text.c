@@ -148,6 +148,55 @@ static const char *fault(const char *state, const char *reason)
     return n.fault;
 }
 
+/* Written after the manuals of those versions. */
+TEST(machines_as_other_versions_show_them)
+{
+    struct slurm_node n;
+
+    ok(node("NodeName=n1 Arch=x86_64 CoresPerSocket=2  CPUAlloc=2 CPUTot=8 CPULoad=0.52 "
+            "AvailableFeatures=a,b ActiveFeatures=a,b Gres=gpu:tesla:2 NodeAddr=n1 NodeHostName=n1 "
+            "Version=20.11.9 OS=Linux 4.18.0-305.el8 #1 SMP  RealMemory=7821 AllocMem=0 "
+            "FreeMem=3000 Sockets=2 Boards=1 State=MIXED ThreadsPerCore=2 TmpDisk=100 Weight=1 "
+            "Owner=N/A MCS_label=N/A Partitions=debug  BootTime=None SlurmdStartTime=None",
+            &n) == 0);
+    ok(n.usable && n.cpus == 8 && n.threads == 2 && n.sockets == 2 && n.gpus == 2);
+    is_str(n.gpu_model, "tesla");
+    ok(node("NodeName=n2 Arch=aarch64 CoresPerSocket=1 CPUAlloc=0 CPUEfctv=3 CPUTot=4 CPULoad=N/A "
+            "AvailableFeatures=(null) Gres=gpu:nvidia_a100_1g.5gb:7(S:0) NodeAddr=n2 "
+            "Version=23.11.4 OS=Linux 6.1.0 RealMemory=15000 AllocMem=0 Sockets=4 Boards=1 "
+            "CoreSpecCount=1 CPUSpecList=3 MemSpecLimit=500 State=IDLE+DYNAMIC_NORM "
+            "ThreadsPerCore=1 TmpDisk=0 Extra=x Comment=State=DOWN",
+            &n) == 0);
+    ok(n.usable && n.cpus == 3 && n.gpus == 7 && n.memory_bytes == INT64_C(14500) << 20);
+    ok(node("NodeName=n3 CoresPerSocket=1 CPUAlloc=0 CPUEfctv=4 CPUTot=4 Gres=(null) "
+            "Version=24.05.2 RealMemory=4000 Sockets=4 State=IDLE+DRAIN+INVALID_REG "
+            "ThreadsPerCore=1 Reason=Low RealMemory [slurm@2026-11-21T12:00:00] "
+            "TopologyPath=/a/b",
+            &n) == 0);
+    ok(!n.usable && n.gpus == 0);
+}
+
+TEST(jobs_as_other_versions_show_them)
+{
+    static const char v20[] = "JobId=7 ArrayJobId=6 ArrayTaskId=1 JobName=x UserId=a(1) "
+                              "JobState=TIMEOUT Reason=TimeLimit Requeue=0 Restarts=0 "
+                              "ExitCode=0:15 RunTime=00:01:02 NodeList=n1 BatchHost=n1";
+    static const char v24[] = "JobId=8 JobName=x UserId=a(1) Extra=y JobState=PREEMPTED "
+                              "Reason=None FailedNode=n2 Requeue=0 Restarts=0 BatchFlag=1 "
+                              "ExitCode=0:0 RunTime=1-00:00:00 NodeList=n2 StepMgrEnabled=Yes";
+    static const char held[] = "9|gpu-[01-02]|2|8|1000M|gres/gpu:a100:1";
+    struct slurm_job job;
+    struct slurm_held h;
+
+    ok(slurm_parse_job(v20, sizeof v20 - 1, &job, NULL) == 0 && job.job == 7 &&
+       job.state == SLURM_TIMEOUT && job.exit_signal == 15 && job.ran);
+    ok(slurm_parse_job(v24, sizeof v24 - 1, &job, NULL) == 0 && job.state == SLURM_PREEMPTED &&
+       job.ran);
+    ok(slurm_parse_held(held, sizeof held - 1, &h) && h.gpus == 1 && h.cpus == 4);
+    static const char few[] = "9|n1|1|1|0|gres/gpu:1,gres/shard:2";
+    ok(slurm_parse_held(few, sizeof few - 1, &h) && h.gpus == 1);
+}
+
 TEST(machines_that_take_no_work_say_why)
 {
     static const char reason[] = " Reason=bad dimm State=IDLE [root@2026-11-21T12:00:00]";
