@@ -236,7 +236,7 @@ void lifecycle_tick(struct lifecycle *lc)
 
 int64_t lifecycle_wait_us(const struct lifecycle *lc)
 {
-    if (lc->pass_wanted || lc->arrived.len > 0)
+    if (lc->pass_wanted || lc->arrived.len > 0 || lc->recheck.len > 0)
         return 0;
     if (lc->timers.len == 0)
         return INT64_MAX;

@@ -384,7 +384,6 @@ void waits_tick(struct lifecycle *lc)
     if (lc->recheck.len == 0)
         return;
     memmove(lc->recheck.items, lc->recheck.items + i, lc->recheck.len * sizeof *lc->recheck.items);
-    lc_want_pass(lc);
 }
 
 void waits_done(struct lifecycle *lc)

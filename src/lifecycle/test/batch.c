@@ -330,6 +330,27 @@ TEST(a_job_begins_no_earlier_than_it_is_to)
     world_close();
 }
 
+/* More than one tick looks at. */
+TEST(all_of_a_large_array_hear_of_an_end)
+{
+    struct id first, many;
+    char id[ID_TEXT_LEN + 1];
+
+    world_open(1);
+    ok(submit_after(FAILS, NULL, NULL, false, &first) == 0);
+    pass_time(0);
+    _cleanup_free_ char *more = xasprintf(
+        ",\"array\":\"0-999\",\"after\":[{\"when\":\"ok\",\"job\":\"%s\",\"name\":\"x\"}]",
+        id_format(&first, id));
+    ok(submit_text(TEN_SECONDS, more, &many) == 0);
+    pass_time(10 * US_PER_S);
+    ok(map_len(world.lc->jobs) == 0);
+    _cleanup_(workload_freep) struct workload *w = stored(&many);
+    ok(w && w->array_states && w->array_states[WORKLOAD_FAILED] == 1000);
+    verify();
+    world_close();
+}
+
 TEST(arrays_follow_each_other_job_by_job)
 {
     struct id first, second, elements[3];
