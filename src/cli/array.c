@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "http/http.h"
+#include "workload/workload.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -45,6 +46,24 @@ int array_jobs(struct cli *cli, const char *array, json_t **ret, struct error *e
     for (size_t i = json_array_size(items); i > 0; i--)
         (void) json_array_append(*ret, json_array_get(items, i - 1));
     return 0;
+}
+
+int array_names(const char *text, json_t *names, struct error *err)
+{
+    const char *open = strstr(text, "_["), *close = text + strlen(text) - 1;
+    struct array_indexes indexes = { 0 };
+
+    if (!open || *close != ']')
+        return json_array_append_new(names, json_string(text));
+    _cleanup_free_ char *list = xstrndup(open + 2, (size_t) (close - open) - 2);
+    int r = array_indexes_parse(list, &indexes, err);
+    for (size_t i = 0; i < indexes.n && r >= 0; i++) {
+        _cleanup_free_ char *name =
+            xasprintf("%.*s_%u", (int) (open - text), text, indexes.list[i]);
+        r = json_array_append_new(names, json_string(name));
+    }
+    array_indexes_done(&indexes);
+    return r < 0 ? error_context(err, r, "%.80s", text) : 0;
 }
 
 int array_exit_code(struct cli *cli, const json_t *array, struct error *err)

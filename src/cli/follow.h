@@ -48,6 +48,8 @@ int follow_array(struct cli *cli, const char *id, const char *name, struct error
 bool is_whole_array(const json_t *job);
 /* The jobs of an array, by index; RET is the caller's (array.c). */
 int array_jobs(struct cli *cli, const char *array, json_t **ret, struct error *err);
+/* "sweep_[3-7,9]" to the names of those jobs, added to NAMES; any other name as it is. -EINVAL. */
+int array_names(const char *text, json_t *names, struct error *err);
 /* The exit code of an array that has ended: the greatest of its jobs. */
 int array_exit_code(struct cli *cli, const json_t *array, struct error *err);
 /* The logs of the jobs of an array one after the other, each after its name. WANTED (NULL: everything) as for

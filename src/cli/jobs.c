@@ -21,36 +21,56 @@ static int finish(struct cli *cli, const char *job, struct error *err)
     return job_exit_code(end);
 }
 
+static int stop_one(struct cli *cli, const char *job, const json_t *how, json_t *stopped,
+                    struct error *err)
+{
+    _cleanup_free_ char *target = project_path(cli, "jobs", job, "stop", NULL);
+    json_t *answer = NULL;
+
+    if (cli->dry_run) {
+        print_note(cli, "would stop %s", job);
+        return 0;
+    }
+    int r = remote_post(cli, target, how, &answer, err);
+    if (r < 0)
+        return r;
+    if (!cli->wait)
+        print_note(cli, "%s is %s", job, json_get_str(answer, "state", "stopping"));
+    return json_array_append_new(stopped, answer);
+}
+
+/* All are asked before any is waited for. */
 static int run_stop(struct cli *cli, const struct args *args, struct error *err)
 {
-    for (size_t i = 0; i < args->operands.len; i++) {
-        const char *job = args->operands.items[i];
-        _cleanup_free_ char *target = project_path(cli, "jobs", job, "stop", NULL);
-        _cleanup_json_ json_t *answer = NULL, *end = NULL;
-        if (cli->dry_run) {
-            print_note(cli, "would stop %s", job);
-            continue;
-        }
-        int r = remote_post(cli, target, args->body, &answer, err);
-        if (r < 0)
-            return r;
-        if (!cli->wait) {
-            print_note(cli, "%s is %s", job, json_get_str(answer, "state", "stopping"));
-            continue;
-        }
-        r = wait_for_end(cli, json_get_str(answer, "id", job), &end, err);
-        if (r < 0)
-            return r == -EINTR ? 130 : r;
-        print_end(cli, end);
+    _cleanup_json_ json_t *jobs = json_array(), *stopped = json_array();
+    const json_t *job;
+    size_t i;
+    int r = 0;
+
+    for (i = 0; i < args->operands.len && r >= 0; i++)
+        r = array_names(args->operands.items[i], jobs, err);
+    json_array_foreach(jobs, i, job)
+        if (r >= 0)
+            r = stop_one(cli, json_string_value(job), args->body, stopped, err);
+    json_array_foreach(stopped, i, job) {
+        _cleanup_json_ json_t *end = NULL;
+        if (r < 0 || !cli->wait)
+            break;
+        /* The first of an array has its id: the name is of that one alone. */
+        r = wait_for_end(cli, json_get_str(job, "name", ""), &end, err);
+        if (r >= 0)
+            print_end(cli, end);
     }
-    return CLI_OK;
+    return r == -EINTR ? 130 : r < 0 ? r : CLI_OK;
 }
 
 const struct command command_stop = {
     .verb = "stop",
     .operands = "JOB...",
     .summary = "Stop jobs: SIGTERM, after the grace period SIGKILL",
-    .examples = "berth stop tiny-gpt\nberth stop --grace 5m --wait tiny-gpt",
+    .examples = "berth stop tiny-gpt\nberth stop --grace 5m --wait tiny-gpt\n"
+                "berth stop sweep                all of an array\n"
+                "berth stop 'sweep_[3-7,9]'      some of its jobs",
     .endpoint = "job.stop",
     .operands_min = 1,
     .operands_max = 1000,
