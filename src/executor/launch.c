@@ -93,7 +93,7 @@ int launch_prepare(struct executor *x, const struct launcher_request *request,
 
 /* What spec.json says of the task's network. The supervisor reads it again; here only this counts. */
 static void read_network(struct executor *x, struct launch *launch, enum network_policy *ret_policy,
-                         struct network_group *ret_group)
+                         struct network_group *ret_group, bool *ret_is_spread)
 {
     char name[ID_TEXT_LEN + 1];
     _cleanup_json_ json_t *spec = attempt_spec(x, id_format(&launch->request.attempt, name));
@@ -102,9 +102,14 @@ static void read_network(struct executor *x, struct launch *launch, enum network
 
     *ret_policy = NETWORK_NONE;
     *ret_group = (struct network_group){ .gang = id_none };
+    *ret_is_spread = false;
     (void) network_policy_parse(json_get_str(spec, "network", "none"), ret_policy);
-    if (gang && task_gang_from_json(gang, &read, &launch->net_error) >= 0)
-        *ret_group = (struct network_group){ .gang = read->attempt, .number = read->node_rank };
+    if (!gang || task_gang_from_json(gang, &read, &launch->net_error) < 0)
+        return;
+    *ret_group = (struct network_group){ .gang = read->attempt, .number = read->node_rank };
+    /* In a step its nodes are different machines. One that has no way out has its own network like here. */
+    *ret_is_spread = (launch->request.flags & LAUNCHER_STEP) &&
+                     (read->n_nodes > 1 || *ret_policy != NETWORK_NONE);
 }
 
 /* A gang's network is of one project, as its first task was. */
@@ -117,13 +122,14 @@ static int check_gang(const struct executor *x, const struct launch *launch,
     return 0;
 }
 
-/* The tasks of a gang are on machines whose containers' networks do not know each other. */
+/* The groups of a gang are on machines whose containers' networks do not know each other. */
 static int share_network(struct launch *launch, enum network_policy policy, struct error *err)
 {
     if (policy == NETWORK_NONE)
-        return error_set(err, -EOPNOTSUPP,
-                         "tasks of one job on machines of a batch system reach each other by the "
-                         "machines' network alone: ask for 'network: egress'");
+        return error_set(
+            err, -EOPNOTSUPP,
+            "the nodes of one job reach each other by the machines' network alone: ask "
+            "for 'network: egress', or for one node");
     memcpy(launch->net.address, launch->request.address, sizeof launch->net.address);
     return 0;
 }
@@ -132,11 +138,12 @@ static void make_network(struct executor *x, struct launch *launch, struct lent 
 {
     struct error *err = &launch->net_error;
     struct network_group group;
+    bool is_spread;
 
-    read_network(x, launch, &lent->policy, &group);
+    read_network(x, launch, &lent->policy, &group, &is_spread);
     lent->gang = group.gang;
     int r = err->code;
-    if (r >= 0 && !id_is_none(&group.gang) && (launch->request.flags & LAUNCHER_STEP)) {
+    if (r >= 0 && is_spread) {
         r = share_network(launch, lent->policy, err);
     } else if (r >= 0 && id_is_none(&group.gang)) {
         r = network_attempt_create(x->network, lent->policy, launch->request.range, &launch->netns,

@@ -93,7 +93,7 @@ static int make_ready(struct executor *x, struct launch *launch, struct error *e
     if (json_object_get(json, "gang"))
         return error_set(err, -EOPNOTSUPP,
                          "tasks of one job reach each other by this machine's network alone: ask "
-                         "for 'network: egress', or have Berth's launcher run on the nodes");
+                         "for 'network: egress', or for one node on which Berth's launcher runs");
     _cleanup_(task_spec_freep) struct task_spec *spec = NULL;
     r = task_spec_from_json(json, &spec, err);
     if (r >= 0)

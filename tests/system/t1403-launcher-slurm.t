@@ -53,6 +53,24 @@ while True: sum(block[:1 << 20])" >/dev/null &&
     berth stop --grace 0s --wait uses
 '
 
+test_expect_success 'the tasks of a gang on one node share a network that leads nowhere' '
+    cat >meet.py <<-\END &&
+	import os, socket
+	peer = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+	if os.environ["RANK"] == "0":
+	    print("heard", socket.create_server(("", peer[1])).accept()[0].recv(9).decode())
+	else:
+	    while True:
+	        try: socket.create_connection(peer).send(b"a friend"); break
+	        except ConnectionRefusedError: pass
+	try: socket.create_connection(("10.255.255.254", 1), 2)
+	except OSError as e: print("no way out:", e)
+	END
+    berth run --source . --name meet --tasks-per-node 2 --network none --cpus 1 --memory 100M -- /usr/bin/python3 meet.py >out 2>&1; cat out
+    grep "^.0. heard a friend" out && grep -c "no way out: .*unreachable" out | grep -x 2 &&
+    berth job show meet -o json | jq -e "[.attempt.tasks[].evidence.address] | unique | length == 1"
+'
+
 test_expect_success 'what scancel ends is dead, whatever it does about SIGTERM' '
     berth run --source none --detach --name stubborn --cpus 1 --grace 1s -- sh -c "trap : TERM; setsid sleep 1000 & echo up
         while :; do sleep 1; done" >/dev/null &&
