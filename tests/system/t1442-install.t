@@ -18,7 +18,7 @@ head=hq$$ one=gp$$-1 two=gp$$-2 late=gp$$-3
 
 # The proxy of docs/operations.md, on the first machine; its authority is in every machine's list.
 begin_proxy() {
-    openssl req -x509 -newkey rsa:2048 -nodes -keyout "$BERTH_TEST/berth.key" -out "$BERTH_TEST/berth.pem" -days 2 \
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$BERTH_TEST/berth.key" -out "$BERTH_TEST/berth.pem" -days 2 \
         -subj /CN=berth.example.org -addext "subjectAltName=DNS:berth.example.org" 2>/dev/null &&
         cat >"$BERTH_TEST/nginx.conf" <<-END &&
 	daemon on; worker_processes 1; pid $BERTH_TEST/nginx.pid; error_log $BERTH_TEST/nginx.err; events {}
