@@ -50,6 +50,9 @@ void admin_node_run_help(struct text *out);
 /* `berth simulate pack`: fill machines from files. ARGV[0] is "pack". Exit codes: 0, 1 a file is wrong, 2 usage. */
 int admin_simulate_pack(int argc, char **argv);
 void admin_simulate_pack_help(struct text *out);
+/* `berth simulate queue`: replay jobs from a file. ARGV[0] is "queue". Exit codes as of pack. */
+int admin_simulate_queue(int argc, char **argv);
+void admin_simulate_queue_help(struct text *out);
 
 /* This program, and where a server with the settings of this machine keeps what it knows. */
 struct upgrade_where {

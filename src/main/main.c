@@ -32,6 +32,8 @@ static const struct cli_role roles[] = {
       admin_node_run_help, role_node_run },
     { "simulate pack", "see how full machines get with requests from a file",
       admin_simulate_pack_help, admin_simulate_pack },
+    { "simulate queue", "see how long jobs from a file would wait", admin_simulate_queue_help,
+      admin_simulate_queue },
     { "version", "print the version", NULL, role_version },
     { "--version", NULL, NULL, role_version },
     { "launcher", "make containers for jobs in a batch system's steps, as root on each node",

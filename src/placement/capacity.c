@@ -30,7 +30,7 @@ struct view {
 };
 
 struct machine {
-    struct room free;
+    struct room size, free;
     bool closed;
 };
 
@@ -60,6 +60,12 @@ static unsigned gpus_that_do(const struct room *room, const struct ask *ask)
     for (unsigned i = 0; i < room->n_gpus; i++)
         n += room->gpu[i] >= ask->gpu_milli;
     return n;
+}
+
+bool ask_equal(const struct ask *a, const struct ask *b)
+{
+    return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
+           a->gpu_milli == b->gpu_milli && a->models == b->models;
 }
 
 bool room_holds(const struct room *room, const struct ask *ask)
@@ -107,6 +113,16 @@ uint32_t room_take(struct room *room, const struct ask *ask)
 
     room_use(room, ask, gpus);
     return gpus;
+}
+
+void room_give(struct room *room, const struct ask *ask, uint32_t gpus)
+{
+    room->cpu_milli += ask->cpu_milli;
+    room->memory_mib += ask->memory_mib;
+    for (; gpus; gpus &= gpus - 1) {
+        unsigned i = (unsigned) __builtin_ctz(gpus);
+        room->gpu[i] = (uint16_t) (room->gpu[i] + ask->gpu_milli);
+    }
 }
 
 /* ---- views ----------------------------------------------------------------------------------------- */
@@ -188,12 +204,6 @@ static void look(struct capacity *c, struct view *view)
     view->used = ++c->uses;
 }
 
-static bool ask_equal(const struct ask *a, const struct ask *b)
-{
-    return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
-           a->gpu_milli == b->gpu_milli && a->models == b->models;
-}
-
 static struct view *view_of(struct capacity *c, const struct ask *ask)
 {
     struct view *oldest = NULL;
@@ -270,7 +280,7 @@ static void enlarge(struct room *largest, const struct room *size)
 
 size_t capacity_add(struct capacity *c, const struct room *size)
 {
-    struct machine machine = { .free = *size };
+    struct machine machine = { .size = *size, .free = *size };
 
     vec_push(&c->machines, machine);
     enlarge(&c->largest, size);
@@ -293,6 +303,12 @@ const struct room *capacity_room(const struct capacity *c, size_t node)
     return &c->machines.items[node].free;
 }
 
+const struct room *capacity_size(const struct capacity *c, size_t node)
+{
+    assert(node < c->machines.len);
+    return &c->machines.items[node].size;
+}
+
 static void changed(struct capacity *c, size_t node)
 {
     c->ring[c->changes++ % c->ring_len] = (uint32_t) node;
@@ -303,6 +319,12 @@ void capacity_close(struct capacity *c, size_t node, bool closed)
     assert(node < c->machines.len);
     c->machines.items[node].closed = closed;
     changed(c, node);
+}
+
+bool capacity_is_closed(const struct capacity *c, size_t node)
+{
+    assert(node < c->machines.len);
+    return c->machines.items[node].closed;
 }
 
 static struct asked *asked_of(struct capacity *c, const struct ask *ask)
@@ -360,12 +382,6 @@ void capacity_take(struct capacity *c, const struct ask *ask, const struct choic
 void capacity_give(struct capacity *c, const struct ask *ask, const struct choice *choice)
 {
     assert(choice->node < c->machines.len);
-    struct room *room = &c->machines.items[choice->node].free;
-    room->cpu_milli += ask->cpu_milli;
-    room->memory_mib += ask->memory_mib;
-    for (uint32_t gpus = choice->gpus; gpus; gpus &= gpus - 1) {
-        unsigned i = (unsigned) __builtin_ctz(gpus);
-        room->gpu[i] = (uint16_t) (room->gpu[i] + ask->gpu_milli);
-    }
+    room_give(&c->machines.items[choice->node].free, ask, choice->gpus);
     changed(c, choice->node);
 }

@@ -61,8 +61,12 @@ size_t capacity_len(const struct capacity *capacity);
 /* What is free on machine NODE; valid until a machine is added. */
 const struct room *capacity_room(const struct capacity *capacity, size_t node);
 
+/* What it has when it is empty. */
+const struct room *capacity_size(const struct capacity *capacity, size_t node);
+
 /* A machine that is closed is chosen for nothing, and keeps what it has. */
 void capacity_close(struct capacity *capacity, size_t node, bool closed);
+bool capacity_is_closed(const struct capacity *capacity, size_t node);
 
 /* Note that somebody asks for ASK: scores may learn what is usually asked for. */
 void capacity_learn(struct capacity *capacity, const struct ask *ask);
@@ -72,8 +76,11 @@ bool capacity_choose(struct capacity *capacity, const struct ask *ask, struct ch
 void capacity_take(struct capacity *capacity, const struct ask *ask, const struct choice *choice);
 void capacity_give(struct capacity *capacity, const struct ask *ask, const struct choice *choice);
 
+bool ask_equal(const struct ask *a, const struct ask *b);
 /* Does ROOM hold ASK? */
 bool room_holds(const struct room *room, const struct ask *ask);
+/* Give back what ASK took on GPUS. */
+void room_give(struct room *room, const struct ask *ask, uint32_t gpus);
 /* Take ASK from ROOM with the GPUs that have least left; it must hold it. Returns their bits. */
 uint32_t room_take(struct room *room, const struct ask *ask);
 

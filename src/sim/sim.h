@@ -3,5 +3,6 @@
 #define SIM_SIM_H
 
 #include "sim/pack.h"
+#include "sim/queue.h"
 
 #endif

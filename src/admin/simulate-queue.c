@@ -1,0 +1,208 @@
+/* simulate-queue.c - `berth simulate queue`: how long do jobs wait? */
+#include "admin/admin.h"
+#include "admin/options.h"
+#include "admin/simulate.h"
+
+#include "base/alloc.h"
+#include "base/time.h"
+#include "placement/placement.h"
+#include "sim/sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_USAGE = 2 };
+
+static const char usage[] =
+    "Usage: berth simulate queue --jobs JOBS.csv --nodes 80x8[,20x4] [--policy NAME] [--out FILE]\n"
+    "                            [--from TIME] [--days N] [--known-durations] [--not-preemptible]\n"
+    "                            [--guaranteed TIME] [--restart TIME] [--patience TIME]\n"
+    "                            [--score NAME] [-o table|json|yaml]\n\n"
+    "Replays jobs in virtual time: they come, wait, run, are stopped for others and go on.\n\n"
+    "  --jobs FILE         columns timestamp (2017-10-09 07:01:55), duration (seconds), num_gpus\n"
+    "  --nodes NxG         N machines of G GPUs; several kinds with commas. A job that a machine holds\n"
+    "                      runs on one, a larger one in equal tasks on several\n"
+    "  --policy NAME       las (default), easy, skip, fifo\n"
+    "  --from, --days      jobs that came then alone: 2017-10-02, 30\n"
+    "  --known-durations   jobs declare exactly as long as they run (easy needs it)\n"
+    "  --not-preemptible   nobody is stopped for others\n"
+    "  --guaranteed TIME   nobody is stopped before it ran so long (10m)\n"
+    "  --restart TIME      what a job loses that was stopped (60s)\n"
+    "  --patience TIME     for a job that waited so long machines are kept free (24h; 0s: never)\n"
+    "  --score NAME        how places are chosen (best-fit)\n"
+    "  --out FILE          every job: line, wait_s, duration_s, gpus, preemptions\n\n"
+    "Exit code: 0; 1 when a file is wrong, with line and column; 2 usage.\n";
+
+void admin_simulate_queue_help(struct text *out) { text_add(out, usage); }
+
+struct options {
+    struct queue_options queue;
+    const char *jobs, *out, *form;
+    long long days;
+};
+
+/* "80x8,20x4" */
+static bool read_machines(const char *text, struct queue_options *o)
+{
+    _cleanup_free_ char *copy = xstrdup(text);
+    char *save = NULL;
+
+    for (char *word = strtok_r(copy, ",", &save); word; word = strtok_r(NULL, ",", &save)) {
+        char *x = strchr(word, 'x');
+        long long count, gpus;
+        if (!x || o->n_groups == QUEUE_GROUPS_MAX)
+            return false;
+        *x = '\0';
+        if (str_to_i64(word, 1, 100000, &count) < 0 ||
+            str_to_i64(x + 1, 1, CAPACITY_GPUS_MAX, &gpus) < 0)
+            return false;
+        o->groups[o->n_groups++] = (struct queue_machines){ (unsigned) count, (unsigned) gpus };
+    }
+    return true;
+}
+
+/* "2017-10-02" */
+static bool read_day(const char *text, int64_t *ret)
+{
+    _cleanup_free_ char *full = xasprintf("%sT00:00:00Z", text);
+
+    return time_parse(full, ret) >= 0;
+}
+
+static bool read_span(const char *text, int64_t *ret)
+{
+    long long seconds;
+
+    if (str_to_seconds(text, &seconds) < 0)
+        return false;
+    *ret = seconds * US_PER_S;
+    return true;
+}
+
+/* Flags that take no value, and those that do not decide about the replay. */
+static bool read_plain(int argc, char **argv, int *i, struct options *o)
+{
+    const char *value;
+
+    if (str_equal(argv[*i], "--known-durations"))
+        return o->queue.knows_durations = true;
+    if (str_equal(argv[*i], "--not-preemptible"))
+        return !(o->queue.preemptible = false);
+    if ((value = option_value("--jobs", argc, argv, i)))
+        return (o->jobs = value);
+    if ((value = option_value("--out", argc, argv, i)))
+        return (o->out = value);
+    if ((value = option_value("-o", argc, argv, i)) && option_is_form(value))
+        return (o->form = value);
+    return false;
+}
+
+static bool read_flag(int argc, char **argv, int *i, struct options *o)
+{
+    struct queue_options *q = &o->queue;
+    const char *value;
+
+    if ((value = option_value("--nodes", argc, argv, i)))
+        return read_machines(value, q);
+    if ((value = option_value("--policy", argc, argv, i)))
+        return (q->policy = policy_find(value));
+    if ((value = option_value("--score", argc, argv, i)))
+        return (q->score = score_find(value));
+    if ((value = option_value("--from", argc, argv, i)))
+        return read_day(value, &q->from_us);
+    if ((value = option_value("--days", argc, argv, i)))
+        return str_to_i64(value, 1, 36600, &o->days) >= 0;
+    if ((value = option_value("--guaranteed", argc, argv, i)))
+        return read_span(value, &q->guaranteed_us);
+    if ((value = option_value("--restart", argc, argv, i)))
+        return read_span(value, &q->restart_us);
+    if ((value = option_value("--patience", argc, argv, i)))
+        return read_span(value, &q->patience_us);
+    return read_plain(argc, argv, i, o);
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    for (int i = 1; i < argc; i++)
+        if (!read_flag(argc, argv, &i, o))
+            return false;
+    if (o->days)
+        o->queue.to_us = o->queue.from_us + o->days * 86400 * US_PER_S;
+    return o->jobs && o->queue.n_groups > 0;
+}
+
+static json_t *figures_to_json(const struct queue_figures *f, const char *policy)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "policy", policy);
+    json_put_int(json, "jobs", (int64_t) f->n_jobs);
+    json_put_int(json, "wait_mean", f->wait_mean_us / US_PER_S);
+    json_put_int(json, "wait_p50", f->wait_p50_us / US_PER_S);
+    json_put_int(json, "wait_p99", f->wait_p99_us / US_PER_S);
+    json_put_int(json, "wait_max", f->wait_max_us / US_PER_S);
+    json_put_int(json, "turnaround_mean", f->turnaround_mean_us / US_PER_S);
+    json_put_int(json, "preemptions", (int64_t) f->n_preemptions);
+    json_put_int(json, "wait_per_thousand_run_max", f->wait_ratio_max_thousandths);
+    json_put_int(json, "passes", (int64_t) f->n_passes);
+    return json;
+}
+
+static void add_span(struct text *out, const char *name, int64_t us)
+{
+    text_addf(out, "%-18s %lld s\n", name, (long long) (us / US_PER_S));
+}
+
+static void add_table(struct text *out, const struct queue_figures *f, const char *policy)
+{
+    text_addf(out, "policy             %s\njobs               %llu\n", policy,
+              (unsigned long long) f->n_jobs);
+    add_span(out, "wait, mean", f->wait_mean_us);
+    add_span(out, "wait, p50", f->wait_p50_us);
+    add_span(out, "wait, p99", f->wait_p99_us);
+    add_span(out, "wait, longest", f->wait_max_us);
+    add_span(out, "turnaround, mean", f->turnaround_mean_us);
+    text_addf(out, "preemptions        %llu\n", (unsigned long long) f->n_preemptions);
+}
+
+static int run(const struct options *o, struct error *err)
+{
+    _cleanup_(simulate_closep) FILE *jobs = NULL;
+    _cleanup_(simulate_closep) FILE *out = NULL;
+    struct queue_figures figures;
+    int r = simulate_open(o->jobs, "re", &jobs, err);
+
+    if (r >= 0 && o->out)
+        r = simulate_open(o->out, "we", &out, err);
+    if (r < 0)
+        return r;
+    const struct pack_file files[] = { { jobs, o->jobs }, { out, o->out } };
+    r = queue_run(&o->queue, &files[0], &files[1], &figures, err);
+    if (r < 0 || out == stdout)
+        return r;
+    _cleanup_json_ json_t *json = figures_to_json(&figures, o->queue.policy->name);
+    _cleanup_text_ struct text table = { 0 };
+    add_table(&table, &figures, o->queue.policy->name);
+    return simulate_print(json, &table, o->form);
+}
+
+int admin_simulate_queue(int argc, char **argv)
+{
+    struct options o = { .queue = { .policy = &policy_las,
+                                    .score = &score_best_fit,
+                                    .preemptible = true,
+                                    .guaranteed_us = 600 * US_PER_S,
+                                    .restart_us = 60 * US_PER_S,
+                                    .patience_us = 24 * 3600 * US_PER_S },
+                         .form = "table" };
+    struct error err = { 0 };
+
+    if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))
+        return fputs(usage, stdout) < 0;
+    if (!parse(argc, argv, &o)) {
+        (void) fputs(usage, stderr);
+        return EXIT_USAGE;
+    }
+    int r = run(&o, &err);
+    return r < 0 ? simulate_fail(&err) : r;
+}

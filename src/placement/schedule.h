@@ -1,0 +1,62 @@
+/* schedule.h - who waits and who runs on a capacity, by a policy, in whatever time the caller has
+ *
+ * The caller says what happens (a job came, one ended) and asks for a pass; what the pass decided it carries out,
+ * or pretends to. Nothing here reads a clock. Ties go to the job that came first.
+ */
+#ifndef PLACEMENT_SCHEDULE_H
+#define PLACEMENT_SCHEDULE_H
+
+#include "base/vec.h"
+#include "placement/capacity.h"
+#include "placement/policy.h"
+
+struct schedule;
+
+/* What is asked for: TASKS tasks of one shape, all or none. */
+struct schedule_job {
+    uint64_t id; /* the caller's, of no other job */
+    struct ask ask;
+    unsigned tasks;
+    int priority;
+    bool preemptible;
+    int64_t limit_us; /* declared: it runs no longer; 0: not declared */
+};
+
+enum schedule_verb { SCHEDULE_STOP, SCHEDULE_START };
+
+/* One decision; they are carried out in their order. */
+struct schedule_act {
+    enum schedule_verb verb;
+    uint64_t id;
+    const struct choice *places; /* one a task, borrowed until the job stops or ends */
+};
+
+struct schedule_acts {
+    struct schedule_act *items; /* a vec */
+    size_t len, cap;
+};
+
+struct schedule_options {
+    const struct policy *policy;
+    int64_t guaranteed_us; /* nobody is stopped before it ran so long; at least RESTART_US */
+    int64_t restart_us;    /* what a job that was stopped has lost when it runs again */
+    /* Who has waited so long since it came or ran is no longer passed over: machines are kept for it. One job at a time, the first
+     * in order. 0: never, and large jobs may starve. */
+    int64_t patience_us;
+};
+
+/* CAPACITY is the schedule's from here on. */
+struct schedule *schedule_new(const struct schedule_options *options, struct capacity *capacity);
+void schedule_free(struct schedule *schedule);
+DEFINE_CLEANUP(struct schedule *, schedule_free);
+
+void schedule_submit(struct schedule *schedule, const struct schedule_job *job, int64_t now_us);
+/* A job that runs or waits is gone. */
+void schedule_end(struct schedule *schedule, uint64_t id, int64_t now_us);
+/* Decide; RET is appended to. */
+void schedule_pass(struct schedule *schedule, int64_t now_us, struct schedule_acts *ret);
+/* When a pass might decide otherwise though nothing happens; INT64_MAX: never. */
+int64_t schedule_next_us(const struct schedule *schedule, int64_t now_us);
+size_t schedule_waiting(const struct schedule *schedule);
+
+#endif

@@ -1,0 +1,49 @@
+#!/bin/sh
+test_description='jobs wait in thought, as they would: a queue is replayed'
+. "$(dirname "$0")/lib.sh"
+
+traces=${BERTH_DATA:-$BERTH_SOURCE/../shared/data}/traces
+
+cat >jobs.csv <<'END'
+timestamp,duration,num_gpus
+2017-10-02 00:00:00,7200.0,4
+2017-10-02 01:30:00,600.0,2
+2017-10-02 01:30:10,600.0,8
+END
+queue() { berth simulate queue --jobs jobs.csv --nodes 1x4 "$@"; }
+
+test_expect_success 'a job in the way is stopped for one that had less, and goes on' '
+    sed -i 3q jobs.csv && queue --out waits.csv >said && cat >want <<-\END &&
+	line,wait_s,duration_s,gpus,preemptions
+	2,660,7200,4,1
+	3,0,600,2,0
+	END
+    test_cmp want waits.csv && grep "^preemptions        1$" said
+'
+test_expect_success 'or the one that comes later waits' '
+    queue --not-preemptible --out waits.csv >/dev/null && grep "^2,0,7200,4,0$" waits.csv && grep "^3,1800,600,2,0$" waits.csv &&
+    queue --policy fifo -o json | jq -e ".policy == \"fifo\" and .jobs == 2 and .preemptions == 0 and .wait_mean == 900"
+'
+test_expect_success 'what is wrong is named' '
+    printf "timestamp,duration,num_gpus\n2017-10-02 01:30:10,600.0,8\n" >jobs.csv && test_expect_code 1 queue 2>said &&
+    grep "^berth: jobs.csv:2: num_gpus is .8., expected no more than all machines have$" said &&
+    printf "timestamp,duration,num_gpus\nyesterday,600.0,1\n" >jobs.csv && test_expect_code 1 queue 2>said &&
+    grep "jobs.csv:2: timestamp is .yesterday., expected a time such as 2017-10-09 07:01:55" said &&
+    printf "timestamp,duration,num_gpus\n2017-10-02 01:30:10,-3,1\n" >jobs.csv && test_expect_code 1 queue 2>said &&
+    grep "jobs.csv:2: duration is .-3., expected seconds, at most ten years" said &&
+    test_expect_code 2 berth simulate queue --jobs jobs.csv && test_expect_code 2 queue --nodes 80 && test_expect_code 2 queue --policy luck
+'
+
+[ -r "$traces/philly_jobs.csv" ] && test_set_prereq TRACES
+# waits MOST_MEAN MOST_P99 MOST_STOPPED FLAG...: of the published trace on 80 machines of 8 GPUs
+waits() {
+    local mean=$1 p99=$2 stopped=$3
+    shift 3
+    berth simulate queue --jobs "$traces/philly_jobs.csv" --nodes 80x8 --from 2017-10-02 --days 30 -o json "$@" >figures && cat figures &&
+    jq -e --argjson mean "$mean" --argjson p99 "$p99" --argjson stopped "$stopped" \
+        ".jobs == 46921 and .wait_mean <= \$mean and .wait_p99 <= \$p99 and .preemptions <= \$stopped" figures
+}
+test_expect_success TRACES 'preemptible work waits less than by least attained service as published: 690 s' 'waits 600 6800 20000'
+test_expect_success TRACES 'without preemption no longer than by first fit: 2,288 s' 'waits 2288 35100 0 --policy skip --not-preemptible'
+
+test_done
