@@ -170,6 +170,38 @@ static void fetch(struct call *call, const struct workload *w)
 
 static void artifact_fetch(struct call *call) { job_find(call, fetch); }
 
+/* ---- for a later attempt ---- */
+
+static void all_found(void *userdata, int r, struct manifest *manifest, const struct error *err)
+{
+    struct call *call = userdata;
+    size_t len = 0;
+
+    if (r < 0) {
+        call_fail(call, r, err);
+        return;
+    }
+    _cleanup_free_ char *text = manifest ? manifest_format(manifest, &len) : NULL;
+    call->api->answers[2]++;
+    http_respond(call_take_request(call), 200, "text/plain", text ? text : "", len);
+}
+
+void task_artifacts_get(struct call *call)
+{
+    struct lifecycle_task task;
+
+    if (task_of_call(call, &task))
+        store_get_artifacts(call->api->options.store, &task.workload, all_found, call);
+}
+
+void task_artifact_get(struct call *call)
+{
+    struct lifecycle_task task;
+
+    if (task_of_call(call, &task))
+        store_get_artifacts(call->api->options.store, &task.workload, file_found, call);
+}
+
 /* ---- many files ---- */
 
 static void archive(void *userdata, int r, struct manifest *manifest, const struct error *err)

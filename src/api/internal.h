@@ -239,6 +239,9 @@ void task_file_put(struct call *call);
 void task_stream(struct call *call);
 void task_blob_get(struct call *call);
 void task_layer_get(struct call *call);
+/* artifacts.c: of earlier attempts */
+void task_artifacts_get(struct call *call);
+void task_artifact_get(struct call *call);
 /* task-storage.c */
 void task_storage_get(struct call *call);
 void task_storage_file_get(struct call *call);

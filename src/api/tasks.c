@@ -319,6 +319,8 @@ const struct api_route task_routes[] = {
     { "task.layer", task_layer_get },
     { "task.progress", task_progress },
     { "task.metrics", task_points },
+    { "task.artifacts", task_artifacts_get },
+    { "task.artifact", task_artifact_get },
     { "task.storage", task_storage_get },
     { "task.storage_file", task_storage_file_get },
     { NULL, NULL },

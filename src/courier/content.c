@@ -11,6 +11,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+enum { LIST_MS = 3600 * 1000 }; /* what is large is read first */
+
 static int take_bytes(void *userdata, const char *bytes, size_t n)
 {
     return blob_writer_add(userdata, bytes, n, NULL);
@@ -55,6 +57,36 @@ int content_fetch_blob(const struct content *c, const char *target, const struct
     if (lock < 0)
         return error_set(err, lock, "%s/fetching: %s", c->spool, strerror(-lock));
     return blob_use(c->blobs, sum) ? 0 : fetch(c, target, sum, err);
+}
+
+int content_fetch_list(const struct content *c, const char *target, struct sha256 *ret,
+                       int64_t *ret_size, struct error *err)
+{
+    _cleanup_(blob_writer_freep) struct blob_writer *writer = NULL;
+    int r = blob_writer_new(c->blobs, &writer, err);
+
+    if (r < 0)
+        return r;
+    struct http_call stream = { .on_body = take_bytes, .userdata = writer };
+    const struct home_request request = {
+        .method = "GET", .target = target, .stream = &stream, .timeout_ms = LIST_MS
+    };
+    struct http_response response = { 0 };
+    r = home_call(c->home, &request, &response, err);
+    http_response_done(&response);
+    return r < 0 ? r : blob_writer_end(writer, NULL, false, ret, ret_size, err);
+}
+
+void content_add_path(struct text *t, const char *path)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+
+    for (; *path; path++)
+        if (strchr(plain, *path))
+            text_add_char(t, *path);
+        else
+            text_addf(t, "%%%02X", (unsigned char) *path);
 }
 
 static int fetch_named(const struct content *c, const struct sha256 *sum, struct error *err)

@@ -133,6 +133,7 @@ static int fetch_spec(struct courier *c, struct error *err)
     char id[ID_TEXT_LEN + 1];
     if (!str_equal(id_format(&c->spec->attempt, id), c->task))
         return error_set(err, -EPROTO, "home speaks of another task, %s", id);
+    c->spec->is_away = true;
     if (!c->is_machine) /* one uid is everybody */
         c->spec->uid_base = c->spec->range = 0;
     c->grace_s = c->spec->workload_spec->grace_s;
@@ -185,6 +186,9 @@ static int fetch_once(struct courier *c, void *userdata, struct error *err)
     if (r >= 0 && c->spec->image && c->layers.has) /* else it will not begin anyway */
         r = layers_fetch(&c->home, &c->orders, c->spool, &c->layers, c->spec->image, &c->stopped,
                          err);
+    /* Of a file that came to several machines nobody could say later who has changed it. */
+    if (r >= 0 && c->spec->resume && (!c->spec->gang || c->spec->gang->n_nodes == 1))
+        r = artifacts_fetch(&content, &c->spec->artifacts, err);
     if (r >= 0 && c->spec->push)
         r = storage_fetch(&content, c->spec->push, err);
     if (r >= 0)

@@ -104,10 +104,17 @@ struct content {
     struct blob_store *blobs;
     const char *spool;
 };
+/* A list of files at TARGET into the store, under the digest that it turns out to have. */
+int content_fetch_list(const struct content *content, const char *target, struct sha256 *ret,
+                       int64_t *ret_size, struct error *err);
+/* PATH as a part of a target. */
+void content_add_path(struct text *t, const char *path);
 int content_fetch_blob(const struct content *content, const char *target, const struct sha256 *sum,
                        struct error *err);
 /* /storage as it is now, for a task to which it is sent: what is not here yet comes, and PUSH says what it is. */
 int storage_fetch(const struct content *content, struct task_push *push, struct error *err);
+/* What earlier attempts left in /artifacts; *RET (owned by the caller) is its manifest's digest in hex, NULL: nothing. */
+int artifacts_fetch(const struct content *content, char **ret, struct error *err);
 /* Blobs that SPEC names into the store. */
 int content_fetch(const struct content *content, const struct task_spec *spec, struct error *err);
 

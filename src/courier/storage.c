@@ -28,30 +28,6 @@ struct fetching {
     int64_t missing; /* bytes that are not here */
 };
 
-static int take_bytes(void *userdata, const char *bytes, size_t n)
-{
-    return blob_writer_add(userdata, bytes, n, NULL);
-}
-
-/* *RET_SIZE 0: there is nothing in it. */
-static int fetch_list(const struct content *c, struct sha256 *ret, int64_t *ret_size,
-                      struct error *err)
-{
-    _cleanup_(blob_writer_freep) struct blob_writer *writer = NULL;
-    int r = blob_writer_new(c->blobs, &writer, err);
-
-    if (r < 0)
-        return r;
-    struct http_call stream = { .on_body = take_bytes, .userdata = writer };
-    const struct home_request request = {
-        .method = "GET", .target = "storage", .stream = &stream, .timeout_ms = 3600 * 1000
-    };
-    struct http_response response = { 0 };
-    r = home_call(c->home, &request, &response, err);
-    http_response_done(&response);
-    return r < 0 ? r : blob_writer_end(writer, NULL, false, ret, ret_size, err);
-}
-
 static int check_room(const struct fetching *f, struct error *err)
 {
     struct statvfs fs;
@@ -83,24 +59,12 @@ static int count_missing(struct fetching *f, struct error *err)
     return r < 0 ? r : check_room(f, err);
 }
 
-static void add_path(struct text *t, const char *path)
-{
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-
-    for (; *path; path++)
-        if (strchr(plain, *path))
-            text_add_char(t, *path);
-        else
-            text_addf(t, "%%%02X", (unsigned char) *path);
-}
-
 static int fetch_file(const struct fetching *f, const struct storage_entry *e, struct error *err)
 {
     _cleanup_text_ struct text target = { 0 };
 
     text_add(&target, "storage/");
-    add_path(&target, e->path);
+    content_add_path(&target, e->path);
     int r = content_fetch_blob(f->content, text_str(&target), &e->sum, err);
     if (r == -EBADMSG || r == -ENOENT)
         return error_set(err, -EBADMSG, "file '%.120s' is changed while it is sent", e->path);
@@ -144,7 +108,7 @@ int storage_fetch(const struct content *content, struct task_push *push, struct 
     int r = -EBADMSG;
 
     for (int i = 0; i < TRIES && r == -EBADMSG; i++) {
-        r = fetch_list(content, &list, &size, err);
+        r = content_fetch_list(content, "storage", &list, &size, err);
         if (r >= 0 && size > 0)
             r = fetch_listed(content, &list, &missing, err);
         push->bytes += missing;

@@ -256,8 +256,10 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
     measure(s, &ex);
     if (s->spec) {
         hint(s, &ex);
-        if (gang_leave(s))
+        if (gang_leave(s)) {
             collect(s, &ex);
+            results_drop(s, ex.artifacts);
+        }
         storage_collect(s, &ex);
     }
 

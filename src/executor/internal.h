@@ -300,6 +300,12 @@ int rootfs_layer(struct supervisor *s, const char *name, const struct owner *own
 /* Mount it at TARGET above the directories LOWER, top first. */
 int rootfs_overlay(struct supervisor *s, const int *lower, size_t n, const char *layer,
                    const char *target, struct error *err);
+/* results.c: where /artifacts lies below STATE; owned by the caller. */
+char *results_path(const struct supervisor *s);
+/* It begins with what the specification names, unless another task of this machine has begun it. */
+int results_bring(struct supervisor *s, const struct owner *owner, struct error *err);
+/* Once all of them are blobs, nothing else is needed of a task away from home. COLLECTED is what exit.json says. */
+void results_drop(struct supervisor *s, const json_t *collected);
 /* Mount everything below BUNDLE/rootfs. */
 int rootfs_make(struct supervisor *s, struct error *err);
 /* The directory that holds *RET_BELOW and PROJECT/storage; -ESTALE when it is not the one that was declared. */

@@ -376,15 +376,14 @@ static int mount_storage(struct supervisor *s, const char *target, struct error 
 
 static int mount_shared(struct supervisor *s, const char *rootfs, struct error *err)
 {
-    char project[ID_TEXT_LEN + 1], workload[ID_TEXT_LEN + 1];
-    id_format(&s->spec->project, project);
-    id_format(&s->spec->workload, workload);
-    _cleanup_free_ char *artifacts = xasprintf("projects/%s/artifacts/%s", project, workload);
+    _cleanup_free_ char *artifacts = results_path(s);
     _cleanup_free_ char *at_storage = xasprintf("%s/storage", rootfs);
     _cleanup_free_ char *at_artifacts = xasprintf("%s/artifacts", rootfs);
     const struct owner owner = user_of(s, 0755);
     int r = s->spec->push ? storage_mount_pushed(s, at_storage, err)
                           : mount_storage(s, at_storage, err);
+    if (r >= 0 && s->spec->artifacts)
+        r = results_bring(s, &owner, err);
     if (r >= 0)
         r = own_directory(s->x->state_fd, artifacts, &owner, &s->artifacts, err);
     if (r >= 0)

@@ -433,7 +433,7 @@ int lifecycle_registry_login(struct lifecycle *lc, const struct registry_login *
 
 /* A task that lives, as its supervisor proved to be it. SPEC is valid until the next change. */
 struct lifecycle_task {
-    struct id task, attempt, project;
+    struct id task, attempt, project, workload;
     uint32_t uid_base; /* the project's */
     unsigned epoch;
     bool is_away; /* its files come home over the API */

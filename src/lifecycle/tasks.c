@@ -80,6 +80,7 @@ int lifecycle_task_open(struct lifecycle *lc, const struct id *id, const char *t
     *ret = (struct lifecycle_task){ .task = *id,
                                     .attempt = attempt->id,
                                     .project = job->w->project,
+                                    .workload = job->w->id,
                                     .uid_base = job_uid_base(lc, job),
                                     .epoch = attempt->epoch,
                                     .is_away = lifecycle_is_away(lc),

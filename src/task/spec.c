@@ -100,6 +100,9 @@ json_t *task_spec_to_json(const struct task_spec *spec)
         json_put(json, "image", task_image_to_json(spec->image));
     if (spec->storage)
         json_put(json, "storage", storage_to_json(spec->storage));
+    if (spec->is_away)
+        json_put(json, "is_away", json_true());
+    json_put_str(json, "artifacts", spec->artifacts);
     if (spec->push)
         json_put(json, "push", push_to_json(spec->push));
     if (spec->gang)
@@ -124,6 +127,7 @@ void task_spec_free(struct task_spec *spec)
     task_gang_free(spec->gang);
     storage_free(spec->storage);
     push_free(spec->push);
+    free(spec->artifacts);
     free(spec);
 }
 
@@ -232,6 +236,8 @@ int task_spec_from_json(const json_t *json, struct task_spec **ret, struct error
     spec->api_socket = xstrdup(json_get_str(json, "api_socket", NULL));
     spec->log_limit_bytes = json_get_int(json, "log_limit", 0);
     spec->resume = json_get_bool(json, "resume", false);
+    spec->is_away = json_get_bool(json, "is_away", false);
+    spec->artifacts = xstrdup(json_get_str(json, "artifacts", NULL));
     *ret = take_ptr(spec);
     return 0;
 }

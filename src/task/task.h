@@ -102,10 +102,12 @@ struct task_spec {
         *workspace_tree; /* manifest digest in hex; NULL: none. Made by the supervisor from blobs */
     bool has_secrets;    /* fetch them over API_SOCKET with the token passed by descriptor */
     char *api_socket;
-    int64_t log_limit_bytes;      /* the log's own cap; a marker line says that it was reached */
-    bool resume;                  /* attempt > 1 */
-    struct task_image *image;     /* NULL: `host` */
-    struct task_gang *gang;       /* NULL: the task is alone */
+    int64_t log_limit_bytes;  /* the log's own cap; a marker line says that it was reached */
+    bool resume;              /* attempt > 1 */
+    bool is_away;             /* /artifacts is of this attempt on this machine, until it is home, */
+    char *artifacts;          /* and begins with what this manifest names; NULL: it is empty */
+    struct task_image *image; /* NULL: `host` */
+    struct task_gang *gang;   /* NULL: the task is alone */
     struct task_storage *storage; /* a file system that all machines have; NULL: none */
     struct task_push *push;       /* NULL: /storage is STORAGE, or the machine's own */
 };
