@@ -146,7 +146,8 @@ conform_loses_a_node() {
 
 conform_gangs() {
     test_expect_success 'a job of several tasks starts when all of it is there, and ends together' '
-        berth run --source none --name gang --nodes 2 --tasks-per-node 1 --cpus 1 -- sh -c "echo rank \$RANK of \$WORLD_SIZE" >out &&
+        berth run --source none --name gang --nodes 2 --tasks-per-node 1 --cpus 1 -- sh -c "echo rank \$RANK of \$WORLD_SIZE
+            test -e /sys/class/net/\$BERTH_INTERFACE && [ \$NCCL_SOCKET_IFNAME = \$BERTH_INTERFACE ] && grep -c slots=1 \$BERTH_HOSTFILE | grep -x 2 && getent hosts \$MASTER_ADDR" >out &&
         grep "rank 0 of 2" out && berth logs gang --rank 1 | grep "rank 1 of 2" &&
         test_expect_code 9 berth run --source none --name breaks --nodes 2 --cpus 1 -- \
             sh -c "[ \$RANK = 1 ] && exit 9; sleep 600" &&
