@@ -4,7 +4,7 @@ test_description='what a site rules in Slurm: preemption, limits, GPUs, clocks'
 [ -n "${BERTH_OWN_MOUNTS:-}" ] || [ "$(id -u)" -ne 0 ] || BERTH_OWN_MOUNTS=1 exec unshare --mount sh "$0" "$@"
 . "$(dirname "$0")/lib.sh"
 . "$BERTH_SOURCE/tests/system/cluster.sh"
-berth_needs faketime
+berth_needs cc faketime
 BERTH_SLURM_REUSE=0s
 export BERTH_SLURM_REUSE
 
@@ -18,6 +18,15 @@ devices:
 - { name: "0", containerEdits: { deviceNodes: [ { path: /dev/fake0, hostPath: /dev/zero } ] } }
 - { name: "1", containerEdits: { deviceNodes: [ { path: /dev/fake1, hostPath: /dev/full } ] } }
 END
+
+# What their driver says of them.
+cc -shared -fPIC -o "$BERTH_TEST/nvml.so" "$BERTH_SOURCE/src/probe/test/fake-nvml.c"
+echo 37 512300 61 40000000000 >"$BERTH_TEST/load"
+printf '#!/bin/sh\nBERTH_NVML=%s FAKE_NVML_LOAD=%s exec %s "$@"\n' "$BERTH_TEST/nvml.so" "$BERTH_TEST/load" "$BERTH_BUILD/berth" \
+    >"$BERTH_TEST/program"
+chmod +x "$BERTH_TEST/program"
+BERTH_NODE_PROGRAM=$BERTH_TEST/program
+export BERTH_NODE_PROGRAM
 
 test_expect_success 'a cluster of two machines starts' '
     slurm_start 2 4 PreemptType=preempt/partition_prio PreemptMode=REQUEUE OverTimeLimit=0 \
@@ -45,6 +54,11 @@ says() { berth logs "$1" | grep -q "$2"; }
 because() { berth why "$1" | grep -q "$2"; }
 slurm_job() { cat "$BERTH_STATE/attempts/$(berth job show "$1" -o json | jq -r .attempt.id)/slurm"; }
 
+# One of the two is busy, whoever has it.
+gpus_are_seen() {
+    for i in 0 1; do berth job metrics g$i -o json; done | jq -se "[.[].live[-1].gpus[0].busy] | sort == [0, 0.37]"
+}
+
 for mode in requeue cancel; do
     test_expect_success "preempted by $mode: the job is given again by Berth alone, once the site has room" '
         scontrol update PartitionName=main PreemptMode=$mode &&
@@ -64,6 +78,7 @@ test_expect_success 'GPUs are the step'"'"'s own: two jobs get different ones, a
     await 30 says g0 fake && await 30 says g1 fake && { berth logs g0 && berth logs g1; } | sort | tr "\n" " " >seen &&
     grep "^/dev/fake0 /dev/fake1 $" seen &&
     has g0 ".attempt.allocation.node == \"node1\" and (.attempt.evidence.devices | length) > 0" &&
+    await 30 gpus_are_seen &&
     submit g2 --gpus 1 -- true && await 30 because g2 "0 of 2 are free" &&
     berth stop --grace 0 --wait g0 && await 30 is_in_state g2 succeeded && has g2 ".attempt.allocation.node == \"node1\"" &&
     berth stop --grace 0 --wait g1 && scancel -u root
