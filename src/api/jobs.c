@@ -217,16 +217,38 @@ static void array_stopping(struct call *call, const struct workload *w)
     call_answer_once(call, 202, workload_array_to_json(w, true));
 }
 
+/* An array of which some are asked to end, and then the next. */
+struct stopping {
+    struct id array;
+    size_t left;
+};
+
+static void stop_some(void *userdata)
+{
+    struct call *call = userdata;
+    struct lifecycle *lc = call->api->options.lifecycle;
+    struct stopping *s = call->state;
+
+    (void) lifecycle_stop_array(lc, &s->array, call->actor, json_get_int(call->body, "grace", -1),
+                                &s->left);
+    if (s->left > 0)
+        lifecycle_settle(lc, stop_some, call);
+    else
+        job_array_again(call, &s->array, array_stopping);
+}
+
 static void stop_array(struct call *call, const struct workload *w)
 {
-    struct lifecycle *lc = call->api->options.lifecycle;
-    int64_t grace_s = json_get_int(call->body, "grace", -1);
-
-    if (lifecycle_stop_array(lc, &w->id, call->actor, grace_s) == 0)
+    if (!lifecycle_array_lives(call->api->options.lifecycle, &w->id)) {
         call_refuse(call, -EBUSY, "the array has ended: it is %s",
                     workload_state_name(w->array_states ? array_state(w->array_states) : w->state));
-    else
-        job_array_again(call, &w->id, array_stopping);
+        return;
+    }
+    struct stopping *s = xnew(struct stopping);
+    *s = (struct stopping){ .array = w->id, .left = SIZE_MAX };
+    call->state = s;
+    call->free_state = free;
+    stop_some(call);
 }
 
 static void job_stop(struct call *call) { job_find_any(call, stop, stop_array); }

@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+/* Jobs that one turn of the loop stops: others are answered in between. */
+enum { STOP_LIMIT = 256 };
+
 struct array *array_get(const struct lifecycle *lc, const struct id *id)
 {
     return map_get(lc->arrays, id->bytes, sizeof id->bytes);
@@ -168,14 +171,16 @@ void arrays_done(struct lifecycle *lc)
 /* ---- requests ------------------------------------------------------------------------------------- */
 
 unsigned lifecycle_stop_array(struct lifecycle *lc, const struct id *array, const char *actor,
-                              int64_t grace_s)
+                              int64_t grace_s, size_t *left)
 {
     struct array *a = array_get(lc, array);
     unsigned n = 0;
 
+    if (!a || *left > a->jobs.len)
+        *left = a ? a->jobs.len : 0;
     /* From the last: nobody gets a turn in between, but the first would be given it. */
-    for (size_t i = a ? a->jobs.len : 0; i > 0; i--) {
-        struct job *job = a->jobs.items[i - 1];
+    for (; *left > 0 && n < STOP_LIMIT; --*left) {
+        struct job *job = a->jobs.items[*left - 1];
         struct error err = { 0 };
         if (job && lifecycle_stop(lc, &job->w->id, actor, grace_s, NULL, NULL, &err) == 0)
             n++;

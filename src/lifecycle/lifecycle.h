@@ -144,9 +144,10 @@ int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, st
 int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *actor,
                    int64_t grace_s /* -1: the spec's */, lifecycle_done_f done, void *userdata,
                    struct error *err);
-/* All of an array that has not ended; how many were asked to end. */
+/* Some of an array that have not ended; how many were asked to end. *LEFT is SIZE_MAX at first, and 0 when all
+ * were asked: until then it is to be called again, once what it changed has settled. */
 unsigned lifecycle_stop_array(struct lifecycle *lc, const struct id *array, const char *actor,
-                              int64_t grace_s);
+                              int64_t grace_s, size_t *left);
 /* Has one of the array's jobs not ended? */
 bool lifecycle_array_lives(struct lifecycle *lc, const struct id *array);
 int lifecycle_signal(struct lifecycle *lc, const struct id *workload, int signo, struct error *err);

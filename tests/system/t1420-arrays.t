@@ -58,7 +58,7 @@ test_expect_success 'a job waits for others, and begins when all is as it wanted
     berth why second | grep "waits for job first to succeed: it is running" &&
     berth why third | grep "waits for job first to end: it is running; 0 of 2 dependencies are met" &&
     job --name opens -- touch /storage/go 2>/dev/null &&
-    berth job wait third && is second succeeded && is third succeeded
+    timeout 30 berth job wait third && is second succeeded && is third succeeded
 '
 
 test_expect_success 'one of several is enough, some time after another began, an array job by job' '

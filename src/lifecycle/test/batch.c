@@ -112,7 +112,8 @@ TEST(an_array_is_stopped_as_one)
     ok(submit_after(TEN_SECONDS, ",\"array\":\"0-99%3\"", NULL, false, &array) == 0);
     pass_time(0);
     ok(n_running(&array) == 3);
-    ok(lifecycle_stop_array(world.lc, &array, "key:test", 0) == 100);
+    size_t left = SIZE_MAX;
+    ok(lifecycle_stop_array(world.lc, &array, "key:test", 0, &left) == 100 && left == 0);
     pass_time(US_PER_S);
     ok(map_len(world.lc->jobs) == 0 && world.proxy.n_starts == 3);
     verify();
@@ -437,7 +438,8 @@ static void stop_random(void)
     struct error err = { 0 };
 
     if (m && m->is_array)
-        (void) lifecycle_stop_array(world.lc, &m->id, "key:test", 0);
+        for (size_t left = SIZE_MAX; left > 0;)
+            (void) lifecycle_stop_array(world.lc, &m->id, "key:test", 0, &left);
     else if (m)
         (void) lifecycle_stop(world.lc, &m->id, "key:test", 0, NULL, NULL, &err);
 }
