@@ -12,9 +12,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- what is asked for -------------------------------------------------------------------------------- */
 
@@ -169,6 +171,19 @@ static int submit(struct cli *cli, const struct batch *b, struct error *err)
     return b->wait ? wait_for_output(cli, job, err) : CLI_OK;
 }
 
+/* Who submits it, and where. */
+static void put_origin(const struct batch *b)
+{
+    json_t *env = json_object_get(b->request, "env");
+    const struct passwd *user = getpwuid(geteuid());
+    char host[HOST_NAME_MAX + 1] = "";
+
+    if (user)
+        json_put_str(env, "SLURM_JOB_USER", user->pw_name);
+    if (gethostname(host, sizeof host - 1) == 0)
+        json_put_str(env, "SLURM_SUBMIT_HOST", host);
+}
+
 static int run_batch(struct cli *cli, const struct args *args, const struct text *text,
                      struct batch *b, struct error *err)
 {
@@ -191,6 +206,7 @@ static int run_batch(struct cli *cli, const struct args *args, const struct text
     if (r < 0)
         return r;
     batch_request(b, &script);
+    put_origin(b);
     if (b->error)
         text_addf(&b->notes, "--error: stdout and stderr are one log; it goes to --output\n");
     print_notes(cli, b);
