@@ -1,6 +1,6 @@
 # lib.sh - for benchmarks: a server of their own, medians, rows
 # shellcheck shell=bash
-set -euo pipefail
+set -eEuo pipefail
 BERTH_BUILD=${BERTH_BUILD:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../build" && pwd)}
 BERTH_SOURCE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PATH=$BERTH_BUILD:$BERTH_BUILD/bench:$PATH
@@ -9,7 +9,9 @@ export PATH BERTH_BUILD BERTH_SOURCE
 export HOME=$BERTH_TEST
 cd "$BERTH_TEST"
 trap 'code=$?; berth_cleanup; exit $code' EXIT
-trap 'exit 1' INT TERM HUP
+# What fails says where, and so does whoever is ended before its time.
+trap 'echo "bench: ${0##*/}: line $LINENO: failed: $BASH_COMMAND" >&2' ERR
+trap 'echo "bench: ${0##*/}: ended by a signal after $SECONDS s" >&2; exit 1' INT TERM HUP
 
 skip() {
     echo "bench: ${0##*/}: $*" >&2
