@@ -44,6 +44,12 @@ static void put_time(json_t *json, const char *key, int64_t us)
     json_put_str(json, key, time_format(us, text));
 }
 
+static void put_speed(json_t *json, const char *key, int64_t bps)
+{
+    if (bps > 0)
+        json_put_int(json, key, bps);
+}
+
 static json_t *nodes_json(const struct call *call)
 {
     const struct storage_node *nodes;
@@ -53,8 +59,9 @@ static json_t *nodes_json(const struct call *call)
     for (size_t i = 0; i < n; i++) {
         json_t *json = json_object();
         json_put_str(json, "node", nodes[i].node);
-        json_put_int(json, "read", nodes[i].read_bps);
-        json_put_int(json, "write", nodes[i].write_bps);
+        put_speed(json, "read", nodes[i].read_bps);
+        put_speed(json, "write", nodes[i].write_bps);
+        put_speed(json, "sent", nodes[i].sent_bps);
         put_time(json, "measured", nodes[i].time_us);
         (void) json_array_append_new(array, json);
     }
@@ -95,7 +102,7 @@ static void worked(void *item)
     if (l->r == 0) {
         const struct storage_node measured = { (char *) (uintptr_t) api->options.node,
                                                clock_now_us(), l->speed.read_bps,
-                                               l->speed.write_bps };
+                                               l->speed.write_bps, 0 };
         lifecycle_storage_measured(api->options.lifecycle, &measured);
     }
     json_t *answer = volume_json(l);

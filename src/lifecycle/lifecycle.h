@@ -220,7 +220,8 @@ void lifecycle_landed(struct lifecycle *lc, const struct id *workload, unsigned 
 /* How fast the file system of /storage is on a machine, as it was measured there. */
 struct storage_node {
     char *node;
-    int64_t time_us, read_bps, write_bps;
+    int64_t time_us, read_bps, write_bps; /* 0: not known, as SENT_BPS */
+    int64_t sent_bps;                     /* to the machine, of what it did not have yet */
 };
 /* MEASURED is copied; what was measured later stays. */
 void lifecycle_storage_measured(struct lifecycle *lc, const struct storage_node *measured);

@@ -43,8 +43,12 @@ void lifecycle_storage_measured(struct lifecycle *lc, const struct storage_node 
     if (s->time_us > measured->time_us)
         return;
     s->time_us = measured->time_us;
-    s->read_bps = measured->read_bps;
-    s->write_bps = measured->write_bps;
+    if (measured->read_bps > 0) {
+        s->read_bps = measured->read_bps;
+        s->write_bps = measured->write_bps;
+    }
+    if (measured->sent_bps > 0)
+        s->sent_bps = measured->sent_bps;
 }
 
 void storage_saw(struct lifecycle *lc, const char *node, const struct task_started *started)
@@ -55,9 +59,10 @@ void storage_saw(struct lifecycle *lc, const char *node, const struct task_start
         .time_us = started->started_us,
         .read_bps = json_get_int(speed, "read_bps", 0),
         .write_bps = json_get_int(speed, "write_bps", 0),
+        .sent_bps = json_get_int(speed, "sent_bps", 0),
     };
 
-    if (measured.read_bps > 0 && measured.write_bps > 0)
+    if ((measured.read_bps > 0 && measured.write_bps > 0) || measured.sent_bps > 0)
         lifecycle_storage_measured(lc, &measured);
 }
 

@@ -83,6 +83,12 @@ test_expect_success 'a later attempt on another node has what came home of the e
     test -z "$(find "$BERTH_TEST/$first"/projects/*/artifacts/ -name step)"
 '
 
+test_expect_success 'how fast it comes to a node is known' '
+    head -c 2000000 /dev/urandom >"$(storage)/random" && job -- cmp /storage/random /storage/random &&
+    berth volume show storage -o json | jq -e "(.shared | not) and ([.nodes[] | select(.sent > 0).node] | length) == 1" &&
+    rm "$(storage)/random"
+'
+
 test_expect_success 'more than is allowed is refused, with what to do' '
     export BERTH_STORAGE_PUSH_LIMIT=1Ki && berth_stop && berth_server && head -c 2000 /dev/zero >"$(storage)/large" &&
     test_must_fail job --name large -- true && berth why large | grep "2 KiB.*storage_push_limit"
