@@ -124,7 +124,7 @@ slurm_end() {
     rm -f "$slurm/$1.pid"
 }
 
-# Steps may outlive their slurmd: they are known by their spool directory.
+# Steps may outlive their slurmd, and what they run outlives them: they are known by their settings.
 slurm_stop() {
     local name pid
     [ -n "${slurm:-}" ] || return 0
@@ -136,7 +136,7 @@ slurm_stop() {
     for pid in $(grep -lsz "^SLURM_CONF=$slurm/slurm.conf\$" /proc/[0-9]*/environ 2>/dev/null |
         sed -n 's|^/proc/\([0-9]*\)/environ$|\1|p'); do
         case $(cat "/proc/$pid/comm" 2>/dev/null) in
-        slurmstepd | slurmd | slurmctld) kill -KILL "$pid" 2>/dev/null ;;
+        slurmstepd | slurmd | slurmctld | berth) kill -KILL "$pid" 2>/dev/null ;;
         esac
     done
     for name in $slurm_names; do
