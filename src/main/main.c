@@ -34,6 +34,8 @@ static const struct cli_role roles[] = {
       admin_simulate_pack_help, admin_simulate_pack },
     { "simulate queue", "see how long jobs from a file would wait", admin_simulate_queue_help,
       admin_simulate_queue },
+    { "simulate goodput", "see what failures cost a large training job",
+      admin_simulate_goodput_help, admin_simulate_goodput },
     { "version", "print the version", NULL, role_version },
     { "--version", NULL, NULL, role_version },
     { "launcher", "make containers for jobs in a batch system's steps, as root on each node",

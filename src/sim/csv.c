@@ -115,8 +115,11 @@ static int find_column(struct csv *csv, unsigned wanted, struct error *err)
 static int read_header(struct csv *csv, struct error *err)
 {
     size_t len;
-    int r = read_row(csv, &len, err);
+    int r;
 
+    do
+        r = read_row(csv, &len, err);
+    while (r > 0 && csv->row[0] == '#');
     if (r == 0)
         return error_set(err, -EBADMSG, "%s: is empty; the first line names the columns",
                          csv->name);

@@ -1,6 +1,6 @@
 /* csv.h - tables of comma separated values (RFC 4180), a row at a time
  *
- * The first line names the columns, in any order; others than those wanted are passed over. Whatever is wrong is
+ * The first line, after remarks that begin with '#', names the columns, in any order; others than those wanted are passed over. Whatever is wrong is
  * said with file, line, column and what would be right. Memory does not grow with the file.
  */
 #ifndef SIM_CSV_H

@@ -2,6 +2,7 @@
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 
+#include "sim/goodput.h"
 #include "sim/pack.h"
 #include "sim/queue.h"
 

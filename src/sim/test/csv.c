@@ -36,6 +36,7 @@ TEST(columns_come_in_any_order)
 {
     is_read("name,n\na,1\nb,2\n", "a=1|b=2|");
     is_read("\xef\xbb\xbfn,other,name\r\n1,x,a\r\n\r\n2,,b", "a=1|b=2|");
+    is_read("# source\n# and year\nname,n\n#a,1\n", "#a=1|");
     is_read("spare,n,name\n!,1,a\n", "a=1!|");
 }
 
