@@ -10,10 +10,12 @@
 
 #include "base/alloc.h"
 #include "base/yaml.h"
+#include "os/fd.h"
 #include "os/hash.h"
 #include "os/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +33,8 @@ static const char usage[] =
     "jobs there. As root, on the server's machine. Run again it repairs what is not so, and takes in\n"
     "machines that joined since; where all is well it changes nothing. A machine that fails does not\n"
     "keep the others.\n\n"
-    "  --cluster NAME     what the cluster is called (berth)\n"
-    "  --controller NODE  where slurmctld runs (this machine)\n"
+    "  --cluster NAME     what the cluster is called (as before; berth)\n"
+    "  --controller NODE  where slurmctld runs (as before; this machine)\n"
     "  --dry-run          show what would be changed on each machine, and change nothing\n\n"
     "Exit code: 0; 1 when something failed; 2 usage.\n";
 
@@ -315,15 +317,32 @@ static bool parse(int argc, char **argv, struct install *in)
     return is_slurm && option_is_form(in->form);
 }
 
+/* The value of KEY in the slurm.conf that was written before, up to an address; BUF stays as it is without one. */
+static void take_value(const struct text *conf, const char *key, char *buf, size_t size)
+{
+    _cleanup_free_ char *begin = xasprintf("\n%s=", key);
+    const char *at = strstr(text_str(conf), begin);
+
+    if (!at || !strstr(text_str(conf), render_mark))
+        return;
+    at += strlen(begin);
+    (void) snprintf(buf, size, "%.*s", (int) strcspn(at, "(\n"), at);
+}
+
 int admin_engine_install(int argc, char **argv, const struct engine_settings *settings)
 {
-    char host[256] = "localhost";
+    char host[256] = "localhost", controller[256], name[256] = "berth";
+    _cleanup_text_ struct text conf = { 0 };
     struct error err = { 0 };
 
     (void) gethostname(host, sizeof host - 1);
     host[strcspn(host, ".")] = '\0';
+    (void) snprintf(controller, sizeof controller, "%s", host);
+    (void) file_read(AT_FDCWD, "/etc/slurm/slurm.conf", OUTPUT_MAX, &conf, NULL);
+    take_value(&conf, "ClusterName", name, sizeof name);
+    take_value(&conf, "SlurmctldHost", controller, sizeof controller);
     _cleanup_(install_done) struct install in = {
-        .settings = settings, .form = "table", .name = "berth", .controller = host, .own = host
+        .settings = settings, .form = "table", .name = name, .controller = controller, .own = host
     };
     if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))
         return fputs(usage, stdout) < 0;
