@@ -24,6 +24,7 @@ chmod +x "$BERTH_TEST/program"
 BERTH_STATE='' "$BERTH_BUILD/berth" launcher --state "$BERTH_TEST/node" --runtime "$BERTH_TEST/launcher" 2>"$BERTH_TEST/launcher.log" &
 await 20 test -S "$BERTH_LAUNCHER"
 berth_start
+. "$BERTH_SOURCE/tests/system/conformance.sh"
 
 says() { berth logs "$1" >said 2>/dev/null && grep -q "$word" said; }
 attempt() { berth job show "$1" -o json | jq -r .attempt.id; }
@@ -37,6 +38,8 @@ test_expect_success 'a job has a range of uids, and the cores and the memory of 
     berth job show one -o json >job && jq -e ".attempt.evidence | .mode == \"privileged\" and .uid_base > 1000000 and
         (.cgroup | test(\"/job_\")) and .memory_bytes <= 209715200" job && grep -x 1 out && grep 65536 out
 '
+
+conform_images
 
 test_expect_success 'what needs more is ended for want of memory' '
     test_expect_code 137 berth run --source none --name big --cpus 1 --memory 100M -- \
