@@ -12,7 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,12 +57,12 @@ static int read_text(int dir, const char *name, char *text, size_t size)
 
 static void add_memory(struct tree *t, int dir)
 {
-    char text[256];
-    long long size = 0, resident = 0, shared = 0;
+    char text[256], *p = text;
 
-    if (read_text(dir, "statm", text, sizeof text) < 0 ||
-        sscanf(text, "%lld %lld %lld", &size, &resident, &shared) != 3)
+    if (read_text(dir, "statm", text, sizeof text) < 0)
         return;
+    (void) strtoll(p, &p, 10); /* its address space */
+    long long resident = strtoll(p, &p, 10), shared = strtoll(p, &p, 10);
     t->own_pages += resident > shared ? resident - shared : 0;
     if (shared > t->shared_pages)
         t->shared_pages = shared;
