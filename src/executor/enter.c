@@ -37,7 +37,7 @@
 
 #define NAMESPACES                                                                                 \
     (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
-#define INSIDE_WAIT_MS 5000
+#define INSIDE_WAIT_MS 20000
 
 enum { EXIT_BROKEN = 125, EXIT_NOT_RUN = 126, EXIT_NOT_FOUND = 127 };
 

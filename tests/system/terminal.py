@@ -12,7 +12,10 @@ seen = b""
 def expect(text):
     global seen
     while text not in seen:
-        seen += os.read(fd, 4096)
+        try:
+            seen += os.read(fd, 4096)
+        except OSError:
+            sys.exit("it ended before it said %r: %r" % (text, seen))
     seen = seen[seen.index(text) + len(text):]
 def send(text):
     os.write(fd, text)
