@@ -60,6 +60,20 @@ static int own(const struct landing *l, int fd, unsigned uid, unsigned mode)
     return fchmod(fd, mode & 01777) < 0 ? -errno : 0;
 }
 
+static int make_parent(const struct landing *l, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *above = xstrndup(path, slash ? (size_t) (slash - path) : 0);
+    const char *name = slash ? slash + 1 : path;
+    _cleanup_close_ int dir = directory_open(l->options->root, *above ? above : ".");
+
+    if (dir < 0 || mkdirat(dir, name, 0755) < 0)
+        return dir < 0 ? dir : -errno;
+    _cleanup_close_ int made = directory_open(dir, name);
+    int r = made < 0 ? made : 0;
+    return r < 0 ? r : own(l, made, 0, 0755);
+}
+
 static int make_parents(const struct landing *l, char *path)
 {
     int r = 0;
@@ -67,19 +81,7 @@ static int make_parents(const struct landing *l, char *path)
     for (char *slash = strchr(path, '/'); slash && r >= 0; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         int fd = directory_open(l->options->root, path);
-        if (fd == -ENOENT) {
-            char *last = strrchr(path, '/');
-            if (last)
-                *last = '\0';
-            _cleanup_close_ int above = directory_open(l->options->root, last ? path : ".");
-            if (last)
-                *last = '/';
-            r = above < 0 ? above : (mkdirat(above, last ? last + 1 : path, 0755) < 0 ? -errno : 0);
-            fd = r < 0 ? -1 : directory_open(l->options->root, path);
-            r = r < 0 ? r : fd < 0 ? fd : own(l, fd, 0, 0755);
-        } else if (fd < 0) {
-            r = fd;
-        }
+        r = fd == -ENOENT ? make_parent(l, path) : fd < 0 ? fd : 0;
         safe_close(fd);
         *slash = '/';
     }

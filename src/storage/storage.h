@@ -29,7 +29,7 @@ struct storage_scan {
     int new_index; /* -1: none is written */
     int out;       /* takes the list */
 };
-int storage_scan(const struct storage_scan *scan, struct storage_counts *ret, struct error *err);
+int storage_scan(const struct storage_scan *options, struct storage_counts *ret, struct error *err);
 
 struct storage_land {
     int root;
@@ -41,7 +41,7 @@ struct storage_land {
 };
 /* Make the changes. A file that is not what it was when the task began stays as it is, and the task's comes beside
  * it; what others changed is not removed. TOLD gets a line for each. The same again changes nothing. */
-int storage_land(const struct storage_land *land, struct text *told, struct storage_counts *ret,
+int storage_land(const struct storage_land *options, struct text *told, struct storage_counts *ret,
                  struct error *err);
 
 /* ---- a node --------------------------------------------------------------------------------------------- */
@@ -69,7 +69,7 @@ struct storage_changes {
 };
 /* A manifest, stored as a blob, of the list of changes ("changes") and of every file in it ("files/SUM"). 0: there are
  * no changes; 1. */
-int storage_changes(const struct storage_changes *changes, struct sha256 *ret,
+int storage_changes(const struct storage_changes *options, struct sha256 *ret,
                     struct storage_counts *ret_counts, struct error *err);
 
 /* Parts of this header in files of their own. */

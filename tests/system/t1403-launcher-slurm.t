@@ -41,6 +41,14 @@ test_expect_success 'a job has a range of uids, and the cores and the memory of 
 
 conform_images
 
+test_expect_success '/storage goes there and back, with its owners and modes' '
+    berth run --source none --cpus 1 -- sh -c "cd /storage && mkdir d && echo one >d/one && echo key >key && chmod 600 key && chown 7:7 key" &&
+    (cd "$BERTH_STATE"/projects/*/storage && test "$(($(stat -c %u key) - $(stat -c %u d/one)))" -eq 7 && test "$(cat d/one)" = one) &&
+    berth run --source none --cpus 1 -- sh -c "cd /storage && stat -c %u:%a key d d/one && cat key && echo two >>key && rm -r d && mkdir d" >out &&
+    printf "%s\n" 7:600 0:755 0:644 key >expected && test_cmp expected out &&
+    (cd "$BERTH_STATE"/projects/*/storage && test "$(cat key)" = "$(printf "key\ntwo")" && test ! -e d/one && test -d d)
+'
+
 test_expect_success 'what needs more is ended for want of memory' '
     test_expect_code 137 berth run --source none --name big --cpus 1 --memory 100M -- \
         /usr/bin/python3 -c "b = bytearray(range(256)) * (4 << 20)" && berth job show big -o json | jq -e ".attempt.cause == \"out_of_memory\""
