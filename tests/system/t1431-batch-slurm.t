@@ -8,27 +8,30 @@ test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
 berth_start_on_slurm
 
 job() { berth run --source none --cpus 1 --memory 64Mi "$@"; }
+# A job that runs until it is told.
+holds='trap "exit 0" USR1; echo begin; while :; do sleep 0.1; done'
+says() { berth logs "$1" | grep -q "$2"; }
 is() { test "$(berth job show "$1" -o json | jq -r .state)" = "$2"; }
 node_of() { berth job show "$1" -o json | jq -r .node; }
 
 test_expect_success 'an array runs by index, never more than its limit, and a job waits for all of it' '
     job --name sum --after sweep --detach -- true >/dev/null 2>&1; test $? = 3 &&
-    job --name sweep --array 1-6%3 --detach -- sh -c "echo seed \$BERTH_ARRAY_INDEX; [ \$BERTH_ARRAY_INDEX != 6 ] || while [ ! -e /storage/go ]; do sleep 0.1; done" >/dev/null &&
+    job --name sweep --array 1-6%3 --detach -- sh -c "echo seed \$BERTH_ARRAY_INDEX; [ \$BERTH_ARRAY_INDEX != 6 ] || { $holds; }" >/dev/null &&
     job --name sum --after sweep --detach -- echo all >/dev/null && job --name pairs --array 1-2 --after each:sweep --detach -- true >/dev/null &&
     await 60 is pairs succeeded && is sum queued && berth why sum | grep "waits for array sweep to succeed" &&
     test "$(berth ps -a | grep -c "sweep\|pairs")" = 2 && berth logs sweep_3 | grep -x "seed 3"
 '
 
 test_expect_success 'the server that comes back knows what waits for what' '
-    berth_kill && berth_server && job --name go -- touch /storage/go 2>/dev/null;
-    berth job wait sum && is sweep succeeded && test "$(berth logs sweep | grep -c "^seed")" = 6
+    await 60 says sweep_6 begin && berth_kill && berth_server && await 60 is sweep_6 running &&
+    berth job signal sweep_6 USR1 && berth job wait sum && is sweep succeeded && test "$(berth logs sweep | grep -c "^seed")" = 6
 '
 
 test_expect_success 'a range of an array is stopped, the others go on' '
-    job --name hold --array 1-5 --detach -- sh -c "while [ ! -e /storage/free ]; do sleep 0.1; done" >/dev/null &&
-    await 60 is hold_5 running && berth stop --grace 0 --wait "hold_[2-3,5]" >/dev/null 2>&1;
+    job --name hold --array 1-5 --detach -- sh -c "$holds" >/dev/null &&
+    await 60 says hold_1 begin && await 60 says hold_4 begin && await 60 is hold_5 running && berth stop --grace 0 --wait "hold_[2-3,5]" >/dev/null 2>&1;
     is hold_2 stopped && is hold_3 stopped && is hold_5 stopped && is hold_4 running &&
-    job --name free -- touch /storage/free 2>/dev/null; berth job wait hold_1 && berth job wait hold_4
+    berth job signal hold_1 USR1 && berth job signal hold_4 USR1 && berth job wait hold_1 && berth job wait hold_4
 '
 
 test_expect_success 'a batch script is on Slurm what it was for Slurm: files, arrays, who follows whom, where' '
