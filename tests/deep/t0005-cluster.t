@@ -6,7 +6,8 @@ deep_begin
 skip_unless 'systemd-nspawn is not installed (tools/install-deps deep)' command -v systemd-nspawn
 skip_unless 'no package (make deb)' sh -c "ls $BERTH_SOURCE/build-deb/berth_*.deb"
 
-names= space=berth-$$
+names=''
+space=berth-$$
 
 # boot NAME ADDRESS: systemd as process 1, a network of its own on the switch of the first machine
 boot() {

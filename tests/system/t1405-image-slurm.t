@@ -7,7 +7,7 @@ berth_needs jq crun umoci skopeo docker-registry busybox flock
 
 has() { berth job show "$1" -o json | jq -e "$2" >/dev/null; }
 why() { berth why "$1" >why.out 2>&1 && grep "$2" why.out; }
-kept() { ls "$BERTH_STATE/$1" | grep -cx "[0-9a-f]\{64\}"; }
+kept() { find "$BERTH_STATE/$1" -mindepth 1 -maxdepth 1 | grep -c "/[0-9a-f]\{64\}$"; }
 
 # Each machine has a disk of its own.
 install -d -m 1777 "$BERTH_TEST/disks"
