@@ -6,7 +6,7 @@ import { target, type Input, type Name } from './client';
 const SHORT: Partial<Record<Name, string>> = {
   'job.create': 'run', 'job.stop': 'stop', 'job.why': 'why', 'queue.show': 'queue',
   'log.show': 'logs', 'log.search': 'logs', 'chart.list': 'charts', 'chart.points': 'charts', 'artifact.list': 'artifacts',
-  'artifact.fetch': 'artifact get', 'event.list': 'event follow', 'session.exec': 'exec', 'top.show': 'top',
+  'artifact.fetch': 'artifact get', 'event.list': 'event follow', 'session.exec': 'exec', 'top.show': 'top', 'top.job': 'top',
 };
 
 export const verbOf = (name: Name): string => SHORT[name] ?? name.replace('.', ' ');

@@ -32,7 +32,34 @@ async function textOf(answer: Response): Promise<string> {
   }
 }
 
-export class Log {
+/** What a view of lines is drawn of. */
+export interface Lines {
+  readonly count: number;
+  readonly problem: Problem | null;
+  readonly ended: boolean;
+  readonly loaded: boolean;
+  /** undefined: not here yet; see want(). */
+  line(number: number): string | undefined;
+  /** Lines FIRST to LAST are in sight. */
+  want(first: number, last: number): void;
+  close(): void;
+}
+
+/** Calls TOO_FAST when more than anybody reads came in a second. */
+export function speedLimit(tooFast: () => void): (bytes: number) => void {
+  let bytes = 0;
+  let since = Date.now();
+  return (n) => {
+    bytes += n;
+    const now = Date.now();
+    if (now - since < 1000) return;
+    if (bytes > FAST_BYTES * (now - since) / 1000) tooFast();
+    bytes = 0;
+    since = now;
+  };
+}
+
+export class Log implements Lines {
   count = 0;
   attempt: number | undefined;
   problem: Problem | null = null;
@@ -44,7 +71,7 @@ export class Log {
   private part = '';
   private drawing = 0;
 
-  constructor(private path: JobPath, private draw: () => void, attempt?: number) {
+  constructor(private path: JobPath, private draw: () => void, attempt?: number, private rank?: number) {
     this.attempt = attempt;
     void this.start();
   }
@@ -54,12 +81,10 @@ export class Log {
     cancelAnimationFrame(this.drawing);
   }
 
-  /** undefined: not here yet; see want(). */
   line(number: number): string | undefined {
     return this.blocks.get(Math.floor(number / BLOCK))?.[number % BLOCK];
   }
 
-  /** Lines FIRST to LAST are in sight. */
   want(first: number, last: number): void {
     for (let block = Math.floor(first / BLOCK); block * BLOCK < Math.min(last, this.count); block++)
       if (!this.isWhole(block) && !this.asked.has(block)) void this.fetchBlock(block);
@@ -99,7 +124,7 @@ export class Log {
   }
 
   private async read(query: { from?: number; limit?: number; tail?: number }): Promise<number> {
-    const answer = await request('log.show', { path: this.path, query: { ...query, attempt: this.attempt }, signal: this.end.signal });
+    const answer = await request('log.show', { path: this.path, query: { ...query, attempt: this.attempt, rank: this.rank }, signal: this.end.signal });
     const { first, count } = readLines(answer.headers.get('Berth-Lines'));
     this.take(first, await textOf(answer));
     if (count > this.count) this.count = count;
@@ -135,21 +160,12 @@ export class Log {
     const turn = new AbortController();
     const end = () => turn.abort();
     this.end.signal.addEventListener('abort', end, { once: true });
-    let bytes = 0;
-    let since = Date.now();
     let skip = false;
-    await follow('log.show', { path: this.path, query: { follow: true, from: skip ? undefined : this.count, attempt: this.attempt } }, {
+    await follow('log.show', { path: this.path, query: { follow: true, from: skip ? undefined : this.count, attempt: this.attempt, rank: this.rank } }, {
       onMessage: (message) => this.message(message.event, message.id, message.data, turn),
       onOpen: () => { this.problem = null; },
       onLost: (problem) => { this.problem = problem; this.redraw(); },
-      onBytes: (n) => {
-        bytes += n;
-        const now = Date.now();
-        if (now - since < 1000) return;
-        if (bytes > FAST_BYTES * (now - since) / 1000) skip = true, turn.abort();
-        bytes = 0;
-        since = now;
-      },
+      onBytes: speedLimit(() => { skip = true; turn.abort(); }),
     }, turn.signal);
     this.end.signal.removeEventListener('abort', end);
     if (this.problem && this.problem.status >= 400) this.ended = true;

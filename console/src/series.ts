@@ -89,8 +89,10 @@ export class Points {
   private attempt = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(path: JobPath, private draw: () => void) {
-    void follow('chart.list', { path, query: { follow: true } }, {
+  /** RANK: of one task of many; 'all': each point has its task as a label. */
+  constructor(path: JobPath, private draw: () => void, rank?: number | 'all') {
+    const which = rank === 'all' ? { merged: true } : { rank };
+    void follow('chart.list', { path, query: { ...which, follow: true } }, {
       onMessage: ({ event, id, data }) => {
         if (event === 'end') {
           this.ended = true;

@@ -30,7 +30,7 @@ export class Usage {
   loaded = false;
   private end = new AbortController();
 
-  constructor(private path: JobPath, private draw: () => void, running: boolean) {
+  constructor(private path: JobPath, private draw: () => void, running: boolean, private rank?: number) {
     void this.load().then(() => running && !this.end.signal.aborted && this.followOn());
   }
 
@@ -40,7 +40,7 @@ export class Usage {
 
   private async load(): Promise<void> {
     try {
-      const found = await call('job.metrics', { path: this.path, signal: this.end.signal });
+      const found = await call('job.metrics', { path: this.path, query: { rank: this.rank }, signal: this.end.signal });
       Object.assign(this, { cores: found.cores, memory: found.memory, live: found.live, history: found.history, limit: found.limit });
       this.problem = null;
     } catch (reason) {
@@ -52,12 +52,12 @@ export class Usage {
   }
 
   private followOn(): void {
-    void follow('job.metrics', { path: this.path, query: { follow: true } }, {
+    void follow('job.metrics', { path: this.path, query: { rank: this.rank, follow: true } }, {
       onMessage: ({ event, data }) => {
         if (event === 'end') {
           this.limit = undefined;
           this.end.abort();
-          void call('job.metrics', { path: this.path }).then((found) => { this.history = found.history; this.live = []; this.draw(); }, () => {});
+          void call('job.metrics', { path: this.path, query: { rank: this.rank } }).then((found) => { this.history = found.history; this.live = []; this.draw(); }, () => {});
         } else if (event === 'limit') {
           this.limit = JSON.parse(data) as Api.Limit;
         } else if (event === 'message') {

@@ -45,6 +45,8 @@ test_expect_success 'sign in, jobs, a log as it grows, stop' 'browser tour'
 
 test_expect_success 'every page, by keyboard and screen reader; the commands do what they say' 'browser pages'
 
+test_expect_success 'a job of many tasks: its ranks, their logs, charts and hardware' 'browser gang'
+
 test_expect_success 'datasets, images, a shell in a running job' '
     if command -v umoci >/dev/null && command -v busybox >/dev/null; then
         busybox_tree root && image_layer one:latest root && layout_tar one one.tar &&

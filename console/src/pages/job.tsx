@@ -4,20 +4,20 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type * as Api from '#declared/api';
 import { call, Problem } from '../client';
 import { command, commandText, curl } from '../cli';
-import { bytes, duration, moment, seconds } from '../format';
+import { duration, moment } from '../format';
 import { apply, isFinal } from '../jobs';
 import { may, useEvents, useNow } from '../live';
 import { go, href, setQuery, useLocation } from '../route';
-import { Command, Dialog, Empty, Fact, Facts, note, Panel, State, Tabs, textOf, Time, Trouble } from '../ui/parts';
+import { Command, Dialog, Fact, Facts, note, Panel, State, Tabs, textOf, Time, Trouble } from '../ui/parts';
 import type ShellType from '../ui/shell';
 import { Artifacts } from '../ui/artifacts';
 import { Attempts } from '../ui/attempts';
 import { ChartBoard } from '../ui/chart-board';
+import { HardwareBoard } from '../ui/hardware';
 import { LogView } from '../ui/log-view';
-import { UsageBoard } from '../ui/usage';
+import { rankFlags, rankOf, Ranks, type Task } from '../ui/ranks';
 
 type Spec = Partial<Api.JobRequest>;
-type Usage = { cpu_seconds?: number; memory_peak_bytes?: number; log_bytes?: number; log_lines?: number; chart_points?: number; duration_seconds?: number };
 
 /** What of an event concerns the reasons and attempts, not only the state. */
 const isTurn = (event: Api.Event): boolean => !['job.updated'].includes(event.type);
@@ -190,29 +190,6 @@ function Rerun({ path, job }: { path: { project: string; job: string }; job: Api
   );
 }
 
-function Hardware({ job }: { job: Api.Job }) {
-  const attempt = job.attempt;
-  const allocation = attempt?.allocation;
-  const evidence = (attempt?.evidence ?? {}) as { cpus?: string; mems?: string; address?: string; ports?: Record<string, unknown> };
-  const usage = (attempt?.usage ?? {}) as Usage;
-  const record = (attempt?.record ?? {}) as { cpu_model?: string; kernel?: string };
-  if (!allocation) return <Empty title="No hardware yet" />;
-  const ran = seconds(job.started, job.ended);
-  return (
-    <Facts>
-      <Fact name="Machine">{allocation.node}</Fact>
-      <Fact name="Processor">{record.cpu_model}</Fact>
-      <Fact name="CPUs"><code>{allocation.cpus}</code>{allocation.shared && ' (shared)'}{evidence.cpus === allocation.cpus && <span class="proof" title="Read back from the kernel after the start"> ✓ read back</span>}</Fact>
-      <Fact name="NUMA nodes"><code>{allocation.mems}</code></Fact>
-      <Fact name="Memory">{bytes(allocation.memory)}{usage.memory_peak_bytes !== undefined && <span class="faint"> · at most {bytes(usage.memory_peak_bytes)} used</span>}</Fact>
-      <Fact name="Disk">{allocation.disk ? bytes(allocation.disk) : undefined}</Fact>
-      <Fact name="GPUs">{allocation.gpus?.length ? allocation.gpus.map((gpu) => <code key={gpu}>{gpu} </code>) : undefined}</Fact>
-      <Fact name="CPU time">{usage.cpu_seconds !== undefined && <>{duration(usage.cpu_seconds)}{ran ? <span class="faint"> · {(usage.cpu_seconds / ran).toFixed(2)} cores on average</span> : null}</>}</Fact>
-      <Fact name="Address">{evidence.address && <code>{evidence.address}</code>}</Fact>
-    </Facts>
-  );
-}
-
 function Specification({ job }: { job: Api.Job }) {
   const spec = (job.spec ?? {}) as Spec;
   const record = (job.attempt?.record ?? {}) as { image_digest?: string };
@@ -224,6 +201,9 @@ function Specification({ job }: { job: Api.Job }) {
       <Fact name="Source">{git ? <code>{git.url} {git.ref}</code> : spec.source?.workspace ? <code title={spec.source.workspace}>workspace {spec.source.workspace.slice(0, 12)}</code> : undefined}</Fact>
       <Fact name="Flavor">{spec.flavor}</Fact>
       <Fact name="Cores">{!spec.flavor && spec.cpus}</Fact>
+      <Fact name="Nodes">{spec.nodes}</Fact>
+      <Fact name="Tasks a node">{spec.tasks_per_node}</Fact>
+      <Fact name="Roles">{spec.roles?.map((role) => <div key={role.name}><code>{role.name}</code>{(role.count ?? 1) > 1 && ` × ${role.count}`}</div>)}</Fact>
       <Fact name="Environment">{spec.env && Object.entries(spec.env).map(([name, value]) => <div key={name}><code class="wrap">{name}={String(value)}</code></div>)}</Fact>
       <Fact name="Ports">{spec.ports?.map((port) => <div key={port.name}><code>{port.name}: {port.port}</code></div>)}</Fact>
       <Fact name="Priority">{job.priority || undefined}</Fact>
@@ -256,6 +236,8 @@ const Datasets = ({ project, used }: { project: string; used: Used[] }) => (
 const Card = ({ title, children }: { title: string; children: ComponentChildren }) =>
   <section class="card"><h2>{title}</h2>{children}</section>;
 
+const NO_TASKS: Task[] = [];
+
 export function JobPage({ project, id }: { project: string; id: string }) {
   const { job, why, problem, load, path } = useJob(project, id);
   const { query } = useLocation();
@@ -266,7 +248,11 @@ export function JobPage({ project, id }: { project: string; id: string }) {
   const inputs = (job.inputs ?? []) as unknown as Used[];
   const outputs = (job.outputs ?? []) as unknown as Used[];
   const left = (job.attempt?.artifacts ?? {}) as { count?: number };
-  const tabs = [{ id: 'log', name: 'Log' }, { id: 'charts', name: 'Charts' }, ...(job.attempt?.allocation ? [{ id: 'hardware', name: 'Hardware' }] : []), { id: 'artifacts', name: 'Artifacts', mark: left.count },
+  const ranks = (job.attempt?.tasks?.length ?? 0) > 1 ? job.attempt!.tasks! : NO_TASKS;
+  const mpi = !!(job.spec as Spec | undefined)?.mpi;
+  const heard = mpi ? NO_TASKS : ranks; // mpirun brings what all ranks print to the first
+  const rank = rankOf(query, heard);
+  const tabs = [{ id: 'log', name: 'Log' }, ...(ranks.length ? [{ id: 'ranks', name: 'Ranks', mark: ranks.length }] : []), { id: 'charts', name: 'Charts' }, ...(job.attempt?.allocation ? [{ id: 'hardware', name: 'Hardware' }] : []), { id: 'artifacts', name: 'Artifacts', mark: left.count },
     ...(job.state === 'running' && may('member') ? [{ id: 'shell', name: 'Shell' }] : []),
     { id: 'attempts', name: 'Attempts', mark: (job.attempts ?? 0) > 1 ? job.attempts : undefined }, { id: 'details', name: 'Details' }];
   const at = tabs.some((tab) => tab.id === query.get('tab')) ? query.get('tab')! : 'log';
@@ -288,15 +274,16 @@ export function JobPage({ project, id }: { project: string; id: string }) {
       <Why job={job} why={why} />
       <Tabs tabs={tabs} at={at} label="Parts of the job" onChange={(tab) => setQuery({ tab: tab === 'log' ? '' : tab })} />
       <Panel id={at}>
-        {at === 'log' && <LogView path={path} live={live} />}
-        {at === 'charts' && <ChartBoard project={project} jobs={[{ id, name: job.name }]} live={live} extra={<>
-          <Command behind={() => ({ cli: command('chart.list', path), curl: curl('chart.list', { path }) })} />
+        {at === 'log' && <LogView path={path} live={live} tasks={heard} />}
+        {at === 'ranks' && <Ranks path={path} attempt={job.attempt!} version={job.version} live={live} log={!mpi} />}
+        {at === 'charts' && <ChartBoard project={project} jobs={[{ id, name: job.name }]} live={live} tasks={heard} extra={<>
+          <Command behind={() => ({ cli: command('chart.list', path, heard.length && rank === undefined ? ['--rank', 'all'] : rankFlags(rank)),
+            curl: curl('chart.list', { path, query: { rank, merged: heard.length && rank === undefined ? true : undefined } }) })} />
           <a class="button" href={`${href('p', project, 'compare')}?jobs=${id}`}>Compare…</a></>} />}
-        {at === 'hardware' && <div class="scroll"><div class="facts-wide"><Card title="Given to it"><Hardware job={job} /></Card></div>
-          <UsageBoard path={path} live={job.state === 'running' || job.state === 'stopping'} attempt={job.attempts ?? 1} /></div>}
+        {at === 'hardware' && <HardwareBoard path={path} job={job} tasks={ranks} />}
         {at === 'artifacts' && <Artifacts path={path} live={live} />}
         {at === 'shell' && <LaterShell path={path} />}
-        {at === 'attempts' && <Attempts path={path} version={job.version} />}
+        {at === 'attempts' && <Attempts path={path} version={job.version} mpi={mpi} />}
         {at === 'details' && <div class="cards"><Card title="What was asked for"><Specification job={job} /></Card>
           {(inputs.length > 0 || outputs.length > 0) && <Card title="Inputs and outputs"><Facts>
             <Fact name="Read">{inputs.length > 0 && <Datasets project={project} used={inputs} />}</Fact>

@@ -22,7 +22,7 @@ function Record({ path, attempt }: { path: JobPath; attempt: number }) {
   );
 }
 
-export function Attempts({ path, version }: { path: JobPath; version: number }) {
+export function Attempts({ path, version, mpi }: { path: JobPath; version: number; mpi: boolean }) {
   const { data, problem, reload } = useLoad(() => call('job.attempts', { path }), `${path.job} ${version}`);
   const [chosen, setChosen] = useState<{ number: number; what: 'log' | 'record' } | null>(null);
   const items = data?.items ?? [];
@@ -40,7 +40,7 @@ export function Attempts({ path, version }: { path: JobPath; version: number }) 
             <td class="num"><button class="plain" aria-pressed={chosen?.number === attempt.number && chosen.what === 'log'} onClick={() => setChosen({ number: attempt.number, what: 'log' })}>Log</button>
               <button class="plain" aria-pressed={chosen?.number === attempt.number && chosen.what === 'record'} onClick={() => setChosen({ number: attempt.number, what: 'record' })}>Record</button></td></tr>))}</tbody>
       </table></div>
-      {chosen?.what === 'log' && <div class="attempt-log"><LogView key={chosen.number} path={path} attempt={chosen.number} live={false} /></div>}
+      {chosen?.what === 'log' && <div class="attempt-log"><LogView key={chosen.number} path={path} attempt={chosen.number} live={false} tasks={mpi ? [] : items.find((one) => one.number === chosen.number)?.tasks} /></div>}
       {chosen?.what === 'record' && <Record path={path} attempt={chosen.number} />}
       {!chosen && items[0] && <Record path={path} attempt={items.at(-1)!.number} />}
     </div>

@@ -3,9 +3,11 @@ import { useCallback, useEffect, useLayoutEffect, useMemo, useReducer, useRef, u
 import { call } from '../client';
 import { command, curl } from '../cli';
 import { count, plural } from '../format';
-import { Log, type JobPath } from '../log';
+import { Log, type JobPath, type Lines } from '../log';
+import { GangLog } from '../gang-log';
 import { pieces } from './ansi';
 import { Command, Empty, textOf, Trouble } from './parts';
+import { rankFlags, RankChoice, useRank, type Task } from './ranks';
 import { topOf, Virtual } from './virtual';
 
 const ROW = 18;
@@ -23,12 +25,15 @@ function Marked({ text, wanted }: { text: string; wanted: string }) {
   return <>{parts}{text.slice(at)}</>;
 }
 
-function Line({ number, text, digits, wanted, at }: { number: number; text: string | undefined; digits: number; wanted: string; at: boolean }) {
+interface LineProps { number: number; text: string | undefined; digits: number; wanted: string; at: boolean; rank?: number }
+
+function Line({ number, text, digits, wanted, at, rank }: LineProps) {
   const shown = text && text.length > SHOWN_MAX ? text.slice(0, SHOWN_MAX) : text;
   const marked = (part: string) => wanted ? <Marked text={part} wanted={wanted} /> : part;
   return (
     <div class={`line${shown?.startsWith('{"chart"') ? ' line-chart' : ''}${at ? ' line-at' : ''}`}>
-      <span class="line-number" style={{ width: `${digits}ch` }} aria-hidden="true">{number + 1}</span>
+      {rank === undefined ? <span class="line-number" style={{ width: `${digits}ch` }} aria-hidden="true">{number + 1}</span>
+        : <span class="line-number line-rank" style={{ width: `${digits}ch`, borderLeftColor: `var(--c${rank % 8 + 1})` }}>[{rank}] </span>}
       <span class="line-text">
         {shown === undefined ? <span class="faint">…</span>
           : pieces(shown).map((piece, i) => <span key={i} class={piece.class || undefined}>{marked(piece.text)}</span>)}
@@ -43,7 +48,7 @@ const NOTHING: Found = { wanted: '', lines: [], more: false, busy: false, at: -1
 const FOUND_MAX = 5000;
 
 /** Asks the server page by page; what was found so far can be walked through at once. */
-function useSearch(path: JobPath, attempt: number | undefined, goTo: (line: number) => void) {
+function useSearch(path: JobPath, attempt: number | undefined, rank: number | undefined, goTo: (line: number) => void) {
   const [found, set] = useState(NOTHING);
   const turn = useRef(0);
   const search = async (text: string) => {
@@ -54,7 +59,7 @@ function useSearch(path: JobPath, attempt: number | undefined, goTo: (line: numb
     let cursor: number | undefined;
     try {
       do {
-        const page = await call('log.search', { path, query: { text: wanted, any_case: true, limit: 1000, cursor, attempt } });
+        const page = await call('log.search', { path, query: { text: wanted, any_case: true, limit: 1000, cursor, attempt, rank } });
         if (mine !== turn.current) return;
         const first = state.lines.length === 0 && page.items.length > 0;
         state = { ...state, lines: [...state.lines, ...page.items.map((match) => match.line)], more: page.next !== undefined, at: first ? 0 : state.at };
@@ -76,7 +81,7 @@ function useSearch(path: JobPath, attempt: number | undefined, goTo: (line: numb
   return { found, search, step };
 }
 
-function SearchBar({ path, search: { found, search, step } }: { path: JobPath; search: ReturnType<typeof useSearch> }) {
+function SearchBar({ path, rank, search: { found, search, step } }: { path: JobPath; rank: number | undefined; search: ReturnType<typeof useSearch> }) {
   const box = useRef<HTMLInputElement>(null);
   useEffect(() => {
     const key = (event: KeyboardEvent) => {
@@ -102,19 +107,28 @@ function SearchBar({ path, search: { found, search, step } }: { path: JobPath; s
         <span role="status">{found.lines.length ? `${count(found.at + 1)} of ${count(found.lines.length)}${found.more ? '+' : ''}` : found.busy ? 'looking…' : 'not found'}</span>
         <button aria-label="Previous match" disabled={!found.lines.length} onClick={() => step(-1)}>↑</button>
         <button aria-label="Next match" disabled={!found.lines.length} onClick={() => step(1)}>↓</button>
-        <Command label="" behind={() => ({ cli: command('log.search', path, ['--search', found.wanted]), curl: curl('log.search', { path, query: { text: found.wanted } }) })} />
+        <Command label="" behind={() => ({ cli: command('log.search', path, [...rankFlags(rank), '--search', found.wanted]), curl: curl('log.search', { path, query: { rank, text: found.wanted } }) })} />
       </>}
       {found.problem ? <span class="bad">{textOf(found.problem)}</span> : null}
     </div>
   );
 }
 
-export function LogView({ path, attempt, live }: { path: JobPath; attempt?: number; live: boolean }) {
+const NO_TASKS: Task[] = [];
+
+/** Of TASKS, when there are many, all together or one of them, as the address says. */
+export function LogView({ path, attempt, live, tasks = NO_TASKS }: { path: JobPath; attempt?: number; live: boolean; tasks?: Task[] }) {
   const [, draw] = useReducer((n: number) => n + 1, 0);
   const [stuck, setStuck] = useState(true);
   const box = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
-  const log = useMemo(() => new Log(path, () => draw(undefined as never), attempt), [path.project, path.job, attempt]);
+  const rank = useRank(tasks);
+  const many = tasks.length > 1 && rank === undefined ? tasks.length : 0;
+  const log = useMemo((): Lines => {
+    const again = () => draw(undefined as never);
+    return many ? new GangLog(path, again, many, attempt) : new Log(path, again, attempt, rank);
+  }, [path.project, path.job, attempt, many, rank]);
+  const gang = log instanceof GangLog ? log : null;
   useEffect(() => () => log.close(), [log]);
 
   const toEnd = () => {
@@ -141,7 +155,7 @@ export function LogView({ path, attempt, live }: { path: JobPath; attempt?: numb
     setStuck(atEnd);
   };
   const onSpan = useCallback((first: number, last: number) => log.want(first, last), [log, log.count]);
-  const digits = Math.max(3, String(log.count).length);
+  const digits = many ? String(many - 1).length + 2 : Math.max(3, String(log.count).length);
   const goTo = (line: number) => {
     const element = box.current;
     if (!element) return;
@@ -149,7 +163,7 @@ export function LogView({ path, attempt, live }: { path: JobPath; attempt?: numb
     setStuck(false);
     element.scrollTop = topOf(line, log.count, ROW, element.clientHeight);
   };
-  const search = useSearch(path, attempt, goTo);
+  const search = useSearch(path, attempt, rank, goTo);
   const at = search.found.at < 0 ? -1 : search.found.lines[search.found.at];
 
   return (
@@ -157,16 +171,18 @@ export function LogView({ path, attempt, live }: { path: JobPath; attempt?: numb
       <div class="bar">
         <span class="faint" data-lines={log.count}>{plural(log.count, 'line')}</span>
         {live && !log.ended && <span class="live"><i aria-hidden="true" />live</span>}
-        <form class="inline" onSubmit={(e) => {
+        <RankChoice tasks={tasks} rank={rank} />
+        {!gang && <form class="inline" onSubmit={(e) => {
           e.preventDefault();
           const line = Number(new FormData(e.currentTarget).get('line'));
           if (line >= 1) goTo(Math.min(line, log.count) - 1);
         }}>
           <label>Line <input name="line" type="number" min="1" max={Math.max(1, log.count)} size={8} /></label>
-        </form>
+        </form>}
+        {gang?.partial && <span class="faint">the newest of each rank; choose one for all of it</span>}
         <span class="spring" />
-        <SearchBar path={path} search={search} />
-        <Command label="" behind={() => ({ cli: command('log.show', path, live ? ['--follow'] : []), curl: curl('log.show', { path, query: live ? { follow: true } : {} }) })} />
+        {!gang && <SearchBar path={path} rank={rank} search={search} />}
+        <Command label="" behind={() => ({ cli: command('log.show', path, [...rankFlags(rank), ...(live ? ['--follow'] : [])]), curl: curl('log.show', { path, query: { rank, merged: gang ? true : undefined, follow: live || undefined } }) })} />
         <button disabled={stuck} onClick={toEnd}>{live ? 'Follow' : 'To the end'}</button>
       </div>
       {log.problem && log.problem.status !== 0 && <Trouble reason={log.problem} />}
@@ -174,7 +190,7 @@ export function LogView({ path, attempt, live }: { path: JobPath; attempt?: numb
         ? <Empty title={live ? 'Nothing printed yet' : 'Nothing was printed'} />
         : <Virtual box={box} class="lines" count={log.count} rowHeight={ROW} onSpan={onSpan} onScroll={onScroll}
             attributes={{ tabIndex: 0, role: 'log', 'aria-label': 'Lines of the log', 'aria-live': 'off' }}
-            row={(i) => <Line key={i} number={i} text={log.line(i)} digits={digits} wanted={search.found.wanted} at={i === at} />} />}
+            row={(i) => <Line key={i} number={i} text={log.line(i)} digits={digits} wanted={gang ? '' : search.found.wanted} at={i === at} rank={gang?.rank(i)} />} />}
     </section>
   );
 }

@@ -8,6 +8,7 @@ import { seriesOf, Usage } from '../usage';
 import type { Line } from './chart';
 import { useChart } from './chart-board';
 import { Command, Empty, Trouble } from './parts';
+import { rankFlags } from './ranks';
 
 type Pick = (point: Api.Use) => number | undefined;
 interface Board { title: string; lines: [string, Pick][]; format: (value: number | null | undefined) => string; reach: number; binary?: boolean }
@@ -38,11 +39,12 @@ function boardsOf(usage: Usage, points: Api.Use[]): Board[] {
   ];
 }
 
-export function UsageBoard({ path, live, attempt }: { path: JobPath; live: boolean; attempt: number }) {
+/** RANK: of one task of many; all together when left out. */
+export function UsageBoard({ path, live, attempt, rank }: { path: JobPath; live: boolean; attempt: number; rank?: number }) {
   const Chart = useChart();
   const [version, draw] = useReducer((n: number) => n + 1, 0);
   const [whole, setWhole] = useState(!live);
-  const usage = useMemo(() => new Usage(path, () => draw(undefined as never), live), [path.project, path.job, live, attempt]);
+  const usage = useMemo(() => new Usage(path, () => draw(undefined as never), live, rank), [path.project, path.job, live, attempt, rank]);
   useEffect(() => () => usage.close(), [usage]);
   const points = whole || !live ? usage.history : usage.live;
   const lines = (board: Board): Line[] => board.lines.map(([name, pick], place) =>
@@ -56,7 +58,7 @@ export function UsageBoard({ path, live, attempt }: { path: JobPath; live: boole
         {live && <div class="chips" role="group" aria-label="Span">
           <button class="chip" aria-pressed={!whole} onClick={() => setWhole(false)}>Last minutes</button>
           <button class="chip" aria-pressed={whole} onClick={() => setWhole(true)}>Whole run</button></div>}
-        <Command behind={() => ({ cli: command('job.metrics', path), curl: curl('job.metrics', { path, query: live ? { follow: true } : {} }) })} />
+        <Command behind={() => ({ cli: command('job.metrics', path, rankFlags(rank)), curl: curl('job.metrics', { path, query: { rank, follow: live || undefined } }) })} />
       </div>
       {usage.problem && <Trouble reason={usage.problem} />}
       {usage.loaded && !usage.problem && points.length === 0
