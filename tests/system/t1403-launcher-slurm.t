@@ -97,4 +97,11 @@ test_expect_success 'without the launcher the step alone says what is too much m
     berth job show large -o json | jq -e ".attempt | .evidence.mode == \"step\" and .cause == \"out_of_memory\""
 '
 
+test_expect_success 'where Slurm ends the supervisor for want of memory, and nothing comes home, Slurm says why' '
+    printf "#!/bin/sh\nexec /usr/bin/python3 -c \"b = bytearray(range(256)) * (4 << 20)\"\n" >"$BERTH_TEST/program" &&
+    test_might_fail berth run --source none --name lost --cpus 1 --memory 110M -- true &&
+    berth job show lost -o json | jq -e ".attempt.cause == \"out_of_memory\" and (.attempt.reason | test(\"Slurm ended job\"))" &&
+    grep "JobState=OUT_OF_MEMORY" "$slurm/ended"
+'
+
 test_done

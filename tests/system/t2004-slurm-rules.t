@@ -22,6 +22,18 @@ END
 # What their driver says of them.
 cc -shared -fPIC -o "$BERTH_TEST/nvml.so" "$BERTH_SOURCE/src/probe/test/fake-nvml.c"
 echo 37 512300 61 40000000000 >"$BERTH_TEST/load"
+# What makes slurmstepd fail once, before it starts the script of a job.
+cat >"$BERTH_TEST/once.c" <<END
+#include <unistd.h>
+const char plugin_name[] = "once", plugin_type[] = "spank";
+const unsigned plugin_version = VERSION, spank_plugin_version = 1;
+int slurm_spank_user_init(void *spank, int argc, char **argv) { return unlink(argv[0]) == 0 ? -1 : 0; }
+END
+version=$(slurmctld -V | sed 's|.* ||' | awk -F . '{ print $1 * 65536 + $2 * 256 + $3 }')
+mkdir -p "$BERTH_TEST/slurm" && install -d -m 1777 "$BERTH_TEST/faults"
+cc -shared -fPIC -DVERSION="$version" -o "$BERTH_TEST/once.so" "$BERTH_TEST/once.c"
+echo "required $BERTH_TEST/once.so $BERTH_TEST/faults/once" >"$BERTH_TEST/slurm/plugstack.conf"
+
 printf '#!/bin/sh\nBERTH_NVML=%s FAKE_NVML_LOAD=%s exec %s "$@"\n' "$BERTH_TEST/nvml.so" "$BERTH_TEST/load" "$BERTH_BUILD/berth" \
     >"$BERTH_TEST/program"
 chmod +x "$BERTH_TEST/program"
@@ -30,6 +42,7 @@ export BERTH_NODE_PROGRAM
 
 test_expect_success 'a cluster of two machines starts' '
     slurm_start 2 4 PreemptType=preempt/partition_prio PreemptMode=REQUEUE OverTimeLimit=0 \
+        PlugStackConfig="$BERTH_TEST/slurm/plugstack.conf" \
         "PartitionName=urgent Nodes=ALL PriorityTier=100" &&
     scontrol update PartitionName=main PreemptMode=REQUEUE
 '
@@ -82,6 +95,15 @@ test_expect_success 'GPUs are the step'"'"'s own: two jobs get different ones, a
     submit g2 --gpus 1 -- true && await 30 because g2 "0 of 2 are free" &&
     berth stop --grace 0 --wait g0 && await 30 is_in_state g2 succeeded && has g2 ".attempt.allocation.node == \"node1\"" &&
     berth stop --grace 0 --wait g1 && scancel -u root
+'
+test_expect_success 'a machine whose Slurm cannot start a script is drained, and the job is given again elsewhere' '
+    touch "$BERTH_TEST/faults/once" && chown berth "$BERTH_TEST/faults/once" &&
+    submit script --backoff 0s -- echo there && await 60 is_in_state script succeeded && ! test -e "$BERTH_TEST/faults/once" &&
+    berth job attempts script -o json >tried && jq -e ".items[] | select(.number == 1) |
+        .cause == \"node_lost\" and (.reason | test(\"Slurm could not start the script of job [0-9]+ on node\"))" tried &&
+    bad=$(jq -r ".items[] | select(.number == 1).allocation.node" tried) && ! has script ".attempt.allocation.node == \"$bad\"" &&
+    grep "could not execve job" "$slurm/slurmctld.log" && scontrol update NodeName="$bad" State=RESUME &&
+    await 30 sh -c "berth node show $bad -o json | jq -e \"has(\\\"fault\\\") | not\""
 '
 test_expect_success 'credentials that have expired: a submit waits, says so, and goes when the clock is right' '
     { faketime -f -20m munged --force --foreground --socket "$slurm/late.sock" --key-file "$slurm/munge.key" \

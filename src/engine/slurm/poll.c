@@ -33,7 +33,8 @@ static void end_as(struct slurm_task *task, const struct slurm_job *job)
     bool done = job->state == SLURM_COMPLETED || job->state == SLURM_FAILED;
 
     /* Nothing is placed there before the next list tells what is so. */
-    if (cause == END_NODE_LOST && (job->state == SLURM_NODE_FAIL || job->state == SLURM_CANCELLED))
+    if (cause == END_NODE_LOST && (job->state == SLURM_NODE_FAIL || job->state == SLURM_CANCELLED ||
+                                   job->state == SLURM_COMPLETED))
         slurm_fleet_suspect(task->slurm, job->node[0] ? job->node : task->shape.node);
     if (job->state == SLURM_PENDING)
         task_cancel(task);

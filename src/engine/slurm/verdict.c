@@ -16,6 +16,14 @@ static bool was_never_launched(const struct slurm_task *task, const struct slurm
     return !task->launched && !task->ended && !task->cancelled && job->node[0] && !job->ran;
 }
 
+/* Where a step cannot start the script ("Slurmd could not execve job"), Slurm drains the node and calls the job
+ * completed. A supervisor that has told nothing home does not end so. */
+static bool was_never_begun(const struct slurm_task *task, const struct slurm_job *job)
+{
+    return !task->launched && !task->ended && !task->cancelled && job->node[0] &&
+           job->exit_code == 0 && job->exit_signal == 0;
+}
+
 static bool was_requeued(const struct slurm_task *task, const struct slurm_job *job)
 {
     (void) task;
@@ -36,6 +44,8 @@ static const struct verdict {
 } verdicts[] = {
     { SLURM_CANCELLED, was_never_launched, END_NODE_LOST,
       "Slurm could not launch job {job} on node {node}" },
+    { SLURM_COMPLETED, was_never_begun, END_NODE_LOST,
+      "Slurm could not start the script of job {job} on node {node}" },
     { SLURM_CANCELLED, NULL, END_STOPPED, "Slurm job {job} was cancelled in Slurm, not by Berth" },
     { SLURM_TIMEOUT, NULL, END_MAX_TIME, "Slurm's time limit for job {job} was reached" },
     { SLURM_NODE_FAIL, NULL, END_NODE_LOST, "Slurm lost node {node}" },
