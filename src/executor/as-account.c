@@ -125,8 +125,13 @@ static int child_main(void *userdata)
     (void) alarm(LIMIT_S);
     (void) umask(022);
     int r = find(child->x, child->order->account, &pw, &err);
+    bool storage = child->x->storage && !child->order->job;
+    if (r >= 0 && storage)
+        r = storage_give(child->x, &child->order->project, pw, &err);
     if (r >= 0)
         r = become(pw, &err);
+    if (r >= 0 && storage)
+        r = storage_reach(child->x, pw, &err);
     if (r >= 0)
         r = run(child, &err);
     if (r < 0) {

@@ -30,6 +30,7 @@
 #include "os/process.h"
 #include "task/task.h"
 
+#include <pwd.h>
 #include <sys/stat.h>
 
 #define UIDS_PER_PROJECT UINT32_C(65536)
@@ -310,6 +311,12 @@ void results_drop(struct supervisor *s, const json_t *collected);
 int rootfs_make(struct supervisor *s, struct error *err);
 /* The directory that holds *RET_BELOW and PROJECT/storage; -ESTALE when it is not the one that was declared. */
 int storage_open_root(struct supervisor *s, int *ret_fd, const char **ret_below, struct error *err);
+/* PROJECT/storage of a declared file system becomes this account's alone, where it is nobody's yet. -EPERM when it is
+ * another's, or holds files. As root. */
+int storage_give(const struct executor *x, const struct id *project, const struct passwd *account,
+                 struct error *err);
+/* As the account that this process has become: may it enter the file system? */
+int storage_reach(const struct executor *x, const struct passwd *account, struct error *err);
 /* How fast it is, for the evidence. */
 void storage_measure(struct supervisor *s, int dirfd);
 /* /storage as it came by digest, and a layer of the task's own above it (storage-push.c); what it holds in the end. */

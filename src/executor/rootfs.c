@@ -366,8 +366,8 @@ static int mount_storage(struct supervisor *s, const char *target, struct error 
     _cleanup_free_ char *storage =
         xasprintf("%s%s/storage", below, id_format(&s->spec->project, project));
     r = own_directory(root, storage, &all, &fd, err);
-    /* Jobs of one project may run as different users. */
-    if (r >= 0 && s->user.uid != 0 && fchmod(fd, 0777) < 0)
+    /* Jobs of one project may run as different users, where these are more than one outside. */
+    if (r >= 0 && s->user.uid != 0 && s->x->mode->own_ids && fchmod(fd, 0777) < 0)
         r = fail(err, storage);
     if (r >= 0 && s->spec->storage && s->spec->storage->measure)
         storage_measure(s, fd);

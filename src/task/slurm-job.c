@@ -73,6 +73,8 @@ int slurm_job_order_check(const struct slurm_job_order *order, struct error *err
         return error_set(err, -EINVAL, "order: the task is missing");
     if (order->job != 0)
         return 0;
+    if (id_is_none(&order->project))
+        return error_set(err, -EINVAL, "order: the project is missing");
     if (!is_word(order->node, sizeof order->node))
         return error_set(err, -EINVAL, "order: the node's name is none");
     if (!is_token(order->token))

@@ -30,7 +30,8 @@ struct slurm_site {
 struct slurm_job_order {
     char account[SLURM_ACCOUNT_MAX + 1]; /* of the machine; "": the server's own */
     struct id task;
-    uint32_t job; /* to be cancelled; 0: TASK is to be submitted */
+    struct id project; /* of TASK: /storage is handed to the account */
+    uint32_t job;      /* to be cancelled; 0: TASK is to be submitted */
     char node[64];
     uint32_t cpus, gpus;
     int64_t memory_bytes, limit_s, grace_s;

@@ -39,8 +39,11 @@ slurm_job() { cat "$BERTH_STATE/attempts/$(task_of "$1" "$2")/slurm"; }
 
 test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
 BERTH_SLURM_IDENTITY=account
-export BERTH_SLURM_IDENTITY
+install -d -m 755 "$BERTH_TEST/shared"
+BERTH_STORAGE=$BERTH_TEST/shared
+export BERTH_SLURM_IDENTITY BERTH_STORAGE
 berth_start_on_slurm
+storage_of() { echo "$BERTH_STORAGE/$(berth project show "$1" -o json | jq -r .id)/storage"; }
 
 test_expect_success 'a project without an account runs nothing, and says who can name one' '
     test_must_fail berth run --source none -- true 2>err && grep "berth project update lab --account NAME" err
@@ -80,6 +83,21 @@ test_expect_success 'what one tenant has on a machine is nothing to another, and
     ! ps axww -o args | grep "BERTH_TASK_TOKEN=[0-9a-f]" &&
     as alice scontrol write batch_script "$(slurm_job other his)" - 2>&1 | grep "Invalid user id" &&
     as bob scontrol write batch_script "$(slurm_job other his)" - | grep "^BERTH_TASK_TOKEN=[0-9a-f]"
+'
+test_expect_success '/storage on a file system that the machines share is the account.s alone' '
+    test "$(stat -c "%U %a" "$(storage_of lab)")" = "alice 700" && test "$(stat -c "%U %a" "$(storage_of other)")" = "bob 700" &&
+    BERTH_PROJECT=lab berth run --source none --cpus 1 -- sh -c "echo hers >/storage/x" &&
+    test "$(as alice cat "$(storage_of lab)/x")" = hers && test_must_fail as bob cat "$(storage_of lab)/x" &&
+    BERTH_PROJECT=lab berth run --source none --name reads --cpus 1 -- cat /storage/x && says lab reads hers
+'
+test_expect_success 'a project that gets another account is told whose its /storage is, before anything is submitted' '
+    berth project update lab --account bob &&
+    test_expect_code 125 env BERTH_PROJECT=lab berth run --source none --name changed --cpus 1 -- true &&
+    because lab changed "belongs to uid $(uid_of 1), not to account .bob.; as root: chown -R bob: " &&
+    chmod 700 "$BERTH_STORAGE" && berth project update lab --account alice &&
+    test_expect_code 125 env BERTH_PROJECT=lab berth run --source none --name closed --cpus 2 -- true &&
+    chmod 755 "$BERTH_STORAGE" && because lab closed "account .alice. may not read storage .*: Permission denied; as root: chmod o+rx" &&
+    BERTH_PROJECT=lab berth run --source none --cpus 1 -- test -e /storage/x
 '
 test_expect_success 'nobody reaches Slurm out of a container' '
     BERTH_PROJECT=lab berth run --source none --name inside --cpus 1 -- sh -c "ls $slurm /run/munge; test ! -e $slurm/munge.sock" &&

@@ -114,6 +114,7 @@ static void on_answer(void *userdata, const struct command_result *result)
 void slurm_order_of(const struct slurm_task *task, struct slurm_job_order *ret)
 {
     *ret = (struct slurm_job_order){ .task = task->task,
+                                     .project = task->shape.project,
                                      .cpus = task->shape.cpus,
                                      .gpus = task->shape.gpus,
                                      .memory_bytes = task->shape.memory_bytes,

@@ -19,6 +19,7 @@ static struct slurm_job_order order(void)
                                      .limit_s = 60 };
 
     (void) id_parse("01a1fe2a-7063-71d7-bb87-a0aecfd824c1", &order.task);
+    order.project = order.task;
     memset(order.token, 'a', TASK_TOKEN_LEN);
     return order;
 }
