@@ -56,4 +56,11 @@ await walk(async () => {
   await log.getByRole('button', { name: 'Command', exact: true }).click();
   const said = execFileSync('sh', ['-c', await log.locator('.snippet pre').first().textContent()], { encoding: 'utf8' });
   ok(said.includes('[0] I am 0\n') && said.includes('[1] I am 1\n'), said);
+
+  // So are those of an attempt.
+  await tab('Attempts');
+  await page.getByRole('button', { name: 'Log', exact: true }).click();
+  await lines.getByText('I am 1', { exact: true }).waitFor();
+  await log.getByRole('button', { name: 'Command', exact: true }).click();
+  await log.getByText(`berth logs --project lab ${pair.id} --attempt 1`, { exact: true }).waitFor();
 });

@@ -182,7 +182,7 @@ export function LogView({ path, attempt, live, tasks = NO_TASKS }: { path: JobPa
         {gang?.partial && <span class="faint">the newest of each rank; choose one for all of it</span>}
         <span class="spring" />
         {!gang && <SearchBar path={path} rank={rank} search={search} />}
-        <Command label="" behind={() => ({ cli: command('log.show', path, [...rankFlags(rank), ...(live ? ['--follow'] : [])]), curl: curl('log.show', { path, query: { rank, merged: gang ? true : undefined, follow: live || undefined } }) })} />
+        <Command label="" behind={() => ({ cli: command('log.show', path, [...(attempt ? ['--attempt', String(attempt)] : []), ...rankFlags(rank), ...(live ? ['--follow'] : [])]), curl: curl('log.show', { path, query: { attempt, rank, merged: gang ? true : undefined, follow: live || undefined } }) })} />
         <button disabled={stuck} onClick={toEnd}>{live ? 'Follow' : 'To the end'}</button>
       </div>
       {log.problem && log.problem.status !== 0 && <Trouble reason={log.problem} />}
