@@ -38,6 +38,7 @@ struct courier {
     struct courier_layers layers;
     enum end_cause stopped; /* before it began; END_NONE: it was not */
     int64_t results_wait_us, grace_s;
+    int held;           /* the spool, for this task */
     struct home home;   /* of who carries */
     struct home orders; /* of who awaits orders */
     struct blob_store *blobs;
@@ -79,12 +80,15 @@ int courier_new(const struct courier_options *options, struct courier **ret, str
     c->goes_on = options->goes_on;
     c->results_wait_us = options->results_wait_s * 1000000;
     c->carrier = (struct carrier){ .home = &c->home, .dir = -1 };
-    c->changes = -1;
+    c->changes = c->held = -1;
     int r = home_open(options, &c->home, err);
     if (r >= 0)
         r = home_open(options, &c->orders, err);
     if (r >= 0)
         r = blob_store_open(c->spool, &c->blobs, err);
+    if (r < 0)
+        return r;
+    r = c->held = spool_hold(c->spool, c->task, err);
     if (r < 0)
         return r;
     c->carrier.blobs = c->blobs;
@@ -103,6 +107,7 @@ void courier_free(struct courier *c)
         abandoned = c;
         return;
     }
+    c->held = spool_release(c->spool, c->task, c->held);
     home_close(&c->home);
     home_close(&c->orders);
     blob_store_close(c->blobs);
@@ -574,6 +579,8 @@ static void forget(struct courier *c, int r)
     (void) remove_tree(AT_FDCWD, running, NULL);
     if (r == 0 || r == -ESTALE)
         (void) remove_tree(AT_FDCWD, attempt, NULL);
+    c->held = spool_release(c->spool, c->task, c->held);
+    spool_tidy(c->spool, &c->layers);
 }
 
 /* It is gone when this returns. One of the launcher's goes when nobody holds the other end. */

@@ -23,6 +23,8 @@ struct courier_layers {
     int (*end)(void *userdata, struct error *err);
     /* Make room for others; HARD: as much as can be had. */
     int (*shed)(void *userdata, bool hard, struct error *err);
+    /* Sweep the rest of the spool: what killed tasks left, files that were not used for long. */
+    int (*sweep)(void *userdata, struct error *err);
     void *userdata;
 };
 

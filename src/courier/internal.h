@@ -5,6 +5,7 @@
  * layers.c   the layers of its image  coming.c   how far that is
  * streams.c  ways into the task      figures.c  what it uses
  * storage.c  /storage, in           courier.c  the loop
+ * spool.c    what is kept for tasks to come
  */
 #ifndef COURIER_INTERNAL_H
 #define COURIER_INTERNAL_H
@@ -123,6 +124,15 @@ int content_fetch(const struct content *content, const struct task_spec *spec, s
 int layers_fetch(struct home *home, struct home *orders, const char *spool,
                  const struct courier_layers *place, const struct task_image *image,
                  enum end_cause *ret_stopped, struct error *err);
+
+/* ---- what is kept ------------------------------------------------------------------------------------ */
+
+/* From now on nothing that TASK uses is swept; returns a descriptor for spool_release(), which takes -1 as well and
+ * returns that. */
+int spool_hold(const char *spool, const char *task, struct error *err);
+int spool_release(const char *spool, const char *task, int held);
+/* Sweep it where nobody did of late. */
+void spool_tidy(const char *spool, const struct courier_layers *place);
 
 /* ---- how far it is ---------------------------------------------------------------------------------- */
 

@@ -128,6 +128,9 @@ static bool limit_layers(const struct door_limits *limits, struct layers_request
     case LAYERS_SHED:
         request->bytes_max = hard ? 0 : limits->layers_max > 0 ? limits->layers_max : -1;
         return true;
+    case LAYERS_SWEEP:
+        request->bytes_max = limits->spool_max > 0 ? limits->spool_max : -1;
+        return true;
     case LAYERS_UNPACK:
         request->entries_max = limits->entries_max;
         request->bytes_max = limits->bytes_max;

@@ -47,8 +47,8 @@ struct door {
     int keeper;   /* as layers_start() gives it */
     struct door_limits {
         int64_t entries_max, bytes_max, ratio_max; /* of a layer */
-        int64_t
-            layers_max; /* bytes of layers that are kept for tasks to come; 0: a quarter of the disk */
+        /* Bytes of layers, and of other files, that are kept for tasks to come; 0: a quarter of the disk each. */
+        int64_t layers_max, spool_max;
     } limits;
     uid_t owner;       /* of STATE: the one account that may ask */
     const char *state; /* of the launcher */
@@ -92,10 +92,13 @@ int step_begin(struct step *step, const struct task_spec *spec, struct error *er
 void step_done(struct step *step);
 
 /* Layers of images for such a task (step-layers.c); to be opened before there are secrets. LAUNCHER: the socket of
- * the node's launcher, NULL: they lie in SPOOL. BYTES_MAX: how much of them is kept for tasks to come, 0: a quarter
- * of the disk. */
+ * the node's launcher, NULL: they lie in SPOOL. How much of them and of other files is kept for tasks to come, in
+ * bytes; 0: a quarter of the disk. */
+struct step_kept {
+    int64_t layers_max, spool_max;
+};
 struct step_layers;
-int step_layers_open(const char *launcher, const char *spool, int64_t bytes_max,
+int step_layers_open(const char *launcher, const char *spool, const struct step_kept *kept,
                      struct step_layers **ret, struct error *err);
 void step_layers_free(struct step_layers *layers);
 DEFINE_CLEANUP(struct step_layers *, step_layers_free);
@@ -105,5 +108,6 @@ int step_layers_begin(void *layers, const struct layers_request *request,
                       const int fds[static LAYERS_FDS], struct error *err);
 int step_layers_end(void *layers, struct error *err);
 int step_layers_shed(void *layers, bool hard, struct error *err);
+int step_layers_sweep(void *layers, struct error *err);
 
 #endif

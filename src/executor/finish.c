@@ -260,6 +260,8 @@ void supervisor_finish(struct supervisor *s, const struct error *failed)
             collect(s, &ex);
             results_drop(s, ex.artifacts);
         }
+        if (s->spec->push)
+            (void) announce(s, NULL);
         storage_collect(s, &ex);
     }
 

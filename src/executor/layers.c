@@ -13,6 +13,7 @@
 #include "base/map.h"
 #include "executor/internal.h"
 #include "executor/layer-store.h"
+#include "executor/spool.h"
 #include "os/fd.h"
 
 #include <dirent.h>
@@ -40,6 +41,7 @@ struct worker {
 
 struct keeper {
     int socket;
+    const char *state;
     int layers; /* STATE/layers */
     struct layer_owner owner;
     VEC(struct worker) workers;
@@ -144,6 +146,9 @@ static _Noreturn void worker_main(const struct keeper *k, const struct layers_re
                         request->bytes_max < 0 ? layers_bytes_max(k->layers, 0)
                                                : request->bytes_max,
                         LAYERS_MIN_AGE_S, &err);
+        break;
+    case LAYERS_SWEEP:
+        r = spool_sweep(k->state, request->bytes_max, &err);
         break;
     case LAYERS_LOOK: /* needs no worker */
     default:
@@ -299,7 +304,8 @@ static _Noreturn void keeper_main(struct keeper *k)
 
 int layers_start(const char *state, bool one_owner, int *ret_fd, pid_t *ret_pid, struct error *err)
 {
-    struct keeper k = { .layers = -1,
+    struct keeper k = { .state = state,
+                        .layers = -1,
                         .owner = one_owner ? layer_owner_account : layer_owner_range };
     int pair[2];
 

@@ -14,17 +14,15 @@ struct step_layers {
     char *launcher; /* its socket; NULL: there is none for this account */
     int keeper; /* of its own; or the connection to the launcher that a request is under way on; -1 */
     pid_t pid;
-    int64_t bytes_max;
+    struct step_kept kept;
 };
 
-int step_layers_open(const char *launcher, const char *spool, int64_t bytes_max,
+int step_layers_open(const char *launcher, const char *spool, const struct step_kept *kept,
                      struct step_layers **ret, struct error *err)
 {
     _cleanup_(step_layers_freep) struct step_layers *l = xnew(struct step_layers);
 
-    *l = (struct step_layers){ .launcher = xstrdup(launcher),
-                               .keeper = -1,
-                               .bytes_max = bytes_max > 0 ? bytes_max : -1 };
+    *l = (struct step_layers){ .launcher = xstrdup(launcher), .keeper = -1, .kept = *kept };
     int r = launcher ? 0 : layers_start(spool, true, &l->keeper, &l->pid, err);
     if (r >= 0 && !launcher)
         r = set_nonblock(l->keeper, false);
@@ -101,7 +99,21 @@ int step_layers_shed(void *userdata, bool hard, struct error *err)
     struct step_layers *l = userdata;
     /* The launcher has a limit of its own. */
     const struct layers_request request = { .op = LAYERS_SHED,
-                                            .bytes_max = hard ? 0 : l->bytes_max };
+                                            .bytes_max = hard ? 0
+                                                         : l->kept.layers_max > 0
+                                                             ? l->kept.layers_max
+                                                             : -1 };
+    int r = ask(l, &request, NULL, err);
+
+    return r < 0 ? r : hear(l, err);
+}
+
+int step_layers_sweep(void *userdata, struct error *err)
+{
+    struct step_layers *l = userdata;
+    const struct layers_request request = { .op = LAYERS_SWEEP,
+                                            .bytes_max =
+                                                l->kept.spool_max > 0 ? l->kept.spool_max : -1 };
     int r = ask(l, &request, NULL, err);
 
     return r < 0 ? r : hear(l, err);

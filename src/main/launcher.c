@@ -51,7 +51,8 @@ static int begin(const struct settings *settings, struct account *account, struc
     ret->limits = (struct door_limits){ .entries_max = settings->image_max_entries,
                                         .bytes_max = settings->image_max_size,
                                         .ratio_max = settings->image_max_ratio,
-                                        .layers_max = settings->layers_max };
+                                        .layers_max = settings->layers_max,
+                                        .spool_max = settings->spool_max };
     return r < 0 ? r : privilege_drop(account, err);
 }
 

@@ -102,6 +102,9 @@ static const struct setting table[] = {
     SETTING(
         layers_max, TYPE_BYTES, "0",
         "berth launcher: layers of images that are kept for tasks to come; 0: a quarter of the disk"),
+    SETTING(
+        spool_max, TYPE_BYTES, "0",
+        "berth launcher: files of tasks that are kept for tasks to come; 0: a quarter of the disk"),
     SETTING(image_stall, TYPE_SECONDS, "30s",
             "a pull that does not move for so long is broken off"),
     /* Clear of /etc/subuid's habit (from 100000) and of systemd-nspawn's 524288 to 1879048191. */

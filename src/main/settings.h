@@ -49,7 +49,7 @@ struct settings {
     char **image_registries;      /* the only ones that may be asked; empty: any */
     char **image_plain_http;      /* registries without TLS, besides loopback */
     char *image_proxy, *image_ca; /* NULL: none */
-    int64_t image_max_size, image_max_entries, image_max_ratio, image_stall, layers_max;
+    int64_t image_max_size, image_max_entries, image_max_ratio, image_stall, layers_max, spool_max;
     int64_t uid_first;
     int64_t reserved_cores; /* per NUMA node; -1: by the machine's size */
     int64_t reserved_memory;

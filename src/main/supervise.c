@@ -42,7 +42,7 @@ static const char help[] =
     "),\nit makes the container; else this account does as far as it may.\n"
     "BERTH_SPOOL names a directory on a disk of this machine; without it berth-UID below TMPDIR\n"
     "or /tmp is used. BERTH_LAYERS_MAX (\"50Gi\"): so much of the layers of images is kept there for\n"
-    "tasks to come; a quarter of the disk when it is not said.\n"
+    "tasks to come; a quarter of the disk when it is not said. BERTH_SPOOL_MAX: the same of other files.\n"
     "\n"
     "Ends with 0 when the task's end is known at home, however it ended; 1 when it was not begun;\n"
     "75 when results could not be brought home and stay in the spool; 76 when the server had given\n"
@@ -88,20 +88,34 @@ static int find_spool(char **ret, struct error *err)
     return 0;
 }
 
+/* 0: the environment does not say it. */
+static int read_max(const char *name, int64_t *ret, struct error *err)
+{
+    const char *value = getenv(name);
+    long long bytes = 0;
+
+    if (value && (str_to_bytes(value, &bytes) < 0 || bytes < 0))
+        return error_set(err, -EINVAL, "%s: '%s' is no size such as 50Gi", name, value);
+    *ret = bytes;
+    return 0;
+}
+
 /* By the launcher at that socket, or in this account's own spool (NULL). */
 static int open_layers(const char *launcher, const char *spool, struct step_layers **ret,
                        struct courier_layers *ret_place, struct error *err)
 {
-    const char *max = getenv("BERTH_LAYERS_MAX");
-    long long bytes_max = 0;
+    struct step_kept kept;
+    int r = read_max("BERTH_LAYERS_MAX", &kept.layers_max, err);
 
-    if (max && (str_to_bytes(max, &bytes_max) < 0 || bytes_max < 0))
-        return error_set(err, -EINVAL, "BERTH_LAYERS_MAX: '%s' is no size such as 50Gi", max);
-    int r = step_layers_open(launcher, spool, bytes_max, ret, err);
+    if (r >= 0)
+        r = read_max("BERTH_SPOOL_MAX", &kept.spool_max, err);
+    if (r >= 0)
+        r = step_layers_open(launcher, spool, &kept, ret, err);
     *ret_place = (struct courier_layers){ .has = step_layers_has,
                                           .begin = step_layers_begin,
                                           .end = step_layers_end,
                                           .shed = step_layers_shed,
+                                          .sweep = step_layers_sweep,
                                           .userdata = *ret };
     return r;
 }

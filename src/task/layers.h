@@ -34,6 +34,9 @@ enum layers_op {
     /* Remove what was used least recently, and by no task now, until BYTES_MAX are left; negative: as many as is
      * sane for the disk. */
     LAYERS_SHED,
+    /* Sweep the rest of STATE: what killed tasks left, and files and trees by digest until BYTES_MAX are left;
+     * negative: as many as is sane for the disk. */
+    LAYERS_SWEEP,
 };
 
 /* Who has been told that a layer is there has so much time to mount it. */

@@ -107,7 +107,7 @@ test_expect_success 'it is not begun again' '
 test_expect_success 'who kills the supervisor kills all of it' '
     id=$(new_task . sh -c "setsid sleep 1000 & echo up; exec sleep 1000") &&
     { exec_task "$id" & } && pid=$! && await 20 says up && alive && kill -9 $pid && test_expect_code 137 wait $pid &&
-    await 10 is_dead
+    await 10 is_dead && killed=$id
 '
 
 test_expect_success 'network none is a network with nobody in it' '
@@ -122,6 +122,24 @@ test_expect_success 'the tasks of a gang are told of each other before they begi
     order "$(jq -nc "{op: \"go\", secret: \"$(printf %064d 7)\",
         peers: [{task: \$id, node: \"n1\", address: \"127.0.0.1\", $gang}]}" --arg id "$id")" &&
     wait $pid && says up
+'
+
+has() { test -e "$BERTH_TEST/spool/blobs/$(echo "$1" | sed "s|^..|&/|")"; }
+# All that is there was used long ago, and no sweep was of late.
+age() { (cd "$BERTH_TEST/spool" && find . -path ./projects -prune -o -path ./using -prune -o -exec touch -h -d "2 days ago" {} +); }
+sweep() { age && id=$(new_task . true) && (export BERTH_SPOOL_MAX=1 && supervise "$id"); }
+
+test_expect_success 'too much is swept: nothing of a task that runs, nothing that is not home; and what was killed leaves nothing' '
+    one=$(sha256sum one) && one=${one%% *} && has "$one" && stuck=$(cd "$BERTH_TEST/spool/attempts" && ls -d -- */exit.json) &&
+    manifest=$(jq -r .artifacts.manifest "$BERTH_TEST/spool/attempts/$stuck") && has "$manifest" &&
+    echo kept >kept && sum=$(sha256sum kept) && sum=${sum%% *} && cp kept "$HOME_DIR/blobs/$sum" &&
+    echo "f $sum 5 dir/kept" >list && list=$(sha256sum list) && list=${list%% *} && cp list "$HOME_DIR/blobs/$list" &&
+    id=$(new_task ".workspace_tree = \"$list\"" sh -c "echo up; until [ -e /artifacts/go ]; do sleep 0.05; done; cat dir/kept") && runs=$id &&
+    { exec_task "$id" & } && pid=$! && await 20 says up && test -e "$BERTH_TEST/spool/attempts/$killed" && sweep && ! has "$one" &&
+    has "$sum" && has "$manifest" && test -s "$BERTH_TEST/spool/attempts/$stuck" && test -d "$BERTH_TEST/spool/trees/$list" &&
+    test ! -e "$BERTH_TEST/spool/attempts/$killed" && test ! -e "$BERTH_TEST/spool/running/$killed" &&
+    touch "$BERTH_TEST/spool/projects/$runs/artifacts/$runs/go" && wait $pid && id=$runs && says kept &&
+    sweep && ! has "$sum" && has "$manifest" && test ! -e "$BERTH_TEST/spool/trees/$list" && test -z "$(ls "$BERTH_TEST/spool/using")"
 '
 
 test_done

@@ -21,7 +21,8 @@ test_expect_success 'a task has a range of uids and a network of its own, and it
     supervise "$id" && home exit.json >exit && jq -e ".exit_code == 3 and .artifacts.count == 1" exit &&
     home started | jq -e ".evidence | .uid_base == 1879048192 and .address != null" &&
     home log | tr -s " " >log && printf "%s\n" " 0 1879048192 65536" eth0 lo >expected && test_cmp expected log &&
-    test ! -e "$NODE_STATE/attempts/$id" && test -z "$(ls -A "$NODE_STATE/running")"
+    test ! -e "$NODE_STATE/attempts/$id" && test -z "$(ls -A "$NODE_STATE/running" "$NODE_STATE/using" | grep -v :)" &&
+    test "$(stat -c %U "$NODE_STATE/swept")" = root
 '
 
 test_expect_success 'orders reach it, and secrets that were never on a disk' '
