@@ -16,18 +16,20 @@ void admin_doctor_help(struct text *out);
 int admin_store(int argc, char **argv);
 void admin_store_help(struct text *out);
 
-/* `berth engine check`: can Berth run tasks by Slurm here? and `berth engine render slurm`: the files of a
- * cluster made of the machines that the server knows. ARGV[0] is the verb. Exit codes as of doctor. */
-int admin_engine_check(int argc, char **argv);
+/* `berth engine check`: can Berth run tasks by Slurm here? SETTINGS may be NULL: they are wrong, and what needs them
+ * is left out. And `berth engine render slurm`: the files of a cluster made of the machines that the server knows.
+ * ARGV[0] is the verb. Exit codes as of doctor. */
+struct engine_settings;
+int admin_engine_check(int argc, char **argv, const struct engine_settings *settings);
 void admin_engine_check_help(struct text *out);
 int admin_engine_render(int argc, char **argv);
 void admin_engine_render_help(struct text *out);
 
-/* What the server's settings say, for `berth engine install`. */
+/* What the server's settings say. */
 struct engine_settings {
     const char *file; /* that they are read from */
     const char *engine, *user;
-    const char *home_url; /* NULL: not set */
+    const char *home_url, *home_ca; /* NULL: not set */
     char *const *listen, *const *hosts;
 };
 /* `berth engine install slurm`: munge and Slurm on this machine and those that joined. Exit codes: 0, 1 when a

@@ -51,6 +51,9 @@ void check_disk(struct doctor *d);
 void check_time(struct doctor *d);
 void check_cores(struct doctor *d);
 void check_gpus(struct doctor *d);
+/* Of a batch system: is the API where its steps look for it (engine-home.c)? */
+struct engine_settings;
+void check_home(struct doctor *d, const struct engine_settings *settings);
 
 /* Where the cgroup hierarchies are. Pure: MOUNTS is the text of /proc/self/mounts. */
 struct cgroup_view {

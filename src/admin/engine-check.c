@@ -22,8 +22,8 @@ enum { EXIT_USAGE = 2, OUTPUT_MAX = 4 << 20, TIMEOUT_MS = 20000 };
 static const char usage[] =
     "Usage: berth engine check [-o table|json|yaml]\n\n"
     "Looks whether Berth can run jobs by Slurm from this machine: Slurm's commands, munge, the\n"
-    "controller, every node and the machines that joined. Every finding comes with the command that\n"
-    "mends it. As root, on the server's machine.\n\n"
+    "controller, every node, the machines that joined, and whether the API answers at home_url with\n"
+    "a certificate of home_ca. Every finding comes with the command that mends it. As root, on the server's machine.\n\n"
     "Exit code: 0, or 1 when something is missing without which no job starts.\n";
 
 void admin_engine_check_help(struct text *out) { text_add(out, usage); }
@@ -200,7 +200,7 @@ static void check_joined(struct doctor *d)
         doctor_add(d, LEVEL_OK, "joined", xasprintf("%zu, all known to the engine", n), NULL);
 }
 
-int admin_engine_check(int argc, char **argv)
+int admin_engine_check(int argc, char **argv, const struct engine_settings *settings)
 {
     _cleanup_(doctor_done) struct doctor d = { 0 };
     const char *form = "table";
@@ -219,5 +219,7 @@ int admin_engine_check(int argc, char **argv)
     if (has_slurm && check_controller(&d))
         check_nodes(&d);
     check_joined(&d);
+    if (settings)
+        check_home(&d, settings);
     return doctor_report(&d, form);
 }

@@ -190,6 +190,9 @@ void sse_format(struct text *out, const char *id, const char *event, const char 
 
 /* ---- client: blocking, with time-outs; one connection, kept open --------------------------------- */
 
+/* Does FILE hold certificates of authorities (PEM), as SSL_CERT_FILE names them? -EINVAL, and what of open(2). */
+int http_authorities_check(const char *file, struct error *err);
+
 struct http_client;
 
 int http_client_new(const char *url, struct http_client **ret, struct error *err);

@@ -7,10 +7,12 @@
 #include "http/tls.h"
 
 #include "base/alloc.h"
+#include "http/http.h"
 #include "os/fd.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -76,6 +78,19 @@ static void make_context(void)
     (void) SSL_CTX_set_alpn_protos(context, http11, sizeof http11 - 1);
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                   SSL_MODE_RELEASE_BUFFERS);
+}
+
+int http_authorities_check(const char *file, struct error *err)
+{
+    _cleanup_close_ int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return error_set(err, -errno, "%s: %s", file, strerror(errno));
+    X509_STORE *store = X509_STORE_new();
+    bool is_one = store && X509_STORE_load_file(store, file) == 1;
+    X509_STORE_free(store);
+    ERR_clear_error();
+    return is_one ? 0 : error_set(err, -EINVAL, "%s holds no certificate", file);
 }
 
 /* Whose certificate it must be. */

@@ -22,7 +22,7 @@ static const struct cli_role roles[] = {
     { "upgrade", "say what the start of this version would change", admin_upgrade_help,
       role_upgrade },
     { "engine check", "say what Slurm lacks here, and what mends it", admin_engine_check_help,
-      admin_engine_check },
+      role_engine_check },
     { "engine install", "make a Slurm cluster of this machine and those that joined",
       admin_engine_install_help, role_engine_install },
     { "engine render", "write the files of a Slurm cluster of the machines known here",

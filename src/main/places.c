@@ -39,6 +39,24 @@ int role_store(int argc, char **argv)
     return admin_store(argc, argv);
 }
 
+int role_engine_check(int argc, char **argv)
+{
+    _cleanup_(settings_done) struct settings s = { 0 };
+    struct error err = { 0 };
+
+    if (settings_load(0, NULL, from_environment, &s, &err) < 0) {
+        (void) fprintf(stderr, "berth: a server would refuse its settings: %s\n", err.text);
+        return admin_engine_check(argc, argv, NULL);
+    }
+    (void) setenv("BERTH_SOCKET", s.socket, 0);
+    const struct engine_settings settings = { .file = s.config,
+                                              .engine = s.engine,
+                                              .home_url = s.home_url,
+                                              .home_ca = s.home_ca,
+                                              .listen = s.listen };
+    return admin_engine_check(argc, argv, &settings);
+}
+
 int role_engine_install(int argc, char **argv)
 {
     _cleanup_(settings_done) struct settings s = { 0 };

@@ -11,6 +11,7 @@ int role_doctor(int argc, char **argv);
 int role_store(int argc, char **argv);
 int role_upgrade(int argc, char **argv);
 /* "engine install", "node run" */
+int role_engine_check(int argc, char **argv);
 int role_engine_install(int argc, char **argv);
 int role_node_run(int argc, char **argv);
 

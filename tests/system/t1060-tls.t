@@ -45,6 +45,17 @@ test_expect_success 'who does not trust the certificate is told so, and sends no
     test_expect_code 1 env BERTH_URL="https://localhost:$BERTH_PORT" berth ps 2>err && grep "does not speak TLS" err
 '
 
+test_expect_success 'the check of an engine says whether the API answers at home_url with a certificate of home_ca' '
+    look() { env BERTH_HOME_URL="$1" ${2:+BERTH_HOME_CA="$2"} "$BERTH_BUILD/berth" engine check -o json >check; } &&
+    found() { jq -e ".items[] | select(.check == \"$1\") | .state == \"$2\" and (.seen | test(\"$3\"))" check; } &&
+    test_might_fail look "https://localhost:$front" "$BERTH_TEST/berth.pem" && found home_url ok answers &&
+    test_expect_code 1 look "https://127.0.0.1:$front" "$BERTH_TEST/berth.pem" && found home_url fail "IP address mismatch" &&
+    test_expect_code 1 look "https://localhost:$front" && found home_url fail "not trusted: self-signed" &&
+    test_expect_code 1 look "https://localhost:$front" "$BERTH_TEST/berth.key" && found home_ca fail "holds no certificate" &&
+    test_might_fail look "https://localhost:$front" "$BERTH_TEST/none.pem" && found home_ca warn "is not on this machine" &&
+    test_might_fail look "http://127.0.0.1:1" && found home_url warn refused
+'
+
 test_expect_success 'a context for it, and a job with its log and exit code' '
     export SSL_CERT_FILE="$BERTH_TEST/berth.pem" &&
     unset BERTH_URL BERTH_KEY BERTH_PROJECT &&
