@@ -16,53 +16,8 @@ trap 'code=$?; machines_end; berth_cleanup; rm -rf "$BERTH_TEST"; (exit $code); 
 # Control groups of Slurm are named by its nodes.
 head=hq$$ one=gp$$-1 two=gp$$-2 late=gp$$-3
 
-# The proxy of docs/operations.md, on the first machine; its authority is in every machine's list.
-begin_proxy() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$BERTH_TEST/berth.key" -out "$BERTH_TEST/berth.pem" -days 2 \
-        -subj /CN=berth.example.org -addext "subjectAltName=DNS:berth.example.org" 2>/dev/null &&
-        cat >"$BERTH_TEST/nginx.conf" <<-END &&
-	daemon on; worker_processes 1; pid $BERTH_TEST/nginx.pid; error_log $BERTH_TEST/nginx.err; events {}
-	http {
-	    access_log off;
-	    client_body_temp_path $BERTH_TEST; proxy_temp_path $BERTH_TEST; fastcgi_temp_path $BERTH_TEST;
-	    uwsgi_temp_path $BERTH_TEST; scgi_temp_path $BERTH_TEST;
-	    $(sed -n '/^server {/,/^}/p' "$BERTH_SOURCE/docs/operations.md" | sed "s|/etc/ssl|$BERTH_TEST|")
-	}
-	END
-        on "$head" nginx -p "$BERTH_TEST" -c "$BERTH_TEST/nginx.conf" 2>"$BERTH_TEST/nginx.out"
-}
-
-begin_machine() {
-    machine_begin "$1" && cat "$BERTH_TEST/berth.pem" >>"$BERTH_TEST/machines/$1/etc/ssl/certs/ca-certificates.crt" &&
-        echo '10.99.0.1 berth.example.org' >>"$BERTH_TEST/machines/$1/etc/hosts"
-}
-
-answers() { on "$head" curl -sf --unix-socket /run/berth/api.sock http://localhost/readyz; }
-
-begin_server() {
-    on "$head" berth server >>"$BERTH_TEST/server.log" 2>&1 3>&- 4>&- &
-    await 20 answers
-}
-
-# Of the processes that this machine sees, the first of the name.
-end_server() { on "$head" pkill -TERM -o -x berth && await 20 has_ended; }
-has_ended() { ! on "$head" pgrep -x berth; }
-
-# join NAME [FLAG...]
-join() {
-    local name=$1
-    shift
-    token=$(on "$head" berth node token -o json | jq -r .token) &&
-        echo "$token" | on "$name" berth node join https://berth.example.org - "$@" &&
-        { on "$name" berth node run >>"$BERTH_TEST/$name.log" 2>&1 3>&- 4>&- & }
-}
-
 test_expect_success 'a server behind its proxy, and three machines' '
-    machine_begin "$head" && begin_proxy &&
-    cat "$BERTH_TEST/berth.pem" >>"$BERTH_TEST/machines/$head/etc/ssl/certs/ca-certificates.crt" &&
-    echo "10.99.0.1 berth.example.org" >>"$BERTH_TEST/machines/$head/etc/hosts" &&
-    echo "hosts: [berth.example.org]" >"$BERTH_TEST/machines/$head/etc/berth/berth.yaml" &&
-    begin_server && on "$head" berth init --org acme --project lab --key test &&
+    begin_head && begin_server && on "$head" berth init --org acme --project lab --key test &&
     begin_machine "$one" && begin_machine "$two" &&
     sed -i "s/^berth:x:[0-9]*:[0-9]*:/berth:x:7771:7772:/" "$BERTH_TEST/machines/$two/etc/passwd" &&
     sed -i "s/^berth:x:[0-9]*:/berth:x:7772:/" "$BERTH_TEST/machines/$two/etc/group" &&
