@@ -1,5 +1,5 @@
 /* fleet.c - the machines as an engine reports them, over and over */
-#include "lifecycle/internal.h"
+#include "lifecycle/machines.h"
 
 #include "base/text.h"
 
@@ -41,6 +41,15 @@ static void take_live(struct lifecycle *lc, const char *name)
                 use_take_task(lc, job, rank);
 }
 
+/* A machine that joined says itself where it is reached; its engine need not know. */
+static void keep_address(const struct lifecycle *lc, struct node *node)
+{
+    const struct member *m = machine_find(lc, node->name);
+
+    if (!node->address && m && m->machine->node)
+        node->address = xstrdup(m->machine->node->address);
+}
+
 /* What the engine cannot know stays as it was. */
 static void keep_decisions(struct node *node, const struct node *before)
 {
@@ -55,6 +64,7 @@ static void set_one(struct lifecycle *lc, const struct engine_machine *machine)
 
     if (!node)
         return;
+    keep_address(lc, node);
     if (before) {
         keep_decisions(node, before->node);
         lifecycle_set_node(lc, node);

@@ -54,6 +54,7 @@ test_expect_success 'the machine that comes later, and the one that failed, are 
 '
 test_expect_success 'the check finds it whole, and a job runs on two machines' '
     on "$head" berth engine check >check; cat check && ! grep -E "^(warn|fail)" check &&
+    on "$head" berth node show "$one" -o json | jq -e ".address == \"10.99.0.2\"" &&
     on "$head" berth node cordon "$head" >/dev/null &&
     on "$head" berth run --source none --name gang --nodes 2 --cpus 1 -- sh -c "hostname; echo \$MASTER_ADDR" >out && cat out &&
     test "$(grep -c "^.[01]. 10\.99\.0\.[23]$" out)" = 2 && grep "^.0. node-0" out && grep "^.1. node-1" out &&
