@@ -8,6 +8,7 @@
 #define API_INTERNAL_H
 
 #include "api/api.h"
+#include "api/line-file.h"
 #include "base/map.h"
 #include "base/vec.h"
 #include "declare/declare.h"
@@ -297,24 +298,10 @@ struct tail_kind {
 void tail_follow(struct call *call, const struct workload *w, const struct attempt *attempt,
                  const struct tail_kind *kind);
 
-/* Lines of a file in an attempt's directory, found with the help of its index; all of this blocks. */
-struct line_file {
-    int fd;    /* -1: there is none */
-    int index; /* -1: there is none */
-    int64_t size;
-};
-void line_file_open(const char *path, struct line_file *ret);
-void line_file_done(struct line_file *f);
-/* Where line LINE (from 0) begins; the size when there are fewer. */
-int64_t line_file_find(const struct line_file *f, uint64_t line);
-/* Lines, the last counts also without its line feed. */
-uint64_t line_file_count(const struct line_file *f);
-/* Record NUMBER of the index; false: there is none. */
-bool line_file_record(const struct line_file *f, int64_t number, struct log_record *ret);
-/* The number of the first record that is of a line after LINE. */
-int64_t line_file_record_after(const struct line_file *f, uint64_t line);
-
 void log_search(struct call *call); /* log-search.c */
+/* Answers with bytes START to END of a view (line-stream.c); takes what FILE has open. */
+void line_stream_send(struct api *api, struct http_request *req, struct line_file *file,
+                      int64_t start, int64_t end);
 
 /* Path of a file in an attempt's directory; owned by the caller. */
 char *attempt_path(const struct api *api, const struct id *attempt, const char *file);

@@ -18,6 +18,7 @@ struct search {
     char *path;
     char *wanted; /* folded where `any_case` */
     bool any_case;
+    enum line_view view;
     uint64_t line; /* where the next page would begin */
     int64_t limit, found;
     bool more;
@@ -75,10 +76,10 @@ static void search(void *item)
     struct line_file f;
     ssize_t n;
 
-    line_file_open(s->path, &f);
+    line_file_open(s->path, s->view, &f);
     int64_t offset = line_file_find(&f, s->line), stop = offset + PAGE_BYTES;
     while (s->found < s->limit && offset < stop && f.fd >= 0 &&
-           (n = pread(f.fd, raw, PIECE, offset)) > 0) {
+           (n = line_file_read(&f, raw, PIECE, offset)) > 0) {
         if (folded)
             fold(memcpy(folded, raw, (size_t) n), (size_t) n);
         size_t used =
@@ -114,6 +115,7 @@ static void search_log(struct call *call, const struct workload *w, const struct
                          .path = attempt ? attempt_path(call->api, task_asked(call, attempt), "log")
                                          : xstrdup("/dev/null"),
                          .wanted = xstrdup(json_get_str(call->query, "text", "")),
+                         .view = line_view_of(call->query),
                          .any_case = json_get_bool(call->query, "any_case", false),
                          .line = (uint64_t) json_get_int(call->query, "cursor", 0),
                          .limit = json_get_int(call->query, "limit", 100) };

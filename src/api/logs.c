@@ -13,6 +13,7 @@ struct range {
     struct call *call;
     char *path;
     int64_t from, limit, tail, offset; /* -1: not given */
+    enum line_view view;
     struct line_file file;
     int64_t start, end;
     uint64_t first, after, count; /* lines of the range, and of the log */
@@ -22,7 +23,7 @@ static void find_range(void *item)
 {
     struct range *r = item;
 
-    line_file_open(r->path, &r->file);
+    line_file_open(r->path, r->view, &r->file);
     r->count = line_file_count(&r->file);
     r->first = r->from > 0 ? (uint64_t) r->from : 0;
     if (r->tail >= 0)
@@ -58,8 +59,10 @@ static void range_found(void *item)
     add_lines_header(req, r);
     if (r->file.fd < 0 || r->end <= r->start)
         http_respond(req, 200, text_plain, "", 0);
-    else
+    else if (r->view == VIEW_ALL)
         http_respond_file(req, 200, text_plain, take_fd(&r->file.fd), r->start, r->end - r->start);
+    else
+        line_stream_send(api, req, &r->file, r->start, r->end);
     line_file_done(&r->file);
     free(r->path);
     free(r);
@@ -71,6 +74,10 @@ static void log_of(struct call *call, const struct workload *w, const struct att
 
     bool merged = json_get_bool(call->query, "merged", false);
 
+    if (merged && json_object_get(call->query, "stream")) {
+        call_refuse(call, -EINVAL, "stream: of many tasks one is read; use rank, not merged");
+        return;
+    }
     if (merged || json_get_bool(call->query, "follow", false)) {
         tail_follow(call, w, attempt, &kind);
         return;
@@ -86,6 +93,7 @@ static void log_of(struct call *call, const struct workload *w, const struct att
     struct range *r = xnew(struct range);
     *r = (struct range){ .call = call,
                          .path = attempt_path(call->api, task_asked(call, attempt), kind.file),
+                         .view = line_view_of(call->query),
                          .from = json_get_int(call->query, "from", -1),
                          .limit = json_get_int(call->query, "limit", -1),
                          .tail = json_get_int(call->query, "tail", -1),

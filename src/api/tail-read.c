@@ -159,26 +159,24 @@ static void open_files(struct tail_reader *t, const struct tail_source *src, str
 {
     char id[ID_TEXT_LEN + 1];
 
-    *ret = (struct line_file){ .fd = t->fd, .index = t->index };
+    *ret = t->kept;
     if (ret->fd >= 0)
         return;
     _cleanup_free_ char *path =
         xasprintf("%s/attempts/%s/%s", t->state, id_format(&src->task, id), t->file);
-    line_file_open(path, ret);
+    line_file_open(path, t->view, ret);
 }
 
-/* A single file stays open. */
+/* A single file stays open; but the index that tells streams apart may come later. */
 static void close_files(struct tail_reader *t, struct line_file *f)
 {
-    if (t->n_sources == 1) {
-        t->fd = f->fd;
-        t->index = f->index;
-    } else {
+    if (t->n_sources == 1 && f->fd >= 0 && (t->view == VIEW_ALL || f->exact))
+        t->kept = *f;
+    else
         line_file_done(f);
-    }
 }
 
-static void begin(struct tail_source *src, const struct line_file *f)
+static void begin(struct tail_source *src, struct line_file *f)
 {
     struct log_record record;
 
@@ -216,6 +214,10 @@ static int64_t find_stop(struct tail_source *src, const struct line_file *f, int
     *ret_time_us = src->time_us;
     while (line_file_record(f, src->record, &record) &&
            (int64_t) record.offset <= src->offset + PIECE) {
+        if (record.flags & LOG_RECORD_MID_LINE) {
+            src->record++;
+            continue;
+        }
         stop = (int64_t) record.offset;
         *ret_time_us = record.time_us;
         if (record.time_us > until_us)
@@ -226,7 +228,7 @@ static int64_t find_stop(struct tail_source *src, const struct line_file *f, int
 }
 
 /* Reads lines of SRC, the earliest, as long as it is that. */
-static void read_source(struct tail_reader *t, struct tail_source *src, const struct line_file *f)
+static void read_source(struct tail_reader *t, struct tail_source *src, struct line_file *f)
 {
     int64_t until_us = next_time(t), next_us = src->time_us, stop = INT64_MAX;
 
@@ -237,7 +239,7 @@ static void read_source(struct tail_reader *t, struct tail_source *src, const st
         stop = find_stop(src, f, until_us, &next_us);
     }
     size_t room = stop - src->offset < PIECE ? (size_t) (stop - src->offset) : PIECE;
-    ssize_t n = f->fd >= 0 ? pread(f->fd, t->buf, room, src->offset) : 0;
+    ssize_t n = f->fd >= 0 ? line_file_read(f, t->buf, room, src->offset) : 0;
     bool more = n > 0 && (size_t) n == room;
     size_t used = n > 0 ? add_lines(t, src, (size_t) n, t->last && !more) : 0;
 
@@ -290,7 +292,7 @@ void tail_reader_init(struct tail_reader *t, const char *state, const struct tai
 {
     t->state = xstrdup(state);
     t->buf = xcalloc(1, PIECE);
-    t->fd = t->index = -1;
+    t->kept.fd = t->kept.index = -1;
     t->n_sources = n_sources;
     t->sources = xnew_n(struct tail_source, n_sources);
     for (size_t i = 0; i < n_sources; i++) {
@@ -299,15 +301,9 @@ void tail_reader_init(struct tail_reader *t, const char *state, const struct tai
     }
 }
 
-static void close_kept(struct tail_reader *t)
-{
-    t->fd = safe_close(t->fd);
-    t->index = safe_close(t->index);
-}
-
 void tail_reader_done(struct tail_reader *t)
 {
-    close_kept(t);
+    line_file_done(&t->kept);
     vec_done(&t->due);
     text_done(&t->out);
     free(t->sources);
@@ -317,7 +313,7 @@ void tail_reader_done(struct tail_reader *t)
 
 void tail_reader_begin(struct tail_reader *t, unsigned number, const struct id *tasks)
 {
-    close_kept(t);
+    line_file_done(&t->kept);
     t->number = number;
     t->due.len = 0;
     for (size_t i = 0; i < t->n_sources; i++) {

@@ -6,6 +6,8 @@
 #ifndef API_TAIL_READ_H
 #define API_TAIL_READ_H
 
+#include "api/line-file.h"
+
 #include "base/id.h"
 #include "base/text.h"
 #include "base/vec.h"
@@ -42,7 +44,8 @@ struct tail_reader {
     struct tail_source *sources;
     size_t n_sources;
     VEC(struct tail_source *) due; /* a heap: what is to be read, the earliest first */
-    int fd, index;                 /* of a single file: kept open; -1 */
+    enum line_view view;           /* of a single file */
+    struct line_file kept;         /* a single file stays open */
     char *buf;
     struct text out;
 };

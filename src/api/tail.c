@@ -331,7 +331,9 @@ static void make_sources(struct tail *t, const struct call *call, const struct t
         .last_lines = json_get_int(call->query, "tail", -1),
     };
 
-    t->reader = (struct tail_reader){ .file = kind->file, .json = kind->json, .merged = merged };
+    t->reader = (struct tail_reader){
+        .file = kind->file, .json = kind->json, .merged = merged, .view = line_view_of(call->query)
+    };
     tail_reader_init(&t->reader, t->api->options.state, &template, merged ? n_tasks : 1);
     t->sources = xnew_n(struct source, t->reader.n_sources);
     for (size_t i = 0; i < t->reader.n_sources; i++)

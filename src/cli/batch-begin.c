@@ -35,16 +35,32 @@ static int first_event(struct cli *cli, const json_t *job, int64_t *ret, struct 
     return r;
 }
 
+/* PATTERN to a path, from the directory that it was submitted in. */
+static char *make_path(const json_t *record, const char *pattern, const struct batch_names *names)
+{
+    _cleanup_free_ char *name = batch_pattern(pattern, names);
+
+    if (name[0] == '/')
+        return take_ptr(name);
+    return xasprintf("%s/%s", json_get_str(record, "dir", "/"), name);
+}
+
 char *batch_output_path(const json_t *record, const struct batch_names *names)
 {
     const char *other = names->array ? "slurm-%A_%a.out" : "slurm-%j.out";
-    char *name = batch_pattern(json_get_str(record, "output", other), names);
 
-    if (name[0] == '/')
-        return name;
-    char *path = xasprintf("%s/%s", json_get_str(record, "dir", "/"), name);
-    free(name);
-    return path;
+    return make_path(record, json_get_str(record, "output", other), names);
+}
+
+char *batch_error_path(const json_t *record, const struct batch_names *names)
+{
+    const char *pattern = json_get_str(record, "error", NULL);
+
+    if (!pattern)
+        return NULL;
+    _cleanup_free_ char *output = batch_output_path(record, names);
+    _cleanup_free_ char *path = make_path(record, pattern, names);
+    return str_equal(path, output) ? NULL : take_ptr(path);
 }
 
 static int put_record(struct cli *cli, const struct batch *b, const json_t *job, const char *dir,
@@ -65,6 +81,7 @@ static int put_record(struct cli *cli, const struct batch *b, const json_t *job,
     json_put_int(json, "left", array ? json_get_int(array, "count", 1) : 1);
     json_put_str(json, "name", b->job_name);
     json_put_str(json, "output", b->output);
+    json_put_str(json, "error", b->error);
     json_put_str(json, "dir", work);
     json_put(json, "append", json_boolean(b->append));
     json_put_int(json, "seq", seq);

@@ -39,8 +39,10 @@ struct active {
     struct record *record;
     unsigned index; /* in its array; 0: it is alone */
     unsigned attempt;
-    int64_t offset; /* so many bytes of its log are in the file */
-    char *path;     /* NULL: it has not begun */
+    struct output {
+        int64_t offset; /* so many bytes of its log are in the file */
+        char *path;     /* NULL: it has not begun; of the second: it is not wanted */
+    } outputs[2];       /* all, or stdout; stderr */
     char *node;
     bool has_ended, is_over; /* the rest of its log is to be fetched; was */
 };
@@ -85,7 +87,8 @@ static char *record_path(const struct collector *c, const char *file)
 
 static void active_free(struct active *a)
 {
-    free(a->path);
+    free(a->outputs[0].path);
+    free(a->outputs[1].path);
     free(a->node);
     free(a);
 }
@@ -121,8 +124,10 @@ static void save(struct collector *c, struct record *r)
         json_t *one = json_object();
         json_put_int(one, "index", a->index);
         json_put_int(one, "attempt", a->attempt);
-        json_put_int(one, "offset", a->offset);
-        json_put_str(one, "path", a->path);
+        json_put_int(one, "offset", a->outputs[0].offset);
+        json_put_str(one, "path", a->outputs[0].path);
+        json_put_int(one, "error_offset", a->outputs[1].offset);
+        json_put_str(one, "error_path", a->outputs[1].path);
         json_put_str(one, "node", a->node);
         json_put(one, "has_ended", json_boolean(a->has_ended));
         (void) json_array_append_new(list, one);
@@ -165,8 +170,10 @@ static void restore_active(struct collector *c, struct record *r)
         *a = (struct active){ .record = r,
                               .index = (unsigned) json_get_int(one, "index", 0),
                               .attempt = (unsigned) json_get_int(one, "attempt", 1),
-                              .offset = json_get_int(one, "offset", 0),
-                              .path = xstrdup(json_get_str(one, "path", NULL)),
+                              .outputs = { { json_get_int(one, "offset", 0),
+                                             xstrdup(json_get_str(one, "path", NULL)) },
+                                           { json_get_int(one, "error_offset", 0),
+                                             xstrdup(json_get_str(one, "error_path", NULL)) } },
                               .node = xstrdup(json_get_str(one, "node", NULL)),
                               .has_ended = json_get_bool(one, "has_ended", false) };
         vec_push(&c->active, a);
@@ -294,8 +301,10 @@ static void take_event(struct collector *c, struct record *r, unsigned index, co
                                            .name = json_get_str(r->json, "name", ""),
                                            .node = a->node,
                                            .user = user ? user->pw_name : "nobody" };
-        free(a->path);
-        a->path = batch_output_path(r->json, &names);
+        free(a->outputs[0].path);
+        free(a->outputs[1].path);
+        a->outputs[0].path = batch_output_path(r->json, &names);
+        a->outputs[1].path = batch_error_path(r->json, &names);
     } else if (str_equal(type, "job.ended") && a) {
         a->has_ended = true;
     } else if (str_equal(type, "job.succeeded") || str_equal(type, "job.failed") ||
@@ -350,7 +359,7 @@ static int read_events(struct collector *c, struct error *err)
 /* ---- logs -------------------------------------------------------------------------------------------- */
 
 struct sink {
-    struct active *active;
+    struct output *output;
     int fd;
 };
 
@@ -360,30 +369,34 @@ static int write_bytes(void *userdata, const char *bytes, size_t n)
     int r = write_full(s->fd, bytes, n);
 
     if (r >= 0)
-        s->active->offset += (int64_t) n;
+        s->output->offset += (int64_t) n;
     return r;
 }
 
 /* The file is made with its first byte of this attempt, or without any when the job begins. */
-static int open_output(const struct active *a)
+static int open_output(const struct active *a, const struct output *o)
 {
-    bool append = a->offset > 0 || json_get_bool(a->record->json, "append", false);
+    bool append = o->offset > 0 || json_get_bool(a->record->json, "append", false);
     int fd =
-        open(a->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (append ? 0 : O_TRUNC), 0666);
+        open(o->path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (append ? 0 : O_TRUNC), 0666);
 
     return fd < 0 ? -errno : fd;
 }
 
-static int fetch(struct collector *c, struct active *a, struct error *err)
+static const char *stream_of(const struct active *a, const struct output *o)
+{
+    return !a->outputs[1].path ? "" : o == a->outputs ? "&stream=stdout" : "&stream=stderr";
+}
+
+static int fetch_output(struct collector *c, struct active *a, struct output *o, struct error *err)
 {
     const char *id = json_get_str(a->record->json, "job", "");
     _cleanup_free_ char *job = a->record->jobs ? xasprintf("%s_%u", id, a->index) : xstrdup(id);
     _cleanup_free_ char *path = project_path(c->cli, "jobs", job, "logs", NULL);
-    _cleanup_free_ char *target =
-        xasprintf("%s?attempt=%u&offset=%lld", path, a->attempt, (long long) a->offset);
-    bool has_ended = a->has_ended;
-    int64_t before = a->offset;
-    struct sink sink = { a, open_output(a) };
+    _cleanup_free_ char *target = xasprintf("%s?attempt=%u&offset=%lld%s", path, a->attempt,
+                                            (long long) o->offset, stream_of(a, o));
+    int64_t before = o->offset;
+    struct sink sink = { o, open_output(a, o) };
     const struct remote_call call = { .method = "GET",
                                       .target = target,
                                       .accept = "text/plain",
@@ -391,14 +404,25 @@ static int fetch(struct collector *c, struct active *a, struct error *err)
                                       .userdata = &sink };
 
     if (sink.fd < 0) {
-        int code = sink.fd;
-        print_note(c->cli, "writing %s: %s", a->path, strerror(-code));
-        a->is_over = has_ended;
+        print_note(c->cli, "writing %s: %s", o->path, strerror(-sink.fd));
         return 0;
     }
     int r = remote_call(c->cli, &call, NULL, err);
     safe_close(sink.fd);
-    if (a->offset != before || has_ended)
+    if (o->offset != before)
+        a->record->is_dirty = c->has_news = true;
+    return r;
+}
+
+static int fetch(struct collector *c, struct active *a, struct error *err)
+{
+    bool has_ended = a->has_ended;
+    int r = 0;
+
+    for (size_t i = 0; i < 2 && r >= 0; i++)
+        if (a->outputs[i].path)
+            r = fetch_output(c, a, &a->outputs[i], err);
+    if (has_ended)
         a->record->is_dirty = c->has_news = true;
     if (r == -ENOENT || (r >= 0 && has_ended))
         a->is_over = true;
@@ -412,7 +436,7 @@ static int fetch_some(struct collector *c, struct error *err)
 
     for (size_t i = 0; i < n && r >= 0; i++) {
         struct active *a = c->active.items[c->next++ % c->active.len];
-        if (a->path && !a->is_over)
+        if (a->outputs[0].path && !a->is_over)
             r = fetch(c, a, err);
         else if (a->has_ended)
             a->is_over = true; /* it never ran */

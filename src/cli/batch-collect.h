@@ -22,5 +22,7 @@ int batch_collect_run(struct cli *cli, struct error *err);
 char *batch_collect_dir(const struct cli *cli);
 /* Where the output of a job goes; owned by the caller. RECORD as it is kept. */
 char *batch_output_path(const json_t *record, const struct batch_names *names);
+/* Where what it prints to stderr goes; NULL: there, too. */
+char *batch_error_path(const json_t *record, const struct batch_names *names);
 
 #endif

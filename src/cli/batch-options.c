@@ -436,7 +436,8 @@ static int set_switch(struct batch *b, const struct batch_option *o, struct erro
       "afterok:JOB, afterany:, afternotok:, after:JOB+MINUTES, aftercorr:, singleton",             \
       batch_set_dependency)                                                                        \
     X("distribution", "m", "block", "ranks lie side by side", batch_set_distribution)              \
-    X("error", "e", "PATTERN", "as --output: stdout and stderr are one log", set_error)            \
+    X("error", "e", "PATTERN",                                                                     \
+      "file of stderr alone: with stdout in that of --output when left out", set_error)            \
     X("exclude", "x", "NODES", "not on these machines", batch_set_exclude)                         \
     X("exclusive", NULL, NULL, "machines of its own, with all their cores", batch_set_exclusive)   \
     X("export", NULL, "NAMES", "variables to take along: NAME or NAME=VALUE", set_export)          \

@@ -12,9 +12,10 @@ struct log_request {
     int64_t tail;    /* -1: all */
     int64_t lines;   /* at most; -1: all */
     bool follow;
-    bool merged;     /* all tasks of a job that has many, each line after its rank */
-    bool raw;        /* a terminal gets what steers it, too */
-    char *last_line; /* id of the last line printed, to resume after it; owned; NULL */
+    bool merged;        /* all tasks of a job that has many, each line after its rank */
+    const char *stream; /* "stdout", "stderr"; NULL: both */
+    bool raw;           /* a terminal gets what steers it, too */
+    char *last_line;    /* id of the last line printed, to resume after it; owned; NULL */
     /* Followed: the job changed its state ({"state","attempt","reason","exit_code"}); or something, maybe
      * only a sign of life, came. Both may be NULL. */
     void (*on_state)(void *userdata, const json_t *state);

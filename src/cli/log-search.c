@@ -35,6 +35,8 @@ int log_print_matches(struct cli *cli, const struct log_request *q, const char *
             text_addf(&target, "&attempt=%d", q->attempt);
         if (q->rank >= 0)
             text_addf(&target, "&rank=%d", q->rank);
+        if (q->stream)
+            text_addf(&target, "&stream=%s", q->stream);
         int r = remote_get(cli, target.data, &page, err);
         if (r < 0)
             return r;

@@ -190,6 +190,8 @@ static char *log_target(const struct cli *cli, const struct log_request *q, bool
         add_number(&t, "tail", q->tail, 0);
     }
     add_number(&t, "limit", q->lines, 1);
+    if (q->stream)
+        text_addf(&t, "%sstream=%s", strchr(text_str(&t), '?') ? "&" : "?", q->stream);
     if (q->merged)
         text_addf(&t, "%smerged=true", strchr(t.data, '?') ? "&" : "?");
     if (q->follow)

@@ -13,6 +13,7 @@ static const struct cli_flag flags[] = {
     { "raw", NULL, NULL, "escape sequences as they came, also to a terminal" },
     { "attempt", NULL, "N", "of attempt N; the last when left out" },
     RANK_FLAG,
+    { "stream", NULL, "NAME", "what was printed to stdout, or to stderr, alone" },
     { "search", NULL, "TEXT",
       "only the lines that have TEXT, each with its number; exits with 1 when none has" },
     { NULL },
@@ -57,6 +58,42 @@ static bool has_many(struct cli *cli, const char *job)
            json_array_size(json_object_get(json_object_get(found, "attempt"), "tasks")) > 1;
 }
 
+static int stream_of(struct cli *cli, const struct args *args, struct log_request *q,
+                     struct error *err)
+{
+    q->stream = args_get(args, "stream");
+    if (!q->stream)
+        return 0;
+    if (!str_equal(q->stream, "stdout") && !str_equal(q->stream, "stderr"))
+        return error_set(err, -EINVAL, "--stream %.40s: stdout or stderr", q->stream);
+    if (q->rank < 0 && has_many(cli, q->job))
+        return error_set(err, -EINVAL,
+                         "--stream: the job has many tasks; say of which one with --rank");
+    return 0;
+}
+
+static int request_of(struct cli *cli, const struct args *args, struct log_request *q,
+                      struct error *err)
+{
+    int64_t attempt = 0;
+    int r = number(args, "tail", 0, &q->tail, err);
+
+    if (r == 0)
+        r = number(args, "since-line", 0, &q->from, err);
+    if (r == 0)
+        r = number(args, "lines", 1, &q->lines, err);
+    if (r == 0)
+        r = number(args, "attempt", 1, &attempt, err);
+    if (r == 0)
+        r = rank_of(args, &q->rank, err);
+    if (r == 0)
+        r = stream_of(cli, args, q, err);
+    q->attempt = (int) attempt;
+    if (r == 0 && args_has(args, "search") && (q->follow || q->tail >= 0))
+        r = error_set(err, -EINVAL, "--search looks at what is there; not with --follow or --tail");
+    return r;
+}
+
 static int run(struct cli *cli, const struct args *args, struct error *err)
 {
     struct log_request q = { .job = args_operand(args, 0),
@@ -65,25 +102,12 @@ static int run(struct cli *cli, const struct args *args, struct error *err)
                              .lines = -1,
                              .follow = args_has(args, "follow") || cli->wait,
                              .raw = args_has(args, "raw") };
-    int64_t attempt = 0;
-    int r = number(args, "tail", 0, &q.tail, err);
+    int r = request_of(cli, args, &q, err);
 
-    if (r == 0)
-        r = number(args, "since-line", 0, &q.from, err);
-    if (r == 0)
-        r = number(args, "lines", 1, &q.lines, err);
-    if (r == 0)
-        r = number(args, "attempt", 1, &attempt, err);
-    if (r == 0)
-        r = rank_of(args, &q.rank, err);
     if (r < 0)
         return r;
-    q.attempt = (int) attempt;
-    if (args_has(args, "search") && (q.follow || q.tail >= 0))
-        return error_set(err, -EINVAL,
-                         "--search looks at what is there; not with --follow or --tail");
     bool whole = q.rank < 0 && !args_has(args, "search");
-    q.merged = whole && (q.follow || has_many(cli, q.job));
+    q.merged = whole && !q.stream && (q.follow || has_many(cli, q.job));
     interrupt_catch();
     r = print(cli, &q, args_get(args, "search"), err);
     interrupt_release();
@@ -102,6 +126,7 @@ const struct command command_logs = {
         "berth logs --attempt 1 tiny-gpt\n"
         "berth logs --rank 2 pair        one task of many; without it all, after their ranks\n"
         "berth logs sweep_3              one job of the array sweep\n"
+        "berth logs --stream stderr tiny-gpt\n"
         "berth logs --search Traceback tiny-gpt",
     .flags = flags,
     .operands_min = 1,

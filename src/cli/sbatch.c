@@ -207,8 +207,6 @@ static int run_batch(struct cli *cli, const struct args *args, const struct text
         return r;
     batch_request(b, &script);
     put_origin(b);
-    if (b->error)
-        text_addf(&b->notes, "--error: stdout and stderr are one log; it goes to --output\n");
     print_notes(cli, b);
     return submit(cli, b, err);
 }

@@ -7,13 +7,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PIECE      (1 << 20)
 #define RECORD_MAX (8 << 20)
 
-/* Those that grow: the index points into the log, so it comes behind. */
-static const char *const grown[CARRIED] = { "log", "log.idx", "charts" };
+/* Those that grow. The index says of which stream bytes of the log are, so it comes first. */
+enum { INDEX, LOG, CHARTS };
+static const char *const grown[CARRIED] = {
+    [INDEX] = "log.idx", [LOG] = "log", [CHARTS] = "charts"
+};
 
 /* Home's size is the truth: what it has beyond ours is of another run of the task. */
 static int take_size(struct carrier *c, int i, const json_t *answer, int64_t most,
@@ -31,14 +35,15 @@ static int take_size(struct carrier *c, int i, const json_t *answer, int64_t mos
     return 0;
 }
 
-/* 0: all of it is home, or home does not take the rest yet. */
-static int send_grown(struct carrier *c, int i, int fd, struct error *err)
+/* 0: all of it up to END is home, or home does not take the rest yet. */
+static int send_grown(struct carrier *c, int i, int fd, int64_t end, struct error *err)
 {
     char *piece = c->piece = c->piece ? c->piece : xnew_n(char, PIECE);
 
     for (int conflicts = 0; conflicts < 3;) {
         int64_t from = c->sent[i];
-        ssize_t n = pread(fd, piece, PIECE, from);
+        size_t most = end - from < PIECE ? (size_t) (end > from ? end - from : 0) : PIECE;
+        ssize_t n = pread(fd, piece, most, from);
         if (n < 0)
             return error_set(err, -errno, "%s: %s", grown[i], strerror(errno));
         if (n == 0)
@@ -59,13 +64,25 @@ static int send_grown(struct carrier *c, int i, int fd, struct error *err)
     return error_set(err, -EAGAIN, "home does not agree on the size of %s", grown[i]);
 }
 
-static int carry_grown(struct carrier *c, int i, struct error *err)
+static int carry_file(struct carrier *c, int i, int64_t end, struct error *err)
 {
     _cleanup_close_ int fd = openat(c->dir, grown[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 
     if (fd < 0)
         return errno == ENOENT ? 0 : error_set(err, -errno, "%s: %s", grown[i], strerror(errno));
-    return send_grown(c, i, fd, err);
+    return send_grown(c, i, fd, end, err);
+}
+
+/* Of the log what is there before the index is read: records of all of it go ahead. */
+static int carry_grown(struct carrier *c, struct error *err)
+{
+    struct stat st = { 0 };
+
+    (void) fstatat(c->dir, grown[LOG], &st, AT_SYMLINK_NOFOLLOW);
+    int r = carry_file(c, INDEX, INT64_MAX, err);
+    if (r >= 0)
+        r = carry_file(c, LOG, st.st_size, err);
+    return r < 0 ? r : carry_file(c, CHARTS, INT64_MAX, err);
 }
 
 static int put_whole(struct carrier *c, const char *name, const struct text *text, json_t **ret,
@@ -171,8 +188,8 @@ int carry(struct carrier *c, struct error *err)
         r = carry_record(c, "ready", &c->ready, err);
     if (r >= 0)
         r = carry_record(c, "started", &c->started, err);
-    for (int i = 0; i < CARRIED && r >= 0; i++)
-        r = carry_grown(c, i, err);
+    if (r >= 0)
+        r = carry_grown(c, err);
     if (r >= 0)
         r = carry_points(c, err);
     if (r >= 0 && ended == 0)

@@ -55,7 +55,7 @@ struct carrier {
     struct home *home;
     struct blob_store *blobs;
     int dir;                      /* the attempt's directory */
-    int64_t sent[CARRIED];        /* bytes of log, log.idx, charts that home has */
+    int64_t sent[CARRIED];        /* bytes of log.idx, log, charts that home has */
     bool ready, started, results; /* these are home */
     struct text points;           /* what the task used lately, as lines */
     int64_t points_wait_s;        /* until home wants more of them */

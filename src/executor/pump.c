@@ -40,6 +40,7 @@ struct pump {
     struct stream streams[2];
     struct chart_counters *counters;
     uint64_t bytes, lines, points, dropped, chart_bytes;
+    uint64_t change_bytes;  /* of the index: records of where the other stream begins */
     struct log_record last; /* written to the index */
     bool mid_line;          /* of the log: its last byte ends none */
     bool capped;
@@ -158,46 +159,82 @@ static bool append(struct pump *p, int *fd, const char *name, const void *bytes,
     return *fd >= 0 && write_full(*fd, bytes, len) >= 0;
 }
 
-/* BYTES were added to the log. A record says when the line that begins there came: lines before the next record came
- * less than LOG_RECORD_US later. */
-static void index_piece(struct pump *p, enum log_stream kind, const char *bytes, size_t len)
+static bool add_record(struct pump *p, const struct log_record *record)
 {
-    const struct log_record before = { .offset = p->bytes, .line = p->lines };
+    uint8_t encoded[sizeof *record];
+
+    log_record_encode(record, encoded);
+    if (!append(p, &p->index, "log.idx", encoded, sizeof encoded))
+        return false;
+    p->last = *record;
+    return true;
+}
+
+static bool is_change(const struct pump *p, enum log_stream kind)
+{
+    return p->last.time_us == 0 || p->last.stream != kind;
+}
+
+/* BYTES are about to be added to the log. A record says when the line that begins there came: lines before the next
+ * record came less than LOG_RECORD_US later. Whoever reads bytes of another stream finds the record that says so. False:
+ * it cannot be said. */
+static bool index_piece(struct pump *p, enum log_stream kind, const char *bytes, size_t len)
+{
     const char *newline = p->mid_line ? memchr(bytes, '\n', len) : NULL;
     int64_t now = clock_now_us();
-    bool due = p->last.time_us == 0 || now - p->last.time_us >= LOG_RECORD_US ||
-               p->lines - p->last.line >= LOG_RECORD_LINES;
+    bool due =
+        now - p->last.time_us >= LOG_RECORD_US || p->lines - p->last.line >= LOG_RECORD_LINES;
+    struct log_record record = { .offset = p->bytes,
+                                 .line = p->lines,
+                                 .time_us = now,
+                                 .stream = (uint8_t) kind,
+                                 .flags = LOG_RECORD_EXACT };
 
-    p->bytes += len;
-    p->lines += count_lines(bytes, len);
-    bool begins = !p->mid_line || newline; /* a line does */
-    p->mid_line = bytes[len - 1] != '\n';
-    if (!due || !begins)
-        return;
-    struct log_record record = before;
-    record.time_us = now;
-    record.stream = (uint8_t) kind;
+    if (is_change(p, kind)) {
+        bool counts = p->last.time_us != 0; /* the first is none */
+        record.flags |= p->mid_line ? LOG_RECORD_MID_LINE : 0;
+        if (!add_record(p, &record))
+            return false;
+        p->change_bytes += counts ? sizeof record : 0;
+        due = due && newline;
+    }
+    if (!due || (p->mid_line && !newline)) /* no line begins */
+        return true;
+    record.flags = LOG_RECORD_EXACT;
     if (newline) {
         record.offset += (uint64_t) (newline - bytes) + 1;
         record.line++;
     }
-    uint8_t encoded[sizeof record];
-    log_record_encode(&record, encoded);
-    (void) append(p, &p->index, "log.idx", encoded, sizeof encoded);
-    p->last = record;
+    return add_record(p, &record);
+}
+
+static bool append_log(struct pump *p, enum log_stream kind, const char *bytes, size_t len)
+{
+    if (!index_piece(p, kind, bytes, len) || write_full(p->log, bytes, len) < 0)
+        return false;
+    p->bytes += len;
+    p->lines += count_lines(bytes, len);
+    p->mid_line = bytes[len - 1] != '\n';
+    return true;
+}
+
+/* What may still come of KIND. Records of changes count, so that they are bounded with the log. */
+static size_t room_for(const struct pump *p, enum log_stream kind, size_t len)
+{
+    uint64_t limit = (uint64_t) p->s->spec->log_limit_bytes;
+    uint64_t used = p->bytes + p->change_bytes;
+
+    if (p->capped || limit == 0)
+        return p->capped ? 0 : len;
+    used += p->bytes > 0 && is_change(p, kind) ? sizeof(struct log_record) : 0;
+    return used >= limit ? 0 : limit - used < len ? (size_t) (limit - used) : len;
 }
 
 static void write_log(struct pump *p, enum log_stream kind, const char *bytes, size_t len)
 {
-    int64_t limit = p->s->spec->log_limit_bytes;
-    size_t room = len;
+    size_t room = room_for(p, kind, len);
 
-    if (limit > 0)
-        room = p->bytes >= (uint64_t) limit ? 0 : (size_t) ((uint64_t) limit - p->bytes);
-    room = room < len && !p->capped ? room : (p->capped ? 0 : len);
-    if (room && write_full(p->log, bytes, room) >= 0)
-        index_piece(p, kind, bytes, room);
-    else
+    if (room && !append_log(p, kind, bytes, room))
         p->dropped += room;
     p->dropped += len - room;
     if (room == len || p->capped)
@@ -206,10 +243,9 @@ static void write_log(struct pump *p, enum log_stream kind, const char *bytes, s
     char limit_text[32];
     _cleanup_free_ char *marker =
         xasprintf("\n[berth: the log's limit of %s is reached; what follows is dropped]\n",
-                  bytes_to_str(limit, limit_text));
+                  bytes_to_str(p->s->spec->log_limit_bytes, limit_text));
     p->capped = true;
-    if (write_full(p->log, marker, strlen(marker)) >= 0)
-        index_piece(p, kind, marker, strlen(marker));
+    (void) append_log(p, kind, marker, strlen(marker));
 }
 
 /* ---- charts ------------------------------------------------------------------------------------- */

@@ -39,6 +39,8 @@ int64_t home_file_limit(enum home_file file, int64_t log_limit_bytes)
     if (file == HOME_LOG)
         return log_limit_bytes > 0 && log_limit_bytes < LOG_BYTES_MAX ? log_limit_bytes + MARKER_MAX
                                                                       : LOG_BYTES_MAX;
+    if (file == HOME_INDEX) /* records of changes of the stream count as the log does */
+        return home_file_limit(HOME_LOG, log_limit_bytes) + RECORDS_MAX;
     return home_file_grows(file) ? RECORDS_MAX + CHART_STORED_MAX : HOME_PIECE_MAX;
 }
 

@@ -167,6 +167,7 @@ void log_record_encode(const struct log_record *record, uint8_t ret[static 32])
         .line = htole64(record->line),
         .time_us = (int64_t) htole64((uint64_t) record->time_us),
         .stream = record->stream,
+        .flags = record->flags,
     };
 
     memcpy(ret, &little, sizeof little);
@@ -182,5 +183,6 @@ void log_record_decode(const uint8_t bytes[static 32], struct log_record *ret)
         .line = le64toh(little.line),
         .time_us = (int64_t) le64toh((uint64_t) little.time_us),
         .stream = little.stream,
+        .flags = little.flags,
     };
 }

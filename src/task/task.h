@@ -188,18 +188,24 @@ json_t *task_exit_to_json(const struct task_exit *ex);
 void task_exit_free(struct task_exit *ex);
 DEFINE_CLEANUP(struct task_exit *, task_exit_free);
 
-/* log.idx: where line LINE (from 0) begins, for resuming by line number and for times. Little
- * endian on disk. */
+/* log.idx: where line LINE (from 0) begins, for resuming by line number and for times; and where the other stream
+ * begins, also within a line. What lies between two records is all of one stream. A record is written before the bytes
+ * that it is of. Little endian on disk. */
 #define LOG_RECORD_LINES 1024             /* a record is due after so many lines, */
 #define LOG_RECORD_US    INT64_C(1000000) /* or so much time */
 
 enum log_stream { LOG_STDOUT, LOG_STDERR };
+enum {
+    LOG_RECORD_EXACT = 1,    /* no change of the stream is left out; was not so of old */
+    LOG_RECORD_MID_LINE = 2, /* LINE began before */
+};
 struct log_record {
     uint64_t offset;
     uint64_t line;
     int64_t time_us;
     uint8_t stream;
-    uint8_t reserved[7];
+    uint8_t flags;
+    uint8_t reserved[6];
 };
 _Static_assert(sizeof(struct log_record) == 32, "log.idx is a format on disk");
 void log_record_encode(const struct log_record *record, uint8_t ret[static 32]);

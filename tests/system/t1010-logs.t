@@ -11,6 +11,15 @@ test_expect_success 'a log in part' '
     berth logs --since-line 10 --lines 2 count >out && seq 10 11 | test_cmp - out
 '
 
+test_expect_success 'stdout and stderr, each alone' '
+    berth run --source none -n two -- sh -c "printf a; printf B >&2; sleep 0.1; echo c; echo D >&2; seq 3; sleep 0.1; echo E >&2" >/dev/null &&
+    printf "ac\n1\n2\n3\n" >expected && berth logs --stream stdout two >out && test_cmp expected out &&
+    printf "BD\nE\n" >expected && berth logs --stream stderr two >out && test_cmp expected out && berth logs -f --stream stderr two >out && test_cmp expected out &&
+    berth logs --stream stderr --tail 1 two >out && echo E | test_cmp - out && berth logs --stream stdout --since-line 1 --lines 2 two >out && seq 2 | test_cmp - out &&
+    berth logs --stream stdout --search 3 two >out && echo "3: 3" | test_cmp - out &&
+    test_expect_code 2 berth logs --stream other two
+'
+
 test_expect_success DIRECT 'bytes come as they were written' '
     berth run --source none -n bytes -d --wait -- printf "a\377\tb\r\033[1mc" >id &&
     berth logs bytes >out &&

@@ -110,6 +110,12 @@ test_expect_success 'without --wait its files appear where it was submitted and 
     test ! -e "$state/$id.json"
 '
 
+test_expect_success '--error is a file of stderr alone; with the name of --output both are there' '
+    berth sbatch --wait --quiet --array=1-2 -o out/o-%a.txt -e out/e-%A-%3a.txt --mem=64 --wrap "printf a; echo B >&2; sleep 0.1; echo c; echo D >&2" &&
+    for i in 1 2; do echo ac | diff - out/o-$i.txt && printf "%s\n" B D | diff - out/e-*-00$i.txt || return 1; done &&
+    berth sbatch --wait --quiet -e out/both-%j.txt -o out/both-%j.txt --mem=64 --wrap "echo a; echo B >&2" && sort out/both-*.txt >both && printf "%s\n" B a | diff - both
+'
+
 test_expect_success 'one process writes the files of many' '
     for i in 1 2; do berth sbatch --quiet --array=1-12 -o "out/many-$i-%2a.txt" --mem=64 --wrap "echo \$SLURM_ARRAY_TASK_ID" || return 1; done >many &&
     await 10 one_writes &&

@@ -43,10 +43,10 @@ test_expect_success 'a batch script is on Slurm what it was for Slurm: files, ar
 	END
     first=$(berth sbatch --parsable one.sh 2>err) &&
     second=$(berth sbatch --parsable -d aftercorr:$first --array=2-3 -x node2 -o "out/%a-%N.txt" --mem=64 --wrap "echo after \$SLURM_ARRAY_TASK_ID") &&
-    third=$(berth sbatch --parsable -d "afterany:$first:$second" --exclusive -o out/last.txt --mem=64 --wrap "echo \$SLURM_CPUS_ON_NODE") &&
+    third=$(berth sbatch --parsable -d "afterany:$first:$second" --exclusive -o out/last.txt -e out/last-%x.err --mem=64 --wrap "echo no >&2; echo \$SLURM_CPUS_ON_NODE") &&
     berth job wait "$third" && await 60 test -s out/last.txt && cd .. &&
     for i in 1 2 3 4; do printf "%s: %s of 2 in $i\n" 0 0 1 1 | diff - work/out/one.sh-0$i.txt || return 1; done &&
-    echo "after 3" | diff - work/out/3-node1.txt && echo 4 | diff - work/out/last.txt
+    echo no | diff - work/out/last-wrap.err && echo "after 3" | diff - work/out/3-node1.txt && echo 4 | diff - work/out/last.txt
 '
 
 berth_stop

@@ -58,7 +58,7 @@ static void write_line(const struct gang *g, size_t rank, int64_t time_us, const
     FILE *log = fopen(path, "a"), *index = fopen(index_path, "a");
     struct line_file f;
 
-    line_file_open(path, &f);
+    line_file_open(path, VIEW_ALL, &f);
     const struct log_record record = { .offset = (uint64_t) f.size,
                                        .line = line_file_count(&f),
                                        .time_us = time_us };

@@ -405,6 +405,43 @@ TEST(the_log_has_a_cap)
     job_free(&job);
 }
 
+static void read_stream(struct job *job, enum log_stream stream, struct text *ret)
+{
+    _cleanup_free_ char *path = xasprintf("%s/log.idx", job->dir);
+    _cleanup_free_ char *log = job_file(job, "log");
+    _cleanup_text_ struct text index = { 0 };
+    struct log_record record = { 0 }, next = { 0 };
+
+    (void) file_read(AT_FDCWD, path, 64 << 20, &index, NULL);
+    for (size_t at = 0; at < index.len; at += sizeof record, record = next) {
+        log_record_decode((const uint8_t *) index.data + at, &next);
+        if (at > 0 && record.stream == stream)
+            text_add_bytes(ret, log + record.offset, next.offset - record.offset);
+        ok(next.flags & LOG_RECORD_EXACT);
+    }
+    if (record.stream == stream)
+        text_add(ret, log + record.offset);
+}
+
+TEST(streams_are_told_apart)
+{
+    struct job job;
+    _cleanup_text_ struct text out = { 0 }, errors = { 0 };
+
+    ok(job_start(
+           &host, &job, 0,
+           SH("for i in 1 2 3 4; do printf a$i; printf 'B\\n' >&2; done; (sleep 0.1; printf C) "
+              ">&2; printf 'd\\nx'; seq 9000 >&2"),
+           "{}") == 0);
+    job_end(&job);
+    read_stream(&job, LOG_STDOUT, &out);
+    read_stream(&job, LOG_STDERR, &errors);
+    is_str(text_str(&out), "a1a2a3a4d\nx");
+    ok(strncmp(text_str(&errors), "B\nB\nB\nB\nC1\n2\n", 13) == 0);
+    ok(str_equal(errors.data + errors.len - 5, "9000\n"));
+    job_free(&job);
+}
+
 TEST(a_long_line_needs_no_memory)
 {
     struct job job;
