@@ -15,8 +15,8 @@ enum { EXIT_USAGE = 2 };
 static const char usage[] =
     "Usage: berth simulate pack --nodes NODES.csv --arrivals SEQ.csv [--out PLACEMENT.csv]\n"
     "                           [--score NAME] [-o table|json|yaml]\n\n"
-    "Fills machines with requests in the order in which they arrive, by the rule that the server goes by;\n"
-    "nobody leaves, and a request that no machine holds is refused. `-` is stdin or stdout.\n\n"
+    "Fills machines with requests in the order in which they arrive; nobody leaves, and a request\n"
+    "that no machine holds is refused. `-` is stdin or stdout.\n\n"
     "  --nodes FILE      machines: columns sn, cpu_milli, memory_mib, gpu (how many), model\n"
     "  --arrivals FILE   requests: idx, cpu_milli, memory_mib, num_gpu, gpu_milli (of each GPU, 1 to\n"
     "                    1000) and, if need be, gpu_spec (models that would do: A100|H100)\n"

@@ -1,4 +1,4 @@
-/* sim.h - what would happen: the decisions of the live server over files, in virtual time */
+/* sim.h - what would happen: the decisions of placement/ over files, in virtual time */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-test_description='machines are filled in thought, as the server would: the published packing experiment'
+test_description='machines are filled in thought: the published packing experiment'
 . "$(dirname "$0")/lib.sh"
 
 traces=${BERTH_DATA:-$BERTH_SOURCE/../shared/data}/traces
