@@ -9,7 +9,7 @@ const tab = (name) => page.getByRole('tab', { name }).click();
 
 await walk(async () => {
   const pair = await submit({ name: 'pair', cpus: undefined, memory: undefined, flavor: 'cpu.shared', tasks_per_node: 2, roles: [{ name: 'lead' }, { name: 'worker' }],
-    command: ['sh', '-c', `echo "I am $RANK"; echo "{\\"chart\\":\\"loss\\",\\"x\\":0,\\"y\\":4$RANK}"; until [ -e /storage/over ]; do sleep 0.05; done; exit $((RANK * 7))`] });
+    command: ['sh', '-c', `echo "I am $RANK"; echo "{\\"chart\\":\\"loss\\",\\"x\\":0,\\"y\\":4$RANK}"; until [ -e /storage/over$RANK ]; do sleep 0.05; done; exit $((RANK * 7))`] });
   await signIn(page, `/console/p/lab/jobs/${pair.id}`);
 
   // The logs of all at once, each line after its rank; or one of them, with all that the log of a job has.
@@ -43,10 +43,12 @@ await walk(async () => {
 
   // Which rank failed first, and how.
   await tab(/Ranks/);
-  execFileSync('berth', ['run', '--source', 'none', '--flavor', 'cpu.shared', '--', 'touch', '/storage/over'], { stdio: 'ignore' });
+  const release = (number) => execFileSync('berth', ['run', '--source', 'none', '--flavor', 'cpu.shared', '--', 'touch', `/storage/over${number}`], { stdio: 'ignore' });
+  release(0);
+  await page.getByRole('row', { name: /^0 lead succeeded exit code 0/ }).waitFor();
+  release(1);
   is((await ended(pair.id)).exit_code, 7);
   await page.getByRole('row', { name: /^1 worker failed exit code 7 · the first to fail/ }).waitFor();
-  await page.getByRole('row', { name: /^0 lead succeeded exit code 0/ }).waitFor();
   await shot(page, 'gang-ended');
 
   // The command shown beside the log of all prints it.

@@ -178,6 +178,26 @@ static json_t *task_use(const struct api *api, const struct workload *w, size_t 
     return json;
 }
 
+/* What no event has said yet: a task that ended runs no longer, though the others do. */
+static void put_news(const json_t *news, json_t *task)
+{
+    static const char *const keys[] = { "started", "ended", "cause", "exit_code" };
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (json_object_get(news, keys[i]))
+            json_put(task, keys[i], json_incref(json_object_get(news, keys[i])));
+}
+
+static json_t *news_of(const struct api *api, const struct workload *w)
+{
+    json_t *news = json_array();
+
+    for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
+        (void) json_array_append_new(news, json_object());
+    lifecycle_put_tasks(api->options.lifecycle, w, news);
+    return news;
+}
+
 static void show_job(struct call *call, const struct workload *w)
 {
     const json_t *only = json_object_get(call->query, "rank");
@@ -192,9 +212,14 @@ static void show_job(struct call *call, const struct workload *w)
         json_decref(tasks);
         return;
     }
-    for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
-        if (!only || (json_int_t) rank == json_integer_value(only))
-            (void) json_array_append_new(tasks, task_use(call->api, w, rank));
+    _cleanup_json_ json_t *news = news_of(call->api, w);
+    for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++) {
+        if (only && (json_int_t) rank != json_integer_value(only))
+            continue;
+        json_t *task = task_use(call->api, w, rank);
+        put_news(json_array_get(news, rank), task);
+        (void) json_array_append_new(tasks, task);
+    }
     answer = json_object();
     json_put(answer, "job", job_use(call->api, w));
     json_put(answer, "tasks", tasks);
