@@ -72,10 +72,21 @@ static void bury(struct loop *loop)
     loop->dead.len = 0;
 }
 
+static void run_deferred(struct loop *loop)
+{
+    for (size_t i = 0; i < loop->deferred.len; i++) {
+        struct deferred d = loop->deferred.items[i];
+        if (d.callback)
+            d.callback(d.userdata);
+    }
+    loop->deferred.len = 0;
+}
+
 void loop_free(struct loop *loop)
 {
     if (!loop)
         return;
+    run_deferred(loop);
     bury(loop);
     vec_done(&loop->dead);
     vec_done(&loop->heap);
@@ -232,16 +243,6 @@ void loop_undefer(struct loop *loop, loop_timer_f callback, const void *userdata
     vec_foreach(&loop->deferred, d)
         if (d->callback == callback && d->userdata == userdata)
             d->callback = NULL;
-}
-
-static void run_deferred(struct loop *loop)
-{
-    for (size_t i = 0; i < loop->deferred.len; i++) {
-        struct deferred d = loop->deferred.items[i];
-        if (d.callback)
-            d.callback(d.userdata);
-    }
-    loop->deferred.len = 0;
 }
 
 /* ---- running --------------------------------------------------------------------------------- */

@@ -43,7 +43,7 @@ void timer_clear(struct watch *w);
 
 /* Block SIGNO in this thread and deliver it through the loop. */
 struct watch *loop_signal(struct loop *loop, int signo, loop_signal_f callback, void *userdata);
-/* Call back once after the current round of events (deferred destruction and batching). */
+/* Call back once after the current round of events (deferred destruction and batching), or when the loop is freed. */
 void loop_defer(struct loop *loop, loop_timer_f callback, void *userdata);
 /* Take that back; nothing when it is not pending. */
 void loop_undefer(struct loop *loop, loop_timer_f callback, const void *userdata);

@@ -144,6 +144,19 @@ TEST(work_comes_back_to_the_loop)
     free(sums);
 }
 
+static void note(void *userdata) { *(bool *) userdata = true; }
+
+TEST(what_was_deferred_is_done_before_the_loop_is_gone)
+{
+    struct loop *loop = loop_new();
+    bool done = false;
+
+    loop_defer(loop, note, &done);
+    ok(!done);
+    loop_free(loop);
+    ok(done);
+}
+
 TEST(messages_keep_their_order)
 {
     struct queue *q = queue_new();
