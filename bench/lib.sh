@@ -8,7 +8,7 @@ export PATH BERTH_BUILD BERTH_SOURCE
 . "$(dirname "${BASH_SOURCE[0]}")/../tests/server.sh"
 export HOME=$BERTH_TEST
 cd "$BERTH_TEST"
-trap 'code=$?; berth_cleanup; exit $code' EXIT
+trap 'code=$?; trap - ERR; berth_cleanup; exit $code' EXIT
 # What fails says where, and so does whoever is ended before its time.
 trap 'echo "bench: ${0##*/}: line $LINENO: failed: $BASH_COMMAND" >&2' ERR
 trap 'echo "bench: ${0##*/}: ended by a signal after $SECONDS s" >&2; exit 1' INT TERM HUP
