@@ -7,21 +7,11 @@
 #include "data/manifest.h"
 
 #include "base/alloc.h"
+#include "base/field.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-
-static bool is_plain(unsigned char c) { return c > ' ' && c < 0x7f && c != '%'; }
-
-static void add_encoded(struct text *t, const char *s)
-{
-    for (; *s; s++)
-        if (is_plain((unsigned char) *s))
-            text_add_char(t, *s);
-        else
-            text_addf(t, "%%%02X", (unsigned char) *s);
-}
 
 void manifest_format_line(struct text *t, const struct manifest_entry *e)
 {
@@ -32,10 +22,10 @@ void manifest_format_line(struct text *t, const struct manifest_entry *e)
     else
         text_addf(t, "%c %s %" PRId64 " ", e->executable ? 'x' : 'f', sha256_format(&e->sum, hex),
                   e->size_bytes);
-    add_encoded(t, e->path);
+    field_add(t, e->path);
     if (e->link) {
         text_add_char(t, ' ');
-        add_encoded(t, e->link);
+        field_add(t, e->link);
     }
     text_add_char(t, '\n');
 }
@@ -49,52 +39,6 @@ char *manifest_format(const struct manifest *m, size_t *ret_len)
     if (ret_len)
         *ret_len = t.len;
     return text_take(&t);
-}
-
-/* The next field of the line at *P (which ends at END), up to a space; NULL when it is longer than
- * SIZE - 1, holds a NUL (which would end it early) or there is none. */
-static char *field(const char **p, const char *end, char *buf, size_t size)
-{
-    const char *space = memchr(*p, ' ', (size_t) (end - *p));
-    size_t len = (size_t) ((space ? space : end) - *p);
-
-    if (*p >= end || len == 0 || len >= size || memchr(*p, '\0', len))
-        return NULL;
-    memcpy(buf, *p, len);
-    buf[len] = '\0';
-    *p += len + (space ? 1 : 0);
-    return buf;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* In place; -EINVAL for anything that add_encoded() would not write. */
-static int decode(char *s)
-{
-    char *to = s;
-
-    for (; *s; s++) {
-        int byte = (unsigned char) *s;
-        if (byte == '%') {
-            int high = hex_digit(s[1]), low = high < 0 ? -1 : hex_digit(s[2]);
-            if (low < 0)
-                return -EINVAL;
-            byte = high << 4 | low;
-            s += 2;
-            if (byte == 0 || is_plain((unsigned char) byte))
-                return -EINVAL;
-        } else if (!is_plain((unsigned char) byte)) {
-            return -EINVAL;
-        }
-        *to++ = (char) byte;
-    }
-    *to = '\0';
-    return 0;
 }
 
 static int size_parse(const char *s, int64_t *ret)
@@ -120,14 +64,16 @@ static int line_split(const char *p, const char *end, struct line *l)
 {
     if (end > p && end[-1] == ' ')
         return -EINVAL;
-    if (!field(&p, end, l->kind, sizeof l->kind) || !field(&p, end, l->sum, sizeof l->sum) ||
-        !field(&p, end, l->size, sizeof l->size) || !field(&p, end, l->path, sizeof l->path))
+    if (!field_next(&p, end, l->kind, sizeof l->kind) ||
+        !field_next(&p, end, l->sum, sizeof l->sum) ||
+        !field_next(&p, end, l->size, sizeof l->size) ||
+        !field_next(&p, end, l->path, sizeof l->path))
         return -EINVAL;
-    if (l->kind[0] == 'l' && !field(&p, end, l->link, sizeof l->link))
+    if (l->kind[0] == 'l' && !field_next(&p, end, l->link, sizeof l->link))
         return -EINVAL;
-    if (p != end || decode(l->path) < 0)
+    if (p != end || field_decode(l->path) < 0)
         return -EINVAL;
-    return l->kind[0] == 'l' ? decode(l->link) : 0;
+    return l->kind[0] == 'l' ? field_decode(l->link) : 0;
 }
 
 /* The entry that a line stands for; its strings are the line's. */

@@ -1,6 +1,8 @@
 /* list.c - see list.h */
 #include "storage/list.h"
 
+#include "base/field.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -10,17 +12,6 @@
 enum { MODE_MAX = 07777, FIELD_MAX = 80 };
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
-
-static bool is_plain(unsigned char c) { return c > ' ' && c < 0x7f && c != '%'; }
-
-static void add_encoded(struct text *t, const char *s)
-{
-    for (; *s; s++)
-        if (is_plain((unsigned char) *s))
-            text_add_char(t, *s);
-        else
-            text_addf(t, "%%%02X", (unsigned char) *s);
-}
 
 static void add_sum(struct text *t, const struct sha256 *sum, bool has_one)
 {
@@ -41,10 +32,10 @@ void storage_entry_format(struct text *t, const struct storage_entry *e)
         text_add(t, " -");
     add_sum(t, &e->base, e->has_base);
     text_add_char(t, ' ');
-    add_encoded(t, e->path);
+    field_add(t, e->path);
     if (e->kind == STORAGE_LINK) {
         text_add_char(t, ' ');
-        add_encoded(t, e->link);
+        field_add(t, e->link);
     }
     text_add_char(t, '\n');
 }
@@ -87,51 +78,6 @@ bool storage_path_is_below(const char *path, const char *directory)
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
-/* The next field of the line, up to a space; NULL when it is longer than SIZE - 1 or there is none. */
-static const char *field(const char **p, const char *end, char *buf, size_t size)
-{
-    const char *space = memchr(*p, ' ', (size_t) (end - *p));
-    size_t len = (size_t) ((space ? space : end) - *p);
-
-    if (*p >= end || len == 0 || len >= size || memchr(*p, '\0', len))
-        return NULL;
-    memcpy(buf, *p, len);
-    buf[len] = '\0';
-    *p += len + (space ? 1 : 0);
-    return buf;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* In place; -EINVAL for anything that add_encoded() would not write. */
-static int decode(char *s)
-{
-    char *to = s;
-
-    for (; *s; s++) {
-        int byte = (unsigned char) *s;
-        if (byte == '%') {
-            int high = hex_digit(s[1]), low = high < 0 ? -1 : hex_digit(s[2]);
-            if (low < 0)
-                return -EINVAL;
-            byte = high << 4 | low;
-            s += 2;
-            if (byte == 0 || is_plain((unsigned char) byte))
-                return -EINVAL;
-        } else if (!is_plain((unsigned char) byte)) {
-            return -EINVAL;
-        }
-        *to++ = (char) byte;
-    }
-    *to = '\0';
-    return 0;
-}
-
 /* Digits alone, no leading zero. */
 static int number(const char *s, unsigned base, int64_t max, int64_t *ret)
 {
@@ -153,7 +99,7 @@ static int read_number(const char **p, const char *end, unsigned base, int64_t m
 {
     char buf[FIELD_MAX];
 
-    return field(p, end, buf, sizeof buf) ? number(buf, base, max, ret) : -EINVAL;
+    return field_next(p, end, buf, sizeof buf) ? number(buf, base, max, ret) : -EINVAL;
 }
 
 /* 1: a digest; 0: "-". */
@@ -161,7 +107,7 @@ static int read_sum(const char **p, const char *end, struct sha256 *ret)
 {
     char buf[FIELD_MAX];
 
-    if (!field(p, end, buf, sizeof buf))
+    if (!field_next(p, end, buf, sizeof buf))
         return -EINVAL;
     if (strcmp(buf, "-") == 0)
         return 0;
@@ -172,7 +118,7 @@ static int read_size(const char **p, const char *end, bool has_one, int64_t *ret
 {
     char buf[FIELD_MAX];
 
-    if (!field(p, end, buf, sizeof buf))
+    if (!field_next(p, end, buf, sizeof buf))
         return -EINVAL;
     if (!has_one)
         return strcmp(buf, "-") == 0 ? 0 : -EINVAL;
@@ -183,7 +129,7 @@ static int read_kind(const char **p, const char *end, enum storage_kind *ret)
 {
     char buf[FIELD_MAX];
 
-    if (!field(p, end, buf, sizeof buf) || buf[1] || !strchr("dflw", buf[0]))
+    if (!field_next(p, end, buf, sizeof buf) || buf[1] || !strchr("dflw", buf[0]))
         return -EINVAL;
     *ret = (enum storage_kind) buf[0];
     return 0;
@@ -191,8 +137,8 @@ static int read_kind(const char **p, const char *end, enum storage_kind *ret)
 
 static int read_path(const char **p, const char *end, char *buf, size_t size, const char **ret)
 {
-    *ret = field(p, end, buf, size);
-    return *ret ? decode(buf) : -EINVAL;
+    *ret = field_next(p, end, buf, size);
+    return *ret ? field_decode(buf) : -EINVAL;
 }
 
 static int read_entry(const char **p, const char *end, struct storage_strings *strings,
