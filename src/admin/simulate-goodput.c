@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2, DAY_S = 86400 };
+enum { DAY_S = 86400 };
 
 static const char usage[] =
     "Usage: berth simulate goodput --nodes N --mix FILE.csv [--rate R] [--spares N] [--days N] [--seeds N]\n"
@@ -137,8 +137,10 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
     return read_time(argc, argv, i, &g->times);
 }
 
-static bool parse(int argc, char **argv, struct options *o)
+static bool parse(int argc, char **argv, void *options)
 {
+    struct options *o = options;
+
     for (int i = 1; i < argc; i++)
         if (!read_flag(argc, argv, &i, o))
             return false;
@@ -244,8 +246,9 @@ static void add_table(struct text *out, const json_t *json)
                   part_of(value, "twice"));
 }
 
-static int run(const struct options *o, struct error *err)
+static int run(const void *options, struct error *err)
 {
+    const struct options *o = options;
     _cleanup_(simulate_closep) FILE *file = NULL;
     struct goodput_mix mix = { 0 };
     struct goodput_figures figures;
@@ -272,14 +275,6 @@ int admin_simulate_goodput(int argc, char **argv)
                                       .days = 54,
                                       .times = goodput_defaults },
                          .form = "table" };
-    struct error err = { 0 };
 
-    if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))
-        return fputs(usage, stdout) < 0;
-    if (!parse(argc, argv, &o)) {
-        (void) fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    int r = run(&o, &err);
-    return r < 0 ? simulate_fail(&err) : r;
+    return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
 }

@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-enum { EXIT_USAGE = 2 };
-
 static const char usage[] =
     "Usage: berth simulate pack --nodes NODES.csv --arrivals SEQ.csv [--out PLACEMENT.csv]\n"
     "                           [--score NAME] [-o table|json|yaml]\n\n"
@@ -32,8 +30,10 @@ struct pack_options {
     const char *nodes, *arrivals, *out, *score, *form;
 };
 
-static bool parse(int argc, char **argv, struct pack_options *o)
+static bool parse(int argc, char **argv, void *options)
 {
+    struct pack_options *o = options;
+
     for (int i = 1; i < argc; i++) {
         const char *value;
         if ((value = option_value("--nodes", argc, argv, &i)))
@@ -85,8 +85,9 @@ static void add_table(struct text *out, const struct pack_counts *counts, const 
     text_add(out, " were asked for\n");
 }
 
-static int run(const struct pack_options *o, struct error *err)
+static int run(const void *options, struct error *err)
 {
+    const struct pack_options *o = options;
     _cleanup_(simulate_closep) FILE *nodes = NULL;
     _cleanup_(simulate_closep) FILE *arrivals = NULL;
     _cleanup_(simulate_closep) FILE *out = NULL;
@@ -114,14 +115,6 @@ static int run(const struct pack_options *o, struct error *err)
 int admin_simulate_pack(int argc, char **argv)
 {
     struct pack_options o = { .score = score_yield.name, .form = "table" };
-    struct error err = { 0 };
 
-    if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))
-        return fputs(usage, stdout) < 0;
-    if (!parse(argc, argv, &o)) {
-        (void) fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    int r = run(&o, &err);
-    return r < 0 ? simulate_fail(&err) : r;
+    return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
 }

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2 };
-
 static const char usage[] =
     "Usage: berth simulate queue --jobs JOBS.csv --nodes 80x8[,20x4] [--policy NAME] [--out FILE]\n"
     "                            [--from TIME] [--days N] [--known-durations] [--not-preemptible]\n"
@@ -121,8 +119,10 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
     return read_plain(argc, argv, i, o);
 }
 
-static bool parse(int argc, char **argv, struct options *o)
+static bool parse(int argc, char **argv, void *options)
 {
+    struct options *o = options;
+
     for (int i = 1; i < argc; i++)
         if (!read_flag(argc, argv, &i, o))
             return false;
@@ -165,8 +165,9 @@ static void add_table(struct text *out, const struct queue_figures *f, const cha
     text_addf(out, "preemptions        %llu\n", (unsigned long long) f->n_preemptions);
 }
 
-static int run(const struct options *o, struct error *err)
+static int run(const void *options, struct error *err)
 {
+    const struct options *o = options;
     _cleanup_(simulate_closep) FILE *jobs = NULL;
     _cleanup_(simulate_closep) FILE *out = NULL;
     struct queue_figures figures;
@@ -195,14 +196,6 @@ int admin_simulate_queue(int argc, char **argv)
                                     .restart_us = 60 * US_PER_S,
                                     .patience_us = 24 * 3600 * US_PER_S },
                          .form = "table" };
-    struct error err = { 0 };
 
-    if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))
-        return fputs(usage, stdout) < 0;
-    if (!parse(argc, argv, &o)) {
-        (void) fputs(usage, stderr);
-        return EXIT_USAGE;
-    }
-    int r = run(&o, &err);
-    return r < 0 ? simulate_fail(&err) : r;
+    return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { EXIT_USAGE = 2 };
+
 int simulate_open(const char *path, const char *mode, FILE **ret, struct error *err)
 {
     bool reads = mode[0] == 'r';
@@ -36,8 +38,19 @@ int simulate_print(const json_t *result, const struct text *table, const char *f
     return printf("%s%s", shown, end) < 0 || fflush(stdout) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-int simulate_fail(const struct error *err)
+int simulate_main(const struct simulation *simulation, int argc, char **argv, void *options)
 {
-    (void) fprintf(stderr, "berth: %s\n", err->text);
+    struct error err = { 0 };
+
+    if (argc == 2 && (str_equal(argv[1], "--help") || str_equal(argv[1], "-h")))
+        return fputs(simulation->usage, stdout) < 0;
+    if (!simulation->parse(argc, argv, options)) {
+        (void) fputs(simulation->usage, stderr);
+        return EXIT_USAGE;
+    }
+    int r = simulation->run(options, &err);
+    if (r >= 0)
+        return r;
+    (void) fprintf(stderr, "berth: %s\n", err.text);
     return EXIT_FAILURE;
 }

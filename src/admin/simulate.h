@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Open PATH, "-" for stdin or stdout as MODE ("re", "we") says; what it gives is simulate_close()d. */
@@ -18,7 +19,12 @@ static inline void simulate_closep(FILE **file)
 }
 /* Print RESULT as FORM says: TABLE, or json or yaml. Returns the exit code. */
 int simulate_print(const json_t *result, const struct text *table, const char *form);
-/* "berth: TEXT" on stderr; returns the exit code. */
-int simulate_fail(const struct error *err);
+/* A command: PARSE fills OPTIONS (false: USAGE is shown), RUN does it and returns the exit code or an error. */
+struct simulation {
+    const char *usage;
+    bool (*parse)(int argc, char **argv, void *options);
+    int (*run)(const void *options, struct error *err);
+};
+int simulate_main(const struct simulation *simulation, int argc, char **argv, void *options);
 
 #endif
