@@ -127,6 +127,23 @@ static int judge(struct reporter *r, const struct http_response *response, struc
     return error_set(err, -EREMOTEIO, "the server answers %d: %s", response->status, detail);
 }
 
+/* RESPONSE is the caller's to release, whatever came of it. */
+static int put(struct reporter *r, const char *target, const json_t *body,
+               struct http_response *response, struct error *err)
+{
+    _cleanup_free_ char *text = json_text(body);
+    const char *headers[] = { "Authorization", r->bearer, "Content-Type", "application/json",
+                              NULL };
+    const struct http_call call = { .method = "PUT",
+                                    .target = target,
+                                    .headers = headers,
+                                    .body = text,
+                                    .body_len = strlen(text),
+                                    .limit = 1 << 20 };
+
+    return http_client_call(r->client, &call, response, err);
+}
+
 static int report(struct reporter *r, struct error *err)
 {
     int code = look(r, err);
@@ -135,19 +152,10 @@ static int report(struct reporter *r, struct error *err)
 
     _cleanup_json_ json_t *body = json_object();
     json_put(body, "node", json_incref(r->node));
-    _cleanup_free_ char *text = json_text(body);
     _cleanup_free_ char *target = xasprintf("/v1/nodes/%s/report", r->name);
-    const char *headers[] = { "Authorization", r->bearer, "Content-Type", "application/json",
-                              NULL };
     struct http_response response = { 0 };
-    const struct http_call call = { .method = "PUT",
-                                    .target = target,
-                                    .headers = headers,
-                                    .body = text,
-                                    .body_len = strlen(text),
-                                    .limit = 1 << 20 };
 
-    code = http_client_call(r->client, &call, &response, err);
+    code = put(r, target, body, &response, err);
     if (code >= 0)
         code = judge(r, &response, err);
     http_response_done(&response);
@@ -200,18 +208,9 @@ static int tell(struct reporter *r, struct error *err)
         return 0;
 
     _cleanup_free_ char *target = xasprintf("/v1/nodes/%s/order", r->name);
-    _cleanup_free_ char *text = json_text(r->said);
-    const char *headers[] = { "Authorization", r->bearer, "Content-Type", "application/json",
-                              NULL };
     struct http_response response = { 0 };
-    const struct http_call call = { .method = "PUT",
-                                    .target = target,
-                                    .headers = headers,
-                                    .body = text,
-                                    .body_len = strlen(text),
-                                    .limit = 1 << 20 };
 
-    int code = http_client_call(r->client, &call, &response, err);
+    int code = put(r, target, r->said, &response, err);
     int status = response.status;
     http_response_done(&response);
     if (code < 0)

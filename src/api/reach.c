@@ -3,12 +3,12 @@
 
 #include "base/alloc.h"
 #include "os/fd.h"
+#include "os/packet.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 enum { PACKETS_A_ROUND = 64 };
 
@@ -154,20 +154,12 @@ static void on_socket(void *userdata, uint32_t events)
         receive(h);
 }
 
-/* The directory's path may be longer than a socket's: go by its descriptor. */
 static int connect_supervisor(const struct api *api, const struct id *task)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
     _cleanup_free_ char *path = attempt_path(api, task, ".");
     _cleanup_close_ int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (dir < 0 || fd < 0)
-        return -errno;
-    (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/sock", dir);
-    if (connect(fd, (const struct sockaddr *) &address, sizeof address) < 0)
-        return -errno;
-    return take_fd(&fd);
+    return dir < 0 ? -errno : packet_connect(dir, "sock");
 }
 
 static int open_here(struct api *api, const struct reach_target *target, const json_t *order,

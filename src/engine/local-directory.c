@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/time.h"
 #include "os/fd.h"
+#include "os/packet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #define RECORD_MAX (8 << 20)
 
@@ -145,15 +145,7 @@ int64_t engine_local_writing_since(const char *state, const struct id *attempts,
 
 int directory_connect(int attempts, const char *id)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
     _cleanup_close_ int dir = openat(attempts, id, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (dir < 0 || fd < 0)
-        return -errno;
 
-    /* The path may be longer than a socket's: go by the directory's descriptor. */
-    (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/sock", dir);
-    if (connect(fd, (const struct sockaddr *) &address, sizeof address) < 0)
-        return -errno;
-    return take_fd(&fd);
+    return dir < 0 ? -errno : packet_connect(dir, "sock");
 }

@@ -4,8 +4,10 @@
 #include "os/fd.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 union control {
@@ -70,4 +72,17 @@ int packet_receive(int socket, void *bytes, size_t len, int *fds, unsigned n)
     if (got == 0)
         return 0;
     return (size_t) got == len && !(msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) ? 1 : -EBADMSG;
+}
+
+int packet_connect(int dir, const char *name)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    _cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return -errno;
+    (void) snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", dir, name);
+    if (connect(fd, (const struct sockaddr *) &address, sizeof address) < 0)
+        return -errno;
+    return take_fd(&fd);
 }

@@ -12,4 +12,7 @@ int packet_send(int socket, const void *bytes, size_t len, const int *fds, unsig
  * form, -EAGAIN: nothing within the socket's time. */
 int packet_receive(int socket, void *bytes, size_t len, int *fds, unsigned n);
 
+/* A socket connected to NAME in directory DIR, whose path may be longer than a socket's. Does not block. */
+int packet_connect(int dir, const char *name);
+
 #endif
