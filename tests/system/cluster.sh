@@ -28,3 +28,16 @@ berth_spools() {
     BERTH_NODE_PROGRAM=$BERTH_TEST/program
     export BERTH_NODE_PROGRAM
 }
+
+# What tests on a cluster say of jobs.
+submit() { # NAME [FLAG...] -- COMMAND
+    local name=$1
+    shift
+    berth run --detach --source none --name "$name" --cpus 1 "$@" >/dev/null
+}
+has() { berth job show "$1" -o json | jq -e "$2" >/dev/null; }
+is_in_state() { has "$1" ".state == \"$2\""; }
+says() { berth logs "$1" | grep -q "$2"; }
+because() { berth why "$1" | grep -q "$2"; }
+# The number of the Slurm job of the current attempt.
+slurm_job() { cat "$BERTH_STATE/attempts/$(berth job show "$1" -o json | jq -r .attempt.id)/slurm"; }

@@ -9,17 +9,6 @@ export BERTH_SLURM_REUSE BERTH_SLURM_GANG_WAIT
 test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
 berth_start_on_slurm
 
-submit() { # NAME [FLAG...] -- COMMAND
-    local name=$1
-    shift
-    berth run --detach --source none --name "$name" --cpus 1 "$@" >/dev/null
-}
-has() { berth job show "$1" -o json | jq -e "$2" >/dev/null; }
-is_in_state() { has "$1" ".state == \"$2\""; }
-says() { berth logs "$1" | grep -q "$2"; }
-because() { berth why "$1" | grep -q "$2"; }
-# The number of the Slurm job of the current attempt.
-slurm_job() { cat "$BERTH_STATE/attempts/$(berth job show "$1" -o json | jq -r .attempt.id)/slurm"; }
 node_is() { berth node show "$1" -o json | jq -e "$2" >/dev/null; }
 # The names of jobs that Slurm has of a job, whatever became of them.
 slurm_jobs_of() { squeue -h -t all -o %j | grep -c "$(berth job show "$1" -o json | jq -r .attempt.id)"; }

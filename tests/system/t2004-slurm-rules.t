@@ -56,16 +56,6 @@ berth_start_on_slurm() {
 }
 berth_start_on_slurm
 
-submit() { # NAME [FLAG...] -- COMMAND
-    local name=$1
-    shift
-    berth run --detach --source none --name "$name" --cpus 1 "$@" >/dev/null
-}
-has() { berth job show "$1" -o json | jq -e "$2" >/dev/null; }
-is_in_state() { has "$1" ".state == \"$2\""; }
-says() { berth logs "$1" | grep -q "$2"; }
-because() { berth why "$1" | grep -q "$2"; }
-slurm_job() { cat "$BERTH_STATE/attempts/$(berth job show "$1" -o json | jq -r .attempt.id)/slurm"; }
 
 # One of the two is busy, whoever has it.
 gpus_are_seen() {
