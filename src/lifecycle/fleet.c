@@ -98,7 +98,7 @@ void lifecycle_set_fleet(struct lifecycle *lc, const struct engine_machine *mach
             continue;
         if (machine_has_joined(lc, use->node->name))
             xstr_set(&use->node->fault, machine_unused);
-        else if (use->n_tasks > 0)
+        else if (use->grants.len > 0)
             xstr_set(&use->node->fault, "the engine does not know it any more");
         else
             fleet_drop(lc, use);

@@ -91,19 +91,10 @@ struct queue_order {
     size_t head, len, cap;
 };
 
-struct use_share {
-    struct job *job;
-    size_t rank;
-};
-
 struct node_use {
     struct node *node;
-    struct cpu_set cpus_taken; /* by exclusive tasks */
-    VEC(struct placement_pool) pools;
-    VEC(const char *) gpus;
-    VEC(struct use_share) shared; /* the tasks in the pools */
-    unsigned n_tasks;
-    int64_t memory_bytes, disk_bytes, disk_used_bytes;
+    VEC(struct placement_grant) grants; /* of the tasks there */
+    int64_t disk_used_bytes;            /* by them */
 };
 
 enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE, TIMER_WAIT };

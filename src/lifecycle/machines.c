@@ -305,10 +305,10 @@ int lifecycle_forget_node(struct lifecycle *lc, const char *name, const char *ac
         return error_set(err, use ? -EBUSY : -ENOENT,
                          use ? "'%s' did not join: it is the engine's" : "there is no node '%s'",
                          name);
-    if (use && use->n_tasks > 0)
+    if (use && use->grants.len > 0)
         return error_set(err, -EBUSY,
-                         "%u tasks run on '%s': berth node drain %s, and wait until it is drained",
-                         use->n_tasks, name, name);
+                         "%zu tasks run on '%s': berth node drain %s, and wait until it is drained",
+                         use->grants.len, name, name);
     _cleanup_free_ char *kept = xstrdup(name);
     (void) snprintf(key_name, sizeof key_name, "node-%s", kept);
     (void) lifecycle_delete_key(lc, key_name, actor, NULL, NULL, NULL);
@@ -342,7 +342,7 @@ static const char *state_of(struct lifecycle *lc, const struct node *node, const
     if (m && is_lost(lc, m))
         return "lost";
     if (m && m->machine->drained)
-        return use && use->n_tasks > 0 ? "draining" : "drained";
+        return use && use->grants.len > 0 ? "draining" : "drained";
     if (node->cordoned)
         return "cordoned";
     return node->fault ? "faulty" : "ready";

@@ -30,22 +30,6 @@ static unsigned cores_asked(const struct workload_spec *spec)
     return spec->mpi ? spec->cores * spec->tasks_per_node : spec->cores;
 }
 
-static void join_pool(struct node_use *use, const struct use_share *share)
-{
-    const struct workload *w = share->job->w;
-    const struct allocation *a = attempt_task_allocation(w->attempt, share->rank);
-    const struct id *owner = &share->job->project->org;
-
-    vec_foreach(&use->pools, pool) {
-        if (!id_equal(&pool->owner, owner))
-            continue;
-        cpu_set_union(&pool->cpus, &a->cpus);
-        pool->cores_asked += cores_asked(w->spec);
-        return;
-    }
-    vec_push(&use->pools, ((struct placement_pool){ *owner, a->cpus, cores_asked(w->spec) }));
-}
-
 static int64_t *disk_of(struct job *job, size_t rank)
 {
     return job->gang ? &job->gang->tasks[rank].disk_used_bytes : &job->disk_used_bytes;
@@ -59,38 +43,15 @@ void use_take_task(struct lifecycle *lc, struct job *job, size_t rank)
     lc->changes++;
     if (!use)
         return;
-    use->n_tasks++;
-    use->memory_bytes += a->memory_bytes;
-    use->disk_bytes += a->disk_bytes;
     *disk_of(job, rank) = 0;
-    for (char **gpu = a->gpus; gpu && *gpu; gpu++)
-        vec_push(&use->gpus, *gpu);
-    if (a->shared) {
-        struct use_share share = { job, rank };
-        vec_push(&use->shared, share);
-        join_pool(use, &share);
-    } else {
-        cpu_set_union(&use->cpus_taken, &a->cpus);
-    }
+    vec_push(&use->grants,
+             ((struct placement_grant){ a, job->project->org, cores_asked(job->w->spec) }));
 }
 
 void use_take(struct lifecycle *lc, struct job *job)
 {
     for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
         use_take_task(lc, job, rank);
-}
-
-static void leave_pool(struct node_use *use, const struct job *job, size_t rank)
-{
-    for (size_t i = 0; i < use->shared.len; i++)
-        if (use->shared.items[i].job == job && use->shared.items[i].rank == rank) {
-            vec_remove(&use->shared, i);
-            break;
-        }
-    /* A pool shrinks to what its tasks were given. */
-    use->pools.len = 0;
-    vec_foreach(&use->shared, other)
-        join_pool(use, other);
 }
 
 static void give_back_task(struct lifecycle *lc, struct job *job, size_t rank)
@@ -101,20 +62,12 @@ static void give_back_task(struct lifecycle *lc, struct job *job, size_t rank)
     lc->changes++;
     if (!use)
         return;
-    use->n_tasks--;
-    use->memory_bytes -= a->memory_bytes;
-    use->disk_bytes -= a->disk_bytes;
     use->disk_used_bytes -= *disk_of(job, rank);
-    for (char **gpu = a->gpus; gpu && *gpu; gpu++)
-        for (size_t i = 0; i < use->gpus.len; i++)
-            if (use->gpus.items[i] == *gpu) {
-                vec_remove(&use->gpus, i);
-                break;
-            }
-    if (a->shared)
-        leave_pool(use, job, rank);
-    else
-        cpu_set_subtract(&use->cpus_taken, &a->cpus);
+    for (size_t i = 0; i < use->grants.len; i++)
+        if (use->grants.items[i].allocation == a) {
+            vec_remove(&use->grants, i);
+            break;
+        }
 }
 
 void use_give_back(struct lifecycle *lc, struct job *job)
@@ -131,15 +84,9 @@ struct placement_node *use_snapshot(const struct lifecycle *lc)
         const struct node_use *use = &lc->nodes.items[i];
         nodes[i] = (struct placement_node){
             .node = use->node,
-            .cpus_taken = use->cpus_taken,
-            .pools = use->pools.items,
-            .n_pools = use->pools.len,
-            .n_tasks = use->n_tasks,
-            .memory_taken_bytes = use->memory_bytes,
-            .disk_taken_bytes = use->disk_bytes,
+            .grants = use->grants.items,
+            .n_grants = use->grants.len,
             .disk_used_bytes = use->disk_used_bytes,
-            .gpus_taken = use->gpus.items,
-            .n_gpus_taken = use->gpus.len,
         };
     }
     return nodes;
@@ -148,9 +95,7 @@ struct placement_node *use_snapshot(const struct lifecycle *lc)
 void use_node_done(struct node_use *use)
 {
     node_free(use->node);
-    vec_done(&use->pools);
-    vec_done(&use->gpus);
-    vec_done(&use->shared);
+    vec_done(&use->grants);
 }
 
 void use_done(struct lifecycle *lc)
@@ -239,22 +184,27 @@ json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node)
 {
     const struct node_use *use = use_find(lc, node->name);
     json_t *json = json_object(), *gpus = json_array();
-    struct cpu_set pooled = { 0 };
+    struct cpu_set own = { 0 }, pooled = { 0 };
+    int64_t memory_bytes = 0, disk_bytes = 0;
 
+    for (size_t i = 0; use && i < use->grants.len; i++) {
+        const struct allocation *a = use->grants.items[i].allocation;
+        cpu_set_union(a->shared ? &pooled : &own, &a->cpus);
+        memory_bytes += a->memory_bytes;
+        disk_bytes += a->disk_bytes;
+        for (char **gpu = a->gpus; gpu && *gpu; gpu++)
+            (void) json_array_append_new(gpus, json_string(*gpu));
+    }
     if (use) {
-        _cleanup_free_ char *cpus = cpu_set_format(&use->cpus_taken);
-        vec_foreach(&use->pools, pool)
-            cpu_set_union(&pooled, &pool->cpus);
+        _cleanup_free_ char *cpus = cpu_set_format(&own);
         _cleanup_free_ char *shared = cpu_set_format(&pooled);
-        json_put_int(json, "tasks", use->n_tasks);
-        json_put_int(json, "cores", cores_in(node, &use->cpus_taken));
+        json_put_int(json, "tasks", (int64_t) use->grants.len);
+        json_put_int(json, "cores", cores_in(node, &own));
         json_put_int(json, "cores_shared", cores_in(node, &pooled));
         json_put_str(json, "cpus", cpus);
         json_put_str(json, "cpus_shared", shared);
-        json_put_int(json, "memory", use->memory_bytes);
-        json_put_int(json, "disk", use->disk_bytes);
-        vec_foreach(&use->gpus, gpu)
-            (void) json_array_append_new(gpus, json_string(*gpu));
+        json_put_int(json, "memory", memory_bytes);
+        json_put_int(json, "disk", disk_bytes);
     }
     json_put(json, "gpus", gpus);
     return json;

@@ -46,7 +46,7 @@ static const char *and_others(const struct node *node)
 
 bool node_state_is_empty(const struct node_state *state)
 {
-    return !state->is_given && state->taken->n_tasks == 0 && !node_has_others(state->node);
+    return !state->is_given && state->n_grants == 0 && !node_has_others(state->node);
 }
 
 static void explain_bytes(const struct shortage *s, const struct node_state *state, char *text,
@@ -59,7 +59,8 @@ static void explain_bytes(const struct shortage *s, const struct node_state *sta
                     bytes_to_str(s->needs, needs_text), s->what,
                     bytes_to_str(s->is_free > 0 ? s->is_free : 0, free_text),
                     bytes_to_str(s->of > 0 ? s->of : 0, of_text), state->node->name,
-                    state->taken->n_tasks, plural(state->taken->n_tasks), and_others(state->node));
+                    (unsigned) state->n_grants, plural((unsigned) state->n_grants),
+                    and_others(state->node));
 }
 
 /* Files take it, too: those of jobs, their results, and what else lies there. */
@@ -80,16 +81,16 @@ static void explain_disk(const struct node_state *state, const struct shape *sha
                      bytes_to_str(shape->disk_bytes, needs),
                      bytes_to_str(is_free > 0 ? is_free : 0, free_text),
                      bytes_to_str(state->disk_usable_bytes, of), node->name);
-    if (state->taken->n_tasks > 0 && n > 0 && (size_t) n < len)
+    if (state->n_grants > 0 && n > 0 && (size_t) n < len)
         (void) snprintf(text + n, len - (size_t) n, ", %s of it is kept for %u job%s",
                         bytes_to_str(state->disk_kept_bytes > 0 ? state->disk_kept_bytes : 0, kept),
-                        state->taken->n_tasks, plural(state->taken->n_tasks));
+                        (unsigned) state->n_grants, plural((unsigned) state->n_grants));
 }
 
 static void explain_cores(const struct node_state *state, const struct shape *shape, char *text,
                           size_t len)
 {
-    unsigned held = state->cores_usable - state->cores_free, jobs = state->taken->n_tasks;
+    unsigned held = state->cores_usable - state->cores_free, jobs = (unsigned) state->n_grants;
 
     (void) snprintf(text, len,
                     "needs %u %score%s; %u of %u %s free on node %s, %u held by %u job%s%s",
@@ -125,7 +126,7 @@ static void explain_gpus(const struct node_state *state, const struct shape *sha
 
 static void explain_not_empty(const struct node_state *state, char *text, size_t len)
 {
-    unsigned jobs = state->taken->n_tasks;
+    unsigned jobs = (unsigned) state->n_grants;
 
     (void) snprintf(text, len, "needs a machine to itself; node %s has %u job%s%s",
                     state->node->name, jobs, plural(jobs),

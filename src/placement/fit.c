@@ -59,14 +59,36 @@ static struct numa_state *find_numa(struct node_state *state, unsigned id)
     return NULL;
 }
 
+static struct placement_pool *pool_of(struct node_state *state, const struct id *owner)
+{
+    vec_foreach(&state->pools, pool)
+        if (id_equal(&pool->owner, owner))
+            return pool;
+    vec_push(&state->pools, ((struct placement_pool){ .owner = *owner }));
+    return &state->pools.items[state->pools.len - 1];
+}
+
+/* A pool is what its tasks were given. */
+static void init_pools(struct node_state *state)
+{
+    for (size_t i = 0; i < state->n_grants; i++) {
+        const struct placement_grant *grant = &state->grants[i];
+        if (!grant->allocation->shared)
+            continue;
+        struct placement_pool *pool = pool_of(state, &grant->owner);
+        cpu_set_union(&pool->cpus, &grant->allocation->cpus);
+        pool->cores_asked += grant->cores_asked;
+    }
+}
+
 /* The reserve of each NUMA node is its lowest cores; what is taken or in a pool is not free. */
 static void init_cores(struct node_state *state)
 {
     const struct node *node = state->node;
-    struct cpu_set taken = state->taken->cpus_taken;
+    struct cpu_set taken = { 0 };
 
-    vec_foreach(&state->pools, pool)
-        cpu_set_union(&taken, &pool->cpus);
+    for (size_t i = 0; i < state->n_grants; i++)
+        cpu_set_union(&taken, &state->grants[i].allocation->cpus);
     state->core_free = xnew_n(bool, node->cores.len + 1);
     vec_foreach(&state->numas, numa) {
         unsigned reserved = node->reserved_cores;
@@ -87,11 +109,12 @@ static void init_cores(struct node_state *state)
     }
 }
 
-static bool gpu_is_taken(const struct placement_node *taken, const char *uuid)
+static bool gpu_is_taken(const struct node_state *state, const char *uuid)
 {
-    for (size_t i = 0; i < taken->n_gpus_taken; i++)
-        if (str_equal(taken->gpus_taken[i], uuid))
-            return true;
+    for (size_t i = 0; i < state->n_grants; i++)
+        for (char **gpu = state->grants[i].allocation->gpus; gpu && *gpu; gpu++)
+            if (str_equal(*gpu, uuid))
+                return true;
     return false;
 }
 
@@ -100,7 +123,7 @@ static void init_gpus(struct node_state *state)
     state->gpu_free = xnew_n(bool, state->node->gpus.len + 1);
     for (size_t i = 0; i < state->node->gpus.len; i++) {
         const struct gpu *gpu = &state->node->gpus.items[i];
-        if (gpu->fault || gpu_is_taken(state->taken, gpu->uuid))
+        if (gpu->fault || gpu_is_taken(state, gpu->uuid))
             continue;
         state->gpu_free[i] = true;
         state->gpus_free++;
@@ -147,14 +170,16 @@ static int64_t without_reserve(int64_t bytes, int64_t reserved_bytes)
 }
 
 /* What no task has been promised, and what no file lies on. */
-static void init_disk(struct node_state *state)
+static void init_disk(struct node_state *state, int64_t used_bytes)
 {
-    const struct placement_node *taken = state->taken;
     const struct node *node = state->node;
+    int64_t taken_bytes = 0;
 
+    for (size_t i = 0; i < state->n_grants; i++)
+        taken_bytes += state->grants[i].allocation->disk_bytes;
     state->disk_usable_bytes = without_reserve(node->disk_bytes, node->reserved_disk_bytes);
-    state->disk_free_bytes = state->disk_usable_bytes - taken->disk_taken_bytes;
-    state->disk_kept_bytes = taken->disk_taken_bytes - taken->disk_used_bytes;
+    state->disk_free_bytes = state->disk_usable_bytes - taken_bytes;
+    state->disk_kept_bytes = taken_bytes - used_bytes;
     if (node->disk_free_bytes == 0)
         return;
     int64_t is_free = without_reserve(node->disk_free_bytes, node->reserved_disk_bytes);
@@ -166,19 +191,21 @@ void node_state_init(struct node_state *state, const struct placement_node *take
 {
     const struct node *node = taken->node;
 
-    *state = (struct node_state){ .taken = taken, .node = node };
+    *state =
+        (struct node_state){ .node = node, .grants = taken->grants, .n_grants = taken->n_grants };
     vec_foreach(&node->numas, numa) {
         struct numa_state item = { .id = numa->id, .memory_bytes = numa->memory_bytes };
         vec_push(&state->numas, item);
     }
-    for (size_t i = 0; i < taken->n_pools; i++)
-        vec_push(&state->pools, taken->pools[i]);
+    init_pools(state);
     init_cores(state);
     init_gpus(state);
     state->memory_usable_bytes = without_reserve(node->memory_bytes, node->reserved_memory_bytes);
-    state->memory_free_bytes = state->memory_usable_bytes - taken->memory_taken_bytes;
+    state->memory_free_bytes = state->memory_usable_bytes;
+    for (size_t i = 0; i < taken->n_grants; i++)
+        state->memory_free_bytes -= taken->grants[i].allocation->memory_bytes;
     leave_to_others(state);
-    init_disk(state);
+    init_disk(state, taken->disk_used_bytes);
 }
 
 void node_state_done(struct node_state *state)
@@ -412,13 +439,8 @@ static void take_gpus(struct node_state *state, const struct shape *shape, struc
 static void take_share(struct node_state *state, const struct shape *shape, struct cpu_set *cpus)
 {
     unsigned growth = pool_growth(state, shape);
-    struct placement_pool *pool = find_pool(state, &shape->owner);
+    struct placement_pool *pool = pool_of(state, &shape->owner);
 
-    if (!pool) {
-        assert(state->pools.items || state->pools.len == state->pools.cap);
-        vec_push(&state->pools, ((struct placement_pool){ .owner = shape->owner }));
-        pool = &state->pools.items[state->pools.len - 1];
-    }
     take_cores(state, growth, 0, &pool->cpus);
     pool->cores_asked += shape->cores;
     *cpus = pool->cpus;

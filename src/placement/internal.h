@@ -15,8 +15,9 @@ struct numa_state {
 
 /* A node during a pass; begins as the snapshot and shrinks with each placement. */
 struct node_state {
-    const struct placement_node *taken;
     const struct node *node;
+    const struct placement_grant *grants; /* before the pass */
+    size_t n_grants;
     bool *core_free; /* by core id */
     bool *gpu_free;  /* by position */
     VEC(struct numa_state) numas;

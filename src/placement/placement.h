@@ -25,19 +25,20 @@ struct placement_pool {
 /* A pool takes as many shared tasks as if each of its cores were this many. */
 #define PLACEMENT_SHARES_PER_CORE 4u
 
+/* What a task has on a node. */
+struct placement_grant {
+    const struct allocation *allocation;
+    struct id owner;      /* the org */
+    unsigned cores_asked; /* on a shared flavor its cores are those of the owner's pool */
+};
+
 /* What is taken on a node now. */
 struct placement_node {
     const struct node *node;
-    struct cpu_set cpus_taken; /* owned by one task each, or by a pool */
-    const struct placement_pool *pools;
-    size_t n_pools;
-    unsigned n_tasks;
-    int64_t memory_taken_bytes;
-    int64_t disk_taken_bytes;
+    const struct placement_grant *grants;
+    size_t n_grants;
     int64_t
-        disk_used_bytes; /* of that, what tasks were seen to use: it is no longer free on the disk */
-    const char *const *gpus_taken; /* UUIDs */
-    size_t n_gpus_taken;
+        disk_used_bytes; /* what these tasks were seen to use: it is no longer free on the disk */
 };
 
 struct placement_request {

@@ -70,12 +70,12 @@ TEST(a_machine_that_goes_keeps_its_jobs_and_one_that_comes_finds_them)
     ok(submit_json(two_cores, "b", 0, &id, &err) == 0);
     pass_time(0);
     struct node_use *use = use_find(world.lc, "n2");
-    ok(use && use->n_tasks == 1);
-    use->n_tasks = 0;
+    ok(use && use->grants.len == 1);
+    use->grants.len = 0;
     report(machine("n1", 0, NULL), nobody);
     ok(!use_find(world.lc, "n2"));
     report(machine("n1", 0, NULL), machine("n2", 0, NULL));
-    ok(use_find(world.lc, "n2") && use_find(world.lc, "n2")->n_tasks == 1);
+    ok(use_find(world.lc, "n2") && use_find(world.lc, "n2")->grants.len == 1);
     world_close();
 }
 

@@ -32,8 +32,7 @@ TEST(a_job_runs_and_leaves_memory)
     ok(lifecycle_get(world.lc, &id) == NULL &&
        lifecycle_find(world.lc, &world.project, "first") == NULL);
     is_stored(&id, WORKLOAD_SUCCEEDED, END_EXITED, 0, 1);
-    ok(world.lc->nodes.items[0].n_tasks == 0 &&
-       cpu_set_count(&world.lc->nodes.items[0].cpus_taken) == 0);
+    ok(world.lc->nodes.items[0].grants.len == 0);
     verify();
     world_close();
 }

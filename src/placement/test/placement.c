@@ -44,6 +44,22 @@ static struct workload_spec *ask(unsigned i, unsigned cores)
     return &specs[i];
 }
 
+static struct placement_grant *granted;
+
+/* A task that has these already. */
+static struct allocation *has(unsigned i, const char *cpus, int64_t memory_bytes,
+                              int64_t disk_bytes)
+{
+    static struct allocation all[2];
+    static struct placement_grant grants[2];
+
+    all[i] = (struct allocation){ .memory_bytes = memory_bytes, .disk_bytes = disk_bytes };
+    ok(cpu_set_parse(cpus, &all[i].cpus) == 0);
+    grants[i] = (struct placement_grant){ .allocation = &all[i] };
+    granted = grants;
+    return &all[i];
+}
+
 static struct placement_plan pass(const struct placement_node *nodes, size_t n_nodes,
                                   size_t n_queue, bool explain)
 {
@@ -104,13 +120,12 @@ TEST(cores_of_a_task_share_a_numa_node)
 TEST(who_waits_knows_why)
 {
     _cleanup_(node_freep) struct node *node = machine("n1", 4);
-    struct placement_node taken = { .node = node, .n_tasks = 2, .memory_taken_bytes = 60 * GIB };
-    ok(cpu_set_parse("0-2,4-6", &taken.cpus_taken) == 0);
+    (void) has(0, "0-1,4-5", 50 * GIB, 80 * GIB), (void) has(1, "2,6", 10 * GIB, 10 * GIB);
+    struct placement_node taken = { .node = node, .grants = granted, .n_grants = 2 };
 
     ask(0, 2), ask(1, 1)->memory_bytes = 8 * GIB;
     ask(2, 9), ask(3, 1)->gpus = 3;
     ask(4, 1)->disk_bytes = 50 * GIB;
-    taken.disk_taken_bytes = 90 * GIB;
     ask(5, 1), ask(6, 1), ask(7, 1);
     jobs[7].eligible_us = 9001000, jobs[7].attempts = 1;
     struct placement_plan plan = pass(&taken, 1, 8, true);
@@ -134,8 +149,9 @@ TEST(who_waits_knows_why)
 TEST(disk_that_files_lie_on_is_not_free)
 {
     _cleanup_(node_freep) struct node *node = machine("n1", 4);
+    (void) has(0, "", 0, 30 * GIB);
     struct placement_node taken = {
-        .node = node, .n_tasks = 1, .disk_taken_bytes = 30 * GIB, .disk_used_bytes = 20 * GIB
+        .node = node, .grants = granted, .n_grants = 1, .disk_used_bytes = 20 * GIB
     };
 
     /* 100 GiB: 20 of the task, which may have 10 more, and 40 of others. */
@@ -172,8 +188,9 @@ TEST(shared_tasks_of_one_org_share_and_of_two_do_not)
 TEST(gpus_are_given_near_the_cores)
 {
     _cleanup_(node_freep) struct node *node = machine("n1", 8);
-    const char *gone[] = { "GPU-0" };
-    struct placement_node taken = { .node = node, .gpus_taken = gone, .n_gpus_taken = 1 };
+    char gpu[] = "GPU-0", *gone[] = { gpu, NULL };
+    has(0, "", 0, 0)->gpus = gone;
+    struct placement_node taken = { .node = node, .grants = granted, .n_grants = 1 };
     static char model[] = "H200", other[] = "B200";
 
     ask(0, 2)->gpus = 1, specs[0].gpu_model = model;
@@ -264,8 +281,9 @@ TEST(a_gang_is_placed_as_a_whole)
     is_str(plan.decisions[1].text, "1 job before it in the queue takes what is free");
     placement_plan_done(&plan);
 
-    cpu_set_add(&nodes[1].cpus_taken, 0);
-    nodes[1].n_tasks = 1;
+    (void) has(0, "0", 0, 0);
+    nodes[1].grants = granted;
+    nodes[1].n_grants = 1;
     plan = pass(nodes, 2, 1, true);
     ok(plan.decisions[0].rule == PLACEMENT_NO_CORES);
     is_str(
@@ -365,9 +383,10 @@ TEST(a_job_may_choose_its_machines)
 TEST(a_machine_may_be_a_job_s_alone)
 {
     _cleanup_(node_freep) struct node *a = machine("n1", 4), *b = machine("n2", 4);
-    struct placement_node taken[2] = { { .node = a, .n_tasks = 1 }, { .node = b } };
+    (void) has(0, "0,4", 0, 0);
+    struct placement_node taken[2] = { { .node = a, .grants = granted, .n_grants = 1 },
+                                       { .node = b } };
 
-    ok(cpu_set_parse("0,4", &taken[0].cpus_taken) == 0);
     ask(0, 1)->machines.exclusive = true;
     ask(1, 1), ask(2, 1)->machines.exclusive = true;
     struct placement_plan plan = pass(taken, 2, 3, true);
@@ -380,8 +399,7 @@ TEST(a_machine_may_be_a_job_s_alone)
     ask(0, 1)->machines.exclusive = true;
     _cleanup_free_ char *text = said(taken, 1);
     is_str(text, "not_empty: needs a machine to itself; node n1 has 1 job");
-    taken[0].n_tasks = 0;
-    taken[0].cpus_taken = (struct cpu_set){ 0 };
+    taken[0].n_grants = 0;
     specs[0].nodes = 2;
     specs[0].tasks_per_node = 2;
     plan = pass(taken, 2, 1, true);

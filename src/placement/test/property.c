@@ -56,42 +56,46 @@ static struct node *make_node(unsigned number)
 
 /* What the live tasks take on a node, computed from their allocations alone. */
 struct ledger {
-    struct placement_node node;
+    struct cpu_set cpus_taken; /* by those that share with nobody */
     struct placement_pool pools[4];
+    size_t n_pools;
     const char *gpus[16];
+    size_t n_gpus_taken;
+    int64_t memory_taken_bytes, disk_taken_bytes;
+    struct placement_grant grants[TASKS_MAX];
+    size_t n_grants;
 };
 
 static void add_share(struct ledger *ledger, const struct task *task)
 {
-    for (size_t i = 0; i < ledger->node.n_pools; i++)
+    for (size_t i = 0; i < ledger->n_pools; i++)
         if (id_equal(&ledger->pools[i].owner, &task->owner)) {
             cpu_set_union(&ledger->pools[i].cpus, &task->allocation->cpus);
             ledger->pools[i].cores_asked += task->cores;
             return;
         }
-    ledger->pools[ledger->node.n_pools++] =
+    ledger->pools[ledger->n_pools++] =
         (struct placement_pool){ task->owner, task->allocation->cpus, task->cores };
 }
 
 static void take_stock(const struct node *node, struct ledger *ledger)
 {
-    *ledger = (struct ledger){ .node = { .node = node } };
-    ledger->node.pools = ledger->pools;
-    ledger->node.gpus_taken = ledger->gpus;
+    *ledger = (struct ledger){ 0 };
     for (size_t i = 0; i < n_tasks; i++) {
         const struct allocation *a = tasks[i].allocation;
         if (!str_equal(a->node, node->name))
             continue;
-        ledger->node.n_tasks++;
-        ledger->node.memory_taken_bytes += a->memory_bytes;
-        ledger->node.disk_taken_bytes += a->disk_bytes;
+        ledger->grants[ledger->n_grants++] =
+            (struct placement_grant){ a, tasks[i].owner, tasks[i].cores };
+        ledger->memory_taken_bytes += a->memory_bytes;
+        ledger->disk_taken_bytes += a->disk_bytes;
         for (char **gpu = a->gpus; gpu && *gpu; gpu++)
-            ledger->gpus[ledger->node.n_gpus_taken++] = *gpu;
+            ledger->gpus[ledger->n_gpus_taken++] = *gpu;
         if (a->shared) {
             add_share(ledger, &tasks[i]);
         } else {
-            ok(!cpu_set_intersects(&ledger->node.cpus_taken, &a->cpus));
-            cpu_set_union(&ledger->node.cpus_taken, &a->cpus);
+            ok(!cpu_set_intersects(&ledger->cpus_taken, &a->cpus));
+            cpu_set_union(&ledger->cpus_taken, &a->cpus);
         }
     }
 }
@@ -113,12 +117,12 @@ static unsigned whole_cores(const struct node *node, const struct cpu_set *cpus)
 
 static void check_node(const struct node *node)
 {
-    struct ledger ledger;
+    static struct ledger ledger;
     struct cpu_set all;
 
     take_stock(node, &ledger);
-    all = ledger.node.cpus_taken;
-    for (size_t i = 0; i < ledger.node.n_pools; i++) {
+    all = ledger.cpus_taken;
+    for (size_t i = 0; i < ledger.n_pools; i++) {
         ok(!cpu_set_intersects(&all, &ledger.pools[i].cpus));
         cpu_set_union(&all, &ledger.pools[i].cpus);
         ok(ledger.pools[i].cores_asked <=
@@ -129,9 +133,9 @@ static void check_node(const struct node *node)
         if (node->reserved_cores && core->id < node->numas.len)
             reserved += cpu_set_intersects(&core->cpus, &all);
     ok(reserved == 0);
-    ok(ledger.node.memory_taken_bytes <= node->memory_bytes &&
-       ledger.node.disk_taken_bytes <= node->disk_bytes);
-    for (size_t i = 0; i < ledger.node.n_gpus_taken; i++)
+    ok(ledger.memory_taken_bytes <= node->memory_bytes &&
+       ledger.disk_taken_bytes <= node->disk_bytes);
+    for (size_t i = 0; i < ledger.n_gpus_taken; i++)
         for (size_t j = 0; j < i; j++)
             ok(!str_equal(ledger.gpus[i], ledger.gpus[j]));
 }
@@ -139,21 +143,21 @@ static void check_node(const struct node *node)
 /* Naive: could the node hold N exclusive tasks of SPEC now? */
 static bool holds(const struct node *node, const struct workload_spec *spec, unsigned n)
 {
-    struct ledger ledger;
+    static struct ledger ledger;
     unsigned is_free = 0;
 
     take_stock(node, &ledger);
-    struct cpu_set all = ledger.node.cpus_taken;
-    for (size_t i = 0; i < ledger.node.n_pools; i++)
+    struct cpu_set all = ledger.cpus_taken;
+    for (size_t i = 0; i < ledger.n_pools; i++)
         cpu_set_union(&all, &ledger.pools[i].cpus);
     vec_foreach(&node->cores, core) {
         bool reserve = node->reserved_cores && core->id < node->numas.len;
         is_free += !reserve && !cpu_set_intersects(&core->cpus, &all);
     }
     return is_free >= n * spec->cores &&
-           node->gpus.len - ledger.node.n_gpus_taken >= (size_t) n * spec->gpus &&
-           node->memory_bytes - ledger.node.memory_taken_bytes >= n * spec->memory_bytes &&
-           node->disk_bytes - ledger.node.disk_taken_bytes >= n * spec->disk_bytes;
+           node->gpus.len - ledger.n_gpus_taken >= (size_t) n * spec->gpus &&
+           node->memory_bytes - ledger.memory_taken_bytes >= n * spec->memory_bytes &&
+           node->disk_bytes - ledger.disk_taken_bytes >= n * spec->disk_bytes;
 }
 
 static bool is_feasible(const struct workload_spec *spec)
@@ -205,7 +209,7 @@ static void step(void)
     struct workload jobs[QUEUE_MAX] = { 0 };
     struct placement_request queue[QUEUE_MAX];
     bool placed[QUEUE_MAX] = { 0 };
-    struct ledger ledgers[NODES];
+    static struct ledger ledgers[NODES];
     struct placement_node taken[NODES];
     size_t n = 1 + random_below(QUEUE_MAX);
 
@@ -229,7 +233,9 @@ static void step(void)
     }
     for (unsigned i = 0; i < NODES; i++) {
         take_stock(nodes[i], &ledgers[i]);
-        taken[i] = ledgers[i].node;
+        taken[i] = (struct placement_node){ .node = nodes[i],
+                                            .grants = ledgers[i].grants,
+                                            .n_grants = ledgers[i].n_grants };
     }
     struct placement_snapshot snapshot = {
         .nodes = taken,
