@@ -162,6 +162,11 @@ json_t *workload_spec_to_json(const struct workload_spec *spec);
 void workload_spec_free(struct workload_spec *spec);
 DEFINE_CLEANUP(struct workload_spec *, workload_spec_free);
 
+/* Of a specification what decides where and when it runs, and nothing of what it does: no command, no environment, no data.
+ * What is read may be any specification; the rest of it is passed over. */
+json_t *workload_wishes_to_json(const struct workload_spec *spec);
+int workload_wishes_from_json(const json_t *json, struct workload_spec **ret, struct error *err);
+
 unsigned workload_spec_n_tasks(const struct workload_spec *spec);
 unsigned workload_spec_task_cores(const struct workload_spec *spec);
 /* Do its tasks know of each other? A single one may, too. */

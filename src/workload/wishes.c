@@ -1,0 +1,38 @@
+/* wishes.c - of a specification only what decides where and when it runs: no command, no environment, no data */
+#include "workload/internal.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+static const char *const fields[] = {
+    "flavor",   "cpus",     "memory",     "disk",        "gpus",      "gpu_model",
+    "devices",  "pids",     "rdma",       "shared",      "nodes",     "tasks_per_node",
+    "mpi",      "on_nodes", "not_nodes",  "node_tags",   "exclusive", "begin",
+    "max_time", "grace",    "checkpoint", "preemptible", NULL,
+};
+
+static json_t *only_wishes(const json_t *json)
+{
+    json_t *wishes = json_object();
+
+    for (const char *const *field = fields; *field; field++)
+        json_put(wishes, *field, json_incref(json_object_get(json, *field)));
+    return wishes;
+}
+
+json_t *workload_wishes_to_json(const struct workload_spec *spec)
+{
+    _cleanup_json_ json_t *json = workload_spec_to_json(spec);
+
+    return only_wishes(json);
+}
+
+int workload_wishes_from_json(const json_t *json, struct workload_spec **ret, struct error *err)
+{
+    _cleanup_json_ json_t *wishes = only_wishes(json);
+
+    /* A specification without one is refused; nothing runs this one. */
+    json_put(wishes, "command", json_pack("[s]", "true"));
+    return workload_spec_from_json(wishes, ret, err);
+}
