@@ -1,0 +1,245 @@
+/* snapshot-read.c - a snapshot from JSON that anybody may have written */
+#include "placement/snapshot.h"
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "base/text.h"
+#include "base/time.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+enum { TEXT_MAX = 1000, PRIORITY_MAX = 1000 };
+#define TIME_MAX_US (INT64_C(250000000000) * US_PER_S) /* the year 9892 */
+#define BYTES_MAX   (INT64_C(1) << 60)
+
+static int read_int(const json_t *json, const char *key, int64_t min, int64_t max, int64_t *ret,
+                    struct error *err)
+{
+    const json_t *field = json_object_get(json, key);
+    int64_t value = field ? json_integer_value(field) : min > 0 ? min : 0;
+
+    if (field && !json_is_integer(field))
+        return error_set(err, -EINVAL, "%s: must be a whole number", key);
+    if (value < min || value > max)
+        return error_set(err, -EINVAL, "%s: is %" PRId64 "; it must be %" PRId64 " to %" PRId64,
+                         key, value, min, max);
+    *ret = value;
+    return 0;
+}
+
+static int read_us(const json_t *json, const char *key, int64_t *ret, struct error *err)
+{
+    return read_int(json, key, 0, TIME_MAX_US, ret, err);
+}
+
+static int read_id(const json_t *json, const char *key, bool needed, struct id *ret,
+                   struct error *err)
+{
+    const char *text = json_get_str(json, key, NULL);
+
+    if (!text && !needed)
+        return 0;
+    if (!text || id_parse(text, ret) < 0)
+        return error_set(err, -EINVAL, "%s: '%.60s' is not a UUID", key, text ? text : "");
+    return 0;
+}
+
+static int read_text(const json_t *json, const char *key, char **ret, struct error *err)
+{
+    const char *text = json_get_str(json, key, NULL);
+
+    if (text && strlen(text) > TEXT_MAX)
+        return error_set(err, -EINVAL, "%s: is longer than %d bytes", key, TEXT_MAX);
+    *ret = xstrdup(text);
+    return 0;
+}
+
+static int read_options(struct snapshot *s, const json_t *json, struct error *err)
+{
+    const char *policy = json_get_str(json, "policy", ""), *score = json_get_str(json, "score", "");
+
+    s->options.policy = policy_find(policy);
+    s->score = score_find(score);
+    if (!s->options.policy)
+        return error_set(err, -EINVAL, "policy: there is no policy '%.60s'", policy);
+    if (!s->score)
+        return error_set(err, -EINVAL, "score: there is no score '%.60s'", score);
+    int r = read_us(json, "guaranteed_us", &s->options.guaranteed_us, err);
+    if (r >= 0)
+        r = read_us(json, "restart_us", &s->options.restart_us, err);
+    return r < 0 ? r : read_us(json, "patience_us", &s->options.patience_us, err);
+}
+
+/* ---- machines --------------------------------------------------------------------------------------- */
+
+static int read_others(struct node *node, const json_t *json, struct error *err)
+{
+    int64_t cores = 0, gpus = 0;
+
+    int r = read_int(json, "others_cores", 0, CPU_SET_MAX, &cores, err);
+    if (r >= 0)
+        r = read_int(json, "others_gpus", 0, CPU_SET_MAX, &gpus, err);
+    if (r >= 0)
+        r = read_int(json, "others_memory", 0, BYTES_MAX, &node->others_memory_bytes, err);
+    node->others_cores = (unsigned) cores;
+    node->others_gpus = (unsigned) gpus;
+    return r;
+}
+
+static int read_node(struct snapshot *s, const json_t *json, struct map *names, struct error *err)
+{
+    const json_t *body = json_object_get(json, "node"), *tags = json_object_get(json, "tags");
+    struct snapshot_node one = { 0 };
+
+    int r = node_from_json(body, &one.node, err);
+    if (r < 0)
+        return error_context(err, r, "node");
+    vec_push(&s->nodes, one);
+    if (map_set_str(names, one.node->name, one.node))
+        return error_set(err, -EINVAL, "node: there are two machines %s", one.node->name);
+    if (tags && !json_is_object(tags))
+        return error_set(err, -EINVAL, "tags: must be an object of texts");
+    one.node->tags = tags ? json_deep_copy(tags) : NULL;
+    r = read_text(body, "fault", &one.node->fault, err);
+    if (r >= 0)
+        r = read_others(one.node, body, err);
+    if (r >= 0)
+        r = read_int(json, "disk_used", 0, BYTES_MAX,
+                     &s->nodes.items[s->nodes.len - 1].disk_used_bytes, err);
+    return r;
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------------- */
+
+static int read_allocations(struct snapshot_job *job, const json_t *json, struct error *err)
+{
+    const json_t *list = json_object_get(json, "allocations");
+    size_t n = json_array_size(list), tasks = workload_spec_n_tasks(job->spec);
+
+    if (n != (job->started_us ? tasks : 0))
+        return error_set(
+            err, -EINVAL,
+            "allocations: has %zu; it must be one of each task of a job that runs: %zu", n,
+            job->started_us ? tasks : 0);
+    for (size_t i = 0; i < n; i++) {
+        struct allocation *allocation;
+        int r = allocation_from_json(json_array_get(list, i), &allocation, err);
+        if (r < 0)
+            return error_context(err, r, "allocations[%zu]", i);
+        vec_push(&job->allocations, allocation);
+    }
+    return 0;
+}
+
+static int read_times(struct snapshot_job *job, const json_t *json, int64_t now_us,
+                      struct error *err)
+{
+    int r = read_int(json, "since_us", 0, now_us, &job->since_us, err);
+    if (r >= 0)
+        r = read_us(json, "eligible_us", &job->eligible_us, err);
+    if (r >= 0)
+        r = read_us(json, "ran_us", &job->ran_us, err);
+    return r < 0 ? r : read_int(json, "started_us", 0, now_us, &job->started_us, err);
+}
+
+static int read_asks(struct snapshot_job *job, const json_t *json, struct error *err)
+{
+    const json_t *asks = json_object_get(json, "asks");
+
+    if (!json_is_object(asks))
+        return error_set(err, -EINVAL, "asks: is missing");
+    int r = workload_wishes_from_json(asks, &job->spec, err);
+    return r < 0 ? error_context(err, r, "asks") : 0;
+}
+
+static int read_job(struct snapshot *s, const json_t *json, struct map *ids, struct error *err)
+{
+    struct snapshot_job job = { 0 };
+    int64_t priority = 0;
+
+    int r = read_id(json, "id", true, &job.id, err);
+    if (r >= 0 && map_set(ids, &job.id, sizeof job.id, s))
+        r = error_set(err, -EINVAL, "id: is another job's, too");
+    if (r >= 0)
+        r = read_id(json, "org", false, &job.org, err);
+    if (r >= 0)
+        r = read_id(json, "project", false, &job.project, err);
+    if (r >= 0)
+        r = read_int(json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, err);
+    if (r >= 0)
+        r = read_times(&job, json, s->now_us, err);
+    if (r >= 0)
+        r = read_text(json, "name", &job.name, err);
+    if (r >= 0)
+        r = read_text(json, "held", &job.held, err);
+    if (r >= 0)
+        r = read_asks(&job, json, err);
+    if (r >= 0)
+        r = read_allocations(&job, json, err);
+    job.priority = (int) priority;
+    vec_push(&s->jobs, job);
+    return r;
+}
+
+/* ---- all -------------------------------------------------------------------------------------------- */
+
+typedef int (*read_item_f)(struct snapshot *s, const json_t *json, struct map *seen,
+                           struct error *err);
+
+static int read_list(struct snapshot *s, const json_t *json, const char *key, read_item_f read,
+                     struct error *err)
+{
+    const json_t *list = json_object_get(json, key);
+    _cleanup_(map_freep) struct map *seen = map_new();
+    size_t max = read == read_node ? SNAPSHOT_NODES_MAX : SNAPSHOT_JOBS_MAX;
+
+    if (!json_is_array(list))
+        return error_set(err, -EINVAL, "%s: must be a list", key);
+    if (json_array_size(list) > max)
+        return error_set(err, -E2BIG, "%s: has more than %zu items", key, max);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        int r = read(s, json_array_get(list, i), seen, err);
+        if (r < 0)
+            return error_context(err, r, "%s[%zu]", key, i);
+    }
+    return 0;
+}
+
+static int read_history(struct snapshot *s, const json_t *json, struct error *err)
+{
+    struct history *history;
+    int r = history_from_json(json_object_get(json, "history"), &history, err);
+
+    if (r < 0)
+        return error_context(err, r, "history");
+    history_free(s->history);
+    s->history = history;
+    return 0;
+}
+
+int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *err)
+{
+    _cleanup_(snapshot_freep) struct snapshot *s = snapshot_new();
+    const json_t *options = json_object_get(json, "options");
+
+    if (json_get_int(json, "format", 0) != SNAPSHOT_FORMAT)
+        return error_set(err, -EINVAL,
+                         "format: must be %d, that of a snapshot (berth scheduler snapshot)",
+                         SNAPSHOT_FORMAT);
+    if (time_parse(json_get_str(json, "time", ""), &s->now_us) < 0)
+        return error_set(err, -EINVAL, "time: must be one such as 2026-11-21T12:00:00Z");
+    int r = json_is_object(options) ? read_options(s, options, err)
+                                    : error_set(err, -EINVAL, "must be an object");
+    if (r < 0)
+        return error_context(err, r, "options");
+    r = read_list(s, json, "nodes", read_node, err);
+    if (r >= 0)
+        r = read_list(s, json, "jobs", read_job, err);
+    if (r >= 0)
+        r = read_history(s, json, err);
+    if (r < 0)
+        return r;
+    *ret = take_ptr(s);
+    return 0;
+}

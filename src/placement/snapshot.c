@@ -1,0 +1,145 @@
+/* snapshot.c - a snapshot, and its JSON form */
+#include "placement/snapshot.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "base/time.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct snapshot *snapshot_new(void)
+{
+    struct snapshot *s = xnew(struct snapshot);
+
+    s->options.policy = &policy_las;
+    s->score = &score_best_fit;
+    s->history = history_new();
+    return s;
+}
+
+void snapshot_job_done(struct snapshot_job *job)
+{
+    free(job->name);
+    free(job->held);
+    workload_spec_free(job->spec);
+    vec_foreach(&job->allocations, allocation)
+        allocation_free(*allocation);
+    vec_done(&job->allocations);
+}
+
+void snapshot_free(struct snapshot *s)
+{
+    if (!s)
+        return;
+    vec_foreach(&s->nodes, node)
+        node_free(node->node);
+    vec_done(&s->nodes);
+    vec_foreach(&s->jobs, job)
+        snapshot_job_done(job);
+    vec_done(&s->jobs);
+    history_free(s->history);
+    free(s);
+}
+
+const struct node *snapshot_node(const struct snapshot *s, const char *name)
+{
+    vec_foreach(&s->nodes, node)
+        if (str_equal(node->node->name, name))
+            return node->node;
+    return NULL;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------- */
+
+/* What a machine says of itself has its own form; what is known of it beside is written next to that. */
+static json_t *node_of(const struct snapshot_node *one)
+{
+    json_t *json = json_object();
+
+    json_put(json, "node", node_to_json(one->node));
+    if (one->node->tags)
+        json_put(json, "tags", json_deep_copy(one->node->tags));
+    if (one->disk_used_bytes)
+        json_put_int(json, "disk_used", one->disk_used_bytes);
+    return json;
+}
+
+static void put_positive(json_t *json, const char *key, int64_t value)
+{
+    if (value > 0)
+        json_put_int(json, key, value);
+}
+
+static void put_id(json_t *json, const char *key, const struct id *id)
+{
+    char text[ID_TEXT_LEN + 1];
+
+    if (!id_is_none(id))
+        json_put_str(json, key, id_format(id, text));
+}
+
+static json_t *job_of(const struct snapshot_job *job)
+{
+    json_t *json = json_object();
+
+    put_id(json, "id", &job->id);
+    put_id(json, "org", &job->org);
+    put_id(json, "project", &job->project);
+    json_put_str(json, "name", job->name);
+    if (job->priority)
+        json_put_int(json, "priority", job->priority);
+    json_put_int(json, "since_us", job->since_us);
+    put_positive(json, "eligible_us", job->eligible_us);
+    json_put_str(json, "held", job->held);
+    put_positive(json, "ran_us", job->ran_us);
+    json_put(json, "asks", workload_wishes_to_json(job->spec));
+    if (!job->started_us)
+        return json;
+    json_t *allocations = json_array();
+    json_put_int(json, "started_us", job->started_us);
+    vec_foreach(&job->allocations, allocation)
+        (void) json_array_append_new(allocations, allocation_to_json(*allocation));
+    json_put(json, "allocations", allocations);
+    return json;
+}
+
+static json_t *options_of(const struct snapshot *s)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "policy", s->options.policy->name);
+    json_put_str(json, "score", s->score->name);
+    json_put_int(json, "guaranteed_us", s->options.guaranteed_us);
+    json_put_int(json, "restart_us", s->options.restart_us);
+    json_put_int(json, "patience_us", s->options.patience_us);
+    return json;
+}
+
+json_t *snapshot_to_json(const struct snapshot *s)
+{
+    json_t *json = json_object(), *nodes = json_array(), *jobs = json_array();
+    char time[TIME_TEXT_LEN + 1];
+
+    json_put_int(json, "format", SNAPSHOT_FORMAT);
+    json_put_str(json, "time", time_format(s->now_us, time));
+    json_put(json, "options", options_of(s));
+    vec_foreach(&s->nodes, node)
+        (void) json_array_append_new(nodes, node_of(node));
+    vec_foreach(&s->jobs, job)
+        (void) json_array_append_new(jobs, job_of(job));
+    json_put(json, "nodes", nodes);
+    json_put(json, "jobs", jobs);
+    json_put(json, "history", history_to_json(s->history));
+    return json;
+}
+
+struct snapshot *snapshot_copy(const struct snapshot *snapshot)
+{
+    _cleanup_json_ json_t *json = snapshot_to_json(snapshot);
+    struct snapshot *copy = NULL;
+    int r = snapshot_from_json(json, &copy, NULL);
+
+    assert(r == 0);
+    return copy;
+}

@@ -1,0 +1,61 @@
+/* snapshot.h - all that placement decides from, as plain data: to be saved, sent, looked ahead from and replayed
+ *
+ * A planner made from a snapshot decides as the one that it was taken of. Of jobs it holds what decides where and when they
+ * run, and their names: no command, no environment, no secret. Times are microseconds since 1970.
+ */
+#ifndef PLACEMENT_SNAPSHOT_H
+#define PLACEMENT_SNAPSHOT_H
+
+#include "base/vec.h"
+#include "placement/history.h"
+#include "placement/placement.h"
+
+enum {
+    SNAPSHOT_FORMAT = 1,
+    SNAPSHOT_NODES_MAX = 100000,
+    SNAPSHOT_JOBS_MAX = 2000000,
+};
+
+struct snapshot_node {
+    struct node *node; /* with its cordon, fault, tags and others */
+    int64_t disk_used_bytes;
+};
+
+/* A job that waits or runs. */
+struct snapshot_job {
+    struct id id, org, project;
+    char *name; /* for people; NULL: none */
+    int priority;
+    int64_t since_us;           /* it came to the queue */
+    int64_t eligible_us;        /* not before; 0: at once */
+    char *held;                 /* what it waits for that is no hardware, in words; NULL: nothing */
+    int64_t ran_us;             /* in all, before it began last */
+    int64_t started_us;         /* 0: it waits */
+    struct workload_spec *spec; /* wishes alone (workload_wishes_to_json()) */
+    VEC(struct allocation *) allocations; /* while it runs, one a rank */
+};
+
+struct snapshot {
+    int64_t now_us;
+    struct schedule_options options;
+    const struct score *score;
+    VEC(struct snapshot_node) nodes; /* in the order in which ties go to them */
+    VEC(struct snapshot_job) jobs;   /* in the order in which they came */
+    struct history *history;         /* of run times; never NULL */
+};
+
+struct snapshot *snapshot_new(void);
+void snapshot_free(struct snapshot *snapshot);
+DEFINE_CLEANUP(struct snapshot *, snapshot_free);
+/* A deep copy. */
+struct snapshot *snapshot_copy(const struct snapshot *snapshot);
+
+json_t *snapshot_to_json(const struct snapshot *snapshot);
+/* -EINVAL and the path of the field that is wrong: "jobs[3].asks.gpus: …". */
+int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *err);
+
+/* NULL: there is none of that name. */
+const struct node *snapshot_node(const struct snapshot *snapshot, const char *name);
+void snapshot_job_done(struct snapshot_job *job);
+
+#endif
