@@ -44,7 +44,8 @@ struct allocation **gang_take(struct node_state *states, size_t n, const struct 
             unsigned tasks = groups[i] * shape->tasks;
             for (unsigned k = 0; k < tasks; k++)
                 all[rank + k] = node_state_take(&states[i], shape);
-            node_state_take_rest(&states[i], shape, all + rank, tasks);
+            if (tasks > 0)
+                node_state_take_rest(&states[i], shape, all + rank, tasks);
             rank += tasks;
         }
     }

@@ -409,4 +409,23 @@ TEST(a_machine_may_be_a_job_s_alone)
     placement_plan_done(&plan);
 }
 
+/* The groups are on n2 and n3: nothing of n1, which has room but not to itself, is theirs. */
+TEST(a_gang_with_machines_to_itself_leaves_the_others_alone)
+{
+    _cleanup_(node_freep) struct node *a = machine("n1", 4), *b = machine("n2", 4),
+                                      *c = machine("n3", 4);
+    (void) has(0, "0,4", 0, 0);
+    struct placement_node taken[3] = { { .node = a, .grants = granted, .n_grants = 1 },
+                                       { .node = b },
+                                       { .node = c } };
+
+    ask(0, 1)->machines.exclusive = true;
+    specs[0].nodes = 2;
+    struct placement_plan plan = pass(taken, 3, 1, false);
+    ok(plan.n_decisions == 1 && plan.decisions[0].n_allocations == 2);
+    is_str(plan.decisions[0].allocations[0]->node, "n2");
+    is_str(plan.decisions[0].allocations[1]->node, "n3");
+    placement_plan_done(&plan);
+}
+
 TAP_MAIN
