@@ -36,6 +36,7 @@ struct machine {
 
 struct capacity {
     const struct score *score;
+    struct capacity_host host; /* without functions: rooms decide */
     VEC(struct machine) machines;
     struct room largest;
     VEC(char *) models;
@@ -65,7 +66,7 @@ static unsigned gpus_that_do(const struct room *room, const struct ask *ask)
 bool ask_equal(const struct ask *a, const struct ask *b)
 {
     return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
-           a->gpu_milli == b->gpu_milli && a->models == b->models;
+           a->gpu_milli == b->gpu_milli && a->models == b->models && a->terms == b->terms;
 }
 
 bool room_holds(const struct room *room, const struct ask *ask)
@@ -125,6 +126,17 @@ void room_give(struct room *room, const struct ask *ask, uint32_t gpus)
     }
 }
 
+bool capacity_holds(const struct capacity *c, size_t node, const struct ask *ask,
+                    const struct taken *without, size_t n)
+{
+    if (c->host.holds)
+        return c->host.holds(c->host.userdata, node, ask, without, n);
+    struct room room = c->machines.items[node].free;
+    for (size_t i = 0; i < n; i++)
+        room_give(&room, without[i].ask, without[i].choice->gpus);
+    return room_holds(&room, ask);
+}
+
 /* ---- views ----------------------------------------------------------------------------------------- */
 
 static int32_t gain_with(struct capacity *c, const struct room *before, const struct ask *ask,
@@ -171,7 +183,7 @@ static void look_at(struct capacity *c, struct view *view, size_t i)
 {
     const struct machine *m = &c->machines.items[i];
 
-    view->gains[i] = !m->closed && room_holds(&m->free, &view->ask)
+    view->gains[i] = !m->closed && capacity_holds(c, i, &view->ask, NULL, 0)
                          ? best_gain(c, &m->free, &view->ask, NULL)
                          : NO_ROOM;
 }
@@ -234,6 +246,8 @@ struct capacity *capacity_new(const struct score *score)
     c->learn_at = LEARN_FIRST;
     return c;
 }
+
+void capacity_set_host(struct capacity *c, const struct capacity_host *host) { c->host = *host; }
 
 void capacity_free(struct capacity *c)
 {
@@ -327,6 +341,15 @@ bool capacity_is_closed(const struct capacity *c, size_t node)
     return c->machines.items[node].closed;
 }
 
+void capacity_set(struct capacity *c, size_t node, const struct room *size, const struct room *free)
+{
+    assert(node < c->machines.len);
+    c->machines.items[node].size = *size;
+    c->machines.items[node].free = *free;
+    enlarge(&c->largest, size);
+    changed(c, node);
+}
+
 static struct asked *asked_of(struct capacity *c, const struct ask *ask)
 {
     vec_foreach(&c->seen, asked)
@@ -340,7 +363,10 @@ static struct asked *asked_of(struct capacity *c, const struct ask *ask)
 
 void capacity_learn(struct capacity *c, const struct ask *ask)
 {
-    struct asked *asked = c->score->learns ? asked_of(c, ask) : NULL;
+    struct ask numbers = *ask; /* what is usually asked for has no terms */
+
+    numbers.terms = 0;
+    struct asked *asked = c->score->learns ? asked_of(c, &numbers) : NULL;
 
     if (!asked)
         return;
@@ -372,16 +398,22 @@ bool capacity_choose(struct capacity *c, const struct ask *ask, struct choice *r
     return true;
 }
 
-void capacity_take(struct capacity *c, const struct ask *ask, const struct choice *choice)
+void capacity_take(struct capacity *c, const struct ask *ask, struct choice *choice)
 {
     assert(choice->node < c->machines.len);
-    room_use(&c->machines.items[choice->node].free, ask, choice->gpus);
+    if (c->host.take)
+        c->machines.items[choice->node].free = c->host.take(c->host.userdata, ask, choice);
+    else
+        room_use(&c->machines.items[choice->node].free, ask, choice->gpus);
     changed(c, choice->node);
 }
 
 void capacity_give(struct capacity *c, const struct ask *ask, const struct choice *choice)
 {
     assert(choice->node < c->machines.len);
-    room_give(&c->machines.items[choice->node].free, ask, choice->gpus);
+    if (c->host.give)
+        c->machines.items[choice->node].free = c->host.give(c->host.userdata, choice);
+    else
+        room_give(&c->machines.items[choice->node].free, ask, choice->gpus);
     changed(c, choice->node);
 }

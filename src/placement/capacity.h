@@ -38,11 +38,32 @@ struct ask {
     uint16_t gpus;
     uint16_t gpu_milli; /* of each; CAPACITY_GPU: all of it */
     uint64_t models;    /* bits that would do; 0: any */
+    uint32_t terms;     /* what else is asked, known by the host; 0: nothing */
 };
 
 struct choice {
     size_t node;
     uint32_t gpus; /* bits: positions on the machine */
+    void *grant;   /* what the host gave there exactly; the host's. NULL: nothing yet */
+};
+
+/* What a task has. */
+struct taken {
+    const struct ask *ask;
+    const struct choice *choice;
+};
+
+/* Who knows more of the machines than numbers say. It decides what a machine holds; numbers still say which of
+ * several is the better one. */
+struct capacity_host {
+    void *userdata;
+    /* Does machine NODE hold ASK, if N tasks WITHOUT were gone? */
+    bool (*holds)(void *userdata, size_t node, const struct ask *ask, const struct taken *without,
+                  size_t n);
+    /* Take: what CHOICE had before if it has a grant, otherwise whatever is best. Returns what is free then. */
+    struct room (*take)(void *userdata, const struct ask *ask, struct choice *choice);
+    /* The grant may be taken again. Returns what is free then. */
+    struct room (*give)(void *userdata, const struct choice *choice);
 };
 
 struct capacity;
@@ -50,6 +71,8 @@ struct score;
 
 /* SCORE is borrowed, and decides which of the places that hold a request is the best. */
 struct capacity *capacity_new(const struct score *score);
+/* HOST is copied; before the first choice. */
+void capacity_set_host(struct capacity *capacity, const struct capacity_host *host);
 void capacity_free(struct capacity *capacity);
 DEFINE_CLEANUP(struct capacity *, capacity_free);
 
@@ -60,6 +83,13 @@ size_t capacity_add(struct capacity *capacity, const struct room *size);
 size_t capacity_len(const struct capacity *capacity);
 /* What is free on machine NODE; valid until a machine is added. */
 const struct room *capacity_room(const struct capacity *capacity, size_t node);
+
+/* A machine is another now: what it has when it is empty, and what is free. */
+void capacity_set(struct capacity *capacity, size_t node, const struct room *size,
+                  const struct room *free);
+/* Does machine NODE hold ASK, if N tasks WITHOUT that are there were gone? Whether it is closed does not matter. */
+bool capacity_holds(const struct capacity *capacity, size_t node, const struct ask *ask,
+                    const struct taken *without, size_t n);
 
 /* What it has when it is empty. */
 const struct room *capacity_size(const struct capacity *capacity, size_t node);
@@ -73,7 +103,7 @@ void capacity_learn(struct capacity *capacity, const struct ask *ask);
 /* The best place for one task. False: no machine holds it now. Takes nothing. */
 bool capacity_choose(struct capacity *capacity, const struct ask *ask, struct choice *ret);
 /* Both change what is free; CHOICE must fit, and what is given must have been taken. */
-void capacity_take(struct capacity *capacity, const struct ask *ask, const struct choice *choice);
+void capacity_take(struct capacity *capacity, const struct ask *ask, struct choice *choice);
 void capacity_give(struct capacity *capacity, const struct ask *ask, const struct choice *choice);
 
 bool ask_equal(const struct ask *a, const struct ask *b);

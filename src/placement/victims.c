@@ -17,7 +17,7 @@ enum {
 /* A task of a job that runs. */
 struct tenant {
     struct entry *entry;
-    uint32_t gpus;
+    const struct choice *place;
     int64_t price;
 };
 
@@ -63,7 +63,7 @@ static void find_tenants(struct search *x)
             continue;
         for (unsigned i = 0; i < (*entry)->job.tasks; i++) {
             const struct choice *place = &(*entry)->places[i];
-            const struct tenant tenant = { *entry, place->gpus, price_of(*entry) };
+            const struct tenant tenant = { *entry, place, price_of(*entry) };
             vec_push(&x->machines[place->node], tenant);
         }
     }
@@ -78,14 +78,15 @@ static void search_done(struct search *x)
 
 static bool makes_room(const struct search *x, size_t node, uint32_t set)
 {
-    struct room room = *capacity_room(x->s->capacity, node);
     const struct tenants *t = &x->machines[node];
+    struct taken without[32];
+    size_t n = 0;
 
     for (; set; set &= set - 1) {
         const struct tenant *tenant = &t->items[__builtin_ctz(set)];
-        room_give(&room, &tenant->entry->job.ask, tenant->gpus);
+        without[n++] = (struct taken){ &tenant->entry->job.ask, tenant->place };
     }
-    return room_holds(&room, &x->entry->job.ask);
+    return capacity_holds(x->s->capacity, node, &x->entry->job.ask, without, n);
 }
 
 /* Tasks of one job on a machine are paid for once. */
