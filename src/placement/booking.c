@@ -1,24 +1,38 @@
-/* booking.c - the calendar of bookings: who may be where, until when; and the machines of a new one */
+/* booking.c - the calendar of bookings: who may begin where, and who is to leave */
 #include "placement/booking.h"
 
 #include "base/map.h"
 #include "base/vec.h"
+#include "placement/calendar.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <stdlib.h>
 
-/* The bookings of one machine, in the order in which they begin; they do not overlap. */
-struct page {
-    size_t node;
-    VEC(const struct booking *) bookings;
-};
+uint32_t booking_size(const struct room *size)
+{
+    return (uint32_t) (size->n_gpus ? size->n_gpus : 1) * CAPACITY_GPU;
+}
 
-struct calendar {
-    struct calendar_options options;
-    VEC(struct booking *) bookings; /* owned, with their nodes */
-    struct map *pages;              /* by machine */
-};
+/* Thousandths of ALL, rounded up. */
+static uint64_t share_of(uint64_t part, uint64_t of, uint32_t all)
+{
+    return of > 0 ? (part * all + of - 1) / of : part > 0 ? all : 0;
+}
+
+uint32_t booking_share(const struct room *size, const struct ask *ask, unsigned tasks)
+{
+    uint32_t all = booking_size(size);
+    uint64_t cores = share_of((uint64_t) ask->cpu_milli * tasks, (uint64_t) size->cpu_milli, all);
+    uint64_t memory =
+        share_of((uint64_t) ask->memory_mib * tasks, (uint64_t) size->memory_mib, all);
+    uint64_t most = (uint64_t) ask->gpus * ask->gpu_milli * tasks;
+
+    most = cores > most ? cores : most;
+    most = memory > most ? memory : most;
+    return most < all ? (uint32_t) most : all;
+}
+
+/* ---- the calendar --------------------------------------------------------------------------------------- */
 
 struct calendar *calendar_new(const struct calendar_options *options)
 {
@@ -31,7 +45,7 @@ struct calendar *calendar_new(const struct calendar_options *options)
 
 static void booking_free(struct booking *booking)
 {
-    free((size_t *) (uintptr_t) booking->nodes);
+    free((struct booking_part *) (uintptr_t) booking->parts);
     free(booking);
 }
 
@@ -40,7 +54,7 @@ static void page_free(void *p)
     struct page *page = p;
 
     if (page)
-        vec_done(&page->bookings);
+        vec_done(&page->entries);
     free(page);
 }
 
@@ -57,40 +71,41 @@ void calendar_free(struct calendar *c)
 
 bool calendar_is_empty(const struct calendar *c) { return c->bookings.len == 0; }
 
-static const struct page *page_of(const struct calendar *c, size_t node)
+const struct page *calendar_page(const struct calendar *c, size_t node)
 {
     return c->bookings.len ? map_get(c->pages, &node, sizeof node) : NULL;
 }
 
-static void note(struct calendar *c, size_t node, const struct booking *booking)
+bool calendar_has(const struct calendar *c, size_t node) { return calendar_page(c, node) != NULL; }
+
+static void note(struct calendar *c, const struct booking *booking, const struct booking_part *part)
 {
-    struct page *page = map_get(c->pages, &node, sizeof node);
+    struct page *page = map_get(c->pages, &part->node, sizeof part->node);
 
     if (!page) {
         page = xnew(struct page);
-        page->node = node;
-        (void) map_set(c->pages, &page->node, sizeof page->node, page);
+        (void) map_set(c->pages, &part->node, sizeof part->node, page);
     }
-    size_t at = page->bookings.len;
-    vec_push(&page->bookings, booking);
-    for (; at > 0 && page->bookings.items[at - 1]->from_us > booking->from_us; at--)
-        page->bookings.items[at] = page->bookings.items[at - 1];
-    page->bookings.items[at] = booking;
+    size_t at = page->entries.len;
+    const struct page_entry entry = { booking, part->milli };
+    vec_push(&page->entries, entry);
+    for (; at > 0 && page->entries.items[at - 1].booking->from_us > booking->from_us; at--)
+        page->entries.items[at] = page->entries.items[at - 1];
+    page->entries.items[at] = entry;
 }
 
 void calendar_add(struct calendar *c, const struct booking *booking)
 {
     struct booking *copy = xnew(struct booking);
-    size_t *nodes = xnew_n(size_t, booking->n_nodes + 1);
+    struct booking_part *parts = xnew_n(struct booking_part, booking->n_parts + 1);
 
     assert(booking->from_us < booking->until_us);
     *copy = *booking;
-    copy->nodes = nodes;
+    copy->parts = parts;
     vec_push(&c->bookings, copy);
-    for (size_t i = 0; i < booking->n_nodes; i++) {
-        assert(!calendar_booked(c, booking->nodes[i], booking->from_us, booking->until_us));
-        nodes[i] = booking->nodes[i];
-        note(c, nodes[i], copy);
+    for (size_t i = 0; i < booking->n_parts; i++) {
+        parts[i] = booking->parts[i];
+        note(c, copy, &parts[i]);
     }
 }
 
@@ -98,79 +113,40 @@ static void forget(struct calendar *c, size_t node, const struct booking *bookin
 {
     struct page *page = map_get(c->pages, &node, sizeof node);
 
-    for (size_t i = 0; i < page->bookings.len; i++)
-        if (page->bookings.items[i] == booking) {
-            vec_remove(&page->bookings, i);
+    for (size_t i = 0; i < page->entries.len; i++)
+        if (page->entries.items[i].booking == booking) {
+            vec_remove(&page->entries, i);
             break;
         }
-    if (page->bookings.len == 0)
+    if (page->entries.len == 0)
         page_free(map_remove(c->pages, &node, sizeof node));
+}
+
+static void remove_at(struct calendar *c, size_t i)
+{
+    struct booking *booking = c->bookings.items[i];
+
+    for (size_t k = 0; k < booking->n_parts; k++)
+        forget(c, booking->parts[k].node, booking);
+    vec_remove(&c->bookings, i);
+    booking_free(booking);
 }
 
 bool calendar_remove(struct calendar *c, uint64_t id)
 {
-    for (size_t i = 0; i < c->bookings.len; i++) {
-        struct booking *booking = c->bookings.items[i];
-        if (booking->id != id)
-            continue;
-        for (size_t k = 0; k < booking->n_nodes; k++)
-            forget(c, booking->nodes[k], booking);
-        vec_remove(&c->bookings, i);
-        booking_free(booking);
-        return true;
-    }
+    for (size_t i = 0; i < c->bookings.len; i++)
+        if (c->bookings.items[i]->id == id) {
+            remove_at(c, i);
+            return true;
+        }
     return false;
 }
 
-const struct booking *calendar_booked(const struct calendar *c, size_t node, int64_t from_us,
-                                      int64_t until_us)
+void calendar_expire(struct calendar *c, int64_t now_us)
 {
-    const struct page *page = page_of(c, node);
-
-    if (page)
-        vec_foreach(&page->bookings, booking)
-            if ((*booking)->from_us < until_us && (*booking)->until_us > from_us)
-                return *booking;
-    return NULL;
-}
-
-const struct booking *calendar_obstacle(const struct calendar *c, size_t node,
-                                        const struct stay *stay)
-{
-    const struct page *page = page_of(c, node);
-
-    if (!page)
-        return NULL;
-    vec_foreach(&page->bookings, pos) {
-        const struct booking *b = *pos;
-        int64_t leave_us = b->from_us - c->options.notice_us;
-        if (b->project == stay->project || b->until_us <= stay->from_us)
-            continue;
-        if (b->from_us >= stay->until_us ||
-            (stay->preemptible && leave_us - stay->from_us >= c->options.guaranteed_us &&
-             leave_us > stay->from_us))
-            return NULL; /* it is gone before this one, and so before all later ones */
-        return b;
-    }
-    return NULL;
-}
-
-bool calendar_lets(const struct calendar *c, size_t node, const struct stay *stay)
-{
-    return !calendar_obstacle(c, node, stay);
-}
-
-int64_t calendar_leave_us(const struct calendar *c, size_t node, const struct stay *stay)
-{
-    const struct page *page = page_of(c, node);
-
-    if (page)
-        vec_foreach(&page->bookings, pos) {
-            const struct booking *b = *pos;
-            if (b->project != stay->project && b->until_us > stay->from_us)
-                return b->from_us < stay->until_us ? b->from_us - c->options.notice_us : INT64_MAX;
-        }
-    return INT64_MAX;
+    for (size_t i = c->bookings.len; i-- > 0;)
+        if (c->bookings.items[i]->until_us <= now_us)
+            remove_at(c, i);
 }
 
 int64_t calendar_next_us(const struct calendar *c, int64_t now_us)
@@ -187,114 +163,170 @@ int64_t calendar_next_us(const struct calendar *c, int64_t now_us)
     return next_us;
 }
 
-/* ---- which machines ------------------------------------------------------------------------------------ */
+/* ---- who is where at a time -------------------------------------------------------------------------------- */
 
-/* Why machines are not to be had. */
-struct tally {
-    size_t serve, booked, busy;
-    unsigned gpus; /* of those that are to be had */
+bool calendar_is_within(const struct calendar *c, uint32_t group, uint32_t ancestor)
+{
+    return c->options.is_within ? c->options.is_within(c->options.userdata, group, ancestor)
+                                : group == ancestor;
+}
+
+static bool is_active(const struct page_entry *entry, int64_t at_us)
+{
+    return entry->booking->from_us <= at_us && entry->booking->until_us > at_us;
+}
+
+/* The booking in which somebody of GROUP is at that time; NULL: none. */
+static const struct page_entry *own(const struct calendar *c, const struct page *page,
+                                    uint32_t group, int64_t at_us)
+{
+    vec_foreach(&page->entries, entry)
+        if (is_active(entry, at_us) && calendar_is_within(c, group, entry->booking->group))
+            return entry;
+    return NULL;
+}
+
+/* Some of the stays of a machine at a time. */
+struct moment {
+    const struct calendar *calendar;
+    const struct page *page;
+    const struct booking_node *node;
+    int64_t at_us;
+    const struct stay *newcomer; /* NULL: none */
+    bool only_fixed;             /* without those who are told to leave in time */
+    const bool *leaves;          /* by stay; NULL: nobody does */
 };
 
-static bool is_to_be_had(const struct calendar *c, const struct booking_node *nodes, size_t node,
-                         const struct booking_wish *wish, struct tally *tally)
+bool stay_is_fixed(const struct calendar *c, const struct stay *stay, int64_t at_us)
 {
-    bool serves = nodes[node].would_do && (wish->gpus == 0 || nodes[node].gpus > 0);
-    bool booked = serves && calendar_booked(c, node, wish->from_us, wish->until_us);
-    bool busy = serves && !booked && nodes[node].busy_until_us > wish->from_us;
+    return !stay->preemptible ||
+           stay->from_us + c->options.guaranteed_us > at_us - c->options.notice_us;
+}
 
-    tally->serve += serves;
-    tally->booked += booked;
-    tally->busy += busy;
-    if (!serves || booked || busy)
+static bool counts(const struct moment *m, size_t i)
+{
+    const struct stay *stay = &m->node->stays[i];
+
+    return stay->until_us > m->at_us && !(m->leaves && m->leaves[i]) &&
+           (!m->only_fixed || stay_is_fixed(m->calendar, stay, m->at_us));
+}
+
+/* What those whom ENTRY is for take; NULL: those who are in no booking. */
+static uint64_t taken_in(const struct moment *m, const struct page_entry *entry)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < m->node->n_stays; i++)
+        if (counts(m, i) && own(m->calendar, m->page, m->node->stays[i].group, m->at_us) == entry)
+            sum += m->node->stays[i].milli;
+    if (m->newcomer && own(m->calendar, m->page, m->newcomer->group, m->at_us) == entry)
+        sum += m->newcomer->milli;
+    return sum;
+}
+
+/* What is missing of the machine then: who takes more than his booking keeps takes the rest from what is everybody's. */
+static uint64_t missing(const struct moment *m)
+{
+    uint64_t wanted = taken_in(m, NULL);
+
+    vec_foreach(&m->page->entries, entry) {
+        if (!is_active(entry, m->at_us))
+            continue;
+        uint64_t taken = taken_in(m, entry);
+        wanted += taken > entry->milli ? taken : entry->milli;
+    }
+    return wanted > m->node->milli ? wanted - m->node->milli : 0;
+}
+
+/* Would the newcomer take at that time what is kept? */
+static bool is_in_the_way(const struct moment *with)
+{
+    struct moment without = *with;
+
+    without.newcomer = NULL;
+    return missing(with) > missing(&without);
+}
+
+static const struct booking *obstacle_at(const struct moment *m)
+{
+    if (!is_in_the_way(m))
+        return NULL;
+    vec_foreach(&m->page->entries, entry)
+        if (is_active(entry, m->at_us) &&
+            !calendar_is_within(m->calendar, m->newcomer->group, entry->booking->group))
+            return entry->booking;
+    return NULL;
+}
+
+/* Nobody comes later than the newcomer, so it is enough to look at it when it begins and whenever a booking does. */
+const struct booking *calendar_obstacle(const struct calendar *c, size_t index,
+                                        const struct booking_node *node, const struct stay *stay)
+{
+    struct moment m = { .calendar = c,
+                        .page = calendar_page(c, index),
+                        .node = node,
+                        .at_us = stay->from_us,
+                        .newcomer = stay };
+    const struct booking *found = m.page ? obstacle_at(&m) : NULL;
+
+    if (!m.page || found)
+        return found;
+    m.only_fixed = true;
+    vec_foreach(&m.page->entries, entry) {
+        m.at_us = entry->booking->from_us;
+        if (m.at_us <= stay->from_us || m.at_us >= stay->until_us)
+            continue;
+        int64_t leave_us = m.at_us - c->options.notice_us;
+        bool is_stopped_in_time = stay->preemptible && leave_us > stay->from_us &&
+                                  leave_us - stay->from_us >= c->options.guaranteed_us;
+        found = is_stopped_in_time ? NULL : obstacle_at(&m);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+/* Until nothing is missing any more, or nobody is left who may be stopped. */
+static bool leave_for(struct moment *m, int64_t now_us, bool *leaves)
+{
+    bool any = false;
+
+    m->leaves = leaves;
+    for (size_t i = 0; i < m->node->n_stays; i++) {
+        uint64_t before = missing(m);
+        if (before == 0)
+            break;
+        const struct stay *stay = &m->node->stays[i];
+        bool may_be_stopped =
+            stay->preemptible && now_us - stay->from_us >= m->calendar->options.guaranteed_us;
+        if (!may_be_stopped || !counts(m, i))
+            continue;
+        leaves[i] = true;
+        if (missing(m) == before)
+            leaves[i] = false;
+        any = any || leaves[i];
+    }
+    return any;
+}
+
+bool calendar_leave(const struct calendar *c, size_t index, const struct booking_node *node,
+                    int64_t now_us, bool *ret)
+{
+    struct moment m = {
+        .calendar = c, .page = calendar_page(c, index), .node = node, .at_us = now_us
+    };
+    bool any = false;
+
+    for (size_t i = 0; i < node->n_stays; i++)
+        ret[i] = false;
+    if (!m.page)
         return false;
-    tally->gpus += nodes[node].gpus;
-    return true;
-}
-
-/* The machine that leaves the fewest of WANTED GPUs over, or if none has so many the largest. */
-static size_t best_for(const struct booking_node *nodes, const bool *is_free, size_t n,
-                       unsigned wanted)
-{
-    size_t best = n;
-
-    for (size_t i = 0; i < n; i++) {
-        if (!is_free[i])
+    vec_foreach(&m.page->entries, entry) {
+        const struct booking *b = entry->booking;
+        if (b->until_us <= now_us || b->from_us - c->options.notice_us > now_us)
             continue;
-        if (best == n) {
-            best = i;
-            continue;
-        }
-        bool enough = nodes[i].gpus >= wanted, best_enough = nodes[best].gpus >= wanted;
-        if (enough != best_enough ? enough
-            : enough              ? nodes[i].gpus < nodes[best].gpus
-                                  : nodes[i].gpus > nodes[best].gpus)
-            best = i;
+        m.at_us = b->from_us > now_us ? b->from_us : now_us;
+        any = leave_for(&m, now_us, ret) || any;
     }
-    return best;
-}
-
-/* IS_FREE of those that are chosen becomes false. */
-static size_t choose_gpus(const struct booking_node *nodes, bool *is_free, size_t n,
-                          unsigned wanted)
-{
-    size_t chosen = 0;
-
-    while (wanted > 0) {
-        size_t node = best_for(nodes, is_free, n, wanted);
-        is_free[node] = false;
-        wanted -= nodes[node].gpus < wanted ? nodes[node].gpus : wanted;
-        chosen++;
-    }
-    return chosen;
-}
-
-/* Without GPUs to count those without any come first: the others are worth more. */
-static size_t choose_nodes(const struct booking_node *nodes, bool *is_free, size_t n, size_t wanted)
-{
-    for (size_t i = 0; i < wanted; i++)
-        is_free[best_for(nodes, is_free, n, 0)] = false;
-    return wanted;
-}
-
-static int refuse(const struct booking_wish *wish, const struct tally *tally, struct error *err)
-{
-    size_t free_nodes = tally->serve - tally->booked - tally->busy;
-
-    if (wish->gpus)
-        return error_set(err, -EBUSY,
-                         "gpus: %u are wanted; the %zu machine%s that %s to be had then %s %u: of "
-                         "%zu with such GPUs %zu %s booked, and on %zu runs what may not be gone "
-                         "by then and cannot be stopped",
-                         wish->gpus, free_nodes, free_nodes == 1 ? "" : "s",
-                         free_nodes == 1 ? "is" : "are", free_nodes == 1 ? "has" : "have",
-                         tally->gpus, tally->serve, tally->booked,
-                         tally->booked == 1 ? "is" : "are", tally->busy);
-    return error_set(err, -EBUSY,
-                     "nodes: %zu %s wanted, and %zu %s to be had then: of %zu that would do %zu %s "
-                     "booked, and on %zu runs what may not be gone by then and cannot be stopped",
-                     wish->nodes, wish->nodes == 1 ? "is" : "are", free_nodes,
-                     free_nodes == 1 ? "is" : "are", tally->serve, tally->booked,
-                     tally->booked == 1 ? "is" : "are", tally->busy);
-}
-
-int booking_choose(const struct calendar *c, const struct booking_node *nodes, size_t n,
-                   const struct booking_wish *wish, size_t **ret, size_t *ret_n, struct error *err)
-{
-    _cleanup_free_ bool *is_free = xnew_n(bool, n + 1), *was_free = xnew_n(bool, n + 1);
-    struct tally tally = { 0 };
-
-    for (size_t i = 0; i < n; i++)
-        is_free[i] = was_free[i] = is_to_be_had(c, nodes, i, wish, &tally);
-    if (wish->gpus ? tally.gpus < wish->gpus
-                   : tally.serve - tally.booked - tally.busy < wish->nodes)
-        return refuse(wish, &tally, err);
-    size_t chosen = wish->gpus ? choose_gpus(nodes, is_free, n, wish->gpus)
-                               : choose_nodes(nodes, is_free, n, wish->nodes);
-    size_t *found = xnew_n(size_t, chosen + 1), len = 0;
-    for (size_t i = 0; i < n; i++)
-        if (was_free[i] && !is_free[i])
-            found[len++] = i;
-    *ret = found;
-    *ret_n = len;
-    return 0;
+    return any;
 }

@@ -1,88 +1,106 @@
-/* booking.h - machines that are kept for a project from a time to a time
+/* booking.h - machines, or parts of them, that are kept for a group from a time to a time
  *
- * A booking keeps whole machines. Until it begins others may be there who are gone by then: who said how long they run,
- * or who may be stopped. From its notice on nobody else is let in, and whoever is still there is stopped; while it lasts
- * the machines are the project's. Numbers only, no clock: times are the caller's, in microseconds.
+ * Until a booking begins others may be there who are gone by then: who said how long they run, or who may be stopped.
+ * While it lasts what it keeps is the group's alone. What is kept, and what somebody takes, is a number of GPUs in
+ * thousandths, with cores and memory in proportion: who takes half of a machine's cores takes half of it, without any GPU
+ * too. A machine without GPUs counts as one.
+ *
+ * Pure: times are the caller's, in microseconds, and so is who is where. Of equal machines the first is chosen.
  */
 #ifndef PLACEMENT_BOOKING_H
 #define PLACEMENT_BOOKING_H
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "placement/capacity.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-struct booking {
-    uint64_t id; /* the caller's, of no other booking */
-    uint64_t project;
-    int64_t from_us, until_us; /* UNTIL is not in it */
-    const size_t *nodes;       /* each once */
-    size_t n_nodes;
+/* What is kept of a machine. */
+struct booking_part {
+    size_t node;
+    uint32_t milli;
 };
 
-/* Somebody's time on a machine. */
+struct booking {
+    uint64_t id;                      /* the caller's, of no other booking */
+    uint32_t group;                   /* of those whom it is for */
+    int64_t from_us, until_us;        /* UNTIL is not in it */
+    const struct booking_part *parts; /* each machine once */
+    size_t n_parts;
+};
+
+/* Somebody's time on a machine, with all that it takes there. */
 struct stay {
-    uint64_t project;
+    uint32_t group;
     int64_t from_us;
     int64_t until_us; /* it is gone then at the latest; INT64_MAX: not known */
     bool preemptible;
+    uint32_t milli;
 };
+
+/* A machine, and who is there. */
+struct booking_node {
+    uint32_t milli; /* all of it; 0: it is not to be booked */
+    bool has_gpus;
+    const struct stay *stays;
+    size_t n_stays;
+};
+
+/* What a machine of SIZE has in all. */
+uint32_t booking_size(const struct room *size);
+/* What TASKS tasks of ASK take of it. */
+uint32_t booking_share(const struct room *size, const struct ask *ask, unsigned tasks);
 
 /* All bookings that are known. */
 struct calendar;
 
 struct calendar_options {
     int64_t notice_us;     /* before a booking begins others are told to leave */
-    int64_t guaranteed_us; /* who would be told to leave sooner than that is not let in */
+    int64_t guaranteed_us; /* nobody is told to leave sooner than that */
+    /* Is GROUP below ANCESTOR, or the same? NULL: only if it is the same. */
+    bool (*is_within)(const void *userdata, uint32_t group, uint32_t ancestor);
+    const void *userdata;
 };
 
 struct calendar *calendar_new(const struct calendar_options *options);
 void calendar_free(struct calendar *calendar);
 DEFINE_CLEANUP(struct calendar *, calendar_free);
 
-/* BOOKING is copied; its machines must not be booked then. */
+/* BOOKING is copied. */
 void calendar_add(struct calendar *calendar, const struct booking *booking);
 /* False: there is none of that id. */
 bool calendar_remove(struct calendar *calendar, uint64_t id);
+/* Forget those that ended before NOW_US. */
+void calendar_expire(struct calendar *calendar, int64_t now_us);
 bool calendar_is_empty(const struct calendar *calendar);
-
-/* May STAY begin on NODE? Yes if it is over before anybody else's booking begins there, or if it may be stopped and has its
- * guaranteed time first. Bookings of its own project are no obstacle. */
-bool calendar_lets(const struct calendar *calendar, size_t node, const struct stay *stay);
-/* When STAY, which is on NODE, is to be stopped there, looking from its FROM_US on; that may be past. INT64_MAX: never. */
-int64_t calendar_leave_us(const struct calendar *calendar, size_t node, const struct stay *stay);
-/* The booking of another project that keeps STAY off NODE, the first of them; NULL: none does. Valid until a change. */
-const struct booking *calendar_obstacle(const struct calendar *calendar, size_t node,
-                                        const struct stay *stay);
-/* The booking that keeps NODE at some time from FROM_US until UNTIL_US, the first of them; NULL: none. Valid until a change. */
-const struct booking *calendar_booked(const struct calendar *calendar, size_t node, int64_t from_us,
-                                      int64_t until_us);
+/* Is something of NODE kept, now or later? */
+bool calendar_has(const struct calendar *calendar, size_t node);
 /* When something begins, is to be left, or ends next after NOW_US; INT64_MAX: nothing does. */
 int64_t calendar_next_us(const struct calendar *calendar, int64_t now_us);
 
-/* ---- which machines ------------------------------------------------------------------------------------ */
+/* The booking that keeps STAY from beginning on machine INDEX, which has room for it: NULL, it may begin. It may if what is
+ * kept is there in time though it stays until its end; if it may be stopped, if it has its guaranteed time before that.
+ * Valid until the calendar changes. */
+const struct booking *calendar_obstacle(const struct calendar *calendar, size_t index,
+                                        const struct booking_node *node, const struct stay *stay);
+/* Who of the stays on machine INDEX is to be told to leave at NOW_US, so that what is kept is there in time: of those who may
+ * be stopped the first, no more than it takes. RET[I] is set for stay I. False: nobody. */
+bool calendar_leave(const struct calendar *calendar, size_t index, const struct booking_node *node,
+                    int64_t now_us, bool *ret);
 
-/* A machine as a new booking sees it. */
-struct booking_node {
-    bool would_do; /* it is of the kind that is wanted, and serves */
-    unsigned gpus; /* that it has */
-    int64_t
-        busy_until_us; /* those who are there and cannot be stopped are gone; INT64_MAX: not known */
-};
+/* ---- a new booking ------------------------------------------------------------------------------------- */
 
-/* Either so many machines, or as few as have so many GPUs together. */
+/* Either so many whole machines, or so many GPUs on as few machines as possible. */
 struct booking_wish {
+    uint32_t group;
     int64_t from_us, until_us;
     size_t nodes;
     unsigned gpus;
 };
 
-/* The machines for WISH among N: those that serve, are not booked then and are left in time. Of machines alike the first; for
- * GPUs those that leave the fewest over. RET is owned by the caller, ascending. -EBUSY: there are not enough, with the
- * numbers. */
+/* The parts for WISH of N machines, which are there then if everybody keeps his word. RET is owned by the caller, ascending.
+ * -EBUSY: there are not enough, with the numbers. */
 int booking_choose(const struct calendar *calendar, const struct booking_node *nodes, size_t n,
-                   const struct booking_wish *wish, size_t **ret, size_t *ret_n, struct error *err);
+                   const struct booking_wish *wish, struct booking_part **ret, size_t *ret_n,
+                   struct error *err);
 
 #endif
