@@ -1,0 +1,433 @@
+/* profile.c - the free part of every machine as steps over time, and the first moment at which tasks fit */
+#include "placement/profile.h"
+
+#include "base/alloc.h"
+#include "base/vec.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* From AT on, until the next step, so much is free; below 0 where more was promised than there is. */
+struct step {
+    int64_t at_us;
+    int64_t cpu_milli, memory_mib;
+    int gpus;
+};
+
+struct steps {
+    struct step *items; /* a vec */
+    size_t len, cap;
+};
+
+struct machine {
+    struct room size;
+    int n_gpus; /* whole ones */
+    VEC(struct profile_span) spans;
+    size_t n_passable;
+    struct steps steps; /* with all spans in the way */
+    bool is_stale;
+};
+
+struct profile {
+    VEC(struct machine) machines;
+    struct steps other; /* with some spans out of the way; kept for its memory */
+    VEC(int64_t) times;
+};
+
+struct profile *profile_new(void) { return xnew(struct profile); }
+
+void profile_free(struct profile *p)
+{
+    if (!p)
+        return;
+    vec_foreach(&p->machines, machine) {
+        vec_done(&machine->spans);
+        vec_done(&machine->steps);
+    }
+    vec_done(&p->machines);
+    vec_done(&p->other);
+    vec_done(&p->times);
+    free(p);
+}
+
+void profile_set_node(struct profile *p, size_t node, const struct room *size)
+{
+    while (p->machines.len <= node) {
+        const struct machine none = { .is_stale = true };
+        vec_push(&p->machines, none);
+    }
+    struct machine *machine = &p->machines.items[node];
+    machine->size = *size;
+    machine->n_gpus = 0;
+    for (unsigned i = 0; i < size->n_gpus; i++)
+        machine->n_gpus += size->gpu[i] == CAPACITY_GPU;
+    machine->is_stale = true;
+}
+
+struct profile_span profile_span_of(uint64_t id, const struct ask *ask, int64_t from_us,
+                                    int64_t until_us)
+{
+    return (struct profile_span){ .id = id,
+                                  .from_us = from_us,
+                                  .until_us = until_us,
+                                  .cpu_milli = ask->cpu_milli,
+                                  .memory_mib = ask->memory_mib,
+                                  .n_gpus = ask->gpus };
+}
+
+void profile_put(struct profile *p, size_t node, const struct profile_span *span)
+{
+    struct machine *machine = &p->machines.items[node];
+
+    assert(node < p->machines.len && span->from_us < span->until_us);
+    vec_push(&machine->spans, *span);
+    machine->n_passable += span->is_passable;
+    machine->is_stale = true;
+}
+
+void profile_drop(struct profile *p, size_t node, uint64_t id)
+{
+    struct machine *machine = &p->machines.items[node];
+
+    for (size_t i = machine->spans.len; i-- > 0;) {
+        if (machine->spans.items[i].id != id)
+            continue;
+        machine->n_passable -= machine->spans.items[i].is_passable;
+        vec_remove(&machine->spans, i);
+        machine->is_stale = true;
+    }
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------ */
+
+static int compare_times(const void *pa, const void *pb)
+{
+    const int64_t *a = pa, *b = pb;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+static bool is_passed(const struct profile_wish *wish, const struct profile_span *span)
+{
+    return wish && span->is_passable && wish->passes && wish->passes(wish->userdata, span);
+}
+
+static struct step step_at(const struct machine *machine, const struct profile_wish *wish,
+                           int64_t at_us)
+{
+    struct step step = { at_us, machine->size.cpu_milli, machine->size.memory_mib,
+                         machine->n_gpus };
+    uint32_t gpus = 0;
+
+    vec_foreach(&machine->spans, span) {
+        if (span->from_us > at_us || span->until_us <= at_us || is_passed(wish, span))
+            continue;
+        step.cpu_milli -= span->cpu_milli;
+        step.memory_mib -= span->memory_mib;
+        step.gpus -= span->gpus ? 0 : span->n_gpus;
+        gpus |= span->gpus;
+    }
+    step.gpus -= __builtin_popcount(gpus);
+    return step;
+}
+
+static void make_steps(struct profile *p, const struct machine *machine,
+                       const struct profile_wish *wish, struct steps *ret)
+{
+    ret->len = p->times.len = 0;
+    vec_push(&p->times, INT64_MIN);
+    vec_foreach(&machine->spans, span) {
+        vec_push(&p->times, span->from_us);
+        if (span->until_us != INT64_MAX)
+            vec_push(&p->times, span->until_us);
+    }
+    qsort(p->times.items, p->times.len, sizeof *p->times.items, compare_times);
+    for (size_t i = 0; i < p->times.len; i++) {
+        if (i > 0 && p->times.items[i] == p->times.items[i - 1])
+            continue;
+        const struct step step = step_at(machine, wish, p->times.items[i]);
+        vec_push(ret, step);
+    }
+}
+
+static const struct steps *steps_of(struct profile *p, size_t node, const struct profile_wish *wish)
+{
+    struct machine *machine = &p->machines.items[node];
+
+    if (machine->n_passable > 0 && wish->passes) {
+        make_steps(p, machine, wish, &p->other);
+        return &p->other;
+    }
+    if (machine->is_stale)
+        make_steps(p, machine, NULL, &machine->steps);
+    machine->is_stale = false;
+    return &machine->steps;
+}
+
+/* ---- fits ------------------------------------------------------------------------------------------- */
+
+static int64_t at_most(int64_t n, int64_t free, int64_t each)
+{
+    if (each <= 0)
+        return n;
+    int64_t fits = free < 0 ? 0 : free / each;
+    return fits < n ? fits : n;
+}
+
+static unsigned fits_in_step(const struct step *step, const struct profile_wish *wish)
+{
+    int64_t n = wish->is_apart ? 1 : wish->tasks;
+
+    n = at_most(n, step->cpu_milli, wish->ask->cpu_milli);
+    n = at_most(n, step->memory_mib, wish->ask->memory_mib);
+    return (unsigned) at_most(n, step->gpus, wish->ask->gpus);
+}
+
+static int64_t end_of(const struct profile_wish *wish, int64_t start_us)
+{
+    return wish->length_us > INT64_MAX - start_us ? INT64_MAX : start_us + wish->length_us;
+}
+
+/* The step in which START lies. */
+static size_t step_of(const struct steps *steps, int64_t start_us)
+{
+    size_t low = 0, high = steps->len;
+
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (steps->items[middle].at_us <= start_us)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static unsigned fits_from(const struct steps *steps, const struct profile_wish *wish,
+                          int64_t start_us)
+{
+    int64_t end_us = end_of(wish, start_us);
+    unsigned least = UINT32_MAX;
+
+    for (size_t i = step_of(steps, start_us); i < steps->len && least > 0; i++) {
+        if (steps->items[i].at_us >= end_us)
+            break;
+        unsigned n = fits_in_step(&steps->items[i], wish);
+        least = n < least ? n : least;
+    }
+    return least;
+}
+
+static bool would_do(const struct machine *machine, const struct profile_wish *wish)
+{
+    return room_holds(&machine->size, wish->ask);
+}
+
+unsigned profile_fits(struct profile *p, const struct profile_wish *wish, size_t node,
+                      int64_t start_us)
+{
+    if (!would_do(&p->machines.items[node], wish))
+        return 0;
+    return fits_from(steps_of(p, node, wish), wish, start_us);
+}
+
+static bool is_kept(const struct step *step)
+{
+    return step->cpu_milli >= 0 && step->memory_mib >= 0 && step->gpus >= 0;
+}
+
+bool profile_lets(struct profile *p, const struct profile_wish *wish, size_t node,
+                  const struct profile_span *span)
+{
+    struct machine *machine = &p->machines.items[node];
+    const struct steps *steps = steps_of(p, node, wish);
+    bool lets = true;
+
+    vec_push(&machine->spans, *span);
+    for (size_t i = step_of(steps, span->from_us); lets && i < steps->len; i++) {
+        int64_t at_us = steps->items[i].at_us;
+        if (at_us >= span->until_us)
+            break;
+        const struct step step =
+            step_at(machine, wish, at_us < span->from_us ? span->from_us : at_us);
+        lets = is_kept(&step);
+    }
+    machine->spans.len--;
+    return lets;
+}
+
+/* ---- the earliest time ------------------------------------------------------------------------------ */
+
+/* From AT on, a machine holds so many tasks more. */
+struct change {
+    int64_t at_us;
+    uint32_t domain;
+    int by;
+};
+
+struct changes {
+    struct change *items; /* a vec */
+    size_t len, cap;
+};
+
+static int compare_changes(const void *pa, const void *pb)
+{
+    const struct change *a = pa, *b = pb;
+
+    return a->at_us < b->at_us ? -1 : a->at_us > b->at_us;
+}
+
+/* Times at which the number of tasks that fit may change: where a step begins, and just after the last start from which one would
+ * not be reached. */
+static void find_times(struct profile *p, const struct steps *steps,
+                       const struct profile_wish *wish)
+{
+    p->times.len = 0;
+    vec_push(&p->times, wish->from_us);
+    vec_foreach(steps, step) {
+        if (step->at_us > wish->from_us)
+            vec_push(&p->times, step->at_us);
+        if (wish->length_us != INT64_MAX && step->at_us != INT64_MIN &&
+            step->at_us - wish->length_us >= wish->from_us)
+            vec_push(&p->times, step->at_us - wish->length_us + 1);
+    }
+    qsort(p->times.items, p->times.len, sizeof *p->times.items, compare_times);
+}
+
+static void find_changes(struct profile *p, size_t node, const struct profile_wish *wish,
+                         struct changes *ret)
+{
+    if (!would_do(&p->machines.items[node], wish))
+        return;
+    const struct steps *steps = steps_of(p, node, wish);
+    int before = 0;
+    find_times(p, steps, wish);
+    vec_foreach(&p->times, at) {
+        int now = (int) fits_from(steps, wish, *at);
+        const struct change change = { *at, wish->domains ? wish->domains[node] : 0, now - before };
+        if (now != before)
+            vec_push(ret, change);
+        before = now;
+    }
+}
+
+static size_t n_domains(const struct profile *p, const struct profile_wish *wish)
+{
+    uint32_t most = 0;
+
+    for (size_t i = 0; wish->domains && i < p->machines.len; i++)
+        most = wish->domains[i] > most ? wish->domains[i] : most;
+    return (size_t) most + 1;
+}
+
+/* When first all tasks fit in one domain, and in which. */
+static int64_t first_time(struct profile *p, const struct profile_wish *wish, uint32_t *ret_domain)
+{
+    size_t n = n_domains(p, wish);
+    _cleanup_free_ int64_t *sums = xnew_n(int64_t, n);
+    struct changes changes = { 0 };
+    int64_t found_us = INT64_MAX;
+
+    for (size_t node = 0; node < p->machines.len; node++)
+        find_changes(p, node, wish, &changes);
+    if (changes.len > 0)
+        qsort(changes.items, changes.len, sizeof *changes.items, compare_changes);
+    for (size_t i = 0, from = 0; i < changes.len && found_us == INT64_MAX; i++) {
+        sums[changes.items[i].domain] += changes.items[i].by;
+        if (i + 1 < changes.len && changes.items[i + 1].at_us == changes.items[i].at_us)
+            continue;
+        for (; from <= i && found_us == INT64_MAX; from++)
+            if (sums[changes.items[from].domain] >= (int64_t) wish->tasks) {
+                found_us = changes.items[i].at_us;
+                *ret_domain = changes.items[from].domain;
+            }
+        from = i + 1;
+    }
+    vec_done(&changes);
+    return found_us;
+}
+
+/* One task alone: nothing needs to be added up over machines, and none is looked at beyond the best time so far. */
+static int64_t first_time_of_one(struct profile *p, const struct profile_wish *wish)
+{
+    int64_t best_us = INT64_MAX;
+
+    for (size_t node = 0; node < p->machines.len && best_us > wish->from_us; node++) {
+        if (!would_do(&p->machines.items[node], wish))
+            continue;
+        const struct steps *steps = steps_of(p, node, wish);
+        for (size_t i = step_of(steps, wish->from_us); i < steps->len; i++) {
+            int64_t at_us = steps->items[i].at_us;
+            at_us = at_us < wish->from_us ? wish->from_us : at_us;
+            if (at_us >= best_us)
+                break;
+            if (fits_from(steps, wish, at_us) > 0)
+                best_us = at_us;
+        }
+    }
+    return best_us;
+}
+
+/* A machine that holds some of the tasks then. */
+struct candidate {
+    size_t node;
+    unsigned fits;
+    int64_t
+        left; /* GPUs, or cores where none are asked for, that a task leaves there at the start */
+};
+
+static int compare_candidates(const void *pa, const void *pb)
+{
+    const struct candidate *a = pa, *b = pb;
+
+    if (a->fits != b->fits)
+        return a->fits > b->fits ? -1 : 1;
+    if (a->left != b->left)
+        return a->left < b->left ? -1 : 1;
+    return a->node < b->node ? -1 : 1;
+}
+
+static int compare_nodes(const void *pa, const void *pb)
+{
+    const size_t *a = pa, *b = pb;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* The machines for all tasks: as few as will do, of equal ones the fullest. */
+static void choose(struct profile *p, const struct profile_wish *wish, int64_t at_us,
+                   uint32_t domain, size_t *ret)
+{
+    _cleanup_free_ struct candidate *found = xnew_n(struct candidate, p->machines.len + 1);
+    size_t n = 0;
+    unsigned placed = 0;
+
+    for (size_t node = 0; node < p->machines.len; node++) {
+        if (wish->domains && wish->domains[node] != domain)
+            continue;
+        unsigned fits = profile_fits(p, wish, node, at_us);
+        if (fits == 0)
+            continue;
+        const struct steps *steps = steps_of(p, node, wish);
+        const struct step *step = &steps->items[step_of(steps, at_us)];
+        found[n++] =
+            (struct candidate){ node, fits, wish->ask->gpus ? step->gpus : step->cpu_milli };
+    }
+    qsort(found, n, sizeof *found, compare_candidates);
+    for (size_t i = 0; i < n; i++)
+        for (unsigned k = 0; k < found[i].fits && placed < wish->tasks; k++)
+            ret[placed++] = found[i].node;
+    assert(placed == wish->tasks);
+    qsort(ret, placed, sizeof *ret, compare_nodes);
+}
+
+int64_t profile_earliest(struct profile *p, const struct profile_wish *wish, size_t *ret)
+{
+    uint32_t domain = 0;
+    bool is_one = wish->tasks == 1 && !wish->domains;
+    int64_t at_us = is_one ? first_time_of_one(p, wish) : first_time(p, wish, &domain);
+
+    if (at_us != INT64_MAX)
+        choose(p, wish, at_us, domain, ret);
+    return at_us;
+}
