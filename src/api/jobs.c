@@ -253,6 +253,24 @@ static void stop_array(struct call *call, const struct workload *w)
 
 static void job_stop(struct call *call) { job_find_any(call, stop, stop_array); }
 
+static void preempt(struct call *call, const struct workload *w)
+{
+    const struct preempt_request request = { .actor = call->actor,
+                                             .grace_s = json_get_int(call->body, "grace", -1),
+                                             .force = json_get_bool(call->body, "force", false) };
+    struct error err = { 0 };
+
+    if (refuse_ended(call, w))
+        return;
+    int r =
+        lifecycle_preempt(call->api->options.lifecycle, &w->id, &request, job_stopping, call, &err);
+
+    if (r < 0)
+        call_fail(call, r, &err);
+}
+
+static void job_preempt(struct call *call) { job_find(call, preempt); }
+
 static int signal_number(const char *name)
 {
     static const struct {
@@ -369,9 +387,15 @@ static void record(struct call *call, const struct workload *w, const struct att
 static void job_record(struct call *call) { attempt_find(call, record); }
 
 const struct api_route job_routes[] = {
-    { "job.list", job_list },     { "job.show", job_show },
-    { "job.update", job_update }, { "job.delete", job_delete },
-    { "job.stop", job_stop },     { "job.signal", job_signal },
-    { "job.why", job_why },       { "job.attempts", job_attempts },
-    { "job.record", job_record }, { NULL, NULL },
+    { "job.list", job_list },
+    { "job.show", job_show },
+    { "job.update", job_update },
+    { "job.delete", job_delete },
+    { "job.stop", job_stop },
+    { "job.signal", job_signal },
+    { "job.why", job_why },
+    { "job.attempts", job_attempts },
+    { "job.record", job_record },
+    { "job.preempt", job_preempt },
+    { NULL, NULL },
 };

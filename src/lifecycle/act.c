@@ -142,7 +142,9 @@ static void queue_again(struct lifecycle *lc, struct commit *c, struct job *job,
 {
     const struct workload *w = job->w;
     _cleanup_free_ char *text = workload_end_text(w->cause, w->exit_code, w->reason);
-    int64_t eligible_us = lc_now(lc) + backoff_s * US_PER_S;
+    /* Who made room for others does not go behind those that came meanwhile. */
+    int64_t eligible_us =
+        workload_is_preempted(w, w->cause) ? w->eligible_us : lc_now(lc) + backoff_s * US_PER_S;
     json_t *data = json_object();
 
     json_put_int(data, "eligible_us", eligible_us);
@@ -186,7 +188,8 @@ void act_finish(struct lifecycle *lc, struct job *job, json_t *data,
     datasets_add_outputs(c, job, data);
     commit_fold(c, job, EVENT_ENDED, "system", data);
     bool retry = w->cause != END_EXITED || w->exit_code != 0;
-    if (retry && workload_may_retry(w, w->cause, &backoff_s))
+    if (workload_is_preempted(w, w->cause) ||
+        (retry && workload_may_retry(w, w->cause, &backoff_s)))
         queue_again(lc, c, job, backoff_s);
     else
         conclude(c, job);

@@ -278,11 +278,15 @@ static char *failure_text(const struct job *job, size_t rank)
                      task->allocation->node, reason ? ": " : "", reason ? reason : "");
 }
 
-/* The task that says how the attempt ended: the first that failed, else one that was stopped. */
+/* The task that says how the attempt ended: the first that failed, else one that was preempted or stopped. */
 static size_t decisive_rank(const struct job *job)
 {
     if (job->gang->failed_rank >= 0)
         return (size_t) job->gang->failed_rank;
+    /* Of a gang that makes room a task may fail because another has gone before it. */
+    for (size_t rank = 0; rank < job->gang->n; rank++)
+        if (cause_of(&job->gang->tasks[rank]) == END_PREEMPTED)
+            return rank;
     for (size_t rank = 0; rank < job->gang->n; rank++)
         if (!succeeded(&job->gang->tasks[rank]) && cause_of(&job->gang->tasks[rank]) != END_GANG)
             return rank;

@@ -10,6 +10,7 @@
  * submit.c   requests: submit, stop, signal, update, delete
  * place.c    ticks and placement passes
  * act.c      the engine: start, what it reports, the end of an attempt
+ * preempt.c  a job makes room for others
  * gang.c     the same where an attempt has many tasks
  * forget.c   what deleted jobs leave on the disk
  * fleet.c    machines as an engine reports them
@@ -344,6 +345,22 @@ json_t *act_ended_data(const struct task_exit *ex);
 struct manifest *act_load_artifacts(struct lifecycle *lc, const json_t *artifacts, json_t *data);
 void act_arm_max_time(struct lifecycle *lc, const struct job *job);
 void act_listen(struct lifecycle *lc);
+
+/* ---- preempt.c ---- */
+struct preemption {
+    const char *actor;
+    const struct workload
+        *beneficiary; /* what there is to be room for; NULL: an operator's order */
+    int64_t grace_s;  /* -1: the job's */
+};
+/* Does JOB have an attempt that nobody asked to end yet? */
+bool preempt_may(const struct job *job);
+/* Stop JOB, which may; it is queued again when it has ended. Gives the commit away. */
+void preempt(struct lifecycle *lc, struct job *job, const struct preemption *why, struct commit *c);
+/* Of a job that is being preempted: for whom, and what becomes of it. Owned by the caller. */
+char *preempt_stopping_text(const struct lifecycle *lc, const struct workload *w);
+/* Of a queued job that waits for WAITS; NULL: it was not preempted last. Owned by the caller. */
+char *preempt_queued_text(const struct lifecycle *lc, const struct workload *w, const char *waits);
 
 /* ---- fleet.c ---- */
 /* A machine that runs nothing is gone. */

@@ -144,6 +144,16 @@ int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, st
 int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *actor,
                    int64_t grace_s /* -1: the spec's */, lifecycle_done_f done, void *userdata,
                    struct error *err);
+struct preempt_request {
+    const char *actor;
+    int64_t grace_s; /* -1: the spec's */
+    bool force;      /* also a job that is not preemptible */
+};
+/* Stop a job that begins or runs, by its checkpoint signal first; it goes on as another attempt when it is its
+ * turn again, and that is no retry. -EBUSY: it waits, ends or is not preemptible. */
+int lifecycle_preempt(struct lifecycle *lc, const struct id *workload,
+                      const struct preempt_request *request, lifecycle_done_f done, void *userdata,
+                      struct error *err);
 /* Some of an array that have not ended; how many were asked to end. *LEFT is SIZE_MAX at first, and 0 when all
  * were asked: until then it is to be called again, once what it changed has settled. */
 unsigned lifecycle_stop_array(struct lifecycle *lc, const struct id *array, const char *actor,

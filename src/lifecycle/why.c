@@ -84,7 +84,9 @@ static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *j
     _cleanup_free_ char *held =
         d->rule == PLACEMENT_HELD && job ? job_hold_why(lc, job, &rule) : NULL;
     json_put_str(json, "rule", held ? rule : placement_rule_name(d->rule));
-    json_put_str(json, "text", placed ? "it starts with the next pass" : held ? held : d->text);
+    const char *waits = placed ? "it starts with the next pass" : held ? held : d->text;
+    _cleanup_free_ char *preempted = preempt_queued_text(lc, w, waits);
+    json_put_str(json, "text", preempted ? preempted : waits);
     json_put_int(json, "position", (int64_t) position);
 }
 
@@ -129,17 +131,20 @@ static void why_placed(const struct workload *w, const char *waits, json_t *json
     put_text(json, workload_state_name(w->state), text);
 }
 
-static void why_stopping(const struct workload *w, json_t *json)
+static void why_stopping(const struct lifecycle *lc, const struct workload *w, json_t *json)
 {
+    _cleanup_free_ char *preempted =
+        w->stop_cause == END_PREEMPTED ? preempt_stopping_text(lc, w) : NULL;
     int failed = w->attempt ? w->attempt->failed_rank : -1;
     _cleanup_free_ char *rank =
         failed >= 0 ? xasprintf("rank %d failed, which ends the others", failed) : NULL;
     _cleanup_free_ char *text =
         xasprintf("%s: it has %lld s from SIGTERM to end by itself",
-                  w->stop_cause == END_MAX_TIME ? "it ran longer than its max_time"
-                  : w->stop_cause != END_GANG   ? "somebody stopped it"
-                  : rank                        ? rank
-                                                : "only services are left",
+                  preempted                       ? preempted
+                  : w->stop_cause == END_MAX_TIME ? "it ran longer than its max_time"
+                  : w->stop_cause != END_GANG     ? "somebody stopped it"
+                  : rank                          ? rank
+                                                  : "only services are left",
                   (long long) w->spec->grace_s);
     put_text(json, end_cause_name(w->stop_cause), text);
 }
@@ -166,7 +171,7 @@ json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w)
         why_placed(w, job ? job->waits : NULL, json);
         break;
     case WORKLOAD_STOPPING:
-        why_stopping(w, json);
+        why_stopping(lc, w, json);
         break;
     case WORKLOAD_SUBMITTED:
         put_text(json, "submitted", "it is being queued");

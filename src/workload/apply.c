@@ -73,6 +73,7 @@ static int fold_submitted(struct workload **w, const struct event *event, struct
 static int fold_queued(struct workload **w, const struct event *event, struct error *err)
 {
     (*w)->eligible_us = json_get_int(event->data, "eligible_us", event->time_us);
+    (*w)->queued_us = event->time_us;
     (*w)->started_us = 0;
     (*w)->stop_requested = false;
     (*w)->stop_cause = END_NONE;
@@ -186,6 +187,7 @@ static int read_tasks_news(const struct event *event, const struct attempt *atte
 static int fold_stop_requested(struct workload **w, const struct event *event, struct error *err)
 {
     enum end_cause cause = END_NONE;
+    struct id preempted_for = id_none;
 
     const json_t *tasks = json_object_get(event->data, "tasks");
     int failed_rank = -1;
@@ -193,6 +195,8 @@ static int fold_stop_requested(struct workload **w, const struct event *event, s
     int r = read_cause(event, &cause, err);
     if (r >= 0)
         r = read_tasks_news(event, (*w)->attempt, &failed_rank, err);
+    if (r >= 0 && json_object_get(event->data, "for"))
+        r = read_id(event->data, "for", &preempted_for, err);
     if (r < 0)
         return r;
 
@@ -202,9 +206,21 @@ static int fold_stop_requested(struct workload **w, const struct event *event, s
     /* The first cause holds, but somebody's wish holds over every other. */
     if (!(*w)->stop_requested || cause == END_STOPPED)
         (*w)->stop_cause = cause;
+    if ((*w)->stop_cause == END_PREEMPTED && !(*w)->stop_requested)
+        (*w)->preempted_for = preempted_for;
     (*w)->stop_requested = true;
     (*w)->attempt->state = WORKLOAD_STOPPING;
     return 0;
+}
+
+static enum workload_state state_of_end(const struct workload *w, enum end_cause cause,
+                                        int exit_code)
+{
+    enum workload_event outcome = workload_outcome(w, cause, exit_code);
+
+    if (workload_is_preempted(w, cause) || outcome == EVENT_STOPPED)
+        return WORKLOAD_STOPPED;
+    return outcome == EVENT_SUCCEEDED ? WORKLOAD_SUCCEEDED : WORKLOAD_FAILED;
 }
 
 static int fold_ended(struct workload **w, const struct event *event, struct error *err)
@@ -224,6 +240,9 @@ static int fold_ended(struct workload **w, const struct event *event, struct err
     attempt_tasks_merge(tasks, attempt);
     if (failed_rank >= 0)
         attempt->failed_rank = failed_rank;
+    /* It was to make room when somebody wished it gone: the engine knows the first order only. */
+    if (cause == END_PREEMPTED && (*w)->stop_requested && (*w)->stop_cause == END_STOPPED)
+        cause = END_STOPPED;
     attempt->cause = cause;
     attempt->exit_code = (int) json_get_int(event->data, "exit_code", -1);
     attempt->ended_us = json_get_int(event->data, "ended_us", event->time_us);
@@ -235,10 +254,10 @@ static int fold_ended(struct workload **w, const struct event *event, struct err
     replace_object(&attempt->artifacts, event->data, "artifacts");
     replace_object(&attempt->usage, event->data, "usage");
 
-    enum workload_event outcome = workload_outcome(*w, cause, attempt->exit_code);
-    attempt->state = outcome == EVENT_SUCCEEDED ? WORKLOAD_SUCCEEDED
-                     : outcome == EVENT_STOPPED ? WORKLOAD_STOPPED
-                                                : WORKLOAD_FAILED;
+    attempt->state = state_of_end(*w, cause, attempt->exit_code);
+    if (attempt->started_us && attempt->ended_us > attempt->started_us)
+        (*w)->ran_us += attempt->ended_us - attempt->started_us;
+    (*w)->preemptions += workload_is_preempted(*w, cause);
     (*w)->started_us = attempt->started_us;
     (*w)->cause = cause;
     (*w)->exit_code = attempt->exit_code;

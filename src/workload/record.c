@@ -11,6 +11,11 @@ json_t *workload_to_record(const struct workload *w)
     json_t *json = workload_to_json(w, true);
 
     put_time(json, "eligible", w->eligible_us);
+    put_time(json, "queued", w->queued_us);
+    if (w->ran_us)
+        json_put_int(json, "ran_us", w->ran_us);
+    if (!id_is_none(&w->preempted_for))
+        put_id(json, "preempted_for", &w->preempted_for);
     if (w->stop_cause != END_NONE)
         json_put_str(json, "stop_cause", end_cause_name(w->stop_cause));
     return json;
@@ -21,6 +26,8 @@ static int read_times(struct workload *w, const json_t *json, struct error *err)
     int r = read_time(json, "created", &w->created_us, err);
     if (r >= 0)
         r = read_time(json, "eligible", &w->eligible_us, err);
+    if (r >= 0)
+        r = read_time(json, "queued", &w->queued_us, err);
     if (r >= 0)
         r = read_time(json, "started", &w->started_us, err);
     if (r >= 0)
@@ -65,10 +72,14 @@ int workload_from_record(const json_t *json, struct workload **ret, struct error
     w->exit_code = (int) json_get_int(json, "exit_code", -1);
     w->reason = xstrdup(json_get_str(json, "reason", NULL));
     w->attempts = (unsigned) json_get_int(json, "attempts", 0);
+    w->preemptions = (unsigned) json_get_int(json, "preemptions", 0);
+    w->ran_us = json_get_int(json, "ran_us", 0);
 
     int r = read_id(json, "id", &w->id, err);
     if (r >= 0 && json_object_get(json, "rerun_of"))
         r = read_id(json, "rerun_of", &w->rerun_of, err);
+    if (r >= 0 && json_object_get(json, "preempted_for"))
+        r = read_id(json, "preempted_for", &w->preempted_for, err);
     if (r >= 0)
         r = read_id(json, "project", &w->project, err);
     if (r >= 0)

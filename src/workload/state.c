@@ -40,6 +40,7 @@ static const char *const cause_names[END_CAUSE_MAX] = {
     [END_NODE_LOST] = "node_lost",
     [END_GANG] = "gang",
     [END_DEPENDENCY] = "dependency",
+    [END_PREEMPTED] = "preempted",
 };
 
 const struct workload_transition workload_transitions[] = {
@@ -75,7 +76,7 @@ const struct workload_transition workload_transitions[] = {
     /* Asked again: with less grace, or by somebody who will not have it retried. */
     { WORKLOAD_STOPPING, EVENT_STOP_REQUESTED, WORKLOAD_STOPPING, ATTEMPT_LIVE },
     { WORKLOAD_STOPPING, EVENT_ENDED, WORKLOAD_STOPPING, ATTEMPT_LIVE },
-    /* A gang of which one failed: what stopped is tried again. */
+    /* Preempted, or a gang of which one failed: what stopped is tried again. */
     { WORKLOAD_STOPPING, EVENT_QUEUED, WORKLOAD_QUEUED, ATTEMPT_ENDED },
     { WORKLOAD_STOPPING, EVENT_SUCCEEDED, WORKLOAD_SUCCEEDED, ATTEMPT_ENDED },
     { WORKLOAD_STOPPING, EVENT_FAILED, WORKLOAD_FAILED, ATTEMPT_ENDED },

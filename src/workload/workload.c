@@ -44,6 +44,7 @@ static const char *cause_text(enum end_cause cause)
         [END_NODE_LOST] = "the machine was lost or restarted",
         [END_GANG] = "the other tasks of the job have ended",
         [END_DEPENDENCY] = "what it waited for can never be",
+        [END_PREEMPTED] = "it was preempted",
     };
 
     return cause >= 0 && cause < END_CAUSE_MAX ? texts[cause] : "unknown cause";
@@ -111,6 +112,8 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
     if (w->reason || w->cause != END_STOPPED)
         json_put_str(json, "reason", w->reason ? w->reason : cause_text(w->cause));
     json_put_int(json, "attempts", w->attempts);
+    if (w->preemptions)
+        json_put_int(json, "preemptions", w->preemptions);
     json_put_str(json, "flavor", w->spec->flavor);
     put_place(json, w);
     if (w->attempt && w->attempt->allocation)
@@ -165,19 +168,38 @@ json_t *workload_array_to_json(const struct workload *w, bool with_spec)
 
 enum { BACKOFF_MAX_S = 3600, DOUBLINGS_MAX = 12 };
 
+static bool is_asked(const struct workload *w, enum end_cause cause)
+{
+    return w->stop_requested && w->stop_cause == cause;
+}
+
+bool workload_is_preempted(const struct workload *w, enum end_cause cause)
+{
+    bool asked = is_asked(w, END_PREEMPTED);
+
+    if (is_asked(w, END_STOPPED))
+        return false;
+    if (cause == END_PREEMPTED)
+        return asked || w->spec->preemptible;
+    /* Whoever was to be stopped and got lost is no worse off. */
+    return asked && (cause == END_SUPERVISOR_LOST || cause == END_NODE_LOST);
+}
+
 bool workload_may_retry(const struct workload *w, enum end_cause cause, int64_t *ret_backoff_s)
 {
-    /* A gang stops itself when one of its tasks failed. */
-    bool is_wanted = !w->stop_requested || w->stop_cause == END_GANG;
+    /* A gang stops itself when one of its tasks failed; and who fails while it is asked to make room has
+     * failed. */
+    bool is_wanted = !w->stop_requested || is_asked(w, END_GANG) || is_asked(w, END_PREEMPTED);
     /* That the machine went before anything ran is nothing that the job could have been spared. */
     bool began = !w->attempt || w->attempt->started_us != 0;
+    unsigned tried = w->attempts - w->preemptions;
 
     if (cause == END_NONE || cause == END_STOPPED || cause == END_MAX_TIME || !is_wanted)
         return false;
-    if ((began || cause != END_NODE_LOST) && w->attempts > w->spec->retries_max)
+    if ((began || cause != END_NODE_LOST) && tried > w->spec->retries_max)
         return false;
 
-    unsigned doublings = w->attempts > 0 ? w->attempts - 1 : 0;
+    unsigned doublings = tried > 0 ? tried - 1 : 0;
     int64_t backoff =
         w->spec->retry_backoff_s < BACKOFF_MAX_S ? w->spec->retry_backoff_s : BACKOFF_MAX_S;
     backoff <<= doublings < DOUBLINGS_MAX ? doublings : DOUBLINGS_MAX;

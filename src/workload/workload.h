@@ -247,6 +247,7 @@ enum end_cause {
     END_NODE_LOST,  /* rebooted */
     END_GANG,       /* another task of the gang failed, or only services were left */
     END_DEPENDENCY, /* what it waited for can never be */
+    END_PREEMPTED, /* to make room for another job, or because an operator said so: it goes on later */
     END_CAUSE_MAX,
     END_CAUSE_INVALID = -22,
 };
@@ -320,15 +321,21 @@ struct workload {
     uint64_t version;   /* events folded so far: the ETag */
     int64_t created_us;
     int64_t eligible_us; /* queued: not before this (retry back-off) */
+    int64_t queued_us;   /* it came into the queue last */
     int64_t started_us;  /* of the current attempt */
     int64_t ended_us;
     int64_t updated_us;
+    int64_t ran_us; /* in attempts that have ended */
     bool stop_requested;
     enum end_cause stop_cause; /* why it is stopping: END_STOPPED, END_MAX_TIME, … */
     enum end_cause cause;      /* of the last attempt that ended */
     int exit_code;             /* -1 while there is none */
     char *reason;
-    unsigned attempts;       /* begun so far */
+    unsigned attempts;    /* begun so far */
+    unsigned preemptions; /* so many of them ended as workload_is_preempted() says: no retries */
+    struct id
+        preempted_for; /* the job of the same project that the last was stopped for; id_none: an
+                                operator's order, or a job of another project */
     struct attempt *attempt; /* current or last; NULL before the first */
     /* Of the first job of an array, where a store read it: how many jobs of the array are in each state.
      * WORKLOAD_STATE_MAX numbers, no part of the record; NULL: not counted. */
@@ -381,7 +388,8 @@ enum workload_event {
     EVENT_QUEUED,         /* data: eligible_us, [attempt that failed before: cause, reason] */
     EVENT_STARTING,       /* data: attempt id, number, epoch, allocation, record, [tasks] */
     EVENT_RUNNING,        /* data: started_us, evidence, [tasks: all of a gang run] */
-    EVENT_STOP_REQUESTED, /* data: cause, [by], grace_s, [failed_rank, tasks: the first that failed] */
+    EVENT_STOP_REQUESTED, /* data: cause, [by], grace_s, [failed_rank, tasks: the first that failed],
+                             [for: a preemption's job] */
     EVENT_ENDED, /* data: cause, exit_code, reason, ended_us, artifacts, usage, [tasks]: the attempt is
                              over; the next event says what becomes of the workload */
     EVENT_SUCCEEDED,
@@ -425,6 +433,9 @@ int workload_apply(struct workload **w, const struct event *event, struct error 
 /* Is there a current attempt that has begun and not ended? */
 bool workload_has_live_attempt(const struct workload *w);
 
+/* Did the attempt end because others go first, by Berth's order or by a site's where the job is
+ * preemptible? Then W waits for its next one in its old place, and no retry is used up. */
+bool workload_is_preempted(const struct workload *w, enum end_cause cause);
 /* Should an attempt that ended so be retried, and how long is the back-off? false: no more. */
 bool workload_may_retry(const struct workload *w, enum end_cause cause, int64_t *ret_backoff_s);
 /* The event that says what becomes of W now that its attempt has ended so, if it is not retried. */

@@ -233,6 +233,35 @@ TEST(a_failed_attempt_is_retried_as_a_new_one)
     ok(workload_outcome(w, END_EXITED, 0) == EVENT_SUCCEEDED);
 }
 
+TEST(who_makes_room_uses_up_no_retry)
+{
+    _cleanup_(workload_freep) struct workload *w = NULL;
+    int64_t backoff = 0;
+
+    must(&w, EVENT_SUBMITTED, NULL, 1);
+    must(&w, EVENT_QUEUED, NULL, 1);
+    must(&w, EVENT_STARTING, NULL, 2);
+    must(&w, EVENT_RUNNING, NULL, 3);
+    /* Not ours: a site's, of a job that must not be. */
+    ok(!workload_is_preempted(w, END_PREEMPTED) && !workload_is_preempted(w, END_NODE_LOST));
+    must(&w, EVENT_STOP_REQUESTED, json_pack("{s:s}", "cause", "preempted"), 4);
+    ok(workload_is_preempted(w, END_PREEMPTED) && workload_is_preempted(w, END_NODE_LOST) &&
+       workload_is_preempted(w, END_SUPERVISOR_LOST));
+    ok(!workload_is_preempted(w, END_EXITED) && !workload_is_preempted(w, END_OUT_OF_MEMORY));
+    ok(workload_may_retry(w, END_EXITED, &backoff)); /* it failed by itself */
+    must(&w, EVENT_ENDED, json_pack("{s:s,s:i}", "cause", "preempted", "exit_code", 0), 9);
+    ok(w->preemptions == 1 && w->attempt->state == WORKLOAD_STOPPED && w->ran_us == 6);
+    must(&w, EVENT_QUEUED, NULL, 9);
+    ok(!w->stop_requested && w->cause == END_PREEMPTED && w->queued_us == 9);
+    must(&w, EVENT_STARTING, NULL, 20);
+    ok(workload_may_retry(w, END_EXITED, &backoff) && backoff == 10); /* as of the first attempt */
+    must(&w, EVENT_STOP_REQUESTED, json_pack("{s:s}", "cause", "preempted"), 21);
+    must(&w, EVENT_STOP_REQUESTED, json_pack("{s:s}", "cause", "stopped"), 22);
+    must(&w, EVENT_ENDED, json_pack("{s:s}", "cause", "preempted"), 23);
+    ok(w->cause == END_STOPPED && w->preemptions == 1 &&
+       workload_outcome(w, w->cause, -1) == EVENT_STOPPED);
+}
+
 TEST(an_event_that_is_not_understood_changes_nothing)
 {
     _cleanup_(workload_freep) struct workload *w = NULL;
