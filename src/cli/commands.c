@@ -53,6 +53,7 @@ const struct command *const cli_commands[] = {
     &command_job_rerun,
     &command_job_diff,
     &command_node_drain,
+    &command_job_preempt,
 };
 /* clang-format on */
 

@@ -13,7 +13,7 @@ extern const struct command command_run, command_logs, command_charts, command_a
 extern const struct command command_dataset_push, command_dataset_pull, command_dataset_diff,
     command_dataset_show, command_dataset_verify;
 extern const struct command command_cp;
-extern const struct command command_job_diff, command_job_rerun;
+extern const struct command command_job_diff, command_job_preempt, command_job_rerun;
 extern const struct command command_image_build;
 extern const struct command command_image_import, command_image_login, command_image_pull,
     command_image_push;

@@ -66,7 +66,8 @@ static void state_line(const json_t *job, struct text *t)
     if (code > 0)
         text_addf(t, " with exit code %lld", (long long) code);
     text_addf(t, ", %s %s", ended ? "ended" : started ? "began" : "accepted", age);
-    if (reason)
+    /* Of an attempt that lives it says nothing: it is why the one before has ended. */
+    if (reason && (ended || !started))
         text_addf(t, ": %s", reason);
 }
 
@@ -247,9 +248,12 @@ static void limit_line(const json_t *job, struct text *t)
 static void attempt_line(const json_t *job, struct text *t)
 {
     int64_t number = json_get_int(attempt_of(job), "number", 0);
+    int64_t preempted = json_get_int(job, "preemptions", 0);
 
     if (number > 0)
         text_addf(t, "%lld, %s", (long long) number, json_get_str(attempt_of(job), "id", ""));
+    if (preempted > 0)
+        text_addf(t, ", preempted %lld time%s", (long long) preempted, preempted == 1 ? "" : "s");
 }
 
 static void usage_line(const json_t *job, struct text *t)

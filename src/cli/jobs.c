@@ -1,4 +1,4 @@
-/* jobs.c - berth stop, job wait, job record */
+/* jobs.c - berth stop, job preempt, job wait, job record */
 #include "cli/commands.h"
 #include "cli/follow.h"
 
@@ -21,28 +21,29 @@ static int finish(struct cli *cli, const char *job, struct error *err)
     return job_exit_code(end);
 }
 
-static int stop_one(struct cli *cli, const char *job, const json_t *how, json_t *stopped,
-                    struct error *err)
+/* VERB is an endpoint's last word: what it was asked of is added to ANSWERS. */
+static int ask_one(struct cli *cli, const char *job, const struct args *args, json_t *answers,
+                   struct error *err)
 {
-    _cleanup_free_ char *target = project_path(cli, "jobs", job, "stop", NULL);
+    const char *verb = args->command->verb;
+    _cleanup_free_ char *target = project_path(cli, "jobs", job, verb, NULL);
     json_t *answer = NULL;
 
     if (cli->dry_run) {
-        print_note(cli, "would stop %s", job);
+        print_note(cli, "would %s %s", verb, job);
         return 0;
     }
-    int r = remote_post(cli, target, how, &answer, err);
+    int r = remote_post(cli, target, args->body, &answer, err);
     if (r < 0)
         return r;
-    if (!cli->wait)
+    if (!cli->wait || !str_equal(verb, "stop"))
         print_note(cli, "%s is %s", job, json_get_str(answer, "state", "stopping"));
-    return json_array_append_new(stopped, answer);
+    return json_array_append_new(answers, answer);
 }
 
-/* All are asked before any is waited for. */
-static int run_stop(struct cli *cli, const struct args *args, struct error *err)
+static int ask_all(struct cli *cli, const struct args *args, json_t *answers, struct error *err)
 {
-    _cleanup_json_ json_t *jobs = json_array(), *stopped = json_array();
+    _cleanup_json_ json_t *jobs = json_array();
     const json_t *job;
     size_t i;
     int r = 0;
@@ -51,7 +52,18 @@ static int run_stop(struct cli *cli, const struct args *args, struct error *err)
         r = array_names(args->operands.items[i], jobs, err);
     json_array_foreach(jobs, i, job)
         if (r >= 0)
-            r = stop_one(cli, json_string_value(job), args->body, stopped, err);
+            r = ask_one(cli, json_string_value(job), args, answers, err);
+    return r;
+}
+
+/* All are asked before any is waited for. */
+static int run_stop(struct cli *cli, const struct args *args, struct error *err)
+{
+    _cleanup_json_ json_t *stopped = json_array();
+    const json_t *job;
+    size_t i;
+
+    int r = ask_all(cli, args, stopped, err);
     json_array_foreach(stopped, i, job) {
         _cleanup_json_ json_t *end = NULL;
         if (r < 0 || !cli->wait)
@@ -75,6 +87,27 @@ const struct command command_stop = {
     .operands_min = 1,
     .operands_max = 1000,
     .run = run_stop,
+};
+
+static int run_preempt(struct cli *cli, const struct args *args, struct error *err)
+{
+    _cleanup_json_ json_t *preempted = json_array();
+
+    int r = ask_all(cli, args, preempted, err);
+    return r < 0 ? r : CLI_OK;
+}
+
+const struct command command_job_preempt = {
+    .noun = "job",
+    .verb = "preempt",
+    .operands = "JOB...",
+    .summary = "Have jobs make room: checkpoint signal, SIGTERM, after the grace period SIGKILL; "
+               "they keep their place in the queue and go on later",
+    .examples = "berth job preempt tiny-gpt\nberth job preempt --grace 5m tiny-gpt sweep_3",
+    .endpoint = "job.preempt",
+    .operands_min = 1,
+    .operands_max = 1000,
+    .run = run_preempt,
 };
 
 static int run_wait(struct cli *cli, const struct args *args, struct error *err)

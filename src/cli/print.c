@@ -164,7 +164,7 @@ struct view {
         const char *field, *title;
         bool right;
         unsigned keep;
-    } columns[9];
+    } columns[10];
 };
 
 static const struct view views[] = {
@@ -172,6 +172,7 @@ static const struct view views[] = {
       { { "name", "NAME", false, 12 },
         { "state", "STATE", false, 0 },
         { "attempts", "TRY", true, 0 },
+        { "preemptions", "PREEMPTED", true, 0 },
         { "exit_code", "EXIT", true, 0 },
         { "flavor", "FLAVOR", false, 8 },
         { "node", "NODE", false, 8 },
