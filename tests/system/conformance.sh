@@ -72,6 +72,15 @@ conform_stops() {
         await 30 says deaf set &&
         berth stop --grace 1 --wait deaf && is_in_state deaf stopped
     '
+    test_expect_success 'a job that makes room saves its state, goes on with it, and uses up no retry' '
+        submit room --cpus 1 --preemptible --checkpoint-signal USR1 -- sh -c "trap \"echo 7 >/artifacts/step; exit 0\" USR1
+            if [ -n \"\$BERTH_RESUME\" ]; then echo goes on from \$(cat /artifacts/step); exit 0; fi
+            echo set; while :; do sleep 0.05; done" &&
+        await 30 says room set && berth job preempt room && test "$(berth job wait room; echo $?)" = 0 &&
+        has room ".state == \"succeeded\" and .attempts == 2 and .preemptions == 1" &&
+        says room "goes on from 7" && berth logs room --attempt 1 | grep -x set &&
+        berth job attempts room -o json | jq -e ".items[] | select(.number == 1) | .state == \"stopped\" and .cause == \"preempted\""
+    '
     test_expect_success 'a job that runs too long is ended as that' '
         test_expect_code 143 berth run --source none --name long --cpus 1 --max-time 1s --grace 0s -- sleep 600 &&
         has long ".cause == \"max_time\""

@@ -65,13 +65,14 @@ gpus_are_seen() {
 for mode in requeue cancel; do
     test_expect_success "preempted by $mode: the job is given again by Berth alone, once the site has room" '
         scontrol update PartitionName=main PreemptMode=$mode &&
-        submit p-$mode --retries 1 --backoff 0s -- sh -c "echo try \$BERTH_ATTEMPT; [ \$BERTH_ATTEMPT = 2 ] || sleep 600" &&
+        submit p-$mode $([ $mode = cancel ] && echo --preemptible || echo --retries 1 --backoff 0s) -- sh -c "echo try \$BERTH_ATTEMPT; [ \$BERTH_ATTEMPT = 2 ] || sleep 600" &&
         await 30 says p-$mode "try 1" && first=$(slurm_job p-$mode) &&
         sbatch -p urgent -w "$(berth job show p-$mode -o json | jq -r .attempt.allocation.node)" -c 4 \
             -o /dev/null -D / --wrap "sleep 1" &&
         await 60 is_in_state p-$mode succeeded && says p-$mode "try 2" && test "$(slurm_job p-$mode)" != "$first" &&
         berth job attempts p-$mode -o json |
-            jq -e ".items[] | select(.number == 1) | .cause == \"node_lost\" and (.reason | test(\"preempted|requeued\"))"
+            jq -e ".items[] | select(.number == 1) | (.cause | test(\"^(node_lost|preempted)$\")) and (.reason | test(\"preempted|requeued\"))" &&
+        { [ $mode = requeue ] || has p-$mode ".preemptions == 1"; }
     '
 done
 test_expect_success 'GPUs are the step'"'"'s own: two jobs get different ones, and what others hold is not given' '

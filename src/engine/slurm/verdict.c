@@ -50,7 +50,7 @@ static const struct verdict {
     { SLURM_TIMEOUT, NULL, END_MAX_TIME, "Slurm's time limit for job {job} was reached" },
     { SLURM_NODE_FAIL, NULL, END_NODE_LOST, "Slurm lost node {node}" },
     { SLURM_PENDING, NULL, END_NODE_LOST, "Slurm requeued job {job}, which only Berth may" },
-    { SLURM_PREEMPTED, NULL, END_NODE_LOST, "Slurm preempted job {job} on node {node}" },
+    { SLURM_PREEMPTED, NULL, END_PREEMPTED, "Slurm preempted job {job} on node {node}" },
     { SLURM_OUT_OF_MEMORY, NULL, END_OUT_OF_MEMORY, "Slurm ended job {job} on node {node}" },
     { SLURM_UNKNOWN, was_requeued, END_NODE_LOST,
       "Slurm requeued job {job}, which only Berth may" },
