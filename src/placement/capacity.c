@@ -17,12 +17,11 @@ enum {
     VIEWS_MAX = 256,  /* beyond these, the one that was asked longest ago goes */
     SEEN_MAX = 4096,  /* shapes that are counted */
     LEARN_FIRST = 16, /* requests; and then whenever their number doubled */
-    NO_ROOM = INT32_MIN,
 };
 
 struct view {
     struct ask ask;
-    int32_t *gains;      /* by machine; NO_ROOM: it does not hold the request */
+    int32_t *gains;      /* by machine; CAPACITY_NO_ROOM: it does not hold the request */
     size_t n;            /* machines it knows */
     uint64_t change;     /* changes it has read */
     uint64_t generation; /* of the deck */
@@ -50,6 +49,9 @@ struct capacity {
     uint64_t n_seen, learn_at;
     struct deck *deck;
     uint64_t generation, uses;
+    struct locality *locality;
+    enum level limit; /* machines outside of domain LIMIT_DOMAIN of it are not chosen */
+    size_t limit_domain;
 };
 
 /* ---- rooms ----------------------------------------------------------------------------------------- */
@@ -185,7 +187,7 @@ static void look_at(struct capacity *c, struct view *view, size_t i)
 
     view->gains[i] = !m->closed && capacity_holds(c, i, &view->ask, NULL, 0)
                          ? best_gain(c, &m->free, &view->ask, NULL)
-                         : NO_ROOM;
+                         : CAPACITY_NO_ROOM;
 }
 
 static void look_at_changes(struct capacity *c, struct view *view)
@@ -244,6 +246,7 @@ struct capacity *capacity_new(const struct score *score)
 
     c->score = score;
     c->learn_at = LEARN_FIRST;
+    c->locality = locality_new();
     return c;
 }
 
@@ -264,6 +267,7 @@ void capacity_free(struct capacity *c)
     vec_done(&c->machines);
     vec_done(&c->seen);
     deck_free(c->deck);
+    locality_free(c->locality);
     free(c->ring);
     free(c->marks);
     free(c);
@@ -297,6 +301,7 @@ size_t capacity_add(struct capacity *c, const struct room *size)
     struct machine machine = { .size = *size, .free = *size };
 
     vec_push(&c->machines, machine);
+    locality_grow(c->locality, c->machines.len);
     enlarge(&c->largest, size);
     if (c->machines.cap > c->ring_len) {
         c->ring_len = c->machines.cap;
@@ -338,7 +343,29 @@ void capacity_close(struct capacity *c, size_t node, bool closed)
 bool capacity_is_closed(const struct capacity *c, size_t node)
 {
     assert(node < c->machines.len);
-    return c->machines.items[node].closed;
+    if (c->machines.items[node].closed || c->limit == LEVEL_ALL)
+        return c->machines.items[node].closed;
+    return locality_domain_at(c->locality, c->limit, locality_at(c->locality, node)) !=
+           c->limit_domain;
+}
+
+void capacity_stand(struct capacity *c, size_t node, const struct spot *spot)
+{
+    locality_stand(c->locality, node, spot);
+}
+
+struct locality *capacity_locality(const struct capacity *c) { return c->locality; }
+
+void capacity_limit(struct capacity *c, enum level level, size_t domain)
+{
+    c->limit = level;
+    c->limit_domain = domain;
+}
+
+struct stretch capacity_limits(const struct capacity *c)
+{
+    return c->limit == LEVEL_ALL ? (struct stretch){ 0, c->machines.len }
+                                 : locality_range(c->locality, c->limit, c->limit_domain);
 }
 
 void capacity_set(struct capacity *c, size_t node, const struct room *size, const struct room *free)
@@ -379,22 +406,66 @@ void capacity_learn(struct capacity *c, const struct ask *ask)
     c->generation++;
 }
 
-bool capacity_choose(struct capacity *c, const struct ask *ask, struct choice *ret)
+const int32_t *capacity_gains(struct capacity *c, const struct ask *ask)
 {
     struct view *view = view_of(c, ask);
-    int32_t best = NO_ROOM;
-    size_t at = 0;
 
     look(c, view);
-    for (size_t i = 0; i < view->n; i++)
-        if (view->gains[i] > best) {
-            best = view->gains[i];
+    return view->gains;
+}
+
+/* The first of the best of all N machines. */
+static size_t best_of_all(const int32_t *gains, size_t n)
+{
+    int32_t best = CAPACITY_NO_ROOM;
+    size_t at = n;
+
+    for (size_t i = 0; i < n; i++)
+        if (gains[i] > best) {
+            best = gains[i];
             at = i;
         }
-    if (best == NO_ROOM)
+    return at;
+}
+
+static size_t best_in_limits(struct capacity *c, const int32_t *gains)
+{
+    const uint32_t *order = locality_order(c->locality);
+    struct stretch range = capacity_limits(c);
+    int32_t best = CAPACITY_NO_ROOM;
+    size_t node = c->machines.len;
+
+    for (size_t at = range.first; at < range.end; at++) {
+        uint32_t i = order[at];
+        if (gains[i] > best || (gains[i] == best && i < node && best != CAPACITY_NO_ROOM)) {
+            best = gains[i];
+            node = i;
+        }
+    }
+    return node;
+}
+
+bool capacity_choose(struct capacity *c, const struct ask *ask, struct choice *ret)
+{
+    const int32_t *gains = capacity_gains(c, ask);
+    size_t node =
+        c->limit == LEVEL_ALL ? best_of_all(gains, c->machines.len) : best_in_limits(c, gains);
+
+    if (node == c->machines.len)
         return false;
-    *ret = (struct choice){ .node = at };
-    (void) best_gain(c, &c->machines.items[at].free, ask, &ret->gpus);
+    *ret = (struct choice){ .node = node };
+    (void) best_gain(c, &c->machines.items[node].free, ask, &ret->gpus);
+    return true;
+}
+
+bool capacity_choose_on(struct capacity *c, const struct ask *ask, size_t node, struct choice *ret)
+{
+    const struct machine *m = &c->machines.items[node];
+
+    if (m->closed || !capacity_holds(c, node, ask, NULL, 0))
+        return false;
+    *ret = (struct choice){ .node = node };
+    (void) best_gain(c, &m->free, ask, &ret->gpus);
     return true;
 }
 

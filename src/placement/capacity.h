@@ -11,6 +11,7 @@
 #define PLACEMENT_CAPACITY_H
 
 #include "base/cleanup.h"
+#include "placement/locality.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,6 +92,14 @@ void capacity_set(struct capacity *capacity, size_t node, const struct room *siz
 bool capacity_holds(const struct capacity *capacity, size_t node, const struct ask *ask,
                     const struct taken *without, size_t n);
 
+/* Where the machines stand. */
+void capacity_stand(struct capacity *capacity, size_t node, const struct spot *spot);
+struct locality *capacity_locality(const struct capacity *capacity);
+/* Only machines in domain DOMAIN of LEVEL are chosen from now on, the others count as closed; LEVEL_ALL, 0: all are. */
+void capacity_limit(struct capacity *capacity, enum level level, size_t domain);
+/* These machines, as places in the order of the locality. */
+struct stretch capacity_limits(const struct capacity *capacity);
+
 /* What it has when it is empty. */
 const struct room *capacity_size(const struct capacity *capacity, size_t node);
 
@@ -102,6 +111,13 @@ bool capacity_is_closed(const struct capacity *capacity, size_t node);
 void capacity_learn(struct capacity *capacity, const struct ask *ask);
 /* The best place for one task. False: no machine holds it now. Takes nothing. */
 bool capacity_choose(struct capacity *capacity, const struct ask *ask, struct choice *ret);
+/* The best place for one task on machine NODE. */
+bool capacity_choose_on(struct capacity *capacity, const struct ask *ask, size_t node,
+                        struct choice *ret);
+/* The score of ASK by machine, wherever the choice is limited to; CAPACITY_NO_ROOM: it does not hold it. Valid until
+ * the next call that asks or changes anything. */
+#define CAPACITY_NO_ROOM INT32_MIN
+const int32_t *capacity_gains(struct capacity *capacity, const struct ask *ask);
 /* Both change what is free; CHOICE must fit, and what is given must have been taken. */
 void capacity_take(struct capacity *capacity, const struct ask *ask, struct choice *choice);
 void capacity_give(struct capacity *capacity, const struct ask *ask, const struct choice *choice);
