@@ -11,13 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { GROUPS_SHOWN = 40 };
+
 static const char usage[] =
     "Usage: berth simulate queue --jobs JOBS.csv --nodes 80x8[,20x4] [--policy NAME] [--out FILE]\n"
     "                            [--from TIME] [--days N] [--known-durations] [--not-preemptible]\n"
     "                            [--guaranteed TIME] [--restart TIME] [--patience TIME]\n"
     "                            [--score NAME] [-o table|json|yaml]\n\n"
     "Replays jobs in virtual time: they come, wait, run, are stopped for others and go on.\n\n"
-    "  --jobs FILE         columns timestamp (2017-10-09 07:01:55), duration (seconds), num_gpus\n"
+    "  --jobs FILE         columns timestamp (2017-10-09 07:01:55), duration (seconds), num_gpus and, if\n"
+    "                      need be, org, project, user (whose it is), priority, limit (seconds that it\n"
+    "                      declares; it is ended then), preemptible (yes, no)\n"
     "  --nodes NxG         N machines of G GPUs; several kinds with commas. A job that a machine holds\n"
     "                      runs on one, a larger one in equal tasks on several\n"
     "  --policy NAME       las (default), easy, skip, fifo\n"
@@ -131,6 +135,18 @@ static bool parse(int argc, char **argv, void *options)
     return o->jobs && o->queue.n_groups > 0;
 }
 
+static json_t *group_to_json(const struct queue_group_figures *g)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "group", g->path);
+    json_put_int(json, "jobs", (int64_t) g->n_jobs);
+    json_put_int(json, "gpu_seconds", g->ran_us / US_PER_S);
+    json_put_int(json, "wait_mean", g->wait_mean_us / US_PER_S);
+    json_put_int(json, "wait_max", g->wait_max_us / US_PER_S);
+    return json;
+}
+
 static json_t *figures_to_json(const struct queue_figures *f, const char *policy)
 {
     json_t *json = json_object();
@@ -145,6 +161,11 @@ static json_t *figures_to_json(const struct queue_figures *f, const char *policy
     json_put_int(json, "preemptions", (int64_t) f->n_preemptions);
     json_put_int(json, "wait_per_thousand_run_max", f->wait_ratio_max_thousandths);
     json_put_int(json, "passes", (int64_t) f->n_passes);
+    json_put_int(json, "ended_at_limit", (int64_t) f->n_cut);
+    json_t *groups = json_array();
+    for (size_t i = 0; i < f->n_groups; i++)
+        (void) json_array_append_new(groups, group_to_json(&f->groups[i]));
+    json_put(json, "groups", groups);
     return json;
 }
 
@@ -163,6 +184,20 @@ static void add_table(struct text *out, const struct queue_figures *f, const cha
     add_span(out, "wait, longest", f->wait_max_us);
     add_span(out, "turnaround, mean", f->turnaround_mean_us);
     text_addf(out, "preemptions        %llu\n", (unsigned long long) f->n_preemptions);
+    if (f->n_cut)
+        text_addf(out, "ended at limit     %llu\n", (unsigned long long) f->n_cut);
+    if (f->n_groups)
+        text_add(out,
+                 "\ngroup                          jobs  GPU hours   wait, mean      longest\n");
+    for (size_t i = 0; i < f->n_groups && i < GROUPS_SHOWN; i++) {
+        const struct queue_group_figures *g = &f->groups[i];
+        text_addf(out, "%-28s %6llu %10lld %10lld s %10lld s\n", g->path,
+                  (unsigned long long) g->n_jobs, (long long) (g->ran_us / US_PER_S / 3600),
+                  (long long) (g->wait_mean_us / US_PER_S),
+                  (long long) (g->wait_max_us / US_PER_S));
+    }
+    if (f->n_groups > GROUPS_SHOWN)
+        text_addf(out, "(%zu more: -o json)\n", f->n_groups - GROUPS_SHOWN);
 }
 
 static int run(const void *options, struct error *err)
@@ -170,7 +205,7 @@ static int run(const void *options, struct error *err)
     const struct options *o = options;
     _cleanup_(simulate_closep) FILE *jobs = NULL;
     _cleanup_(simulate_closep) FILE *out = NULL;
-    struct queue_figures figures;
+    _cleanup_(queue_figures_done) struct queue_figures figures = { 0 };
     int r = simulate_open(o->jobs, "re", &jobs, err);
 
     if (r >= 0 && o->out)

@@ -5,27 +5,20 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "base/vec.h"
-#include "sim/csv.h"
+#include "sim/queue-jobs.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { JOB_TIME, JOB_DURATION, JOB_GPUS };
-static const char *const job_columns[] = { "timestamp", "duration", "num_gpus", NULL };
-
-enum { GPUS_MAX = 100000, JOBS_MAX = 10000000 };
-#define DURATION_MAX_S (INT64_C(10) * 366 * 86400)
-
 struct sim_job {
-    size_t line;
-    int64_t came_us, left_us; /* of its duration */
-    int64_t duration_us;
+    const struct queue_job *spec;
+    int64_t left_us;            /* of its duration */
     int64_t started_us, end_us; /* while it runs */
     int64_t lost_us;            /* at its start, before it goes on */
     int64_t wait_us;            /* when it has ended */
-    unsigned gpus, preemptions;
+    unsigned preemptions;
     unsigned at; /* in RUNNING */
     bool runs;
 };
@@ -35,7 +28,9 @@ struct replay {
     struct schedule *schedule;
     unsigned largest; /* GPUs of a machine */
     unsigned total;
-    VEC(struct sim_job) jobs;
+    struct queue_jobs table;
+    struct sim_job *jobs; /* one each of the table's */
+    size_t n_jobs;
     VEC(struct sim_job *) running;
     struct schedule_acts acts;
     size_t n_submitted, n_ended;
@@ -46,88 +41,10 @@ struct replay {
 static void replay_done(struct replay *x)
 {
     schedule_free(x->schedule);
-    vec_done(&x->jobs);
+    queue_jobs_done(&x->table);
+    free(x->jobs);
     vec_done(&x->running);
     vec_done(&x->acts);
-}
-
-/* ---- jobs ------------------------------------------------------------------------------------------- */
-
-/* "12.0": the fraction is nothing that a scheduler sees. */
-static int read_duration(const struct csv *csv, int64_t *ret, struct error *err)
-{
-    _cleanup_free_ char *text = xstrdup(csv_field(csv, JOB_DURATION));
-    char *dot = strchr(text, '.');
-    long long seconds;
-
-    if (dot && dot != text && dot[1] && dot[1 + strspn(dot + 1, "0123456789")] == '\0')
-        *dot = '\0';
-    if (str_to_i64(text, 0, DURATION_MAX_S, &seconds) < 0)
-        return csv_wrong(csv, JOB_DURATION, "seconds, at most ten years", err);
-    *ret = (seconds ? seconds : 1) * US_PER_S;
-    return 0;
-}
-
-static int read_time(const struct csv *csv, int64_t *ret, struct error *err)
-{
-    char text[32];
-    const char *field = csv_field(csv, JOB_TIME);
-
-    if (strlen(field) == 19 && field[10] == ' ') {
-        (void) snprintf(text, sizeof text, "%.10sT%.8sZ", field, field + 11);
-        field = text;
-    }
-    if (time_parse(field, ret) < 0)
-        return csv_wrong(csv, JOB_TIME, "a time such as 2017-10-09 07:01:55", err);
-    return 0;
-}
-
-static int read_job(struct replay *x, const struct csv *csv, struct error *err)
-{
-    struct sim_job job = { .line = csv_line(csv) };
-    int64_t gpus;
-
-    int r = read_time(csv, &job.came_us, err);
-    if (r >= 0)
-        r = read_duration(csv, &job.duration_us, err);
-    if (r >= 0)
-        r = csv_int(csv, JOB_GPUS, 0, GPUS_MAX, &gpus, err);
-    if (r < 0)
-        return r;
-    if (job.came_us < x->options->from_us ||
-        (x->options->to_us && job.came_us >= x->options->to_us))
-        return 0;
-    if (gpus > x->total)
-        return csv_wrong(csv, JOB_GPUS, "no more than all machines have", err);
-    if (x->jobs.len == JOBS_MAX)
-        return csv_wrong(csv, JOB_TIME, "at most ten million jobs", err);
-    job.gpus = (unsigned) gpus;
-    job.left_us = job.duration_us;
-    vec_push(&x->jobs, job);
-    return 0;
-}
-
-static int compare_jobs(const void *pa, const void *pb)
-{
-    const struct sim_job *a = pa, *b = pb;
-
-    if (a->came_us != b->came_us)
-        return a->came_us < b->came_us ? -1 : 1;
-    return a->line < b->line ? -1 : a->line > b->line;
-}
-
-static int read_jobs(struct replay *x, const struct pack_file *file, struct error *err)
-{
-    _cleanup_(csv_freep) struct csv *csv = NULL;
-    int r = csv_new(file->file, file->name, job_columns, &csv, err);
-
-    while (r >= 0 && (r = csv_next(csv, err)) > 0)
-        r = read_job(x, csv, err);
-    if (r >= 0 && x->jobs.len == 0)
-        r = error_set(err, -EBADMSG, "%s: has no job of that time", file->name);
-    if (r >= 0)
-        qsort(x->jobs.items, x->jobs.len, sizeof *x->jobs.items, compare_jobs);
-    return r;
 }
 
 /* ---- what happens ------------------------------------------------------------------------------------- */
@@ -144,14 +61,16 @@ static unsigned tasks_of(const struct replay *x, unsigned gpus)
 
 static void submit(struct replay *x, struct sim_job *job)
 {
-    unsigned tasks = tasks_of(x, job->gpus);
+    const struct queue_job *spec = job->spec;
+    unsigned tasks = tasks_of(x, spec->gpus);
     const struct schedule_job one = {
-        .id = (uint64_t) (job - x->jobs.items),
-        .ask = { .gpus = (uint16_t) (job->gpus / tasks),
-                 .gpu_milli = job->gpus ? CAPACITY_GPU : 0 },
+        .id = (uint64_t) (job - x->jobs),
+        .ask = { .gpus = (uint16_t) (spec->gpus / tasks),
+                 .gpu_milli = spec->gpus ? CAPACITY_GPU : 0 },
         .tasks = tasks,
-        .preemptible = x->options->preemptible,
-        .limit_us = x->options->knows_durations ? job->duration_us : 0,
+        .priority = spec->priority,
+        .preemptible = spec->preemptible,
+        .limit_us = spec->limit_us,
     };
 
     schedule_submit(x->schedule, &one, x->now_us);
@@ -190,8 +109,8 @@ static void stop(struct replay *x, struct sim_job *job)
 
 static void end(struct replay *x, struct sim_job *job)
 {
-    job->wait_us = x->now_us - job->came_us - job->duration_us;
-    schedule_end(x->schedule, (uint64_t) (job - x->jobs.items), x->now_us);
+    job->wait_us = x->now_us - job->spec->came_us - job->spec->duration_us;
+    schedule_end(x->schedule, (uint64_t) (job - x->jobs), x->now_us);
     leave_running(x, job);
     x->n_ended++;
 }
@@ -200,8 +119,8 @@ static int64_t next_moment(const struct replay *x)
 {
     int64_t next_us = schedule_next_us(x->schedule, x->now_us);
 
-    if (x->n_submitted < x->jobs.len && x->jobs.items[x->n_submitted].came_us < next_us)
-        next_us = x->jobs.items[x->n_submitted].came_us;
+    if (x->n_submitted < x->n_jobs && x->jobs[x->n_submitted].spec->came_us < next_us)
+        next_us = x->jobs[x->n_submitted].spec->came_us;
     vec_foreach(&x->running, job)
         if ((*job)->end_us < next_us)
             next_us = (*job)->end_us;
@@ -215,8 +134,8 @@ static void happen(struct replay *x)
             end(x, x->running.items[i]);
         else
             i++;
-    while (x->n_submitted < x->jobs.len && x->jobs.items[x->n_submitted].came_us <= x->now_us)
-        submit(x, &x->jobs.items[x->n_submitted++]);
+    while (x->n_submitted < x->n_jobs && x->jobs[x->n_submitted].spec->came_us <= x->now_us)
+        submit(x, &x->jobs[x->n_submitted++]);
 }
 
 static void decide(struct replay *x)
@@ -225,7 +144,7 @@ static void decide(struct replay *x)
     schedule_pass(x->schedule, x->now_us, &x->acts);
     x->figures.n_passes++;
     for (size_t i = 0; i < x->acts.len; i++) {
-        struct sim_job *job = &x->jobs.items[x->acts.items[i].id];
+        struct sim_job *job = &x->jobs[x->acts.items[i].id];
         if (x->acts.items[i].verb == SCHEDULE_START)
             start(x, job);
         else
@@ -244,22 +163,23 @@ static int compare_waits(const void *pa, const void *pb)
 
 static void count(struct replay *x)
 {
-    size_t n = x->jobs.len;
+    size_t n = x->n_jobs;
     _cleanup_free_ int64_t *waits = xnew_n(int64_t, n);
     struct queue_figures *f = &x->figures;
     int64_t waited_s = 0, turned_s = 0;
 
     for (size_t i = 0; i < n; i++) {
-        const struct sim_job *job = &x->jobs.items[i];
+        const struct sim_job *job = &x->jobs[i];
         waits[i] = job->wait_us;
         waited_s += job->wait_us / US_PER_S;
-        turned_s += (job->wait_us + job->duration_us) / US_PER_S;
-        int64_t ratio = job->wait_us / (job->duration_us / 1000 + 1);
+        turned_s += (job->wait_us + job->spec->duration_us) / US_PER_S;
+        int64_t ratio = job->wait_us / (job->spec->duration_us / 1000 + 1);
         if (job->wait_us >= 86400 * US_PER_S && ratio > f->wait_ratio_max_thousandths)
             f->wait_ratio_max_thousandths = ratio;
     }
     qsort(waits, n, sizeof *waits, compare_waits);
     f->n_jobs = n;
+    f->n_cut = x->table.n_cut;
     f->wait_mean_us = waited_s * US_PER_S / (int64_t) n;
     f->turnaround_mean_us = turned_s * US_PER_S / (int64_t) n;
     f->wait_p50_us = waits[n / 2];
@@ -267,15 +187,47 @@ static void count(struct replay *x)
     f->wait_max_us = waits[n - 1];
 }
 
+static void count_groups(struct replay *x)
+{
+    const struct queue_groups *groups = &x->table.groups;
+    struct queue_figures *f = &x->figures;
+
+    f->n_groups = groups->list.len;
+    f->groups = xnew_n(struct queue_group_figures, f->n_groups + 1);
+    for (size_t i = 0; i < f->n_groups; i++)
+        f->groups[i].path = xstrdup(groups->list.items[i].path);
+    for (const struct sim_job *job = x->jobs; job < x->jobs + x->n_jobs; job++)
+        for (uint32_t g = job->spec->group; g; g = queue_groups_at(groups, g)->parent) {
+            struct queue_group_figures *one = &f->groups[g - 1];
+            one->n_jobs++;
+            one->ran_us += job->spec->duration_us * job->spec->gpus;
+            one->wait_mean_us += job->wait_us / US_PER_S; /* in seconds until all are counted */
+            one->wait_max_us = job->wait_us > one->wait_max_us ? job->wait_us : one->wait_max_us;
+        }
+    for (size_t i = 0; i < f->n_groups; i++)
+        f->groups[i].wait_mean_us =
+            f->groups[i].wait_mean_us * US_PER_S / (int64_t) f->groups[i].n_jobs;
+}
+
+void queue_figures_done(struct queue_figures *figures)
+{
+    for (size_t i = 0; i < figures->n_groups; i++)
+        free(figures->groups[i].path);
+    free(figures->groups);
+    figures->groups = NULL;
+    figures->n_groups = 0;
+}
+
 static int write_jobs(const struct replay *x, const struct pack_file *out, struct error *err)
 {
     if (!out->file)
         return 0;
     (void) fputs("line,wait_s,duration_s,gpus,preemptions\n", out->file);
-    vec_foreach(&x->jobs, job)
-        (void) fprintf(out->file, "%zu,%lld,%lld,%u,%u\n", job->line,
+    for (const struct sim_job *job = x->jobs; job < x->jobs + x->n_jobs; job++)
+        (void) fprintf(out->file, "%zu,%lld,%lld,%u,%u\n", job->spec->line,
                        (long long) (job->wait_us / US_PER_S),
-                       (long long) (job->duration_us / US_PER_S), job->gpus, job->preemptions);
+                       (long long) (job->spec->duration_us / US_PER_S), job->spec->gpus,
+                       job->preemptions);
     if (fflush(out->file) != 0 || ferror(out->file))
         return error_set(err, -EIO, "%s: cannot be written: %s", out->name, strerror(errno));
     return 0;
@@ -302,25 +254,41 @@ static void build(struct replay *x)
     x->schedule = schedule_new(&options, capacity);
 }
 
+static void prepare(struct replay *x)
+{
+    x->n_jobs = x->table.list.len;
+    x->jobs = xnew_n(struct sim_job, x->n_jobs);
+    for (size_t i = 0; i < x->n_jobs; i++) {
+        x->jobs[i].spec = &x->table.list.items[i];
+        x->jobs[i].left_us = x->jobs[i].spec->duration_us;
+    }
+}
+
 int queue_run(const struct queue_options *options, const struct pack_file *jobs,
               const struct pack_file *out, struct queue_figures *ret, struct error *err)
 {
     _cleanup_(replay_done) struct replay x = { .options = options };
 
     build(&x);
-    int r = read_jobs(&x, jobs, err);
-    while (r >= 0 && x.n_ended < x.jobs.len) {
+    int r = queue_jobs_read(options, x.total, jobs, &x.table, err);
+    if (r >= 0)
+        prepare(&x);
+    while (r >= 0 && x.n_ended < x.n_jobs) {
         int64_t next_us = next_moment(&x);
         if (next_us == INT64_MAX)
             return error_set(err, -EDEADLK, "%s:%zu: this job never starts", jobs->name,
-                             x.jobs.items[x.n_ended].line);
+                             x.jobs[x.n_ended].spec->line);
         x.now_us = next_us;
         happen(&x);
         decide(&x);
     }
     if (r < 0)
         return r;
+    r = write_jobs(&x, out, err);
+    if (r < 0)
+        return r;
     count(&x);
+    count_groups(&x);
     *ret = x.figures;
-    return write_jobs(&x, out, err);
+    return 0;
 }

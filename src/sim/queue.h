@@ -19,8 +19,17 @@ struct queue_options {
     unsigned n_groups;
     int64_t from_us, to_us; /* jobs that came then; TO 0: to the end. Microseconds since 1970 */
     int64_t guaranteed_us, restart_us, patience_us; /* as of schedule_options */
-    bool preemptible;                               /* all jobs are */
-    bool knows_durations;                           /* and declare exactly as long as they run */
+    bool preemptible;                               /* jobs are, unless the table says no */
+    bool
+        knows_durations; /* jobs declare exactly as long as they run, unless the table says otherwise */
+};
+
+/* What a group's jobs got, with those of groups below it. */
+struct queue_group_figures {
+    char *path; /* "physics/vision" */
+    uint64_t n_jobs;
+    int64_t ran_us; /* for itself, times GPUs */
+    int64_t wait_mean_us, wait_max_us;
 };
 
 /* Times in microseconds. A wait is all the time a job does not run for itself. */
@@ -30,10 +39,15 @@ struct queue_figures {
     int64_t turnaround_mean_us;
     int64_t
         wait_ratio_max_thousandths; /* of time waited to time run, of jobs that waited a day or more */
+    uint64_t n_cut;                 /* jobs that were ended at the time they had declared */
+    struct queue_group_figures *groups; /* as they came */
+    size_t n_groups;
 };
+void queue_figures_done(struct queue_figures *figures);
 
-/* JOBS: timestamp ("2017-10-09 07:01:55", UTC), duration (seconds), num_gpus. Jobs of at most as many GPUs as a machine has run on
- * one; larger ones in equal tasks on several. OUT (FILE may be NULL): line, start, end, wait_s, preemptions. */
+/* JOBS: timestamp ("2017-10-09 07:01:55", UTC), duration (seconds), num_gpus and, if need be, org, project, user, priority, limit
+ * (seconds that are declared), preemptible (yes, no). Jobs of at most as many GPUs as a machine has run on one; larger ones in equal
+ * tasks on several. OUT (FILE may be NULL): line, wait_s, duration_s, gpus, preemptions. */
 int queue_run(const struct queue_options *options, const struct pack_file *jobs,
               const struct pack_file *out, struct queue_figures *ret, struct error *err);
 

@@ -23,8 +23,10 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
         return 0;
     FILE *jobs = fmemopen((void *) (uintptr_t) data, size, "r");
     const struct pack_file files[] = { { jobs, "jobs" }, { NULL, "-" } };
-    if (queue_run(&options, &files[0], &files[1], &figures, &err) == 0)
+    if (queue_run(&options, &files[0], &files[1], &figures, &err) == 0) {
         assert(figures.n_jobs > 0 && figures.wait_mean_us >= 0);
+        queue_figures_done(&figures);
+    }
     (void) fclose(jobs);
     return 0;
 }

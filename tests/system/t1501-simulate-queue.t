@@ -24,6 +24,23 @@ test_expect_success 'or the one that comes later waits' '
     queue --not-preemptible --out waits.csv >/dev/null && grep "^2,0,7200,4,0$" waits.csv && grep "^3,1800,600,2,0$" waits.csv &&
     queue --policy fifo -o json | jq -e ".policy == \"fifo\" and .jobs == 2 and .preemptions == 0 and .wait_mean == 900"
 '
+test_expect_success 'whose jobs they are, what they declare and who may be stopped' '
+    cat >jobs.csv <<-\END &&
+	timestamp,duration,num_gpus,project,user,priority,limit,preemptible
+	2017-10-02 00:00:00,7200,4,a,ada,,,no
+	2017-10-02 01:30:00,600,3,b,bob,0,300,
+	2017-10-02 01:30:10,600,3,b,cy,5,,yes
+	END
+    queue --out waits.csv >said && cat >want <<-\END &&
+	line,wait_s,duration_s,gpus,preemptions
+	2,0,7200,4,0
+	3,2400,300,3,0
+	4,1790,600,3,0
+	END
+    test_cmp want waits.csv && grep "^ended at limit     1$" said && grep "^b/cy  *1  *0  *1790 s  *1790 s$" said &&
+    queue -o json | jq -e ".groups | map(select(.group == \"b\")) == [{group: \"b\", jobs: 2, gpu_seconds: 2700, wait_mean: 2095, wait_max: 2400}]" &&
+    sed -i s/yes/maybe/ jobs.csv && test_expect_code 1 queue 2>said && grep "jobs.csv:4: preemptible is .maybe., expected yes or no" said
+'
 test_expect_success 'what is wrong is named' '
     printf "timestamp,duration,num_gpus\n2017-10-02 01:30:10,600.0,8\n" >jobs.csv && test_expect_code 1 queue 2>said &&
     grep "^berth: jobs.csv:2: num_gpus is .8., expected no more than all machines have$" said &&

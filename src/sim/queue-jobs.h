@@ -1,0 +1,29 @@
+/* queue-jobs.h - the table of jobs that are replayed */
+#ifndef SIM_QUEUE_JOBS_H
+#define SIM_QUEUE_JOBS_H
+
+#include "sim/queue-groups.h"
+#include "sim/queue.h"
+
+struct queue_job {
+    size_t line;
+    int64_t came_us, duration_us;
+    int64_t limit_us; /* declared; 0: not. No job runs longer than it declares */
+    unsigned gpus;
+    int priority;
+    bool preemptible;
+    uint32_t group; /* 0: nobody's */
+};
+
+struct queue_jobs {
+    VEC(struct queue_job) list; /* as they come */
+    struct queue_groups groups;
+    size_t n_cut; /* that would run longer than they declare */
+};
+
+void queue_jobs_done(struct queue_jobs *jobs);
+/* TOTAL: the GPUs that there are. */
+int queue_jobs_read(const struct queue_options *options, unsigned total,
+                    const struct pack_file *file, struct queue_jobs *ret, struct error *err);
+
+#endif
