@@ -106,20 +106,28 @@ void store_delete_image(struct store_batch *batch, const struct id *image)
     add(batch, OP_IMAGE_DELETE)->id = *image;
 }
 
-void store_put_tags(struct store_batch *batch, const struct id *subject, const json_t *tags)
+static void put_subject(struct store_batch *batch, enum op_kind kind, const struct id *subject,
+                        const json_t *record)
 {
-    struct op *op = add(batch, OP_TAGS);
+    struct op *op = add(batch, kind);
 
     op->id = *subject;
-    op->record = json_object_size(tags) ? json_deep_copy(tags) : NULL;
+    op->record = record ? json_deep_copy(record) : NULL;
+}
+
+void store_put_tags(struct store_batch *batch, const struct id *subject, const json_t *tags)
+{
+    put_subject(batch, OP_TAGS, subject, json_object_size(tags) ? tags : NULL);
 }
 
 void store_put_machine(struct store_batch *batch, const struct id *subject, const json_t *record)
 {
-    struct op *op = add(batch, OP_MACHINE);
+    put_subject(batch, OP_MACHINE, subject, record);
+}
 
-    op->id = *subject;
-    op->record = record ? json_deep_copy(record) : NULL;
+void store_put_booking(struct store_batch *batch, const struct id *booking, const json_t *record)
+{
+    put_subject(batch, OP_BOOKING, booking, record);
 }
 
 void store_delete_secret(struct store_batch *batch, const struct id *secret)

@@ -23,6 +23,7 @@ enum op_kind {
     OP_IMAGE_DELETE,
     OP_TAGS,
     OP_MACHINE,
+    OP_BOOKING,
     OP_WORKLOAD,
     OP_WORKLOAD_DELETE,
     OP_LEFTOVER_DELETE,

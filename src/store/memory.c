@@ -9,9 +9,9 @@
 static int memory_open(const char *path, struct backend **ret, struct error *err)
 {
     struct backend *b = xnew(struct backend);
-    struct map **maps[] = { &b->orgs,     &b->projects,  &b->keys,    &b->secrets,
-                            &b->rows,     &b->manifests, &b->answers, &b->refs,
-                            &b->datasets, &b->images,    &b->tags,    &b->machines };
+    struct map **maps[] = { &b->orgs,      &b->projects, &b->keys,    &b->secrets,  &b->rows,
+                            &b->manifests, &b->answers,  &b->refs,    &b->datasets, &b->images,
+                            &b->tags,      &b->machines, &b->bookings };
 
     if (*path) {
         free(b);
@@ -71,6 +71,7 @@ static void memory_close(struct backend *b)
     map_free_with(b->images, free_record);
     map_free_with(b->tags, free_subject);
     map_free_with(b->machines, free_subject);
+    map_free_with(b->bookings, free_subject);
     map_free_with(b->rows, row_free);
     map_free_with(b->manifests, free_manifest);
     map_free_with(b->answers, free_answer);
@@ -388,8 +389,11 @@ static struct event *copy_event(const struct event *event)
 }
 
 /* The row is taken out of the operation: the batch frees what is left in it. */
-static void put_subject(struct map *map, const struct op *op)
+static void put_subject(struct backend *b, const struct op *op)
 {
+    struct map *map = op->kind == OP_TAGS      ? b->tags
+                      : op->kind == OP_MACHINE ? b->machines
+                                               : b->bookings;
     struct subject_record *one = NULL;
 
     if (op->record) {
@@ -444,7 +448,8 @@ static int memory_apply(struct backend *b, const struct op *op, struct error *er
         break;
     case OP_TAGS:
     case OP_MACHINE:
-        put_subject(op->kind == OP_TAGS ? b->tags : b->machines, op);
+    case OP_BOOKING:
+        put_subject(b, op);
         break;
     case OP_WORKLOAD:
         put_workload(b, op);
@@ -906,6 +911,7 @@ static int memory_load(struct backend *b, struct store_state *ret, struct error 
     load_tenants(b, ret);
     load_subjects(b->tags, &ret->tags);
     load_subjects(b->machines, &ret->machines);
+    load_subjects(b->bookings, &ret->bookings);
     int r = load_images(b, ret, err);
     if (r >= 0)
         r = load_datasets(b, ret, err);

@@ -41,7 +41,7 @@ struct use_row {
 struct backend {
     struct map *orgs, *projects, *keys, *secrets; /* by id; values are the structs */
     struct map *images;                           /* by id; values are records */
-    struct map *tags, *machines;                  /* by subject; values are subject_record */
+    struct map *tags, *machines, *bookings;       /* by subject; values are subject_record */
     struct map *rows;                             /* by id */
     VEC(struct event *) events;
     VEC(struct leftover) leftovers;

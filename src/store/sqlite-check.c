@@ -132,6 +132,14 @@ static int load_machines(struct backend *b, struct store_state *ret, struct erro
     return r < 0 ? error_context(err, r, "loading machines") : 0;
 }
 
+static int load_bookings(struct backend *b, struct store_state *ret, struct error *err)
+{
+    int r = load_subjects(b, "SELECT subject, record FROM bookings ORDER BY subject",
+                          &ret->bookings, err);
+
+    return r < 0 ? error_context(err, r, "loading bookings") : 0;
+}
+
 static int load_workloads(struct backend *b, struct store_state *ret, struct error *err)
 {
     /* The states that are not final; the condition is that of the partial index. */
@@ -181,6 +189,8 @@ int sqlite_load(struct backend *b, struct store_state *ret, struct error *err)
         r = sqlite_load_tags(b, ret, err);
     if (r >= 0)
         r = load_machines(b, ret, err);
+    if (r >= 0)
+        r = load_bookings(b, ret, err);
     if (r >= 0)
         r = load_workloads(b, ret, err);
     return r < 0 ? r : load_last(b, ret, err);

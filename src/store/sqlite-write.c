@@ -79,18 +79,29 @@ static int delete_by_id(struct backend *b, const char *sql, const struct id *id,
     return sqlite_run(&b->writer, stmt, err);
 }
 
+/* The statements of a table of records by subject. */
+struct subject_sql {
+    const char *put, *drop;
+};
+
+#define SUBJECT_SQL(table)                                                                         \
+    {                                                                                              \
+        "INSERT OR REPLACE INTO " table " (subject, record) VALUES (?, ?)",                        \
+            "DELETE FROM " table " WHERE subject = ?"                                              \
+    }
+
 static int put_subject(struct backend *b, const struct op *op, struct error *err)
 {
-    bool is_machine = op->kind == OP_MACHINE;
+    static const struct subject_sql tags = SUBJECT_SQL("tags"), machines = SUBJECT_SQL("machines"),
+                                    bookings = SUBJECT_SQL("bookings");
+    const struct subject_sql *sql = op->kind == OP_TAGS      ? &tags
+                                    : op->kind == OP_MACHINE ? &machines
+                                                             : &bookings;
 
     if (!op->record)
-        return delete_by_id(b,
-                            is_machine ? "DELETE FROM machines WHERE subject = ?"
-                                       : "DELETE FROM tags WHERE subject = ?",
-                            &op->id, err);
+        return delete_by_id(b, sql->drop, &op->id, err);
     _cleanup_free_ char *record = json_text(op->record);
-    PREPARE(stmt, is_machine ? "INSERT OR REPLACE INTO machines (subject, record) VALUES (?, ?)"
-                             : "INSERT OR REPLACE INTO tags (subject, record) VALUES (?, ?)");
+    PREPARE(stmt, sql->put);
     bind_id(stmt, 1, &op->id);
     bind_str(stmt, 2, record);
     return sqlite_run(&b->writer, stmt, err);
@@ -440,6 +451,7 @@ int sqlite_apply(struct backend *b, const struct op *op, struct error *err)
         return delete_by_id(b, "DELETE FROM images WHERE id = ?", &op->id, err);
     case OP_TAGS:
     case OP_MACHINE:
+    case OP_BOOKING:
         return put_subject(b, op, err);
     case OP_WORKLOAD:
         return put_workload(b, op, err);

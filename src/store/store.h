@@ -56,6 +56,8 @@ void store_delete_image(struct store_batch *batch, const struct id *image);
 void store_put_tags(struct store_batch *batch, const struct id *subject, const json_t *tags);
 /* What is known of a machine (struct node_record of fleet/fleet.h), by its subject; NULL: it is forgotten. */
 void store_put_machine(struct store_batch *batch, const struct id *subject, const json_t *record);
+/* A booking (struct booking_record of tenant/tenant.h) that has not ended; NULL: it is forgotten. */
+void store_put_booking(struct store_batch *batch, const struct id *booking, const json_t *record);
 /* The workload and its current attempt. */
 void store_put_workload(struct store_batch *batch, const struct workload *w);
 /* Its rows, attempts and artifacts; events stay. What is on the disk becomes leftovers. */
@@ -159,6 +161,7 @@ struct store_state {
     VEC(struct image_record *) images;
     struct subject_records tags;        /* objects of strings */
     struct subject_records machines;    /* struct node_record of fleet/fleet.h */
+    struct subject_records bookings;    /* struct booking_record of tenant/tenant.h */
     VEC(struct workload *) workloads;   /* those that are not final, with their current attempt */
     VEC(struct store_outcome) outcomes; /* of the arrays they are in and of what they wait for */
     uint64_t seq;

@@ -1,9 +1,10 @@
-/* tenant.h - who owns what: orgs, projects and the keys that open them */
+/* tenant.h - who owns what: orgs, projects, the keys that open them, and what is booked for them */
 #ifndef TENANT_TENANT_H
 #define TENANT_TENANT_H
 
 #include "base/cleanup.h"
 #include "base/digest.h"
+#include "base/error.h"
 #include "base/id.h"
 #include "base/json.h"
 
@@ -61,14 +62,35 @@ struct secret {
     int64_t updated_us;
 };
 
+/* Machines, or GPUs of some, that are kept for a project from a time to a time. */
+struct booking_record {
+    struct id id;
+    struct id project;
+    char *name;      /* of no other of the project's that has not ended */
+    unsigned nodes;  /* whole machines; 0: it is for GPUs */
+    unsigned gpus;   /* 0: it is for machines */
+    char *gpu_model; /* NULL: any; see gpu_is_model() */
+    int64_t from_us, until_us;
+    char *actor; /* who booked it */
+    int64_t created_us;
+    /* What is kept. */
+    struct booking_kept {
+        char *node;
+        uint32_t milli; /* GPU thousandths, as placement/booking.h counts */
+    } * kept;
+    size_t n_kept;
+};
+
 void org_free(struct org *org);
 void project_free(struct project *project);
 void key_free(struct key *key);
 void secret_free(struct secret *secret);
+void booking_record_free(struct booking_record *booking);
 DEFINE_CLEANUP(struct org *, org_free);
 DEFINE_CLEANUP(struct project *, project_free);
 DEFINE_CLEANUP(struct key *, key_free);
 DEFINE_CLEANUP(struct secret *, secret_free);
+DEFINE_CLEANUP(struct booking_record *, booking_record_free);
 
 const char *key_role_name(enum key_role role);
 enum key_role key_role_parse(const char *name);
@@ -84,5 +106,11 @@ json_t *org_to_json(const struct org *org);
 json_t *project_to_json(const struct project *project);
 json_t *key_to_json(const struct key *key);
 json_t *secret_to_json(const struct secret *secret);
+
+/* All of it, for stores and the API; and back. -EBADMSG: it is none. */
+json_t *booking_record_to_json(const struct booking_record *booking);
+int booking_record_from_json(const json_t *json, struct booking_record **ret, struct error *err);
+/* What is kept on NODE; 0: nothing. */
+uint32_t booking_record_keeps(const struct booking_record *booking, const char *node);
 
 #endif

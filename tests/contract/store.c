@@ -63,6 +63,9 @@ static void state_done(struct store_state *st)
     vec_foreach(&st->tags, t)
         json_decref(t->record);
     vec_done(&st->tags);
+    vec_foreach(&st->bookings, b)
+        json_decref(b->record);
+    vec_done(&st->bookings);
     vec_done(&st->orgs);
     vec_done(&st->projects);
     vec_done(&st->keys);
@@ -544,6 +547,41 @@ static void keeps_tags(const char *url)
     store_close(s);
     loop_free(loop);
 }
+
+static void keeps_bookings(const char *url)
+{
+    struct store_state before = { 0 }, after = { 0 };
+    struct id kept = id_new(), dropped = id_new();
+    _cleanup_json_ json_t *record = json_object();
+    struct store_batch *batch = store_batch_new();
+
+    loop = loop_new();
+    last_seq = 0;
+    struct store *s = open_store(url, &before);
+    json_put_str(record, "name", "course");
+    store_put_booking(batch, &kept, record);
+    store_put_booking(batch, &dropped, record);
+    store_put_booking(batch, &dropped, NULL);
+    waiting++;
+    store_commit(s, batch, committed, NULL);
+    settle();
+    ok(store_load(s, &after, NULL) == 0);
+    ok(before.bookings.len == 0 && after.bookings.len == 1);
+    ok(after.bookings.len == 1 && id_equal(&after.bookings.items[0].subject, &kept) &&
+       json_equal(after.bookings.items[0].record, record));
+    state_done(&before);
+    state_done(&after);
+    store_close(s);
+    loop_free(loop);
+}
+
+TEST(sqlite_keeps_bookings)
+{
+    _cleanup_free_ char *url = xasprintf("sqlite:%s/bookings.db", dir);
+    keeps_bookings(url);
+}
+
+TEST(memory_keeps_bookings) { keeps_bookings("memory:"); }
 
 TEST(sqlite_keeps_tags)
 {

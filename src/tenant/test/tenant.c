@@ -3,6 +3,8 @@
 #include "base/alloc.h"
 #include "tests/tap.h"
 
+#include <errno.h>
+
 TEST(roles_are_ordered)
 {
     ok(key_role_allows(KEY_ROLE_ADMIN, KEY_ROLE_VIEWER));
@@ -44,6 +46,42 @@ TEST(what_is_secret_is_not_shown)
     ok(strstr(text, "abab") == NULL && strstr(text, "expires") == NULL);
     free(key.name);
     free(key.prefix);
+}
+
+static const char booked[] =
+    "{\"id\": \"01a1fc6d-4e54-7c04-9d21-d9fdd829fbed\", "
+    "\"project\": \"01a1fc6d-4e54-7c04-9d21-d9fdd829fbee\", \"name\": \"course\", \"gpus\": 12, "
+    "\"gpu_model\": \"H100\", \"from\": \"2030-01-01T12:00:00.000000Z\", "
+    "\"until\": \"2030-01-01T14:00:00.000000Z\", \"kept\": [{\"node\": \"n1\", \"gpu_milli\": 8000}, "
+    "{\"node\": \"n2\", \"gpu_milli\": 4000}], \"by\": \"root\", \"created\": "
+    "\"2029-12-31T12:00:00.000000Z\"}";
+
+TEST(a_booking_is_read_as_it_was_written)
+{
+    _cleanup_json_ json_t *json = NULL, *again = NULL;
+    _cleanup_(booking_record_freep) struct booking_record *b = NULL;
+
+    ok(json_parse(booked, strlen(booked), &json, NULL) == 0);
+    ok(booking_record_from_json(json, &b, NULL) == 0);
+    ok(b && booking_record_keeps(b, "n2") == 4000 && booking_record_keeps(b, "n3") == 0);
+    again = booking_record_to_json(b);
+    ok(json_equal(json, again));
+}
+
+TEST(a_damaged_booking_is_refused)
+{
+    static const char *const needed[] = {
+        "id", "project", "name", "gpus", "from", "until", "kept"
+    };
+
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        _cleanup_json_ json_t *json = NULL;
+        _cleanup_(booking_record_freep) struct booking_record *b = NULL;
+        struct error err = { 0 };
+        ok(json_parse(booked, strlen(booked), &json, NULL) == 0);
+        (void) json_object_del(json, needed[i]);
+        ok(booking_record_from_json(json, &b, &err) == -EBADMSG && !b);
+    }
 }
 
 TAP_MAIN
