@@ -69,6 +69,19 @@ test_expect_success 'each ran once, with its own exit code, whole log and artifa
     [ $bad -eq 0 ]
 '
 
+make_room() {
+    berth run --detach --source none --name room --cpus 1 --preemptible --checkpoint-signal USR1 -- sh -c 'trap "sleep 0.5; echo \$((\$(cat /artifacts/step 2>/dev/null) + 1)) >/artifacts/step; exit 0" USR1
+        [ "$(cat /artifacts/step 2>/dev/null)" != 2 ] || exit 0; echo set; while :; do sleep 0.05; done' >/dev/null
+    for attempt in 1 2; do
+        await 30 sh -c "berth logs --attempt $attempt room | grep set" && berth job preempt room || return 1
+        berth_kill
+        [ $attempt = 1 ] || sleep 1 # it has ended meanwhile
+        berth_server || return 1
+    done
+    berth job wait room && berth job show room -o json | jq -e '.attempts == 3 and .preemptions == 2'
+}
+test_expect_success 'a job that makes room while the server is killed has its checkpoint and goes on' make_room
+
 test_expect_success 'rows are the fold of events' '
     berth_stop && berth store verify
 '

@@ -1,4 +1,4 @@
-/* Lifecycle by property: random submits, stops, updates, ends, crashes and reboots; rows are the fold
+/* Lifecycle by property: random submits, stops, preemptions, updates, ends, crashes and reboots; rows are the fold
  * of events, no core has two owners, nothing runs twice at once (world.h watches), and every job comes
  * to the end it must come to. */
 #include "lifecycle/test/world.h"
@@ -18,7 +18,7 @@ struct expected {
 };
 
 static VEC(struct expected) jobs;
-static unsigned reboots;
+static unsigned reboots, n_preempted;
 
 static void report_difference(void *userdata, const char *text) { printf("# %s\n", text); }
 
@@ -67,6 +67,20 @@ static void stop_random(void)
         job->stopped = true;
 }
 
+static void preempt_random(void)
+{
+    const struct preempt_request request = { "key:test", random_below(2) ? -1 : 0, true };
+    struct error err = { 0 };
+
+    if (jobs.len == 0)
+        return;
+    const struct id *id = &jobs.items[random_below((unsigned) jobs.len)].id;
+    const struct workload *w = lifecycle_get(world.lc, id);
+    bool lives = w && workload_has_live_attempt(w) && !w->stop_requested;
+    n_preempted += lives;
+    ok((lifecycle_preempt(world.lc, id, &request, NULL, NULL, &err) == 0) == lives);
+}
+
 static void update_random(void)
 {
     struct error err = { 0 };
@@ -92,7 +106,7 @@ static void check_queue(void)
 
 static void step(void)
 {
-    switch (random_below(12)) {
+    switch (random_below(13)) {
     case 0:
     case 1:
     case 2:
@@ -122,6 +136,9 @@ static void step(void)
             reboots++;
         }
         break;
+    case 10:
+        preempt_random();
+        break;
     default:
         pass_time(random_below(10) * US_PER_S + random_below(1000000));
         check_queue();
@@ -137,24 +154,24 @@ static void check(const struct expected *job)
     ok(w && workload_state_is_final(w->state));
     if (!w)
         return;
-    bool lost =
-        w->cause == END_NODE_LOST && w->state == WORKLOAD_FAILED && w->attempts > job->retries;
+    unsigned tries = w->attempts - w->preemptions;
+    bool lost = w->cause == END_NODE_LOST && w->state == WORKLOAD_FAILED && tries > job->retries;
     if (job->stopped && w->state == WORKLOAD_STOPPED)
         return;
-    ok(w->state != WORKLOAD_STOPPED && w->attempts <= job->retries + 1 + reboots);
+    ok(w->state != WORKLOAD_STOPPED && w->attempts <= job->retries + 1 + reboots + w->preemptions &&
+       w->preemptions <= n_preempted);
     if (lost)
         return;
     /* A stop that came when it had ended by itself changes nothing. */
     if (job->start_fails)
-        ok(w->state == WORKLOAD_FAILED && w->cause == END_START_FAILED &&
-           w->attempts > job->retries);
+        ok(w->state == WORKLOAD_FAILED && w->cause == END_START_FAILED && tries > job->retries);
     else if (job->max_time && job->max_time < job->seconds)
         ok(w->state == WORKLOAD_FAILED && w->cause == END_MAX_TIME);
     else if (job->max_time == 0 && job->exit_code == 0)
         ok(w->state == WORKLOAD_SUCCEEDED && w->exit_code == 0);
     else if (job->max_time == 0)
         ok(w->state == WORKLOAD_FAILED && w->exit_code == (int) job->exit_code &&
-           w->attempts > job->retries);
+           tries > job->retries);
 }
 
 static void live_and_check(void)
