@@ -30,6 +30,7 @@ static const struct api_route *const tables[] = {
     node_routes,
     project_routes,
     queue_routes,
+    scheduler_routes,
     rerun_routes,
     secret_routes,
     volume_routes,

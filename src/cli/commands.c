@@ -54,6 +54,7 @@ const struct command *const cli_commands[] = {
     &command_job_diff,
     &command_node_drain,
     &command_job_preempt,
+    &command_scheduler_snapshot,
 };
 /* clang-format on */
 

@@ -73,6 +73,8 @@ char *node_gpus_text(const struct node *node);
 
 void node_free(struct node *node);
 DEFINE_CLEANUP(struct node *, node_free);
+/* With its fault, tags and others. Owned by the caller, who may give it to another thread. */
+struct node *node_copy(const struct node *node);
 json_t *node_to_json(const struct node *node);
 int node_from_json(const json_t *json, struct node **ret, struct error *err);
 

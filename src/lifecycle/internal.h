@@ -18,6 +18,7 @@
  * landing.c  what tasks changed in /storage elsewhere, before their attempt ends
  * recover.c  after a restart
  * why.c      reasons and plans
+ * snapshot.c what placement decides from, as plain data
  * datasets.c datasets and their versions, what jobs read and write
  * images.c   images of projects: pulled once, pinned, kept while used
  * image-push.c  images on their way to registries

@@ -17,6 +17,7 @@
 #include "tenant/tenant.h"
 
 struct lifecycle;
+struct snapshot;
 
 struct lifecycle_settings {
     uint32_t uid_first;          /* first uid of range 0 */
@@ -207,6 +208,8 @@ struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project
 /* Why is it not running? {"state","rule","text","numbers":{…},"position","since"}; also for final
  * workloads (why it ended so). Owned by the caller. */
 json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w);
+/* All that placement decides from. Owned by the caller, who may give it to another thread. */
+struct snapshot *lifecycle_snapshot(struct lifecycle *lc);
 
 /* ---- tenants ----------------------------------------------------------------------------------- */
 

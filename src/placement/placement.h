@@ -13,6 +13,7 @@
 #include "placement/capacity.h"
 #include "placement/schedule.h"
 #include "placement/score.h"
+#include "placement/snapshot.h"
 #include "workload/workload.h"
 
 /* Tasks of shared flavors of one owner (an org) share these cores; nobody else has them. */

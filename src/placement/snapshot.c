@@ -42,12 +42,43 @@ void snapshot_free(struct snapshot *s)
     free(s);
 }
 
+void snapshot_add_node(struct snapshot *s, const struct node *node, int64_t disk_used_bytes)
+{
+    vec_push(&s->nodes, ((struct snapshot_node){ node_copy(node), disk_used_bytes }));
+}
+
 const struct node *snapshot_node(const struct snapshot *s, const char *name)
 {
     vec_foreach(&s->nodes, node)
         if (str_equal(node->node->name, name))
             return node->node;
     return NULL;
+}
+
+struct snapshot *snapshot_copy(const struct snapshot *s)
+{
+    struct snapshot *copy = snapshot_new();
+    _cleanup_json_ json_t *history = history_to_json(s->history);
+
+    copy->now_us = s->now_us;
+    copy->options = s->options;
+    copy->score = s->score;
+    vec_foreach(&s->nodes, node)
+        snapshot_add_node(copy, node->node, node->disk_used_bytes);
+    vec_foreach(&s->jobs, job) {
+        struct snapshot_job one = *job;
+        one.name = xstrdup(job->name);
+        one.held = xstrdup(job->held);
+        one.spec = workload_wishes_copy(job->spec);
+        memset(&one.allocations, 0, sizeof one.allocations);
+        vec_foreach(&job->allocations, allocation)
+            vec_push(&one.allocations, allocation_copy(*allocation));
+        vec_push(&copy->jobs, one);
+    }
+    history_free(copy->history);
+    int r = history_from_json(history, &copy->history, NULL);
+    assert(r == 0);
+    return copy;
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------- */
@@ -132,14 +163,4 @@ json_t *snapshot_to_json(const struct snapshot *s)
     json_put(json, "jobs", jobs);
     json_put(json, "history", history_to_json(s->history));
     return json;
-}
-
-struct snapshot *snapshot_copy(const struct snapshot *snapshot)
-{
-    _cleanup_json_ json_t *json = snapshot_to_json(snapshot);
-    struct snapshot *copy = NULL;
-    int r = snapshot_from_json(json, &copy, NULL);
-
-    assert(r == 0);
-    return copy;
 }

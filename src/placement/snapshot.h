@@ -7,8 +7,11 @@
 #define PLACEMENT_SNAPSHOT_H
 
 #include "base/vec.h"
+#include "fleet/fleet.h"
 #include "placement/history.h"
-#include "placement/placement.h"
+#include "placement/schedule.h"
+#include "placement/score.h"
+#include "workload/workload.h"
 
 enum {
     SNAPSHOT_FORMAT = 1,
@@ -54,6 +57,8 @@ json_t *snapshot_to_json(const struct snapshot *snapshot);
 /* -EINVAL and the path of the field that is wrong: "jobs[3].asks.gpus: …". */
 int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *err);
 
+/* NODE and what is known of it is copied. */
+void snapshot_add_node(struct snapshot *snapshot, const struct node *node, int64_t disk_used_bytes);
 /* NULL: there is none of that name. */
 const struct node *snapshot_node(const struct snapshot *snapshot, const char *name);
 void snapshot_job_done(struct snapshot_job *job);

@@ -23,6 +23,29 @@ void allocation_free(struct allocation *a)
     free(a);
 }
 
+static char **texts_copy(char *const *list)
+{
+    size_t n = 0;
+
+    while (list && list[n])
+        n++;
+    char **copy = n ? xnew_n(char *, n + 1) : NULL;
+    for (size_t i = 0; i < n; i++)
+        copy[i] = xstrdup(list[i]);
+    return copy;
+}
+
+struct allocation *allocation_copy(const struct allocation *a)
+{
+    struct allocation *copy = xnew(struct allocation);
+
+    *copy = *a;
+    copy->node = xstrdup(a->node);
+    copy->gpus = texts_copy(a->gpus);
+    copy->devices = texts_copy(a->devices);
+    return copy;
+}
+
 json_t *texts_to_json(char *const *list)
 {
     json_t *array = json_array();

@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 
-#include <string.h>
+#include <assert.h>
 
 static const char *const fields[] = {
     "flavor",   "cpus",     "memory",     "disk",        "gpus",      "gpu_model",
@@ -35,4 +35,14 @@ int workload_wishes_from_json(const json_t *json, struct workload_spec **ret, st
     /* A specification without one is refused; nothing runs this one. */
     json_put(wishes, "command", json_pack("[s]", "true"));
     return workload_spec_from_json(wishes, ret, err);
+}
+
+struct workload_spec *workload_wishes_copy(const struct workload_spec *spec)
+{
+    _cleanup_json_ json_t *json = workload_wishes_to_json(spec);
+    struct workload_spec *copy = NULL;
+    int r = workload_wishes_from_json(json, &copy, NULL);
+
+    assert(r == 0);
+    return copy;
 }

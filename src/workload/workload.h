@@ -165,6 +165,8 @@ DEFINE_CLEANUP(struct workload_spec *, workload_spec_free);
 /* Of a specification what decides where and when it runs, and nothing of what it does: no command, no environment, no data.
  * What is read may be any specification; the rest of it is passed over. */
 json_t *workload_wishes_to_json(const struct workload_spec *spec);
+/* Owned by the caller, who may give it to another thread. */
+struct workload_spec *workload_wishes_copy(const struct workload_spec *spec);
 int workload_wishes_from_json(const json_t *json, struct workload_spec **ret, struct error *err);
 
 unsigned workload_spec_n_tasks(const struct workload_spec *spec);
@@ -230,6 +232,7 @@ struct allocation {
 
 void allocation_free(struct allocation *a);
 DEFINE_CLEANUP(struct allocation *, allocation_free);
+struct allocation *allocation_copy(const struct allocation *a);
 json_t *allocation_to_json(const struct allocation *a);
 int allocation_from_json(const json_t *json, struct allocation **ret, struct error *err);
 

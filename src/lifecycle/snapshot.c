@@ -1,0 +1,42 @@
+/* snapshot.c - what placement decides from, as plain data */
+#include "lifecycle/internal.h"
+
+static void add_job(const struct lifecycle *lc, struct snapshot *s, const struct job *job)
+{
+    const struct workload *w = job->w;
+    struct snapshot_job one = {
+        .id = w->id,
+        .org = job->project->org,
+        .project = w->project,
+        .name = xstrdup(w->name),
+        .priority = w->priority,
+        .since_us = w->created_us,
+        .eligible_us = w->eligible_us,
+        .spec = workload_wishes_copy(w->spec),
+    };
+
+    if (workload_has_live_attempt(w)) {
+        one.started_us = w->attempt->created_us;
+        for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
+            vec_push(&one.allocations, allocation_copy(attempt_task_allocation(w->attempt, rank)));
+    } else {
+        one.held = xstrdup(job_hold(lc, job));
+    }
+    vec_push(&s->jobs, one);
+}
+
+struct snapshot *lifecycle_snapshot(struct lifecycle *lc)
+{
+    struct snapshot *s = snapshot_new();
+    const struct job *job;
+
+    s->now_us = lc_now(lc);
+    s->options.policy = &policy_skip;
+    s->score = &score_first_fit;
+    vec_foreach(&lc->nodes, use)
+        snapshot_add_node(s, use->node, use->disk_used_bytes);
+    map_foreach(lc->jobs, pos, job)
+        if (job->w->state != WORKLOAD_SUBMITTED && !job->final)
+            add_job(lc, s, job);
+    return s;
+}
