@@ -4,6 +4,7 @@
  * ring of changes, and a view that is asked again reads what came since; one that is too far behind reads all.
  */
 #include "placement/score.h"
+#include "placement/table.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -69,6 +70,28 @@ bool ask_equal(const struct ask *a, const struct ask *b)
 {
     return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib && a->gpus == b->gpus &&
            a->gpu_milli == b->gpu_milli && a->models == b->models && a->terms == b->terms;
+}
+
+uint64_t ask_hash(const struct ask *ask)
+{
+    uint64_t hash =
+        hash_mix(0, (uint64_t) (uint32_t) ask->cpu_milli << 32 | (uint32_t) ask->memory_mib);
+
+    hash =
+        hash_mix(hash, (uint64_t) ask->terms << 32 | (uint32_t) ask->gpus << 16 | ask->gpu_milli);
+    return hash_mix(hash, ask->models);
+}
+
+bool ask_covers(const struct ask *more, const struct ask *less)
+{
+    if (more->cpu_milli < less->cpu_milli || more->memory_mib < less->memory_mib ||
+        less->terms != more->terms)
+        return false;
+    if (less->gpus == 0)
+        return true;
+    if (less->models && (more->models == 0 || more->models & ~less->models))
+        return false;
+    return more->gpus >= less->gpus && more->gpu_milli >= less->gpu_milli;
 }
 
 bool room_holds(const struct room *room, const struct ask *ask)

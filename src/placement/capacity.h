@@ -123,6 +123,10 @@ void capacity_take(struct capacity *capacity, const struct ask *ask, struct choi
 void capacity_give(struct capacity *capacity, const struct ask *ask, const struct choice *choice);
 
 bool ask_equal(const struct ask *a, const struct ask *b);
+/* The same for equal ones. */
+uint64_t ask_hash(const struct ask *ask);
+/* Does whoever holds MORE hold LESS as well? */
+bool ask_covers(const struct ask *more, const struct ask *less);
 /* Does ROOM hold ASK? */
 bool room_holds(const struct room *room, const struct ask *ask);
 /* Give back what ASK took on GPUS. */

@@ -1,58 +1,178 @@
-/* entry.h - what the files of the schedule share */
+/* entry.h - what the files of the schedule share: who waits and who runs
+ *
+ * A million jobs wait in few *lines*: jobs of one demand, priority and range of declared times, in the order in which they
+ * came. None of a line goes before the one ahead of it, so a pass looks at the first of each, and passes over whole lines.
+ * Only who has a past (ran, came back, was told to wait until some time) is looked at alone: it stands *apart*.
+ */
 #ifndef PLACEMENT_ENTRY_H
 #define PLACEMENT_ENTRY_H
 
-#include "base/map.h"
 #include "placement/schedule.h"
+#include "placement/table.h"
+
+/* What jobs ask for: TASKS tasks of one shape, all or none. */
+struct demand {
+    struct link link;
+    struct ask ask;
+    unsigned tasks;
+    size_t n_lines; /* that refer to it; it goes with the last */
+    size_t n_ready; /* jobs that may start now */
+    /* In pass number PASS: what it was refused, and how many of the refusals of others it has read. */
+    uint64_t pass;
+    unsigned refused;
+    size_t n_read;
+};
+
+struct line {
+    struct link link;
+    struct demand *demand;
+    int priority;
+    unsigned limits; /* jobs that declare 2^(LIMITS-1) to 2^LIMITS - 1 microseconds; 0: nothing */
+    struct entry *first, *last;
+    size_t n_entries; /* that are of it, in it or not; it goes with the last */
+    size_t at;        /* in the schedule's, while somebody is in it */
+};
+
+/* What is known of a job that ever ran, or must wait until some time. */
+struct past {
+    int64_t ran_us; /* in all, before it started last */
+    int64_t started_us;
+    int64_t waits_since_us; /* it was stopped then */
+    int64_t wake_us;        /* it runs: when its right changes; it must wait: until then */
+    size_t wake_at;         /* in the schedule's heap, from 1; 0: it is not there */
+    size_t at;              /* among those who run, or who stand apart */
+    unsigned level;
+    bool halted;           /* while victims are sought: its places are given back */
+    struct choice *places; /* while it runs, one a task */
+};
 
 /* A job that waits or runs. */
 struct entry {
-    struct schedule_job job;
+    struct link link;
+    uint64_t id;
     uint64_t number; /* in the order in which they came */
+    struct line *line;
+    struct entry *ahead, *behind; /* in its line */
+    struct entry *older, *newer;  /* of those whose patience has not run out */
     int64_t since_us;
-    int64_t ran_us; /* in all, before it started last */
-    int64_t started_us;
-    int64_t waits_since_us; /* it came or was stopped then */
-    bool runs;
-    unsigned level;        /* at the pass */
-    struct choice *places; /* while it runs, one a task */
+    int64_t limit_us;
+    struct past *past; /* NULL: it only waited */
+    bool preemptible;
+    bool is_held;
+    bool is_ready;   /* it waits, and may start */
+    bool is_patient; /* it is among those of OLDER and NEWER */
+};
+
+struct entries {
+    struct entry **items; /* a vec; borrowed */
+    size_t len, cap;
+};
+
+/* A task on a machine. */
+struct tenant {
+    struct entry *entry;
+    const struct choice *place; /* the entry's */
+};
+
+struct tenants {
+    struct tenant *items; /* a vec */
+    size_t len, cap;
+};
+
+/* The first of a line, or somebody who stands apart. */
+struct candidate {
+    int priority;
+    unsigned level;
+    struct entry *entry;
 };
 
 struct schedule {
     struct schedule_options options;
     struct capacity *capacity;
-    VEC(struct entry *) entries; /* in the policy's order after a pass; owned */
-    struct map *by_id;
-    uint64_t n_came;
-    size_t n_waiting;
+    struct table by_id, demands, lines;
+    VEC(struct line *) waiting; /* lines that have somebody */
+    struct entries apart;
+    struct entries running;
+    struct entries wakes; /* a heap by wake_us */
+    struct entry *oldest, *newest;
+    struct tenants *machines; /* by machine: the tasks there */
+    size_t n_machines;
+    uint64_t n_came, n_passes;
+    size_t n_waiting; /* with those that must wait until some time */
+    size_t n_ready, n_patient;
+    size_t n_demands_ready;           /* demands of whom somebody is ready */
+    VEC(struct candidate) candidates; /* a heap, of the pass */
+    struct choice *places;            /* of the job that is looked at */
+    size_t n_places;
 };
+
+/* ---- entry.c: jobs, and the lines in which they wait ---- */
+
+static inline bool entry_runs(const struct entry *entry)
+{
+    return entry->past && entry->past->places && !entry->past->halted;
+}
+static inline const struct ask *entry_ask(const struct entry *entry)
+{
+    return &entry->line->demand->ask;
+}
+static inline unsigned entry_tasks(const struct entry *entry) { return entry->line->demand->tasks; }
+
+struct entry *entry_new(struct schedule *s, const struct schedule_job *job, int64_t now_us);
+/* It neither waits nor runs. */
+void entry_free(struct schedule *s, struct entry *entry);
+struct entry *entry_find(const struct schedule *s, uint64_t id);
+struct past *entry_past(struct entry *entry);
+/* Did A come before B? */
+bool entry_is_before(const struct entry *a, const struct entry *b);
+/* It waits, and may start unless it is held or must wait until some time; and no longer. */
+void entry_join(struct schedule *s, struct entry *entry);
+void entry_leave(struct schedule *s, struct entry *entry);
+/* Since when it waits, from when it came or was stopped. */
+int64_t entry_waits_since(const struct entry *entry);
+/* Those who have waited so long that machines may be kept for them are due no more. */
+void patience_look(struct schedule *s, int64_t now_us);
 
 /* What a job counts for: its GPUs, or 1. */
 int64_t entry_weight(const struct entry *entry);
 struct claim entry_claim(const struct entry *entry, int64_t now_us);
-void entry_start(struct schedule *s, struct entry *entry, int64_t now_us);
+unsigned entry_level(const struct schedule *s, const struct entry *entry, int64_t now_us);
+/* The level that the pass goes by. */
+unsigned entry_right(const struct schedule *s, const struct entry *entry);
+
+/* ---- running.c: jobs that run, and what time changes for them ---- */
+
+/* On PLACES, which are taken already, one a task. */
+void entry_start(struct schedule *s, struct entry *entry, const struct choice *places,
+                 int64_t now_us);
+/* It runs no longer, and its places are free. It waits for nothing yet. */
 void entry_stop(struct schedule *s, struct entry *entry, int64_t now_us);
+/* Give its places back, and take them again: between them it is not among the tasks of its machines. */
+void entry_halt(struct schedule *s, struct entry *entry);
+void entry_resume(struct schedule *s, struct entry *entry);
+/* Do what the time that has come changes: rights of those who run, who may start again. */
+void wakes_look(struct schedule *s, int64_t now_us);
+void wake_set(struct schedule *s, struct entry *entry, int64_t at_us);
+void wake_clear(struct schedule *s, struct entry *entry);
+
+/* ---- victims.c, reserve.c ---- */
 
 /* Take a place for each task: true; or nothing. PLACES has room for all. */
 bool places_take(struct schedule *s, const struct entry *entry, struct choice *places);
 
-/* victims.c: make room for ENTRY by stopping jobs of less right, at the least cost, and take it. The stopped are
+/* Make room for ENTRY by stopping jobs of less right, at the least cost, and take it. The stopped are
  * appended to STOPPED. False: that is not possible, and nothing was changed. */
-struct entries {
-    struct entry **items; /* a vec; borrowed */
-    size_t len, cap;
-};
 bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
                   struct choice *places, struct entries *stopped);
 
-/* reserve.c: when ENTRY can start at the latest if nobody else is let in, by declared times; closed on RET: the machines that
- * it needs then. INT64_MAX: that cannot be known, and nothing is on RET. */
 struct machines {
     size_t *items; /* a vec */
     size_t len, cap;
 };
 /* The machines that come nearest to holding ENTRY: those that lack the fewest GPUs of a task. */
 void reserve_nearest(const struct schedule *s, const struct entry *entry, struct machines *ret);
+/* When ENTRY can start at the latest if nobody else is let in, by declared times; on RET: the machines that
+ * it needs then. INT64_MAX: that cannot be known, and nothing is on RET. */
 int64_t reserve_for(const struct schedule *s, const struct entry *entry, int64_t now_us,
                     struct machines *ret);
 

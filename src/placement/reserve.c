@@ -7,7 +7,7 @@
 
 static int64_t end_of(const struct entry *entry)
 {
-    return entry->job.limit_us ? entry->started_us + entry->job.limit_us : INT64_MAX;
+    return entry->limit_us ? entry->past->started_us + entry->limit_us : INT64_MAX;
 }
 
 static int compare_ends(const void *pa, const void *pb)
@@ -16,9 +16,9 @@ static int compare_ends(const void *pa, const void *pb)
                        *b = *(const struct entry *const *) pb;
     int64_t a_us = end_of(a), b_us = end_of(b);
 
-    return a_us != b_us            ? (a_us < b_us ? -1 : 1)
-           : a->number < b->number ? -1
-                                   : a->number > b->number;
+    if (a_us != b_us)
+        return a_us < b_us ? -1 : 1;
+    return entry_is_before(a, b) ? -1 : entry_is_before(b, a);
 }
 
 /* Places for all tasks in ROOMS, first fit; nothing is left taken. RET: the machines. */
@@ -28,19 +28,19 @@ static bool fits(const struct schedule *s, struct room *rooms, size_t n, const s
     unsigned found = 0;
 
     ret->len = 0;
-    for (size_t i = 0; i < n && found < entry->job.tasks; i++) {
+    for (size_t i = 0; i < n && found < entry_tasks(entry); i++) {
         struct room room = rooms[i];
         unsigned before = found;
         if (capacity_is_closed(s->capacity, i))
             continue;
-        while (found < entry->job.tasks && room_holds(&room, &entry->job.ask)) {
-            (void) room_take(&room, &entry->job.ask);
+        while (found < entry_tasks(entry) && room_holds(&room, entry_ask(entry))) {
+            (void) room_take(&room, entry_ask(entry));
             found++;
         }
         if (found > before)
             vec_push(ret, i);
     }
-    return found == entry->job.tasks;
+    return found == entry_tasks(entry);
 }
 
 int64_t reserve_for(const struct schedule *s, const struct entry *entry, int64_t now_us,
@@ -48,18 +48,19 @@ int64_t reserve_for(const struct schedule *s, const struct entry *entry, int64_t
 {
     size_t n = capacity_len(s->capacity), n_running = 0;
     _cleanup_free_ struct room *rooms = xnew_n(struct room, n + 1);
-    _cleanup_free_ const struct entry **running = xnew_n(const struct entry *, s->entries.len + 1);
+    _cleanup_free_ const struct entry **running = xnew_n(const struct entry *, s->running.len + 1);
 
     for (size_t i = 0; i < n; i++)
         rooms[i] = *capacity_room(s->capacity, i);
-    vec_foreach(&s->entries, other)
-        if ((*other)->runs)
-            running[n_running++] = *other;
+    vec_foreach(&s->running, other)
+        running[n_running++] = *other;
     qsort(running, n_running, sizeof *running, compare_ends);
     for (size_t i = 0; i < n_running && end_of(running[i]) != INT64_MAX; i++) {
         const struct entry *other = running[i];
-        for (unsigned t = 0; t < other->job.tasks; t++)
-            room_give(&rooms[other->places[t].node], &other->job.ask, other->places[t].gpus);
+        for (unsigned t = 0; t < entry_tasks(other); t++) {
+            const struct choice *place = &other->past->places[t];
+            room_give(&rooms[place->node], entry_ask(other), place->gpus);
+        }
         if (fits(s, rooms, n, entry, ret))
             return end_of(other) > now_us ? end_of(other) : now_us;
     }
@@ -84,14 +85,14 @@ void reserve_nearest(const struct schedule *s, const struct entry *entry, struct
     size_t n = capacity_len(s->capacity);
     _cleanup_free_ bool *is_taken = xnew_n(bool, n + 1);
 
-    for (unsigned t = 0; t < entry->job.tasks; t++) {
+    for (unsigned t = 0; t < entry_tasks(entry); t++) {
         size_t best = n;
         unsigned least = 0;
         for (size_t i = 0; i < n; i++) {
             if (is_taken[i] || capacity_is_closed(s->capacity, i) ||
-                !room_holds(capacity_size(s->capacity, i), &entry->job.ask))
+                !room_holds(capacity_size(s->capacity, i), entry_ask(entry)))
                 continue;
-            unsigned lack = lacks(capacity_room(s->capacity, i), &entry->job.ask);
+            unsigned lack = lacks(capacity_room(s->capacity, i), entry_ask(entry));
             if (best == n || lack < least) {
                 best = i;
                 least = lack;

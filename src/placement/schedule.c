@@ -4,27 +4,19 @@
 #include "base/alloc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* While somebody waits, levels sink by credit: they are looked at again after so long. */
 enum { RELOOK_S = 900 };
 
-int64_t entry_weight(const struct entry *entry)
-{
-    int64_t gpus = (int64_t) entry->job.ask.gpus * entry->job.tasks;
-
-    return gpus > 0 ? gpus : 1;
-}
-
-struct claim entry_claim(const struct entry *entry, int64_t now_us)
-{
-    int64_t ran_us = entry->ran_us + (entry->runs ? now_us - entry->started_us : 0);
-
-    return (struct claim){ .priority = entry->job.priority,
-                           .since_us = entry->since_us,
-                           .served_us = ran_us * entry_weight(entry),
-                           .credit_us = (now_us - entry->since_us - ran_us) * entry_weight(entry),
-                           .preemptible = entry->job.preemptible };
-}
+/* What a demand was refused in a pass. */
+enum {
+    REFUSED_SHUT = 1,    /* there is no room on the machines that are not reserved */
+    REFUSED_ROOM = 2,    /* there is none on any */
+    REFUSED_VICTIMS = 4, /* nor where others would be stopped */
+    REFUSED_ALL = REFUSED_SHUT | REFUSED_ROOM | REFUSED_VICTIMS,
+    REFUSED_TERM = 8, /* nobody knows when there will be */
+};
 
 struct schedule *schedule_new(const struct schedule_options *options, struct capacity *capacity)
 {
@@ -32,28 +24,34 @@ struct schedule *schedule_new(const struct schedule_options *options, struct cap
 
     s->options = *options;
     /* Who runs for less than its restart costs does nothing else: jobs of nearly equal right would stop each other
-     * for ever. */
+     * for ever. Nobody who started in a pass is stopped in it. */
     if (s->options.guaranteed_us < s->options.restart_us)
         s->options.guaranteed_us = s->options.restart_us;
+    if (s->options.guaranteed_us < 1)
+        s->options.guaranteed_us = 1;
     s->capacity = capacity;
-    s->by_id = map_new();
     return s;
-}
-
-static void entry_free(struct entry *entry)
-{
-    free(entry->places);
-    free(entry);
 }
 
 void schedule_free(struct schedule *s)
 {
     if (!s)
         return;
-    vec_foreach(&s->entries, entry)
-        entry_free(*entry);
-    vec_done(&s->entries);
-    map_free(s->by_id);
+    for (size_t i = 0; i < s->by_id.n_slots; i++)
+        while (s->by_id.slots[i])
+            entry_free(s, link_owner(s->by_id.slots[i], struct entry, link));
+    for (size_t i = 0; i < s->n_machines; i++)
+        vec_done(&s->machines[i]);
+    free(s->machines);
+    table_done(&s->by_id);
+    table_done(&s->demands);
+    table_done(&s->lines);
+    vec_done(&s->waiting);
+    vec_done(&s->apart);
+    vec_done(&s->running);
+    vec_done(&s->wakes);
+    vec_done(&s->candidates);
+    free(s->places);
     capacity_free(s->capacity);
     free(s);
 }
@@ -62,96 +60,155 @@ size_t schedule_waiting(const struct schedule *s) { return s->n_waiting; }
 
 void schedule_submit(struct schedule *s, const struct schedule_job *job, int64_t now_us)
 {
-    struct entry *entry = xnew(struct entry);
+    struct entry *entry = entry_new(s, job, now_us);
 
-    entry->job = *job;
-    entry->number = s->n_came++;
-    entry->since_us = entry->waits_since_us = now_us;
-    entry->places = xnew_n(struct choice, job->tasks);
-    vec_push(&s->entries, entry);
-    (void) map_set(s->by_id, &job->id, sizeof job->id, entry);
     s->n_waiting++;
+    entry_join(s, entry);
     capacity_learn(s->capacity, &job->ask);
+}
+
+void schedule_end(struct schedule *s, uint64_t id, int64_t now_us)
+{
+    struct entry *entry = entry_find(s, id);
+
+    if (!entry)
+        return;
+    if (entry_runs(entry))
+        entry_stop(s, entry, now_us);
+    entry_leave(s, entry);
+    wake_clear(s, entry);
+    s->n_waiting--;
+    entry_free(s, entry);
+}
+
+void schedule_run(struct schedule *s, uint64_t id, struct choice *places, int64_t started_us)
+{
+    struct entry *entry = entry_find(s, id);
+
+    if (!entry || entry_runs(entry))
+        return;
+    for (unsigned i = 0; i < entry_tasks(entry); i++)
+        capacity_take(s->capacity, entry_ask(entry), &places[i]);
+    entry_start(s, entry, places, started_us);
+}
+
+void schedule_requeue(struct schedule *s, uint64_t id, int64_t now_us)
+{
+    struct entry *entry = entry_find(s, id);
+
+    if (!entry || !entry_runs(entry))
+        return;
+    entry_stop(s, entry, now_us);
+    entry_join(s, entry);
+}
+
+void schedule_hold(struct schedule *s, uint64_t id, bool held)
+{
+    struct entry *entry = entry_find(s, id);
+
+    if (!entry)
+        return;
+    entry->is_held = held;
+    if (held)
+        entry_leave(s, entry);
+    else if (!entry_runs(entry))
+        entry_join(s, entry);
 }
 
 bool places_take(struct schedule *s, const struct entry *entry, struct choice *places)
 {
-    for (unsigned i = 0; i < entry->job.tasks; i++) {
-        if (capacity_choose(s->capacity, &entry->job.ask, &places[i])) {
-            capacity_take(s->capacity, &entry->job.ask, &places[i]);
+    const struct ask *ask = entry_ask(entry);
+
+    for (unsigned i = 0; i < entry_tasks(entry); i++) {
+        if (capacity_choose(s->capacity, ask, &places[i])) {
+            capacity_take(s->capacity, ask, &places[i]);
             continue;
         }
         while (i > 0)
-            capacity_give(s->capacity, &entry->job.ask, &places[--i]);
+            capacity_give(s->capacity, ask, &places[--i]);
         return false;
     }
     return true;
 }
 
-void entry_start(struct schedule *s, struct entry *entry, int64_t now_us)
+/* ---- the order ------------------------------------------------------------------------------------- */
+
+static bool goes_first(const struct candidate *a, const struct candidate *b)
 {
-    entry->runs = true;
-    entry->started_us = now_us;
-    s->n_waiting--;
+    if (a->priority != b->priority)
+        return a->priority > b->priority;
+    if (a->level != b->level)
+        return a->level < b->level;
+    return entry_is_before(a->entry, b->entry);
 }
 
-void entry_stop(struct schedule *s, struct entry *entry, int64_t now_us)
+/* CANDIDATE stands AT in the heap of N, and sinks to where it belongs. */
+static void sink(struct candidate *heap, size_t n, size_t at, struct candidate candidate)
 {
-    for (unsigned i = 0; i < entry->job.tasks; i++)
-        capacity_give(s->capacity, &entry->job.ask, &entry->places[i]);
-    entry->ran_us += now_us - entry->started_us;
-    entry->waits_since_us = now_us;
-    entry->runs = false;
-    s->n_waiting++;
-}
-
-void schedule_end(struct schedule *s, uint64_t id, int64_t now_us)
-{
-    struct entry *entry = map_remove(s->by_id, &id, sizeof id);
-
-    if (!entry)
-        return;
-    if (entry->runs)
-        entry_stop(s, entry, now_us);
-    s->n_waiting--;
-    for (size_t i = 0; i < s->entries.len; i++)
-        if (s->entries.items[i] == entry) {
-            vec_remove(&s->entries, i);
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && goes_first(&heap[child + 1], &heap[child]))
+            child++;
+        if (!goes_first(&heap[child], &candidate))
             break;
-        }
-    entry_free(entry);
+        heap[at] = heap[child];
+    }
+    heap[at] = candidate;
+}
+
+static void add(struct schedule *s, struct entry *entry, unsigned level)
+{
+    const struct candidate one = { entry->line->priority, level, entry };
+    size_t at = s->candidates.len;
+
+    vec_push(&s->candidates, one);
+    struct candidate *heap = s->candidates.items;
+    for (; at > 0 && goes_first(&one, &heap[(at - 1) / 2]); at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = one;
+}
+
+static struct entry *next(struct schedule *s)
+{
+    struct entry *entry = s->candidates.items[0].entry;
+    size_t n = --s->candidates.len;
+
+    if (n > 0)
+        sink(s->candidates.items, n, 0, s->candidates.items[n]);
+    return entry;
+}
+
+static void line_up(struct schedule *s, int64_t now_us)
+{
+    s->candidates.len = 0;
+    vec_foreach(&s->waiting, line) {
+        const struct candidate one = { (*line)->priority, entry_right(s, (*line)->first),
+                                       (*line)->first };
+        vec_push(&s->candidates, one);
+    }
+    vec_foreach(&s->apart, entry) {
+        (*entry)->past->level = entry_level(s, *entry, now_us);
+        const struct candidate one = { (*entry)->line->priority, (*entry)->past->level, *entry };
+        vec_push(&s->candidates, one);
+    }
+    for (size_t i = s->candidates.len / 2; i-- > 0;)
+        sink(s->candidates.items, s->candidates.len, i, s->candidates.items[i]);
 }
 
 /* ---- a pass ----------------------------------------------------------------------------------------- */
 
-static int compare(const void *pa, const void *pb)
-{
-    const struct entry *a = *(struct entry *const *) pa, *b = *(struct entry *const *) pb;
-
-    if (a->job.priority != b->job.priority)
-        return a->job.priority > b->job.priority ? -1 : 1;
-    if (a->level != b->level)
-        return a->level < b->level ? -1 : 1;
-    return a->number < b->number ? -1 : a->number > b->number;
-}
-
-static void order(struct schedule *s, int64_t now_us)
-{
-    if (s->options.policy->level)
-        vec_foreach(&s->entries, entry) {
-            const struct claim claim = entry_claim(*entry, now_us);
-            (*entry)->level = s->options.policy->level(&claim);
-        }
-    qsort(s->entries.items, s->entries.len, sizeof *s->entries.items, compare);
-}
+struct refusal {
+    const struct demand *demand;
+    unsigned what;
+};
 
 struct pass {
     struct schedule *s;
     int64_t now_us;
     struct schedule_acts *acts;
-    const struct entry
-        *blocked[64]; /* shapes that found no room, of jobs with at least their right */
-    size_t n_blocked;
+    /* Of jobs with at least the right of those that are still to be looked at: who asks for as much or more is
+     * refused the same. */
+    VEC(struct refusal) refusals;
+    size_t n_refused_all; /* demands */
     struct machines reserved;
     int64_t shadow_us; /* they are reserved from then on; 0: they are not */
     bool is_kept;      /* they are kept for somebody from now on */
@@ -160,21 +217,10 @@ struct pass {
 
 static void act(struct pass *pass, enum schedule_verb verb, const struct entry *entry)
 {
-    const struct schedule_act one = { verb, entry->job.id,
-                                      verb == SCHEDULE_START ? entry->places : NULL };
+    const struct schedule_act one = { verb, entry->id,
+                                      verb == SCHEDULE_START ? entry->past->places : NULL };
 
     vec_push(pass->acts, one);
-}
-
-/* Who asks for the same as one that found no room finds none either: it has no more right to stop others. */
-static bool is_blocked(const struct pass *pass, const struct entry *entry)
-{
-    for (size_t i = 0; i < pass->n_blocked; i++) {
-        const struct entry *other = pass->blocked[i];
-        if (ask_equal(&other->job.ask, &entry->job.ask) && other->job.tasks == entry->job.tasks)
-            return true;
-    }
-    return false;
 }
 
 static void close_reserved(struct pass *pass, bool closed)
@@ -186,25 +232,78 @@ static void close_reserved(struct pass *pass, bool closed)
     pass->closed = closed;
 }
 
-/* Who may still run when the reservation begins stays off its machines. */
-static bool take(struct pass *pass, struct entry *entry)
+static void add_refused(struct pass *pass, struct demand *demand, unsigned what)
 {
-    bool is_short = !pass->is_kept && entry->job.limit_us > 0 &&
-                    entry->job.limit_us <= pass->shadow_us - pass->now_us;
+    unsigned before = demand->refused;
 
-    close_reserved(pass, !is_short);
-    return places_take(pass->s, entry, entry->places);
+    demand->refused |= what;
+    if ((before & REFUSED_ALL) != REFUSED_ALL && (demand->refused & REFUSED_ALL) == REFUSED_ALL)
+        pass->n_refused_all++;
+}
+
+/* What DEMAND was refused in this pass, itself or in that somebody who asks for no more was. */
+static unsigned refused(struct pass *pass, struct demand *demand)
+{
+    if (demand->pass != pass->s->n_passes) {
+        demand->pass = pass->s->n_passes;
+        demand->refused = 0;
+        demand->n_read = 0;
+    }
+    for (; demand->n_read < pass->refusals.len; demand->n_read++) {
+        const struct refusal *r = &pass->refusals.items[demand->n_read];
+        if ((r->what & ~demand->refused) && r->demand->tasks <= demand->tasks &&
+            ask_covers(&demand->ask, &r->demand->ask))
+            add_refused(pass, demand, r->what);
+    }
+    return demand->refused;
+}
+
+static void refuse(struct pass *pass, struct demand *demand, unsigned what)
+{
+    vec_push(&pass->refusals, ((struct refusal){ demand, what }));
+    add_refused(pass, demand, what);
+}
+
+/* Who may still run when the reservation begins stays off its machines. */
+static bool is_short(const struct pass *pass, const struct entry *entry)
+{
+    return !pass->is_kept && entry->limit_us > 0 &&
+           entry->limit_us <= pass->shadow_us - pass->now_us;
+}
+
+static bool take(struct pass *pass, const struct entry *entry)
+{
+    struct demand *demand = entry->line->demand;
+    bool shut = pass->reserved.len > 0 && !is_short(pass, entry);
+
+    if (refused(pass, demand) & (shut ? REFUSED_SHUT | REFUSED_ROOM : REFUSED_ROOM))
+        return false;
+    close_reserved(pass, shut);
+    if (places_take(pass->s, entry, pass->s->places))
+        return true;
+    refuse(pass, demand, shut ? REFUSED_SHUT : REFUSED_SHUT | REFUSED_ROOM);
+    return false;
 }
 
 static bool take_from_others(struct pass *pass, struct entry *entry)
 {
+    struct demand *demand = entry->line->demand;
     struct entries stopped = { 0 };
 
-    if (!pass->s->options.policy->preempts ||
-        !victims_take(pass->s, entry, pass->now_us, entry->places, &stopped))
+    if (refused(pass, demand) & REFUSED_VICTIMS)
         return false;
-    for (size_t i = 0; i < stopped.len; i++)
-        act(pass, SCHEDULE_STOP, stopped.items[i]);
+    close_reserved(pass, true);
+    if (!pass->s->options.policy->preempts ||
+        !victims_take(pass->s, entry, pass->now_us, pass->s->places, &stopped)) {
+        refuse(pass, demand, REFUSED_VICTIMS);
+        return false;
+    }
+    vec_foreach(&stopped, victim) {
+        entry_stop(pass->s, *victim, pass->now_us);
+        entry_join(pass->s, *victim);
+        add(pass->s, *victim, entry_right(pass->s, *victim));
+        act(pass, SCHEDULE_STOP, *victim);
+    }
     vec_done(&stopped);
     return true;
 }
@@ -212,90 +311,105 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
 static void reserve(struct pass *pass, const struct entry *entry)
 {
     const struct schedule_options *o = &pass->s->options;
+    struct demand *demand = entry->line->demand;
 
-    if (o->policy->wait == WAIT_RESERVE)
+    if (o->policy->wait == WAIT_RESERVE && !(refused(pass, demand) & REFUSED_TERM)) {
         pass->shadow_us = reserve_for(pass->s, entry, pass->now_us, &pass->reserved);
-    if (pass->reserved.len > 0 || o->patience_us == 0 ||
-        pass->now_us - entry->waits_since_us < o->patience_us)
+        if (pass->reserved.len > 0)
+            return;
+        refuse(pass, demand, REFUSED_TERM);
+    }
+    if (o->patience_us == 0 || pass->now_us - entry_waits_since(entry) < o->patience_us)
         return;
     reserve_nearest(pass->s, entry, &pass->reserved);
-    pass->is_kept = true;
+    pass->is_kept = pass->reserved.len > 0;
 }
 
-static void block(struct pass *pass, const struct entry *entry)
+static bool starts(struct pass *pass, struct entry *entry)
 {
-    if (pass->n_blocked < sizeof pass->blocked / sizeof *pass->blocked)
-        pass->blocked[pass->n_blocked++] = entry;
-    if (pass->reserved.len == 0)
-        reserve(pass, entry);
+    struct schedule *s = pass->s;
+    unsigned tasks = entry_tasks(entry);
+
+    if (s->n_places < tasks) {
+        s->n_places = tasks;
+        s->places = xrealloc(s->places, tasks * sizeof *s->places);
+    }
+    if (!take(pass, entry) && !take_from_others(pass, entry))
+        return false;
+    entry_start(s, entry, s->places, pass->now_us);
+    act(pass, SCHEDULE_START, entry);
+    return true;
+}
+
+/* Who of ENTRY's line is to be looked at after it; NULL: nobody in this pass. */
+static struct entry *next_in_line(struct pass *pass, const struct entry *entry)
+{
+    const struct line *line = entry->line;
+    struct entry *next = entry->behind;
+
+    /* Only those remain who end before the reservation begins. */
+    if ((refused(pass, line->demand) & REFUSED_ROOM) || pass->is_kept || line->limits == 0 ||
+        INT64_C(1) << (line->limits - 1) > pass->shadow_us - pass->now_us)
+        return NULL;
+    while (next && !is_short(pass, next))
+        next = next->behind;
+    return next;
 }
 
 /* False: nobody after it may start. */
 static bool consider(struct pass *pass, struct entry *entry)
 {
-    if (is_blocked(pass, entry) && pass->s->options.policy->wait != WAIT_RESERVE)
-        return true;
-    if (take(pass, entry) || take_from_others(pass, entry)) {
-        entry_start(pass->s, entry, pass->now_us);
-        act(pass, SCHEDULE_START, entry);
-        return true;
+    struct schedule *s = pass->s;
+    struct entry *behind = entry->behind;
+    bool is_apart = entry->past;
+    bool started = starts(pass, entry);
+
+    if (!started && pass->reserved.len == 0)
+        reserve(pass, entry);
+    if (!is_apart) {
+        struct entry *next = started ? behind : next_in_line(pass, entry);
+        if (next)
+            add(s, next, entry_right(s, next));
     }
-    block(pass, entry);
-    return pass->s->options.policy->wait != WAIT_BLOCK;
+    return started || s->options.policy->wait != WAIT_BLOCK;
+}
+
+/* Everybody who waits asks for what was refused, and nobody has waited so long that machines are kept. */
+static bool is_over(const struct pass *pass)
+{
+    const struct schedule *s = pass->s;
+
+    return pass->n_refused_all == s->n_demands_ready &&
+           (pass->reserved.len > 0 || s->options.patience_us == 0 || s->n_patient == s->n_ready);
 }
 
 void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret)
 {
     struct pass pass = { .s = s, .now_us = now_us, .acts = ret };
 
-    if (s->n_waiting == 0)
+    wakes_look(s, now_us);
+    patience_look(s, now_us);
+    if (s->n_ready == 0)
         return;
-    order(s, now_us);
-    for (size_t i = 0; i < s->entries.len; i++)
-        if (!s->entries.items[i]->runs && !consider(&pass, s->entries.items[i]))
+    s->n_passes++;
+    line_up(s, now_us);
+    while (s->candidates.len > 0 && !is_over(&pass))
+        if (!consider(&pass, next(s)))
             break;
     close_reserved(&pass, false);
     vec_done(&pass.reserved);
-}
-
-/* ---- when to look again ----------------------------------------------------------------------------- */
-
-static int64_t sooner(int64_t a_us, int64_t b_us) { return a_us < b_us ? a_us : b_us; }
-
-/* Somebody who runs may be stopped from then on. */
-static int64_t running_next_us(const struct schedule *s, const struct entry *entry, int64_t now_us)
-{
-    const struct claim claim = entry_claim(entry, now_us);
-    int64_t next_us = INT64_MAX, sure_us = entry->started_us + s->options.guaranteed_us;
-
-    if (!s->options.policy->preempts || !entry->job.preemptible)
-        return INT64_MAX;
-    if (sure_us > now_us)
-        next_us = sure_us;
-    int64_t end_us = s->options.policy->next_level_us(&claim);
-    if (end_us != INT64_MAX)
-        next_us = sooner(next_us, now_us + (end_us - claim.served_us) / entry_weight(entry) + 1);
-    return next_us;
-}
-
-/* Somebody who waits is no longer passed over. */
-static int64_t waiting_next_us(const struct schedule *s, const struct entry *entry, int64_t now_us)
-{
-    int64_t at_us = entry->waits_since_us + s->options.patience_us;
-
-    return s->options.patience_us > 0 && at_us > now_us ? at_us : INT64_MAX;
+    vec_done(&pass.refusals);
 }
 
 int64_t schedule_next_us(const struct schedule *s, int64_t now_us)
 {
     int64_t next_us = INT64_MAX;
 
-    if (s->n_waiting == 0)
-        return next_us;
-    if (s->options.policy->preempts)
+    if (s->n_ready > 0 && s->options.policy->preempts)
         next_us = now_us + INT64_C(1000000) * RELOOK_S;
-    vec_foreach(&s->entries, entry)
-        next_us = sooner(next_us, (*entry)->runs ? running_next_us(s, *entry, now_us)
-                                                 : waiting_next_us(s, *entry, now_us));
-    return next_us;
+    if (s->n_waiting > 0 && s->wakes.len > 0 && s->wakes.items[0]->past->wake_us < next_us)
+        next_us = s->wakes.items[0]->past->wake_us;
+    if (s->oldest && entry_waits_since(s->oldest) + s->options.patience_us < next_us)
+        next_us = entry_waits_since(s->oldest) + s->options.patience_us;
+    return next_us > now_us ? next_us : now_us;
 }

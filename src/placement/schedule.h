@@ -20,6 +20,8 @@ struct schedule_job {
     int priority;
     bool preemptible;
     int64_t limit_us; /* declared: it runs no longer; 0: not declared */
+    int64_t since_us; /* it came then, which is its place among those of equal right; 0: now */
+    int64_t ran_us;   /* in all, before it came */
 };
 
 enum schedule_verb { SCHEDULE_STOP, SCHEDULE_START };
@@ -53,10 +55,18 @@ DEFINE_CLEANUP(struct schedule *, schedule_free);
 void schedule_submit(struct schedule *schedule, const struct schedule_job *job, int64_t now_us);
 /* A job that runs or waits is gone. */
 void schedule_end(struct schedule *schedule, uint64_t id, int64_t now_us);
+/* A job that waits runs there already, since STARTED_US; PLACES, one a task, are taken and copied. */
+void schedule_run(struct schedule *schedule, uint64_t id, struct choice *places,
+                  int64_t started_us);
+/* A job that runs waits again, at the place in line that it had. */
+void schedule_requeue(struct schedule *schedule, uint64_t id, int64_t now_us);
+/* A job waits and is passed over, until it is held no longer. */
+void schedule_hold(struct schedule *schedule, uint64_t id, bool held);
 /* Decide; RET is appended to. */
 void schedule_pass(struct schedule *schedule, int64_t now_us, struct schedule_acts *ret);
 /* When a pass might decide otherwise though nothing happens; INT64_MAX: never. */
 int64_t schedule_next_us(const struct schedule *schedule, int64_t now_us);
+/* Jobs that wait, with those that are held. */
 size_t schedule_waiting(const struct schedule *schedule);
 
 #endif

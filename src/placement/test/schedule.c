@@ -286,4 +286,72 @@ TEST(a_large_job_is_not_passed_over_for_ever)
     }
 }
 
+TEST(who_is_held_is_passed_over_and_keeps_its_place)
+{
+    struct schedule *s = small(&policy_skip, 1);
+
+    is_str(come(s, 1, 4, 0, 0), "+1");
+    is_str(come(s, 2, 4, 0, 1), "");
+    is_str(come(s, 3, 4, 0, 2), "");
+    schedule_hold(s, 2, true);
+    schedule_end(s, 1, 3 * SECOND);
+    is_str(come(s, 0, 0, 0, 3), "+3");
+    ok(schedule_waiting(s) == 1);
+    is_str(come(s, 4, 4, 0, 4), "");
+    schedule_hold(s, 2, false);
+    schedule_end(s, 3, 5 * SECOND);
+    is_str(come(s, 0, 0, 0, 5), "+2");
+    schedule_requeue(s, 2, 6 * SECOND);
+    is_str(come(s, 0, 0, 0, 6), "+2");
+    schedule_free(s);
+}
+
+/* What a server knows when it starts again: who came when, who runs where. */
+TEST(who_runs_already_is_told_of)
+{
+    struct schedule *s = small(&policy_las, 2);
+    struct choice place = { .node = 1, .gpus = 3 };
+    const struct schedule_job old = { .id = 1,
+                                      .ask = { .gpus = 2, .gpu_milli = CAPACITY_GPU },
+                                      .tasks = 1,
+                                      .preemptible = true,
+                                      .ran_us = 7200 * SECOND,
+                                      .since_us = SECOND };
+
+    schedule_submit(s, &old, 10000 * SECOND);
+    schedule_run(s, 1, &place, 9000 * SECOND);
+    is_str(come(s, 2, 4, 0, 10000), "+2");
+    is_str(come(s, 3, 4, 0, 10000), "-1 +3");
+    schedule_free(s);
+}
+
+/* Many wait, of few demands, some with a past; who is taken out of the middle of a line is gone. */
+TEST(anybody_may_leave_at_any_time)
+{
+    enum { MANY = 2000 };
+    uint64_t ids[MANY];
+
+    for (const struct policy *const *policy = policies; *policy; policy++) {
+        struct schedule *s = small(*policy, 2);
+        seed = 88172645463325252U;
+        for (uint64_t i = 0; i < MANY; i++) {
+            uint64_t at = random_below((uint32_t) i + 1);
+            ids[i] = ids[at];
+            ids[at] = i + 1;
+            (void) come(s, i + 1, (uint16_t) (1 + i % 3), (int64_t) (i % 7) * 100, (int64_t) i);
+        }
+        for (size_t i = 0; i < MANY; i++) {
+            schedule_hold(s, ids[random_below(MANY)], random_below(2));
+            schedule_requeue(s, ids[random_below(MANY)], (int64_t) (MANY + i) * SECOND);
+            schedule_end(s, ids[i], (int64_t) (MANY + i) * SECOND);
+            ok(schedule_waiting(s) <= MANY - i - 1);
+            (void) come(s, 0, 0, 0, (int64_t) (MANY + i));
+        }
+        ok(schedule_waiting(s) == 0 && schedule_next_us(s, 0) == INT64_MAX);
+        is_str(come(s, MANY + 1, 4, 0, 5000), "+2001");
+        is_str(come(s, MANY + 2, 4, 0, 5000), "+2002");
+        schedule_free(s);
+    }
+}
+
 TAP_MAIN

@@ -1,0 +1,185 @@
+/* running.c - jobs that run: the tasks on each machine, and the times at which their right changes */
+#include "placement/entry.h"
+
+#include "base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a heap of times --------------------------------------------------------------------------------- */
+
+static bool wakes_before(const struct entry *a, const struct entry *b)
+{
+    if (a->past->wake_us != b->past->wake_us)
+        return a->past->wake_us < b->past->wake_us;
+    return a->number < b->number;
+}
+
+static void wake_put(struct schedule *s, size_t at, struct entry *entry)
+{
+    s->wakes.items[at] = entry;
+    entry->past->wake_at = at + 1;
+}
+
+static void wake_sift(struct schedule *s, size_t at, struct entry *entry)
+{
+    size_t n = s->wakes.len;
+
+    while (at > 0 && wakes_before(entry, s->wakes.items[(at - 1) / 2])) {
+        wake_put(s, at, s->wakes.items[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    for (size_t child; (child = 2 * at + 1) < n; at = child) {
+        if (child + 1 < n && wakes_before(s->wakes.items[child + 1], s->wakes.items[child]))
+            child++;
+        if (!wakes_before(s->wakes.items[child], entry))
+            break;
+        wake_put(s, at, s->wakes.items[child]);
+    }
+    wake_put(s, at, entry);
+}
+
+void wake_clear(struct schedule *s, struct entry *entry)
+{
+    size_t at = entry->past ? entry->past->wake_at : 0;
+
+    if (at == 0)
+        return;
+    entry->past->wake_at = 0;
+    struct entry *last = s->wakes.items[--s->wakes.len];
+    if (last != entry)
+        wake_sift(s, at - 1, last);
+}
+
+void wake_set(struct schedule *s, struct entry *entry, int64_t at_us)
+{
+    wake_clear(s, entry);
+    entry->past->wake_us = at_us;
+    if (at_us == INT64_MAX)
+        return;
+    vec_push(&s->wakes, entry);
+    wake_sift(s, s->wakes.len - 1, entry);
+}
+
+/* ---- what time changes --------------------------------------------------------------------------------- */
+
+/* It may be stopped for others from then on, or for more of them. */
+static int64_t next_right_us(const struct schedule *s, const struct entry *entry, int64_t now_us)
+{
+    const struct policy *policy = s->options.policy;
+    const struct claim claim = entry_claim(entry, now_us);
+    int64_t sure_us = entry->past->started_us + s->options.guaranteed_us;
+    int64_t end_us = policy->next_level_us ? policy->next_level_us(&claim) : INT64_MAX;
+    int64_t next_us = sure_us > now_us ? sure_us : INT64_MAX;
+
+    if (end_us != INT64_MAX) {
+        int64_t weight = entry_weight(entry);
+        int64_t level_us = now_us + (end_us - claim.served_us + weight - 1) / weight;
+        next_us = level_us < next_us ? level_us : next_us;
+    }
+    return next_us;
+}
+
+static void right_look(struct schedule *s, struct entry *entry, int64_t now_us)
+{
+    if (!s->options.policy->preempts || !entry->preemptible)
+        return;
+    entry->past->level = entry_level(s, entry, now_us);
+    wake_set(s, entry, next_right_us(s, entry, now_us));
+}
+
+void wakes_look(struct schedule *s, int64_t now_us)
+{
+    while (s->wakes.len > 0 && s->wakes.items[0]->past->wake_us <= now_us) {
+        struct entry *entry = s->wakes.items[0];
+        if (entry_runs(entry)) {
+            right_look(s, entry, now_us);
+            continue;
+        }
+        wake_clear(s, entry);
+        entry_join(s, entry);
+    }
+}
+
+/* ---- the tasks on each machine --------------------------------------------------------------------------- */
+
+static void know_machines(struct schedule *s)
+{
+    size_t n = capacity_len(s->capacity);
+
+    if (n <= s->n_machines)
+        return;
+    s->machines = xrealloc(s->machines, n * sizeof *s->machines);
+    memset(s->machines + s->n_machines, 0, (n - s->n_machines) * sizeof *s->machines);
+    s->n_machines = n;
+}
+
+static void tenants_add(struct schedule *s, struct entry *entry)
+{
+    know_machines(s);
+    for (unsigned i = 0; i < entry_tasks(entry); i++) {
+        const struct choice *place = &entry->past->places[i];
+        const struct tenant tenant = { entry, place };
+        vec_push(&s->machines[place->node], tenant);
+    }
+}
+
+static void tenants_remove(struct schedule *s, const struct entry *entry)
+{
+    for (unsigned i = 0; i < entry_tasks(entry); i++) {
+        struct tenants *tenants = &s->machines[entry->past->places[i].node];
+        for (size_t at = tenants->len; at-- > 0;)
+            if (tenants->items[at].entry == entry) {
+                tenants->items[at] = tenants->items[--tenants->len];
+                break;
+            }
+    }
+}
+
+void entry_halt(struct schedule *s, struct entry *entry)
+{
+    tenants_remove(s, entry);
+    for (unsigned i = 0; i < entry_tasks(entry); i++)
+        capacity_give(s->capacity, entry_ask(entry), &entry->past->places[i]);
+    entry->past->halted = true;
+}
+
+void entry_resume(struct schedule *s, struct entry *entry)
+{
+    for (unsigned i = 0; i < entry_tasks(entry); i++)
+        capacity_take(s->capacity, entry_ask(entry), &entry->past->places[i]);
+    tenants_add(s, entry);
+    entry->past->halted = false;
+}
+
+void entry_start(struct schedule *s, struct entry *entry, const struct choice *places,
+                 int64_t now_us)
+{
+    entry_leave(s, entry);
+    s->n_waiting--;
+    struct past *past = entry_past(entry);
+    past->places = xmemdup(places, entry_tasks(entry) * sizeof *places);
+    past->started_us = now_us;
+    past->at = s->running.len;
+    vec_push(&s->running, entry);
+    tenants_add(s, entry);
+    right_look(s, entry, now_us);
+}
+
+void entry_stop(struct schedule *s, struct entry *entry, int64_t now_us)
+{
+    struct past *past = entry->past;
+
+    if (!past->halted)
+        entry_halt(s, entry);
+    past->halted = false;
+    struct entry *moved = s->running.items[--s->running.len];
+    s->running.items[past->at] = moved;
+    moved->past->at = past->at;
+    wake_clear(s, entry);
+    past->ran_us += now_us - past->started_us;
+    past->waits_since_us = now_us;
+    free(past->places);
+    past->places = NULL;
+    s->n_waiting++;
+}
