@@ -41,6 +41,7 @@ static void set_cordon(struct call *call, bool is_cordoned, bool is_drained)
         .node = node->name,
         .cordoned = is_cordoned,
         .drained = is_drained,
+        .preempt = json_get_bool(call->body, "preempt", false),
         .reason = json_get_str(call->body, "reason", NULL),
         .actor = call->actor,
     };

@@ -97,7 +97,8 @@ const struct command command_node_drain = {
     .verb = "drain",
     .operands = "NODE",
     .summary = "Empty a machine: no new work, and what runs there runs out; --wait until it has",
-    .examples = "berth node drain gpu07 --reason \"new fans\" --wait && ssh gpu07 poweroff",
+    .examples = "berth node drain gpu07 --reason \"new fans\" --wait && ssh gpu07 poweroff\n"
+                "berth node drain gpu07 --preempt   what may goes on elsewhere",
     .endpoint = "node.drain",
     .operands_min = 1,
     .operands_max = 1,

@@ -358,6 +358,8 @@ struct preemption {
 bool preempt_may(const struct job *job);
 /* Stop JOB, which may; it is queued again when it has ended. Gives the commit away. */
 void preempt(struct lifecycle *lc, struct job *job, const struct preemption *why, struct commit *c);
+/* All that may and have a task on the machine of that name. */
+void preempt_node(struct lifecycle *lc, const char *node, const char *actor);
 /* Of a job that is being preempted: for whom, and what becomes of it. Owned by the caller. */
 char *preempt_stopping_text(const struct lifecycle *lc, const struct workload *w);
 /* Of a queued job that waits for WAITS; NULL: it was not preempted last. Owned by the caller. */

@@ -244,6 +244,7 @@ void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json
 struct cordon {
     const char *node; /* its name */
     bool cordoned, drained;
+    bool preempt;       /* what is preemptible there makes room at once, and goes on elsewhere */
     const char *reason; /* NULL: none */
     const char *actor;
 };

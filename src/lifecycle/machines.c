@@ -168,6 +168,8 @@ int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycl
     use->node->cordoned = cordon->cordoned;
     lc->changes++;
     lc_want_pass(lc);
+    if (cordon->preempt)
+        preempt_node(lc, cordon->node, cordon->actor);
     machine_keep(lc, machine->name, machine, cordon->cordoned ? "node.cordoned" : "node.uncordoned",
                  cordon->actor, done, userdata);
     return 0;

@@ -29,6 +29,29 @@ bool preempt_may(const struct job *job)
            !job->w->stop_requested;
 }
 
+static bool is_on(const struct attempt *attempt, const char *node)
+{
+    for (size_t rank = 0; rank < attempt_n_tasks(attempt); rank++)
+        if (str_equal(attempt_task_allocation(attempt, rank)->node, node))
+            return true;
+    return false;
+}
+
+void preempt_node(struct lifecycle *lc, const char *node, const char *actor)
+{
+    const struct preemption why = { .actor = actor, .grace_s = -1 };
+    VEC(struct job *) found = { 0 };
+    struct job *job;
+
+    map_foreach(lc->attempts, pos, job) {
+        if (preempt_may(job) && job->w->spec->preemptible && is_on(job->w->attempt, node))
+            vec_push(&found, job);
+    }
+    vec_foreach(&found, one)
+        preempt(lc, *one, &why, commit_new(lc, *one));
+    vec_done(&found);
+}
+
 static int check(const struct job *job, bool force, struct error *err)
 {
     const struct workload *w = job->w;

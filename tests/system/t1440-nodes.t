@@ -106,6 +106,14 @@ test_expect_success 'given back to work, it takes what waits' '
     berth node resume "$name" && berth job wait waits && state_is "$name" ready &&
     berth node cordon "$name" && state_is "$name" cordoned && berth node uncordon "$name" && state_is "$name" ready
 '
+test_expect_success 'what is preemptible leaves at once where it is told to, and goes on when it can' '
+    berth run --source none --detach --name soft --cpus 1 --preemptible -- sleep 1000 &&
+    await 10 sh -c "test \$(berth job show soft -o json | jq -r .state) = running" &&
+    berth node drain "$name" --preempt --wait && state_is "$name" drained &&
+    berth why soft >why && grep "it was preempted and goes on when it can: .*cordoned" why &&
+    berth node resume "$name" && await 10 sh -c "berth job show soft -o json | jq -e \".state == \\\"running\\\" and .preemptions == 1\"" &&
+    berth stop --grace 0 --wait soft
+'
 test_expect_success 'a machine that is forgotten can report no more' '
     berth node delete one && ! berth node show one && test_expect_code 2 berth node run --state one 2>err &&
     grep "let it join again" err && test_expect_code 5 berth node delete "$name"

@@ -231,4 +231,27 @@ TEST(a_gang_makes_room_as_one)
     world_close();
 }
 
+static void no_answer(void *userdata) {}
+
+TEST(who_may_leaves_a_machine_that_is_drained)
+{
+    const struct cordon drain = {
+        .node = "n1", .cordoned = true, .drained = true, .preempt = true, .actor = "key:op"
+    };
+    struct error err = { 0 };
+
+    world_open(2);
+    struct id firm = begin(LONG(), "firm"), soft = begin(PREEMPTIBLE, "soft");
+    ok(lifecycle_cordon(world.lc, &drain, no_answer, NULL, &err) == 0);
+    pass_time(US_PER_S);
+    is_life(&firm, "running attempt 1 preempted 0");
+    is_life(&soft, "queued attempt 1 preempted 1");
+    ok(lifecycle_cordon(world.lc, &(struct cordon){ .node = "n1", .actor = "key:op" }, no_answer,
+                        NULL, &err) == 0);
+    pass_time(US_PER_S);
+    is_life(&soft, "running attempt 2 preempted 1");
+    verify();
+    world_close();
+}
+
 TAP_MAIN
