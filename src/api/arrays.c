@@ -18,13 +18,14 @@ static json_t *next_why(struct lifecycle *lc, const struct id *array, char **ret
         if (jobs[i]->state == WORKLOAD_QUEUED && workload_in_array(jobs[i]) &&
             id_equal(&jobs[i]->spec->array->id, array)) {
             *ret_name = xstrdup(jobs[i]->name);
-            return lifecycle_why(lc, jobs[i]);
+            return lifecycle_why_at_length(lc, jobs[i]);
         }
     return NULL;
 }
 
 void array_why(struct call *call, const struct workload *w)
 {
+    static const char *const of_next[] = { "position", "before", "changes" };
     _cleanup_free_ char *states = workload_array_text(w), *name = NULL;
     _cleanup_json_ json_t *next = next_why(call->api->options.lifecycle, &w->id, &name);
     const char *reason = json_get_str(next, "text", NULL);
@@ -43,6 +44,9 @@ void array_why(struct call *call, const struct workload *w)
     json_put_str(json, "rule", reason ? json_get_str(next, "rule", "array") : "array");
     json_put_str(json, "text", text);
     json_put(json, "numbers", numbers);
+    if (next)
+        for (size_t i = 0; i < sizeof of_next / sizeof *of_next; i++)
+            json_put(json, of_next[i], json_incref(json_object_get(next, of_next[i])));
     call_answer(call, 200, json);
 }
 

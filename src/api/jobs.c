@@ -337,7 +337,7 @@ static void job_delete(struct call *call) { job_find_any(call, remove_job, array
 
 static void why(struct call *call, const struct workload *w)
 {
-    json_t *json = lifecycle_why(call->api->options.lifecycle, w);
+    json_t *json = lifecycle_why_at_length(call->api->options.lifecycle, w);
 
     put_limit(call->api, w, json);
     call_answer(call, 200, json);

@@ -1,26 +1,49 @@
 /* queue.c - what waits and runs, in the order of the policy */
 #include "api/internal.h"
 
-static void queue_show(struct call *call)
+/* Does W fit what the query asks for? */
+static bool is_asked_for(const struct call *call, const struct workload *w)
+{
+    const json_t *states = json_object_get(call->query, "state"), *state;
+    const char *flavor = json_get_str(call->query, "flavor", NULL);
+    bool is_in = json_array_size(states) == 0;
+    size_t i;
+
+    json_array_foreach(states, i, state)
+        is_in |= str_equal(json_string_value(state), workload_state_name(w->state));
+    return is_in && (!flavor || str_equal(flavor, w->spec->flavor)) && tags_fit(call, w->tags);
+}
+
+static json_t *item_of(struct lifecycle *lc, const struct workload *w)
+{
+    json_t *item = json_object();
+    char id[ID_TEXT_LEN + 1];
+    const struct project *project = lifecycle_project(lc, id_format(&w->project, id));
+
+    json_put_str(item, "project", project ? project->name : id);
+    json_put(item, "job", workload_to_json(w, false));
+    json_put(item, "why", lifecycle_why(lc, w));
+    return item;
+}
+
+/* Of the path's project, or of all. */
+static void show(struct call *call)
 {
     struct lifecycle *lc = call->api->options.lifecycle;
-    size_t n, limit = (size_t) json_get_int(call->query, "limit", 100);
+    size_t n, total = 0, limit = (size_t) json_get_int(call->query, "limit", 100);
     _cleanup_free_ struct workload **jobs = lifecycle_queue(lc, &call->project, &n);
     json_t *answer = json_object(), *array = json_array();
 
-    for (size_t i = 0; i < n && json_array_size(array) < limit; i++) {
-        if (!tags_fit(call, jobs[i]->tags))
-            continue;
-        json_t *item = json_object();
-        json_put(item, "job", workload_to_json(jobs[i], false));
-        json_put(item, "why", lifecycle_why(lc, jobs[i]));
-        (void) json_array_append_new(array, item);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (is_asked_for(call, jobs[i]) && total++ < limit)
+            (void) json_array_append_new(array, item_of(lc, jobs[i]));
     json_put(answer, "items", array);
+    json_put_int(answer, "total", (int64_t) total);
     call_answer(call, 200, answer);
 }
 
 const struct api_route queue_routes[] = {
-    { "queue.show", queue_show },
+    { "queue.show", show },
+    { "queue.all", show },
     { NULL, NULL },
 };

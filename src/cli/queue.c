@@ -1,121 +1,120 @@
-/* queue.c - berth ps, queue, why: what waits and runs, and why */
+/* queue.c - berth ps, queue: what waits and runs, and why */
 #include "cli/commands.h"
+#include "cli/live.h"
 #include "cli/table.h"
 
 #include "base/alloc.h"
 #include "base/time.h"
 #include "os/clock.h"
 
+#include <errno.h>
 #include <stdio.h>
-
-/* ---- berth why ------------------------------------------------------------------------------------ */
-
-static void add_line(const struct cli *cli, const char *key, const char *value, struct text *out)
-{
-    text_addf(out, "  %s%-14s%s ", style_begin(&cli->out, STYLE_DIM), key,
-              style_end(&cli->out, STYLE_DIM));
-    text_add_clean(out, value);
-    text_add_char(out, '\n');
-}
-
-static void add_numbers(const struct cli *cli, const json_t *numbers, struct text *out)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach(json_mutable(numbers), key, value) {
-        _cleanup_free_ char *s = format_value(NULL, key, value);
-        add_line(cli, key, s, out);
-    }
-}
-
-static void print_why(const struct cli *cli, const char *job, const json_t *why)
-{
-    _cleanup_text_ struct text out = { 0 };
-    const char *state = json_get_str(why, "state", ""), *since = json_get_str(why, "since", NULL);
-    int64_t position = json_get_int(why, "position", -1);
-
-    text_add_clean(&out, job);
-    text_add(&out, " is ");
-    style_add(&out, &cli->out, style_of_state(state), state);
-    text_add(&out, ": ");
-    text_add_clean(&out, json_get_str(why, "text", "no reason is known"));
-    text_add_char(&out, '\n');
-    add_line(cli, "rule", json_get_str(why, "rule", "-"), &out);
-    if (json_object_get(why, "limit"))
-        add_line(cli, "limit", json_get_str(json_object_get(why, "limit"), "text", "-"), &out);
-    add_numbers(cli, json_object_get(why, "numbers"), &out);
-    if (position >= 0) {
-        _cleanup_free_ char *s =
-            position ? xasprintf("%lld before it", (long long) position) : xstrdup("next");
-        add_line(cli, "queue", s, &out);
-    }
-    if (since) {
-        _cleanup_free_ char *s = format_age(since, clock_now_us());
-        add_line(cli, "since", s, &out);
-    }
-    print_text(&out);
-}
-
-static int run_why(struct cli *cli, const struct args *args, struct error *err)
-{
-    _cleanup_free_ char *target = project_path(cli, "jobs", args_operand(args, 0), "why", NULL);
-    _cleanup_json_ json_t *why = NULL;
-    int r = remote_get(cli, target, &why, err);
-
-    if (r < 0)
-        return r;
-    if (cli->output == OUTPUT_TABLE)
-        print_why(cli, args_operand(args, 0), why);
-    else
-        print_answer(cli, "why", why);
-    return CLI_OK;
-}
-
-const struct command command_why = {
-    .verb = "why",
-    .operands = "JOB",
-    .summary = "Say why a job waits, or why it ended as it did: the rule and the numbers",
-    .examples = "berth why tiny-gpt\nberth why tiny-gpt -o json | jq .numbers",
-    .operands_min = 1,
-    .operands_max = 1,
-    .run = run_why,
-};
 
 /* ---- berth queue ---------------------------------------------------------------------------------- */
 
-static void print_queue(const struct cli *cli, const json_t *items)
-{
-    _cleanup_(table_freep) struct table *table = table_new();
-    _cleanup_text_ struct text out = { 0 };
-    size_t i;
-    const json_t *item;
+static const struct cli_flag queue_flags[] = {
+    { "all-projects", "A", NULL, "of every project; takes a key of the whole cloud" },
+    { "watch", "w", NULL, "draw it again every second, until q or Ctrl-C" },
+    { NULL },
+};
 
+struct look {
+    struct cli *cli;
+    const struct args *args;
+};
+
+/* "4 tasks of 2 x H100, 16 cores, 64 GiB" */
+static char *asks_of(const json_t *numbers)
+{
+    int64_t tasks = json_get_int(numbers, "tasks", 1), gpus = json_get_int(numbers, "gpus", 0);
+    int64_t cores = json_get_int(numbers, "cores", 0);
+    struct text t = { 0 };
+    char memory[32];
+
+    if (!numbers)
+        return xstrdup("-");
+    if (tasks > 1)
+        text_addf(&t, "%lld tasks of ", (long long) tasks);
+    if (gpus > 0)
+        text_addf(&t, "%lld x %s, ", (long long) gpus, json_get_str(numbers, "gpu_model", "GPU"));
+    text_addf(&t, "%lld core%s, %s", (long long) cores, cores == 1 ? "" : "s",
+              bytes_to_str(json_get_int(numbers, "memory", 0), memory));
+    return text_take(&t);
+}
+
+static void add_columns(struct table *table, bool of_all)
+{
     table_column(table, "#", true, 0);
+    if (of_all)
+        table_column(table, "PROJECT", false, 8);
     table_column(table, "NAME", false, 12);
     table_column(table, "STATE", false, 0);
     table_column(table, "PRIORITY", true, 0);
-    table_column(table, "FLAVOR", false, 8);
-    table_column(table, "SUBMITTED", true, 0);
+    table_column(table, "ASKS", false, 12);
+    table_column(table, "SINCE", true, 0);
     table_column(table, "WHY", false, 24);
-    json_array_foreach(items, i, item) {
-        const json_t *job = json_object_get(item, "job"), *why = json_object_get(item, "why");
-        const char *state = json_get_str(job, "state", "");
-        int64_t position = json_get_int(why, "position", -1);
-        _cleanup_free_ char *n = position >= 0 ? xasprintf("%lld", (long long) position + 1) : NULL;
-        _cleanup_free_ char *priority =
-            xasprintf("%lld", (long long) json_get_int(job, "priority", 0));
-        _cleanup_free_ char *age = format_age(json_get_str(job, "created", ""), clock_now_us());
-        table_cell(table, STYLE_PLAIN, n);
-        table_cell(table, STYLE_PLAIN, json_get_str(job, "name", ""));
-        table_cell(table, style_of_state(state), state);
-        table_cell(table, STYLE_PLAIN, priority);
-        table_cell(table, STYLE_PLAIN, json_get_str(job, "flavor", ""));
-        table_cell(table, STYLE_PLAIN, age);
-        table_cell(table, STYLE_PLAIN, json_get_str(why, "text", ""));
+}
+
+static void add_row(struct table *table, const json_t *item, bool of_all)
+{
+    const json_t *job = json_object_get(item, "job"), *why = json_object_get(item, "why");
+    const char *state = json_get_str(job, "state", "");
+    int64_t position = json_get_int(why, "position", -1);
+    _cleanup_free_ char *n = position >= 0 ? xasprintf("%lld", (long long) position + 1) : NULL;
+    _cleanup_free_ char *priority = xasprintf("%lld", (long long) json_get_int(job, "priority", 0));
+    _cleanup_free_ char *asks = asks_of(json_object_get(why, "numbers"));
+    _cleanup_free_ char *age =
+        format_age(json_get_str(why, "since", json_get_str(job, "created", "")), clock_now_us());
+
+    table_cell(table, STYLE_PLAIN, n);
+    if (of_all)
+        table_cell(table, STYLE_PLAIN, json_get_str(item, "project", ""));
+    table_cell(table, STYLE_PLAIN, json_get_str(job, "name", ""));
+    table_cell(table, style_of_state(state), state);
+    table_cell(table, STYLE_PLAIN, priority);
+    table_cell(table, STYLE_PLAIN, asks);
+    table_cell(table, STYLE_PLAIN, age);
+    table_cell(table, STYLE_PLAIN, json_get_str(why, "text", ""));
+}
+
+static int get_queue(const struct look *look, json_t **ret, struct error *err)
+{
+    const struct declare_endpoint *e =
+        args_has(look->args, "all-projects") ? declare_endpoint("queue.all") : look->args->endpoint;
+    _cleanup_free_ char *target = NULL;
+    int r = endpoint_target(look->cli, e, look->args, &target, err);
+
+    return r < 0 ? r : remote_get(look->cli, target, ret, err);
+}
+
+static void add_queue(const struct look *look, const json_t *queue, struct text *out)
+{
+    _cleanup_(table_freep) struct table *table = table_new();
+    const json_t *items = json_object_get(queue, "items"), *item;
+    bool of_all = args_has(look->args, "all-projects");
+    int64_t more = json_get_int(queue, "total", 0) - (int64_t) json_array_size(items);
+    size_t i;
+
+    if (json_array_size(items) == 0) {
+        text_add(out, "nothing waits and nothing runs\n");
+        return;
     }
-    table_format(table, &cli->out, &out);
-    print_text(&out);
+    add_columns(table, of_all);
+    json_array_foreach(items, i, item)
+        add_row(table, item, of_all);
+    table_format(table, &look->cli->out, out);
+    if (more > 0)
+        text_addf(out, "%lld more: --limit shows them\n", (long long) more);
+}
+
+static int draw_queue(void *userdata, struct text *out, struct error *err)
+{
+    _cleanup_json_ json_t *queue = NULL;
+    int r = get_queue(userdata, &queue, err);
+
+    if (r == 0)
+        add_queue(userdata, queue, out);
+    return r;
 }
 
 static void print_queue_names(const json_t *items)
@@ -129,12 +128,17 @@ static void print_queue_names(const json_t *items)
 
 static int run_queue(struct cli *cli, const struct args *args, struct error *err)
 {
-    _cleanup_free_ char *target = NULL;
+    struct look look = { cli, args };
     _cleanup_json_ json_t *queue = NULL;
-    int r = endpoint_target(cli, args->endpoint, args, &target, err);
+    _cleanup_text_ struct text out = { 0 };
 
-    if (r >= 0)
-        r = remote_get(cli, target, &queue, err);
+    if (args_has(args, "watch") && (!cli->out.tty || cli->output != OUTPUT_TABLE))
+        return error_set(err, -EINVAL,
+                         "--watch: draws a table on a terminal; berth event follow "
+                         "tells programs what changes");
+    if (args_has(args, "watch"))
+        return live_run(cli, draw_queue, &look, err);
+    int r = get_queue(&look, &queue, err);
     if (r < 0)
         return r;
     const json_t *items = json_object_get(queue, "items");
@@ -145,14 +149,17 @@ static int run_queue(struct cli *cli, const struct args *args, struct error *err
     else if (json_array_size(items) == 0)
         print_note(cli, "nothing waits and nothing runs");
     else
-        print_queue(cli, items);
+        add_queue(&look, queue, &out);
+    print_text(&out);
     return CLI_OK;
 }
 
 const struct command command_queue = {
     .verb = "queue",
     .summary = "Show what waits and what runs, in order, with reasons",
-    .examples = "berth queue\nberth queue --tag team=nlp",
+    .examples = "berth queue\nberth queue --state queued --tag team=nlp\nberth queue --watch\n"
+                "berth queue --all-projects        for operators",
+    .flags = queue_flags,
     .endpoint = "queue.show",
     .run = run_queue,
 };

@@ -5,6 +5,7 @@
 #include "cli/image.h"
 #include "cli/spec.h"
 #include "cli/watch.h"
+#include "cli/why.h"
 
 #include "base/alloc.h"
 #include "os/clock.h"
@@ -148,6 +149,24 @@ void run_tell_job(const struct cli *cli, const json_t *job)
                    style_end(&cli->err, STYLE_DIM));
 }
 
+/* What is decided first, then what exactly would be submitted. */
+static void print_plan_table(const struct cli *cli, const json_t *plan)
+{
+    const json_t *placement = json_object_get(plan, "placement");
+    bool begins = str_equal(json_get_str(placement, "rule", ""), "placed");
+    _cleanup_text_ struct text out = { 0 };
+    _cleanup_json_ json_t *spec = json_pack("{s:O}", "spec", json_object_get(plan, "spec"));
+
+    style_add(&out, &cli->out, STYLE_BOLD, begins ? "it would begin now" : "it would wait");
+    text_add(&out, ": ");
+    text_add_clean(&out, json_get_str(placement, "text", ""));
+    text_add_char(&out, '\n');
+    why_add(cli, placement, &out);
+    text_add_char(&out, '\n');
+    print_text(&out);
+    print_answer(cli, "job", spec);
+}
+
 static int print_plan(struct cli *cli, const json_t *request, struct error *err)
 {
     _cleanup_free_ char *target = project_path(cli, "jobs", "plan", NULL);
@@ -159,7 +178,10 @@ static int print_plan(struct cli *cli, const json_t *request, struct error *err)
 
     if (r < 0)
         return r;
-    print_answer(cli, "job", plan);
+    if (cli->output == OUTPUT_TABLE)
+        print_plan_table(cli, plan);
+    else
+        print_answer(cli, "job", plan);
     return CLI_OK;
 }
 

@@ -19,6 +19,7 @@
  * recover.c  after a restart
  * why.c      reasons and plans
  * snapshot.c what placement decides from, as plain data
+ * outlook.c  who goes before a job that waits, and what would let it begin now
  * datasets.c datasets and their versions, what jobs read and write
  * images.c   images of projects: pulled once, pinned, kept while used
  * image-push.c  images on their way to registries
@@ -263,6 +264,11 @@ void use_set_disk(struct lifecycle *lc, struct job *job, size_t rank, int64_t by
 struct placement_node *use_snapshot(const struct lifecycle *lc);
 void use_node_done(struct node_use *use);
 void use_done(struct lifecycle *lc);
+
+/* ---- outlook.c ---- */
+/* Add "before" and "changes" to what why.c says of W, which waits or would wait (JSON has its "rule"). */
+void outlook_put(struct lifecycle *lc, const struct workload *w, const struct id *owner,
+                 json_t *json);
 
 /* ---- timer.c ---- */
 void timer_add(struct lifecycle *lc, const struct timer *timer);

@@ -210,6 +210,9 @@ struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project
 json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w);
 /* All that placement decides from. Owned by the caller, who may give it to another thread. */
 struct snapshot *lifecycle_snapshot(struct lifecycle *lc);
+/* The same for one that is asked about alone; of one that waits also who is before it, and what change would let it begin
+ * now: {"before":{"count","jobs","others"},"changes":[…]}. */
+json_t *lifecycle_why_at_length(struct lifecycle *lc, const struct workload *w);
 
 /* ---- tenants ----------------------------------------------------------------------------------- */
 

@@ -41,6 +41,10 @@ static json_t *numbers_of(const struct workload_spec *spec)
     json_put_int(json, "memory", spec->memory_bytes);
     json_put_int(json, "disk", spec->disk_bytes);
     json_put_int(json, "gpus", spec->gpus);
+    if (spec->gpu_model)
+        json_put_str(json, "gpu_model", spec->gpu_model);
+    if (workload_spec_n_tasks(spec) > 1)
+        json_put_int(json, "tasks", workload_spec_n_tasks(spec));
     return json;
 }
 
@@ -218,6 +222,8 @@ int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, st
         for (size_t i = 0; i < plan.n_decisions; i++)
             if (plan.decisions[i].request == lc->queue.len)
                 put_decision(placement, &plan.decisions[i]);
+        if (!json_object_get(placement, "allocation"))
+            outlook_put(lc, &w, &project->org, placement);
         json_put(json, "spec", workload_spec_to_json(submit->spec));
         json_put(json, "placement", placement);
         *ret = json;

@@ -11,6 +11,7 @@
 
 #include "fleet/fleet.h"
 #include "placement/capacity.h"
+#include "placement/remedy.h"
 #include "placement/schedule.h"
 #include "placement/score.h"
 #include "placement/snapshot.h"

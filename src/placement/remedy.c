@@ -1,5 +1,4 @@
 /* remedy.c - one change at a time, tried on copies of the specification */
-#include "placement/remedy.h"
 #include "placement/internal.h"
 
 #include "base/alloc.h"

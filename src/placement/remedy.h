@@ -6,7 +6,10 @@
 #ifndef PLACEMENT_REMEDY_H
 #define PLACEMENT_REMEDY_H
 
-#include "placement/placement.h"
+#include "fleet/fleet.h"
+#include "workload/workload.h"
+
+struct placement_node;
 
 enum remedy_kind {
     /* of the request */

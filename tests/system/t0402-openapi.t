@@ -100,7 +100,7 @@ test_expect_success 'a job from its submit to its end' '
     checked 206 GET $job/artifacts/a.txt -H "Range: bytes=1-2" &&
     checked 200 PATCH $job -H "If-Match: *" -d "{\"tags\":{\"c\":\"d\"}}" &&
     checked 200 GET "/v1/projects/lab/jobs?state=succeeded&tag=c&since=1h&limit=1" &&
-    checked 200 GET /v1/projects/lab/queue && checked 200 GET "/v1/projects/lab/events?job=checked" &&
+    checked 200 GET /v1/projects/lab/queue && checked 200 GET "/v1/queue?state=queued" && checked 200 GET "/v1/projects/lab/events?job=checked" &&
     checked 204 DELETE $job && checked 404 GET $job
 '
 

@@ -41,7 +41,17 @@ test_expect_success 'a job that waits says for what, with numbers' '
     berth why waiting >why.out &&
     grep "needs 1 core; 0 of $cores are free on node" why.out &&
     grep "held by 1 job" why.out &&
-    berth queue >queue.out && grep waiting queue.out
+    berth queue >queue.out && grep waiting queue.out &&
+    berth queue -A --state queued >queue.out && grep "lab *waiting" queue.out && ! grep hog queue.out
+'
+
+test_expect_success 'and what would let it begin, and who goes before it' '
+    grep "  add a machine like" why.out &&
+    submit later --cpus 1 --priority -1 -- true &&
+    berth why later >why.out && grep "queue *1 before it: waiting" why.out &&
+    berth run --source none --dry-run --cpus 1 -- true >plan && grep "it would wait: needs 1 core" plan &&
+    grep "before it: waiting" plan && grep "  add a machine like" plan &&
+    berth stop later
 '
 
 test_expect_success 'what no machine can ever hold is refused at once' '

@@ -195,6 +195,49 @@ TEST(why_and_plan_have_numbers)
     world_close();
 }
 
+/* The text of a list's item, by its "change". */
+static const char *change_of(const json_t *why, const char *kind)
+{
+    const json_t *change;
+    size_t i;
+
+    json_array_foreach(json_object_get(why, "changes"), i, change)
+        if (str_equal(json_get_str(change, "change", ""), kind))
+            return json_get_str(change, "text", "");
+    return "";
+}
+
+TEST(who_waits_hears_who_is_before_it_and_what_would_help)
+{
+    static const char two_cores[] = "{\"command\":[\"x\"],\"cpus\":2}";
+    struct error err = { 0 };
+    struct id id, last;
+
+    world_open(4);
+    ok(submit_json("{\"command\":[\"x\"],\"cpus\":3,\"env\":{\"NULL_SECONDS\":\"99\"}}", NULL, 0,
+                   &id, &err) == 0);
+    pass_time(0);
+    ok(submit_json("{\"command\":[\"x\"],\"cpus\":4}", "before", 0, &id, &err) == 0 &&
+       submit_json(two_cores, "last", 0, &last, &err) == 0);
+    pass_time(0);
+    _cleanup_json_ json_t *why = lifecycle_why_at_length(world.lc, lifecycle_get(world.lc, &last));
+    const json_t *before = json_object_get(why, "before"), *jobs = json_object_get(before, "jobs");
+    ok(json_get_int(before, "count", 0) == 1 && json_get_int(before, "others", -1) == 0);
+    is_str(json_get_str(json_array_get(jobs, 0), "name", ""), "before");
+    is_str(change_of(why, "size"), "ask for less of all: 1 core, 64 MiB of memory, 1 GiB of disk");
+    is_str(change_of(why, "add"), "add a machine like n1");
+
+    _cleanup_json_ json_t *json = NULL, *plan = NULL;
+    ok(json_parse(two_cores, strlen(two_cores), &json, &err) == 0);
+    struct submit submit = { .project = world.project, .actor = "key:test" };
+    ok(workload_spec_from_json(json, &submit.spec, &err) == 0);
+    ok(lifecycle_plan(world.lc, &submit, &plan, &err) == 0);
+    const json_t *placement = json_object_get(plan, "placement");
+    ok(json_get_int(json_object_get(placement, "before"), "count", 0) == 2);
+    is_str(change_of(placement, "size"), change_of(why, "size"));
+    world_close();
+}
+
 TEST(tags_and_priority_change_also_after_the_end)
 {
     struct error err = { 0 };

@@ -1,5 +1,5 @@
 /* Remedies: each is carried out on a copy of the world, and then the pass that decides starts the job. */
-#include "placement/remedy.h"
+#include "placement/placement.h"
 
 #include "base/alloc.h"
 #include "base/text.h"

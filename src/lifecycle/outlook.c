@@ -1,0 +1,106 @@
+/* outlook.c - what a job that waits can expect: who goes before it, and what change would let it begin now */
+#include "lifecycle/internal.h"
+
+/* Named of those before it; the others are counted. */
+enum { NAMED_MAX = 8 };
+
+static json_t *name_of(const struct workload *w)
+{
+    char id[ID_TEXT_LEN + 1];
+    json_t *json = json_object();
+
+    json_put_str(json, "id", id_format(&w->id, id));
+    json_put_str(json, "name", w->name);
+    return json;
+}
+
+/* Jobs of other projects are a number: who asks may not see more of them. */
+static void put_before(const struct lifecycle *lc, const struct workload *w, json_t *json)
+{
+    size_t count = queue_position(&lc->queue, w), others = 0;
+    json_t *before = json_object(), *jobs = json_array();
+
+    for (size_t i = 0; i < count; i++) {
+        const struct workload *other = lc->queue.items[lc->queue.head + i].workload;
+        if (!id_equal(&other->project, &w->project))
+            others++;
+        else if (json_array_size(jobs) < NAMED_MAX)
+            (void) json_array_append_new(jobs, name_of(other));
+    }
+    json_put_int(before, "count", (int64_t) count);
+    json_put(before, "jobs", jobs);
+    json_put_int(before, "others", (int64_t) others);
+    json_put(json, "before", before);
+}
+
+/* Is RULE one of those that say that hardware is short? */
+static bool is_short(const char *rule)
+{
+    static const enum placement_rule rules[] = {
+        PLACEMENT_NO_CORES, PLACEMENT_NO_MEMORY,   PLACEMENT_NO_DISK,   PLACEMENT_NO_GPU,
+        PLACEMENT_CORDONED, PLACEMENT_NOT_ALLOWED, PLACEMENT_NOT_EMPTY, PLACEMENT_NEVER,
+    };
+
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (str_equal(rule, placement_rule_name(rules[i])))
+            return true;
+    return false;
+}
+
+/* It would fit if it were the first. */
+static void put_priority(const struct lifecycle *lc, json_t *changes)
+{
+    enum { PRIORITY_MAX = 1000 };
+    int first = lc->queue.len ? lc->queue.items[lc->queue.head].workload->priority : 0;
+
+    if (first >= PRIORITY_MAX)
+        return;
+    _cleanup_free_ char *text = xasprintf("give it priority %d: then it goes first", first + 1);
+    (void) json_array_append_new(changes, json_pack("{s:s, s:s, s:{s:i}}", "change", "priority",
+                                                    "text", text, "patch", "priority", first + 1));
+}
+
+static void put_remedies(struct lifecycle *lc, const struct workload *w, const struct id *owner,
+                         json_t *changes)
+{
+    struct placement_node *nodes = use_snapshot(lc);
+    struct remedies found = { 0 };
+    const struct remedy_question question = {
+        .nodes = nodes,
+        .n_nodes = lc->nodes.len,
+        .spec = w->spec,
+        .owner = *owner,
+        .flavors = (const struct flavor *const *) lc->flavors.items,
+        .n_flavors = lc->flavors.len,
+    };
+
+    remedies_find(&question, &found);
+    vec_foreach(&found, remedy)
+        (void) json_array_append_new(changes, remedy_to_json(remedy));
+    remedies_done(&found);
+    free(nodes);
+}
+
+void outlook_put(struct lifecycle *lc, const struct workload *w, const struct id *owner,
+                 json_t *json)
+{
+    const char *rule = json_get_str(json, "rule", NULL);
+    json_t *changes = json_array();
+
+    put_before(lc, w, json);
+    if (is_short(rule))
+        put_remedies(lc, w, owner, changes);
+    else if (str_equal(rule, placement_rule_name(PLACEMENT_BEHIND)))
+        put_priority(lc, changes);
+    json_put(json, "changes", changes);
+}
+
+json_t *lifecycle_why_at_length(struct lifecycle *lc, const struct workload *w)
+{
+    const struct job *job = live_get(lc, &w->id);
+    json_t *json = lifecycle_why(lc, w);
+
+    if (job && w->state == WORKLOAD_QUEUED)
+        outlook_put(lc, w, &job->project->org, json);
+    return json;
+}
