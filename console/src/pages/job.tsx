@@ -15,6 +15,7 @@ import { Attempts } from '../ui/attempts';
 import { ChartBoard } from '../ui/chart-board';
 import { HardwareBoard } from '../ui/hardware';
 import { LogView } from '../ui/log-view';
+import { Before, Changes } from '../ui/waiting';
 import { rankFlags, rankOf, Ranks, type Task } from '../ui/ranks';
 
 type Spec = Partial<Api.JobRequest>;
@@ -79,15 +80,17 @@ function Timeline({ job, now }: { job: Api.Job; now: number }) {
   );
 }
 
-function Why({ job, why }: { job: Api.Job; why: Api.Why | null }) {
+function Why({ project, job, why }: { project: string; job: Api.Job; why: Api.Why | null }) {
   if (!why || job.state === 'succeeded') return null;
   return (
-    <p class={`why why-${job.state}`} role="status">
-      <strong>{job.state === 'queued' ? 'Why it waits' : 'Why'}</strong> {why.text}
+    <div class={`why why-${job.state}`} role="status">
+      <p><strong>{job.state === 'queued' ? 'Why it waits' : 'Why'}</strong> {why.text}
       {why.position !== undefined && <span class="faint"> · place {why.position + 1} in the queue</span>}
       {why.limit && why.limit.rule !== 'unknown' ? <span> · {why.limit.text}<span class="faint"> · rule <code>{why.limit.rule}</code></span></span>
-        : <span class="faint"> · rule <code>{why.rule}</code></span>}
-    </p>
+        : <span class="faint"> · rule <code>{why.rule}</code></span>}</p>
+      {why.before && <Before project={project} before={why.before} />}
+      {why.changes && <Changes changes={why.changes} />}
+    </div>
   );
 }
 
@@ -271,7 +274,7 @@ export function JobPage({ project, id }: { project: string; id: string }) {
       </header>
       {problem ? <Trouble reason={problem} again={() => void load()} /> : null}
       <Timeline job={job} now={now} />
-      <Why job={job} why={why} />
+      <Why project={project} job={job} why={why} />
       <Tabs tabs={tabs} at={at} label="Parts of the job" onChange={(tab) => setQuery({ tab: tab === 'log' ? '' : tab })} />
       <Panel id={at}>
         {at === 'log' && <LogView path={path} live={live} tasks={heard} />}

@@ -9,6 +9,7 @@ import { useLoad } from '../load';
 import { go, href, useLocation } from '../route';
 import { copy, note, textOf } from '../ui/parts';
 import { Fields } from '../ui/form-fields';
+import { Before, Changes } from '../ui/waiting';
 
 const declared = types[bodies['job.create']!]!;
 /** What most jobs say; everything else is one click away. */
@@ -28,18 +29,16 @@ export function runCommand(project: string, body: Record<string, unknown>): stri
   return command('job.create', { project }, ['--detach', ...flags, ...(words.length ? ['--', ...words] : [])]);
 }
 
-type Plan = { placement?: { text?: string; allocation?: Api.Allocation } };
-
 /** Asks the server what a submit would do, when nothing was typed for a moment. */
-function usePlan(project: string, body: Body): { plan: Plan | null; wrong: { field: string; text: string } | null } {
-  const [state, set] = useState<{ plan: Plan | null; wrong: { field: string; text: string } | null }>({ plan: null, wrong: null });
+function usePlan(project: string, body: Body): { plan: Api.JobPlan | null; wrong: { field: string; text: string } | null } {
+  const [state, set] = useState<{ plan: Api.JobPlan | null; wrong: { field: string; text: string } | null }>({ plan: null, wrong: null });
   const text = JSON.stringify(body);
   useEffect(() => {
     if (!hasWork(body)) return set({ plan: null, wrong: null });
     const end = new AbortController();
     const timer = setTimeout(() => {
       call('job.plan', { path: { project }, body, signal: end.signal }).then(
-        (plan) => set({ plan: plan as unknown as Plan, wrong: null }),
+        (plan) => set({ plan, wrong: null }),
         (reason: unknown) => {
           if (reason instanceof Problem) set({ plan: null, wrong: { field: reason.field, text: reason.message } });
         });
@@ -91,6 +90,7 @@ function Form({ project, model }: { project: string; model: Values }) {
       setBusy(false);
     }
   };
+  const change = (patch: Record<string, unknown>) => setValues(valuesOf(declared, types, { ...(body as Record<string, unknown>), ...patch }));
   const part = (names: string[]) => (
     <Fields fields={declared.fields!} types={types} values={values} onChange={(next) => { setValues(next); setRefused(null); }} wrong={shown} choices={choices} only={names} />
   );
@@ -105,6 +105,8 @@ function Form({ project, model }: { project: string; model: Values }) {
         <div class="card">
           <h2>What would happen</h2>
           <p role="status" class={shown ? 'help bad' : ''}>{shown ? shown.text : plan ? sayPlan(plan) : <span class="faint">Give a command.</span>}</p>
+          {!shown && plan?.placement.before && <Before project={project} before={plan.placement.before} />}
+          {!shown && plan?.placement.changes && <Changes changes={plan.placement.changes} use={change} />}
           <button class="primary" disabled={busy || !hasWork(body)}>{busy ? 'Submitting…' : 'Submit'}</button>
         </div>
         {lines.map(([title, line]) => (
@@ -118,10 +120,10 @@ function Form({ project, model }: { project: string; model: Values }) {
   );
 }
 
-function sayPlan({ placement }: Plan): string {
-  const at = placement?.allocation;
+function sayPlan({ placement }: Api.JobPlan): string {
+  const at = placement.allocation;
   if (at) return `It starts at once on ${at.node}, CPUs ${at.cpus}.`;
-  return `It is accepted and waits: ${placement?.text ?? 'for its turn'}.`;
+  return `It is accepted and waits: ${placement.text}.`;
 }
 
 export function NewJobPage({ project }: { project: string }) {
