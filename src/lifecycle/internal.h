@@ -11,6 +11,7 @@
  * place.c    ticks and placement passes
  * act.c      the engine: start, what it reports, the end of an attempt
  * preempt.c  a job makes room for others
+ * bookings.c, stays.c  machines that are kept for a project, and who is on them meanwhile
  * gang.c     the same where an attempt has many tasks
  * forget.c   what deleted jobs leave on the disk
  * fleet.c    machines as an engine reports them
@@ -100,7 +101,7 @@ struct node_use {
     int64_t disk_used_bytes;            /* by them */
 };
 
-enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE, TIMER_WAIT };
+enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE, TIMER_WAIT, TIMER_BOOKING };
 
 struct timer {
     int64_t due_us; /* of sources.boot_us */
@@ -174,6 +175,7 @@ struct lifecycle {
     void (*committed)(void *userdata, const struct event *event);
     void *committed_userdata;
     struct map *machines; /* by name; struct member */
+    struct bookings *bookings;
     struct lifecycle_task_listener task_listener;
 };
 
@@ -370,6 +372,14 @@ void preempt_node(struct lifecycle *lc, const char *node, const char *actor);
 char *preempt_stopping_text(const struct lifecycle *lc, const struct workload *w);
 /* Of a queued job that waits for WAITS; NULL: it was not preempted last. Owned by the caller. */
 char *preempt_queued_text(const struct lifecycle *lc, const struct workload *w, const char *waits);
+
+/* ---- bookings.c ---- */
+void bookings_take(struct lifecycle *lc, struct store_state *state);
+void bookings_done(struct lifecycle *lc);
+/* Have SNAPSHOT respect what is booked; true: something is. */
+bool bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot);
+/* Something may have begun, ended, or is to be left. */
+void bookings_fire(struct lifecycle *lc);
 
 /* ---- fleet.c ---- */
 /* A machine that runs nothing is gone. */

@@ -62,6 +62,7 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     images_take(lc, state);
     tags_take(lc, state);
     machines_take(lc, state);
+    bookings_take(lc, state);
     int r = take_workloads(lc, state, err);
     if (r < 0)
         return r;
@@ -87,6 +88,7 @@ void lifecycle_free(struct lifecycle *lc)
     use_done(lc);
     storage_done(lc);
     machines_done(lc);
+    bookings_done(lc);
     images_done(lc);
     tenants_done(lc);
     datasets_done(lc);

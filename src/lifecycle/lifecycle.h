@@ -32,8 +32,9 @@ struct lifecycle_settings {
     int64_t grace_default_s;
     int64_t max_time_default_s; /* 0: none */
     int64_t
-        node_timeout_s;  /* a machine that joined and was not heard of for so long is lost; 0: 35 */
-    const char *version; /* for records */
+        node_timeout_s; /* a machine that joined and was not heard of for so long is lost; 0: 35 */
+    int64_t booking_notice_s;       /* before a booking begins others are told to leave; 0: 300 */
+    const char *version;            /* for records */
     const char *const *image_paths; /* directories from which layouts and archives may be taken;
                                        NULL-terminated; NULL: none */
     const char *const *image_registries; /* the only ones that may be asked; NULL or empty: any */
@@ -294,6 +295,27 @@ json_t *lifecycle_fetch_order(struct lifecycle *lc, const char *node);
 int lifecycle_hear_order(struct lifecycle *lc, const char *node, const json_t *report,
                          lifecycle_ok_f done, void *userdata, struct error *err);
 void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
+
+struct new_booking {
+    struct id project;
+    const char *name;
+    unsigned nodes, gpus;  /* one of them is 0: whole machines, or GPUs on as few as possible */
+    const char *gpu_model; /* NULL: any */
+    int64_t from_us, until_us;
+    const char *actor;
+};
+/* Keep machines for a project. -EBUSY: it could not be honoured, with the numbers. */
+int lifecycle_book(struct lifecycle *lc, const struct new_booking *new, lifecycle_ok_f done,
+                   void *userdata, struct id *ret, struct error *err);
+/* By name or id. */
+int lifecycle_unbook(struct lifecycle *lc, const struct id *project, const char *name,
+                     const char *actor, lifecycle_ok_f done, void *userdata, struct error *err);
+/* That have not ended; NULL: the project has none of that name or id. Valid until the next change. */
+const struct booking_record *lifecycle_booking(struct lifecycle *lc, const struct id *project,
+                                               const char *name);
+/* The same of a project (id_none: of all), by when they begin. */
+void lifecycle_bookings(struct lifecycle *lc, const struct id *project,
+                        const struct booking_record *const **ret, size_t *ret_n);
 
 struct new_tenant {
     const char *name;

@@ -158,12 +158,13 @@ static void pass_over(struct lifecycle *lc, struct placement_snapshot *snapshot)
     snapshot->now_us = now_us > lc->eligible_floor_us ? now_us : lc->eligible_floor_us;
     snapshot->nodes = nodes;
     snapshot->n_nodes = lc->nodes.len;
-    snapshot->limit = PASS_LIMIT;
+    /* Who begins is seen by the next that asks whether he is in a booking's way. */
+    snapshot->limit = bookings_watch(lc, snapshot) ? 1 : PASS_LIMIT;
     if (snapshot->n_queue > 0)
         placement_pass(snapshot, &plan);
     if (plan.n_decisions > 0)
         carry_out(lc, snapshot, &plan);
-    if (plan.n_decisions == PASS_LIMIT)
+    if (plan.n_decisions == snapshot->limit)
         lc_want_pass(lc);
     placement_plan_done(&plan);
     free(nodes);
@@ -211,6 +212,8 @@ static void fire(struct lifecycle *lc, const struct timer *timer)
         lc_want_pass(lc);
     } else if (timer->kind == TIMER_IMAGE) {
         images_retry(lc, &timer->workload);
+    } else if (timer->kind == TIMER_BOOKING) {
+        bookings_fire(lc);
     } else if (timer->kind == TIMER_WAIT) {
         waits_recheck(lc, &timer->workload);
     } else if (job && !job->final && workload_has_live_attempt(job->w) &&

@@ -102,6 +102,7 @@ void lifecycle_recover(struct lifecycle *lc)
     vec_done(&ids);
     arrays_start(lc);
     vec_done(&lc->outcomes);
+    bookings_fire(lc);
     forget(lc);
     lc_want_pass(lc);
 }

@@ -16,7 +16,7 @@ static const char *const rule_names[PLACEMENT_RULE_MAX] = {
     [PLACEMENT_NO_GPU] = "no_gpu",       [PLACEMENT_CORDONED] = "cordoned",
     [PLACEMENT_BEHIND] = "behind",       [PLACEMENT_NEVER] = "never",
     [PLACEMENT_BEGIN] = "begin",         [PLACEMENT_NOT_ALLOWED] = "not_allowed",
-    [PLACEMENT_NOT_EMPTY] = "not_empty",
+    [PLACEMENT_NOT_EMPTY] = "not_empty", [PLACEMENT_BOOKED] = "booked",
 };
 
 const char *placement_rule_name(enum placement_rule rule)
@@ -154,6 +154,9 @@ static void explain_node(const struct node_state *state, const struct shape *sha
     case PLACEMENT_NOT_EMPTY:
         explain_not_empty(state, text, len);
         break;
+    case PLACEMENT_BOOKED:
+        (void) snprintf(text, len, "node %s %s", state->node->name, state->booked);
+        break;
     case PLACEMENT_NOT_ALLOWED:
         (void) snprintf(text, len, "node %s is not one that the job wants", state->node->name);
         break;
@@ -173,7 +176,7 @@ static int progress(enum placement_rule rule)
     static const int order[PLACEMENT_RULE_MAX] = {
         [PLACEMENT_NOT_ALLOWED] = 0, [PLACEMENT_CORDONED] = 1, [PLACEMENT_NOT_EMPTY] = 2,
         [PLACEMENT_NO_GPU] = 3,      [PLACEMENT_NO_CORES] = 4, [PLACEMENT_NO_MEMORY] = 5,
-        [PLACEMENT_NO_DISK] = 6,
+        [PLACEMENT_NO_DISK] = 6,     [PLACEMENT_BOOKED] = 7,
     };
     return order[rule];
 }

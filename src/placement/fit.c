@@ -302,7 +302,7 @@ enum placement_rule node_state_check(const struct node_state *state, const struc
         return PLACEMENT_NO_MEMORY;
     if (shape->disk_bytes > 0 && state->disk_free_bytes < shape->disk_bytes)
         return PLACEMENT_NO_DISK;
-    return PLACEMENT_PLACED;
+    return state->booked ? PLACEMENT_BOOKED : PLACEMENT_PLACED;
 }
 
 /* How many times EACH goes into IS_FREE, at most MAX. */
@@ -325,7 +325,7 @@ static unsigned pool_room(const struct node_state *state, const struct shape *sh
 
 unsigned node_state_room(const struct node_state *state, const struct shape *shape, unsigned max)
 {
-    if (!rules_allow(shape->rules, state->node))
+    if (!rules_allow(shape->rules, state->node) || state->booked)
         return 0;
     if (shape->rules->exclusive)
         max = !node_state_is_empty(state) ? 0 : max < shape->tasks ? max : shape->tasks;

@@ -29,6 +29,7 @@ struct node_state {
     int64_t disk_usable_bytes, disk_free_bytes;
     int64_t disk_kept_bytes; /* free on the disk, and promised to tasks */
     bool is_given;           /* something of it was given away in this pass */
+    const char *booked; /* why the request may not be here though there is room; NULL: it may */
 };
 
 /* What decides whether a request fits: requests of equal shape share one answer. Hardware is that of a

@@ -85,6 +85,8 @@ static bool fitted_before(const struct pass *pass, const struct shape *shape)
 
     for (size_t i = 0; i < n; i++)
         node_state_init(&before[i], &pass->snapshot->nodes[i]);
+    for (size_t i = 0; i < n; i++)
+        before[i].booked = pass->states[i].booked;
     bool fits = gang_fit(before, n, shape, false, NULL) == shape->groups;
     for (size_t i = 0; i < n; i++)
         node_state_done(&before[i]);
@@ -177,7 +179,7 @@ static void try_nodes(struct pass *pass, const struct placement_request *request
     struct refusal refusal = { .shape = *shape };
     if (pass->snapshot->explain)
         explain(pass, request->workload, &refusal);
-    if (pass->n_refusals < REFUSALS_MAX)
+    if (pass->n_refusals < REFUSALS_MAX && !pass->snapshot->booked)
         pass->refusals[pass->n_refusals++] = refusal;
     refuse(pass, decision, &refusal);
 }
@@ -215,6 +217,9 @@ static void consider(struct pass *pass, size_t index, size_t position)
             decide(pass, &decision, PLACEMENT_HELD);
         return;
     }
+    const struct placement_snapshot *s = pass->snapshot;
+    for (size_t i = 0; s->booked && i < s->n_nodes; i++)
+        pass->states[i].booked = s->booked(s->booked_userdata, request, i);
     struct shape shape = shape_of(w->spec, &request->owner);
     const struct refusal *refusal = find_refusal(pass, &shape);
     if (refusal)

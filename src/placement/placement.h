@@ -10,6 +10,7 @@
 #define PLACEMENT_PLACEMENT_H
 
 #include "fleet/fleet.h"
+#include "placement/booking.h"
 #include "placement/capacity.h"
 #include "placement/remedy.h"
 #include "placement/schedule.h"
@@ -57,7 +58,11 @@ struct placement_snapshot {
     size_t n_queue;
     unsigned limit; /* stop after this many placements; 0: none */
     bool ordered;   /* the queue is in the policy's order already; otherwise the pass orders it */
-    bool explain;   /* also decide about those that wait, with reasons; otherwise the plan holds
+    /* Why REQUEST may not be on node INDEX though there is room, in words after the node's name ("is booked for p1 from …");
+     * NULL: it may. Borrowed until the pass is over. NULL: nothing is booked */
+    const char *(*booked)(void *userdata, const struct placement_request *request, size_t index);
+    void *booked_userdata;
+    bool explain; /* also decide about those that wait, with reasons; otherwise the plan holds
                        placements only, and a pass ends when nothing is free any more */
 };
 
@@ -73,6 +78,7 @@ enum placement_rule {
     PLACEMENT_CORDONED,
     PLACEMENT_NOT_ALLOWED, /* the job wants other machines */
     PLACEMENT_NOT_EMPTY,   /* it wants one to itself */
+    PLACEMENT_BOOKED,      /* what is free is kept for others */
     PLACEMENT_BEHIND,      /* others go first and take what is free */
     PLACEMENT_NEVER,       /* no node could hold it even when empty */
     PLACEMENT_RULE_MAX,

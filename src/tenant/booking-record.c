@@ -48,6 +48,7 @@ json_t *booking_record_to_json(const struct booking_record *booking)
     json_put_str(json, "gpu_model", booking->gpu_model);
     put_time(json, "from", booking->from_us);
     put_time(json, "until", booking->until_us);
+    json_put_str(json, "state", booking->has_begun ? "active" : "planned");
     for (size_t i = 0; i < booking->n_kept; i++) {
         json_t *one = json_object();
         json_put_str(one, "node", booking->kept[i].node);
@@ -97,6 +98,7 @@ int booking_record_from_json(const json_t *json, struct booking_record **ret, st
     b->name = xstrdup(name);
     b->gpu_model = xstrdup(json_get_str(json, "gpu_model", NULL));
     b->actor = xstrdup(json_get_str(json, "by", NULL));
+    b->has_begun = strcmp(json_get_str(json, "state", ""), "active") == 0;
     bool is_good = *name && id_parse(json_get_str(json, "id", ""), &b->id) >= 0 &&
                    id_parse(json_get_str(json, "project", ""), &b->project) >= 0 &&
                    get_count(json, "nodes", &b->nodes) && get_count(json, "gpus", &b->gpus) &&

@@ -71,7 +71,8 @@ struct booking_record {
     unsigned gpus;   /* 0: it is for machines */
     char *gpu_model; /* NULL: any; see gpu_is_model() */
     int64_t from_us, until_us;
-    char *actor; /* who booked it */
+    bool has_begun; /* and that was said */
+    char *actor;    /* who booked it */
     int64_t created_us;
     /* What is kept. */
     struct booking_kept {

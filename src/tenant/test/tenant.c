@@ -52,7 +52,7 @@ static const char booked[] =
     "{\"id\": \"01a1fc6d-4e54-7c04-9d21-d9fdd829fbed\", "
     "\"project\": \"01a1fc6d-4e54-7c04-9d21-d9fdd829fbee\", \"name\": \"course\", \"gpus\": 12, "
     "\"gpu_model\": \"H100\", \"from\": \"2030-01-01T12:00:00.000000Z\", "
-    "\"until\": \"2030-01-01T14:00:00.000000Z\", \"kept\": [{\"node\": \"n1\", \"gpu_milli\": 8000}, "
+    "\"until\": \"2030-01-01T14:00:00.000000Z\", \"state\": \"active\", \"kept\": [{\"node\": \"n1\", \"gpu_milli\": 8000}, "
     "{\"node\": \"n2\", \"gpu_milli\": 4000}], \"by\": \"root\", \"created\": "
     "\"2029-12-31T12:00:00.000000Z\"}";
 
