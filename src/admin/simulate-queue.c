@@ -17,6 +17,7 @@ static const char usage[] =
     "Usage: berth simulate queue --jobs JOBS.csv --nodes 80x8[,20x4] [--policy NAME] [--out FILE]\n"
     "                            [--from TIME] [--days N] [--known-durations] [--not-preemptible]\n"
     "                            [--guaranteed TIME] [--restart TIME] [--patience TIME]\n"
+    "                            [--weights GROUP=N,...] [--half-life TIME]\n"
     "                            [--score NAME] [-o table|json|yaml]\n\n"
     "Replays jobs in virtual time: they come, wait, run, are stopped for others and go on.\n\n"
     "  --jobs FILE         columns timestamp (2017-10-09 07:01:55), duration (seconds), num_gpus and, if\n"
@@ -24,13 +25,15 @@ static const char usage[] =
     "                      declares; it is ended then), preemptible (yes, no)\n"
     "  --nodes NxG         N machines of G GPUs; several kinds with commas. A job that a machine holds\n"
     "                      runs on one, a larger one in equal tasks on several\n"
-    "  --policy NAME       las (default), easy, skip, fifo\n"
+    "  --policy NAME       las (default), fair, easy, skip, fifo\n"
     "  --from, --days      jobs that came then alone: 2017-10-02, 30\n"
     "  --known-durations   jobs declare exactly as long as they run (easy needs it)\n"
     "  --not-preemptible   nobody is stopped for others\n"
     "  --guaranteed TIME   nobody is stopped before it ran so long (10m)\n"
     "  --restart TIME      what a job loses that was stopped (60s)\n"
     "  --patience TIME     for a job that waited so long machines are kept free (24h; 0s: never)\n"
+    "  --weights LIST      of groups under fair: physics=3,physics/vision=2 (1 each)\n"
+    "  --half-life TIME    what a group had counts half as much after it (7d; 0s: nothing is forgotten)\n"
     "  --score NAME        how places are chosen (best-fit)\n"
     "  --out FILE          every job: line, wait_s, duration_s, gpus, preemptions\n\n"
     "Exit code: 0; 1 when a file is wrong, with line and column; 2 usage.\n";
@@ -120,6 +123,10 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
         return read_span(value, &q->restart_us);
     if ((value = option_value("--patience", argc, argv, i)))
         return read_span(value, &q->patience_us);
+    if ((value = option_value("--half-life", argc, argv, i)))
+        return read_span(value, &q->half_life_us);
+    if ((value = option_value("--weights", argc, argv, i)))
+        return (q->weights = value);
     return read_plain(argc, argv, i, o);
 }
 
@@ -140,6 +147,7 @@ static json_t *group_to_json(const struct queue_group_figures *g)
     json_t *json = json_object();
 
     json_put_str(json, "group", g->path);
+    json_put_int(json, "weight", g->weight);
     json_put_int(json, "jobs", (int64_t) g->n_jobs);
     json_put_int(json, "gpu_seconds", g->ran_us / US_PER_S);
     json_put_int(json, "wait_mean", g->wait_mean_us / US_PER_S);
@@ -187,11 +195,12 @@ static void add_table(struct text *out, const struct queue_figures *f, const cha
     if (f->n_cut)
         text_addf(out, "ended at limit     %llu\n", (unsigned long long) f->n_cut);
     if (f->n_groups)
-        text_add(out,
-                 "\ngroup                          jobs  GPU hours   wait, mean      longest\n");
+        text_add(
+            out,
+            "\ngroup                        weight   jobs  GPU hours   wait, mean      longest\n");
     for (size_t i = 0; i < f->n_groups && i < GROUPS_SHOWN; i++) {
         const struct queue_group_figures *g = &f->groups[i];
-        text_addf(out, "%-28s %6llu %10lld %10lld s %10lld s\n", g->path,
+        text_addf(out, "%-28s %6u %6llu %10lld %10lld s %10lld s\n", g->path, g->weight,
                   (unsigned long long) g->n_jobs, (long long) (g->ran_us / US_PER_S / 3600),
                   (long long) (g->wait_mean_us / US_PER_S),
                   (long long) (g->wait_max_us / US_PER_S));
@@ -229,7 +238,8 @@ int admin_simulate_queue(int argc, char **argv)
                                     .preemptible = true,
                                     .guaranteed_us = 600 * US_PER_S,
                                     .restart_us = 60 * US_PER_S,
-                                    .patience_us = 24 * 3600 * US_PER_S },
+                                    .patience_us = 24 * 3600 * US_PER_S,
+                                    .half_life_us = 7 * 24 * 3600 * US_PER_S },
                          .form = "table" };
 
     return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);

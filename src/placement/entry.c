@@ -37,14 +37,19 @@ static struct line *line_of(struct schedule *s, const struct schedule_job *job)
     unsigned limits = limits_of(job->limit_us);
     uint64_t hash = hash_mix(demand->link.hash, (uint64_t) (int64_t) job->priority * 64 + limits);
 
+    hash = hash_mix(hash, (uint64_t) job->group * 2 + job->preemptible);
+
     for (struct link *l = table_first(&s->lines, hash); l; l = link_next(l)) {
         struct line *line = link_owner(l, struct line, link);
-        if (line->demand == demand && line->priority == job->priority && line->limits == limits)
+        if (line->demand == demand && line->priority == job->priority && line->limits == limits &&
+            line->group == job->group && line->preemptible == job->preemptible)
             return line;
     }
     struct line *line = xnew(struct line);
     line->demand = demand;
     line->priority = job->priority;
+    line->group = job->group;
+    line->preemptible = job->preemptible;
     line->limits = limits;
     demand->n_lines++;
     table_add(&s->lines, &line->link, hash);
@@ -162,18 +167,19 @@ struct entry *entry_new(struct schedule *s, const struct schedule_job *job, int6
     entry->number = s->n_came++;
     entry->since_us = job->since_us ? job->since_us : now_us;
     entry->limit_us = job->limit_us;
-    entry->preemptible = job->preemptible;
     entry->line = line_of(s, job);
     entry->line->n_entries++;
     if (job->ran_us > 0)
         entry_past(entry)->ran_us = job->ran_us;
     table_add(&s->by_id, &entry->link, hash_mix(0, job->id));
+    share_count(s->share, job->group, 1);
     return entry;
 }
 
 void entry_free(struct schedule *s, struct entry *entry)
 {
     table_remove(&s->by_id, &entry->link);
+    share_count(s->share, entry->line->group, -1);
     line_release(s, entry->line);
     if (entry->past)
         free(entry->past->places);
@@ -232,6 +238,17 @@ int64_t entry_weight(const struct entry *entry)
     return gpus > 0 ? gpus : 1;
 }
 
+int64_t entry_milli(const struct entry *entry)
+{
+    enum { CORES_OF_GPU = 8 };
+    const struct ask *ask = entry_ask(entry);
+    int64_t milli = (int64_t) ask->gpus * ask->gpu_milli;
+
+    if (milli == 0)
+        milli = ask->cpu_milli / CORES_OF_GPU;
+    return (milli > 0 ? milli : 1) * entry_tasks(entry);
+}
+
 struct claim entry_claim(const struct entry *entry, int64_t now_us)
 {
     const struct past *past = entry->past;
@@ -243,7 +260,7 @@ struct claim entry_claim(const struct entry *entry, int64_t now_us)
                            .since_us = entry->since_us,
                            .served_us = ran_us * entry_weight(entry),
                            .credit_us = (now_us - entry->since_us - ran_us) * entry_weight(entry),
-                           .preemptible = entry->preemptible };
+                           .preemptible = entry->line->preemptible };
 }
 
 unsigned entry_level(const struct schedule *s, const struct entry *entry, int64_t now_us)

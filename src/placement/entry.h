@@ -1,6 +1,6 @@
 /* entry.h - what the files of the schedule share: who waits and who runs
  *
- * A million jobs wait in few *lines*: jobs of one demand, priority and range of declared times, in the order in which they
+ * A million jobs wait in few *lines*: jobs of one demand, priority, group and range of declared times, in the order in which they
  * came. None of a line goes before the one ahead of it, so a pass looks at the first of each, and passes over whole lines.
  * Only who has a past (ran, came back, was told to wait until some time) is looked at alone: it stands *apart*.
  */
@@ -27,6 +27,8 @@ struct line {
     struct link link;
     struct demand *demand;
     int priority;
+    uint32_t group;
+    bool preemptible;
     unsigned limits; /* jobs that declare 2^(LIMITS-1) to 2^LIMITS - 1 microseconds; 0: nothing */
     struct entry *first, *last;
     size_t n_entries; /* that are of it, in it or not; it goes with the last */
@@ -57,7 +59,6 @@ struct entry {
     int64_t since_us;
     int64_t limit_us;
     struct past *past; /* NULL: it only waited */
-    bool preemptible;
     bool is_held;
     bool is_ready;   /* it waits, and may start */
     bool is_patient; /* it is among those of OLDER and NEWER */
@@ -84,11 +85,14 @@ struct candidate {
     int priority;
     unsigned level;
     struct entry *entry;
+    struct share_key key; /* where groups go by shares */
+    uint64_t key_start;   /* starts in this pass before the key was made */
 };
 
 struct schedule {
     struct schedule_options options;
     struct capacity *capacity;
+    struct share *share;
     struct table by_id, demands, lines;
     VEC(struct line *) waiting; /* lines that have somebody */
     struct entries apart;
@@ -97,7 +101,7 @@ struct schedule {
     struct entry *oldest, *newest;
     struct tenants *machines; /* by machine: the tasks there */
     size_t n_machines;
-    uint64_t n_came, n_passes;
+    uint64_t n_came, n_passes, n_starts;
     size_t n_waiting; /* with those that must wait until some time */
     size_t n_ready, n_patient;
     size_t n_demands_ready;           /* demands of whom somebody is ready */
@@ -135,6 +139,8 @@ void patience_look(struct schedule *s, int64_t now_us);
 
 /* What a job counts for: its GPUs, or 1. */
 int64_t entry_weight(const struct entry *entry);
+/* What its group is charged with while it runs: thousandths of a GPU; eight cores without one count as one. */
+int64_t entry_milli(const struct entry *entry);
 struct claim entry_claim(const struct entry *entry, int64_t now_us);
 unsigned entry_level(const struct schedule *s, const struct entry *entry, int64_t now_us);
 /* The level that the pass goes by. */

@@ -29,8 +29,12 @@ const struct policy policy_las = { .name = "las",
                                    .level = las_level,
                                    .next_level_us = las_next_level_us };
 
-const struct policy *const policies[] = { &policy_las, &policy_easy, &policy_skip, &policy_fifo,
-                                          NULL };
+const struct policy policy_fair = {
+    .name = "fair", .wait = WAIT_RESERVE, .preempts = true, .shares = true
+};
+
+const struct policy *const policies[] = { &policy_las,  &policy_fair, &policy_easy,
+                                          &policy_skip, &policy_fifo, NULL };
 
 const struct policy *policy_find(const char *name)
 {

@@ -6,6 +6,8 @@
  *          ANL/IBM SP scheduling system", JSSPP'95). Goes by declared times
  *   las    least attained service (Gu et al., "Tiresias", NSDI'19) in levels, with credit for time waited; stops
  *          preemptible jobs of a higher level. Needs no durations
+ *   fair   whose group has had least of its part, by weight and with decay (share.h); within a group priority and time. Reserves
+ *          as easy does. Stops preemptible jobs of groups that run more than their part for those that run less
  */
 #ifndef PLACEMENT_POLICY_H
 #define PLACEMENT_POLICY_H
@@ -32,13 +34,15 @@ struct policy {
     const char *name;
     enum policy_wait wait;
     bool preempts;
+    bool
+        shares; /* groups go by what they have had by weight, before all else; who runs more than its part may be stopped */
     /* Lower levels go first; NULL: all are equal. */
     unsigned (*level)(const struct claim *claim);
     /* Served microseconds at which a claim's next level begins; INT64_MAX: never. */
     int64_t (*next_level_us)(const struct claim *claim);
 };
 
-extern const struct policy policy_fifo, policy_skip, policy_easy, policy_las;
+extern const struct policy policy_fifo, policy_skip, policy_easy, policy_las, policy_fair;
 extern const struct policy *const policies[]; /* ends with NULL */
 /* NULL: there is none of that name. */
 const struct policy *policy_find(const char *name);

@@ -82,7 +82,7 @@ static int64_t next_right_us(const struct schedule *s, const struct entry *entry
 
 static void right_look(struct schedule *s, struct entry *entry, int64_t now_us)
 {
-    if (!s->options.policy->preempts || !entry->preemptible)
+    if (!s->options.policy->preempts || !entry->line->preemptible)
         return;
     entry->past->level = entry_level(s, entry, now_us);
     wake_set(s, entry, next_right_us(s, entry, now_us));
@@ -163,6 +163,8 @@ void entry_start(struct schedule *s, struct entry *entry, const struct choice *p
     past->at = s->running.len;
     vec_push(&s->running, entry);
     tenants_add(s, entry);
+    share_run(s->share, entry->line->group, entry_milli(entry), now_us);
+    s->n_starts++;
     right_look(s, entry, now_us);
 }
 
@@ -173,6 +175,7 @@ void entry_stop(struct schedule *s, struct entry *entry, int64_t now_us)
     if (!past->halted)
         entry_halt(s, entry);
     past->halted = false;
+    share_run(s->share, entry->line->group, -entry_milli(entry), now_us);
     struct entry *moved = s->running.items[--s->running.len];
     s->running.items[past->at] = moved;
     moved->past->at = past->at;

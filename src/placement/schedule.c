@@ -30,6 +30,7 @@ struct schedule *schedule_new(const struct schedule_options *options, struct cap
     if (s->options.guaranteed_us < 1)
         s->options.guaranteed_us = 1;
     s->capacity = capacity;
+    s->share = share_new(options->half_life_us);
     return s;
 }
 
@@ -52,9 +53,12 @@ void schedule_free(struct schedule *s)
     vec_done(&s->wakes);
     vec_done(&s->candidates);
     free(s->places);
+    share_free(s->share);
     capacity_free(s->capacity);
     free(s);
 }
+
+struct share *schedule_shares(const struct schedule *s) { return s->share; }
 
 size_t schedule_waiting(const struct schedule *s) { return s->n_waiting; }
 
@@ -135,6 +139,10 @@ bool places_take(struct schedule *s, const struct entry *entry, struct choice *p
 
 static bool goes_first(const struct candidate *a, const struct candidate *b)
 {
+    int by_share = share_compare(&a->key, &b->key);
+
+    if (by_share != 0)
+        return by_share < 0;
     if (a->priority != b->priority)
         return a->priority > b->priority;
     if (a->level != b->level)
@@ -155,9 +163,21 @@ static void sink(struct candidate *heap, size_t n, size_t at, struct candidate c
     heap[at] = candidate;
 }
 
-static void add(struct schedule *s, struct entry *entry, unsigned level)
+static struct candidate candidate_of(const struct schedule *s, struct entry *entry, unsigned level,
+                                     int64_t now_us)
 {
-    const struct candidate one = { entry->line->priority, level, entry };
+    struct candidate one = {
+        .priority = entry->line->priority, .level = level, .entry = entry, .key_start = s->n_starts
+    };
+
+    if (s->options.policy->shares)
+        one.key = share_key(s->share, entry->line->group, now_us);
+    return one;
+}
+
+static void add(struct schedule *s, struct entry *entry, unsigned level, int64_t now_us)
+{
+    const struct candidate one = candidate_of(s, entry, level, now_us);
     size_t at = s->candidates.len;
 
     vec_push(&s->candidates, one);
@@ -167,8 +187,21 @@ static void add(struct schedule *s, struct entry *entry, unsigned level)
     heap[at] = one;
 }
 
-static struct entry *next(struct schedule *s)
+/* Starts in this pass made the key of their group, and of those above it, worse: whoever is first by an older key is put where it
+ * belongs now. */
+static void renew_first(struct schedule *s, int64_t now_us)
 {
+    struct candidate *heap = s->candidates.items;
+
+    while (s->options.policy->shares && heap[0].key_start != s->n_starts) {
+        const struct candidate one = candidate_of(s, heap[0].entry, heap[0].level, now_us);
+        sink(heap, s->candidates.len, 0, one);
+    }
+}
+
+static struct entry *next(struct schedule *s, int64_t now_us)
+{
+    renew_first(s, now_us);
     struct entry *entry = s->candidates.items[0].entry;
     size_t n = --s->candidates.len;
 
@@ -181,13 +214,13 @@ static void line_up(struct schedule *s, int64_t now_us)
 {
     s->candidates.len = 0;
     vec_foreach(&s->waiting, line) {
-        const struct candidate one = { (*line)->priority, entry_right(s, (*line)->first),
-                                       (*line)->first };
+        struct entry *first = (*line)->first;
+        const struct candidate one = candidate_of(s, first, entry_right(s, first), now_us);
         vec_push(&s->candidates, one);
     }
     vec_foreach(&s->apart, entry) {
         (*entry)->past->level = entry_level(s, *entry, now_us);
-        const struct candidate one = { (*entry)->line->priority, (*entry)->past->level, *entry };
+        const struct candidate one = candidate_of(s, *entry, (*entry)->past->level, now_us);
         vec_push(&s->candidates, one);
     }
     for (size_t i = s->candidates.len / 2; i-- > 0;)
@@ -295,13 +328,15 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
     close_reserved(pass, true);
     if (!pass->s->options.policy->preempts ||
         !victims_take(pass->s, entry, pass->now_us, pass->s->places, &stopped)) {
-        refuse(pass, demand, REFUSED_VICTIMS);
+        /* Groups have more and less right for the same demand. */
+        if (!pass->s->options.policy->shares)
+            refuse(pass, demand, REFUSED_VICTIMS);
         return false;
     }
     vec_foreach(&stopped, victim) {
         entry_stop(pass->s, *victim, pass->now_us);
         entry_join(pass->s, *victim);
-        add(pass->s, *victim, entry_right(pass->s, *victim));
+        add(pass->s, *victim, entry_right(pass->s, *victim), pass->now_us);
         act(pass, SCHEDULE_STOP, *victim);
     }
     vec_done(&stopped);
@@ -369,7 +404,7 @@ static bool consider(struct pass *pass, struct entry *entry)
     if (!is_apart) {
         struct entry *next = started ? behind : next_in_line(pass, entry);
         if (next)
-            add(s, next, entry_right(s, next));
+            add(s, next, entry_right(s, next), pass->now_us);
     }
     return started || s->options.policy->wait != WAIT_BLOCK;
 }
@@ -394,7 +429,7 @@ void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret
     s->n_passes++;
     line_up(s, now_us);
     while (s->candidates.len > 0 && !is_over(&pass))
-        if (!consider(&pass, next(s)))
+        if (!consider(&pass, next(s, now_us)))
             break;
     close_reserved(&pass, false);
     vec_done(&pass.reserved);

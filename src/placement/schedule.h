@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "placement/capacity.h"
 #include "placement/policy.h"
+#include "placement/share.h"
 
 struct schedule;
 
@@ -18,6 +19,7 @@ struct schedule_job {
     struct ask ask;
     unsigned tasks;
     int priority;
+    uint32_t group; /* of schedule_shares(), with no group below it; the root: nobody's */
     bool preemptible;
     int64_t limit_us; /* declared: it runs no longer; 0: not declared */
     int64_t since_us; /* it came then, which is its place among those of equal right; 0: now */
@@ -45,12 +47,16 @@ struct schedule_options {
     /* Who has waited so long since it came or ran is no longer passed over: machines are kept for it. One job at a time, the first
      * in order. 0: never, and large jobs may starve. */
     int64_t patience_us;
+    int64_t half_life_us; /* of what a group has had; 0: nothing is forgotten */
 };
 
 /* CAPACITY is the schedule's from here on. */
 struct schedule *schedule_new(const struct schedule_options *options, struct capacity *capacity);
 void schedule_free(struct schedule *schedule);
 DEFINE_CLEANUP(struct schedule *, schedule_free);
+
+/* Whose jobs there are: the schedule's, for groups to be added and weighed. */
+struct share *schedule_shares(const struct schedule *schedule);
 
 void schedule_submit(struct schedule *schedule, const struct schedule_job *job, int64_t now_us);
 /* A job that runs or waits is gone. */

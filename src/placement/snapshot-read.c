@@ -68,7 +68,9 @@ static int read_options(struct snapshot *s, const json_t *json, struct error *er
     int r = read_us(json, "guaranteed_us", &s->options.guaranteed_us, err);
     if (r >= 0)
         r = read_us(json, "restart_us", &s->options.restart_us, err);
-    return r < 0 ? r : read_us(json, "patience_us", &s->options.patience_us, err);
+    if (r >= 0)
+        r = read_us(json, "patience_us", &s->options.patience_us, err);
+    return r < 0 ? r : read_us(json, "half_life_us", &s->options.half_life_us, err);
 }
 
 /* ---- machines --------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     EXACT_MAX = 8, /* so many tasks on a machine are tried in all combinations; more one by one */
@@ -28,12 +29,46 @@ struct search {
     unsigned level;
     int64_t now_us;
     VEC(struct prey) prey; /* on the machine that is looked at */
+    struct entries *stopped;
 };
+
+/* How much more than its part OTHER's group runs, where its path and ENTRY's part, without OTHER, all that is stopped already
+ * and N further PREY. */
+static int64_t surplus(const struct search *x, const struct entry *other, const struct prey *prey,
+                       size_t n)
+{
+    const struct share *share = x->s->share;
+    uint32_t side = share_side(share, other->line->group, x->entry->line->group);
+    int64_t over = share_over(share, side) - entry_milli(other);
+
+    vec_foreach(x->stopped, stopped)
+        if (share_is_below(share, (*stopped)->line->group, side))
+            over -= entry_milli(*stopped);
+    for (size_t i = 0; i < n; i++) {
+        if (prey[i].entry == other)
+            return 0;
+        if (share_is_below(share, prey[i].entry->line->group, side))
+            over -= entry_milli(prey[i].entry);
+    }
+    return over;
+}
+
+/* Does OTHER's group run more than its part, also without OTHER, and ENTRY's no more than its own with it? */
+static bool has_too_much(const struct search *x, const struct entry *other)
+{
+    uint32_t side = share_side(x->s->share, x->entry->line->group, other->line->group);
+
+    return surplus(x, other, NULL, 0) >= 0 &&
+           share_over(x->s->share, side) + entry_milli(x->entry) <= 0;
+}
 
 static bool has_less_right(const struct search *x, const struct entry *other)
 {
-    if (!other->preemptible || x->now_us - other->past->started_us < x->s->options.guaranteed_us)
+    if (!other->line->preemptible ||
+        x->now_us - other->past->started_us < x->s->options.guaranteed_us)
         return false;
+    if (x->s->options.policy->shares && other->line->group != x->entry->line->group)
+        return has_too_much(x, other);
     if (other->line->priority != x->entry->line->priority)
         return other->line->priority < x->entry->line->priority;
     return other->past->level > x->level;
@@ -60,6 +95,22 @@ static int compare(const void *pa, const void *pb)
     return entry_is_before(a, b) ? -1 : entry_is_before(b, a);
 }
 
+/* Of other groups' jobs no more than those have too much: who came first stays. */
+static void keep_parts(struct search *x)
+{
+    struct prey *items = x->prey.items, *end = items + x->prey.len;
+    size_t n = 0;
+
+    for (size_t i = x->prey.len; i-- > 0;)
+        if (items[i].entry->line->group == x->entry->line->group ||
+            surplus(x, items[i].entry, end - n, n) >= 0) {
+            const struct prey kept = items[i];
+            end[-(ptrdiff_t) ++n] = kept;
+        }
+    memmove(items, end - n, n * sizeof *items);
+    x->prey.len = n;
+}
+
 static void find_prey(struct search *x, size_t node)
 {
     x->prey.len = 0;
@@ -70,6 +121,8 @@ static void find_prey(struct search *x, size_t node)
         }
     if (x->prey.len > 1)
         qsort(x->prey.items, x->prey.len, sizeof *x->prey.items, compare);
+    if (x->s->options.policy->shares && x->prey.len > 0)
+        keep_parts(x);
 }
 
 static bool makes_room(const struct search *x, size_t node, uint32_t set)
@@ -204,11 +257,26 @@ static void undo(struct search *x, struct choice *places, unsigned n_taken, stru
     vec_done(stopped);
 }
 
+/* Does any group above it run less than its part, with ENTRY too? One that is alone with its part is looked at as well: there
+ * priority decides. */
+static bool may_have_more(const struct schedule *s, const struct entry *entry)
+{
+    for (uint32_t g = entry->line->group; g != SHARE_ROOT; g = share_parent(s->share, g))
+        if (share_over(s->share, g) + entry_milli(entry) <= 0)
+            return true;
+    return entry->line->priority > 0 || entry->line->group == SHARE_ROOT;
+}
+
 bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
                   struct choice *places, struct entries *stopped)
 {
-    struct search x = { .s = s, .entry = entry, .level = entry_right(s, entry), .now_us = now_us };
+    struct search x = {
+        .s = s, .entry = entry, .level = entry_right(s, entry), .now_us = now_us, .stopped = stopped
+    };
     unsigned n_taken = 0;
+
+    if (s->options.policy->shares && !may_have_more(s, entry))
+        return false;
 
     bool taken = take_all(&x, places, stopped, &n_taken);
     if (!taken)

@@ -2,8 +2,11 @@
 #include "sim/queue-groups.h"
 
 #include "base/text.h"
+#include "placement/placement.h"
 
+#include <errno.h>
 #include <stdint.h>
+#include <string.h>
 
 void queue_groups_done(struct queue_groups *groups)
 {
@@ -37,7 +40,35 @@ uint32_t queue_groups_add(struct queue_groups *groups, uint32_t parent, const ch
         groups->by_path = map_new();
     number = (uint32_t) groups->list.len + 1;
     (void) map_set_str(groups->by_path, path, (void *) (uintptr_t) number);
-    const struct queue_group group = { take_ptr(path), parent };
+    const struct queue_group group = { take_ptr(path), parent, 1 };
     vec_push(&groups->list, group);
     return number;
+}
+
+static int weigh_one(struct queue_groups *groups, char *word, struct error *err)
+{
+    char *sign = strrchr(word, '=');
+    long long weight;
+
+    if (!sign || str_to_i64(sign + 1, 1, SHARE_WEIGHT_MAX, &weight) < 0)
+        return error_set(err, -EINVAL,
+                         "--weights: '%.60s' is not GROUP=WEIGHT with a whole number from 1 to %d",
+                         word, SHARE_WEIGHT_MAX);
+    *sign = '\0';
+    uint32_t number = queue_groups_find(groups, word);
+    if (!number)
+        return error_set(err, -ENOENT, "--weights: no job is of '%.60s'", word);
+    groups->list.items[number - 1].weight = (unsigned) weight;
+    return 0;
+}
+
+int queue_groups_weigh(struct queue_groups *groups, const char *weights, struct error *err)
+{
+    _cleanup_free_ char *copy = xstrdup(weights);
+    char *save = NULL;
+    int r = 0;
+
+    for (char *word = strtok_r(copy, ",", &save); word && r >= 0; word = strtok_r(NULL, ",", &save))
+        r = weigh_one(groups, word, err);
+    return r;
 }

@@ -69,6 +69,7 @@ static void submit(struct replay *x, struct sim_job *job)
                  .gpu_milli = spec->gpus ? CAPACITY_GPU : 0 },
         .tasks = tasks,
         .priority = spec->priority,
+        .group = spec->group,
         .preemptible = spec->preemptible,
         .limit_us = spec->limit_us,
     };
@@ -194,8 +195,10 @@ static void count_groups(struct replay *x)
 
     f->n_groups = groups->list.len;
     f->groups = xnew_n(struct queue_group_figures, f->n_groups + 1);
-    for (size_t i = 0; i < f->n_groups; i++)
+    for (size_t i = 0; i < f->n_groups; i++) {
         f->groups[i].path = xstrdup(groups->list.items[i].path);
+        f->groups[i].weight = groups->list.items[i].weight;
+    }
     for (const struct sim_job *job = x->jobs; job < x->jobs + x->n_jobs; job++)
         for (uint32_t g = job->spec->group; g; g = queue_groups_at(groups, g)->parent) {
             struct queue_group_figures *one = &f->groups[g - 1];
@@ -238,7 +241,8 @@ static void build(struct replay *x)
     const struct schedule_options options = { .policy = x->options->policy,
                                               .guaranteed_us = x->options->guaranteed_us,
                                               .restart_us = x->options->restart_us,
-                                              .patience_us = x->options->patience_us };
+                                              .patience_us = x->options->patience_us,
+                                              .half_life_us = x->options->half_life_us };
     struct capacity *capacity = capacity_new(x->options->score);
 
     for (unsigned g = 0; g < x->options->n_groups; g++) {
@@ -254,8 +258,18 @@ static void build(struct replay *x)
     x->schedule = schedule_new(&options, capacity);
 }
 
+/* The schedule counts groups in the same way: both number them from 1 on. */
+static void add_groups(struct replay *x)
+{
+    struct share *share = schedule_shares(x->schedule);
+
+    vec_foreach(&x->table.groups.list, group)
+        (void) share_add(share, group->parent, group->weight);
+}
+
 static void prepare(struct replay *x)
 {
+    add_groups(x);
     x->n_jobs = x->table.list.len;
     x->jobs = xnew_n(struct sim_job, x->n_jobs);
     for (size_t i = 0; i < x->n_jobs; i++) {
@@ -271,6 +285,8 @@ int queue_run(const struct queue_options *options, const struct pack_file *jobs,
 
     build(&x);
     int r = queue_jobs_read(options, x.total, jobs, &x.table, err);
+    if (r >= 0 && options->weights)
+        r = queue_groups_weigh(&x.table.groups, options->weights, err);
     if (r >= 0)
         prepare(&x);
     while (r >= 0 && x.n_ended < x.n_jobs) {

@@ -18,8 +18,9 @@ struct queue_options {
     struct queue_machines groups[QUEUE_GROUPS_MAX];
     unsigned n_groups;
     int64_t from_us, to_us; /* jobs that came then; TO 0: to the end. Microseconds since 1970 */
-    int64_t guaranteed_us, restart_us, patience_us; /* as of schedule_options */
-    bool preemptible;                               /* jobs are, unless the table says no */
+    int64_t guaranteed_us, restart_us, patience_us, half_life_us; /* as of schedule_options */
+    const char *weights; /* of groups: "physics=3,physics/vision=2"; NULL: all weigh 1 */
+    bool preemptible;    /* jobs are, unless the table says no */
     bool
         knows_durations; /* jobs declare exactly as long as they run, unless the table says otherwise */
 };
@@ -27,6 +28,7 @@ struct queue_options {
 /* What a group's jobs got, with those of groups below it. */
 struct queue_group_figures {
     char *path; /* "physics/vision" */
+    unsigned weight;
     uint64_t n_jobs;
     int64_t ran_us; /* for itself, times GPUs */
     int64_t wait_mean_us, wait_max_us;

@@ -37,9 +37,22 @@ test_expect_success 'whose jobs they are, what they declare and who may be stopp
 	3,2400,300,3,0
 	4,1790,600,3,0
 	END
-    test_cmp want waits.csv && grep "^ended at limit     1$" said && grep "^b/cy  *1  *0  *1790 s  *1790 s$" said &&
-    queue -o json | jq -e ".groups | map(select(.group == \"b\")) == [{group: \"b\", jobs: 2, gpu_seconds: 2700, wait_mean: 2095, wait_max: 2400}]" &&
+    test_cmp want waits.csv && grep "^ended at limit     1$" said && grep "^b/cy  *1  *1  *0  *1790 s  *1790 s$" said &&
+    queue -o json | jq -e ".groups | map(select(.group == \"b\")) == [{group: \"b\", weight: 1, jobs: 2, gpu_seconds: 2700, wait_mean: 2095, wait_max: 2400}]" &&
     sed -i s/yes/maybe/ jobs.csv && test_expect_code 1 queue 2>said && grep "jobs.csv:4: preemptible is .maybe., expected yes or no" said
+'
+test_expect_success 'who has had less by weight goes first' '
+    cat >jobs.csv <<-\END &&
+	timestamp,duration,num_gpus,project
+	2017-10-02 00:00:00,3600,4,a
+	2017-10-02 00:00:01,3600,4,a
+	2017-10-02 00:00:02,3600,4,b
+	END
+    queue --policy fair --not-preemptible --out waits.csv >/dev/null && sed -n "3s/,3600.*//p;4s/,3600.*//p" waits.csv >got &&
+    printf "3,7199\n4,3598\n" >want && test_cmp want got &&
+    queue --policy fair --weights a=1,b=3 -o json | jq -e "(.groups | map(.weight)) == [1, 3]" &&
+    test_expect_code 1 queue --weights c=2 2>said && grep "^berth: --weights: no job is of .c.$" said &&
+    test_expect_code 1 queue --weights a=0 2>said && grep "is not GROUP=WEIGHT with a whole number from 1 to 10000" said
 '
 test_expect_success 'what is wrong is named' '
     printf "timestamp,duration,num_gpus\n2017-10-02 01:30:10,600.0,8\n" >jobs.csv && test_expect_code 1 queue 2>said &&
