@@ -21,6 +21,9 @@ static inline void json_decref_p(json_t **j) { json_decref(*j); }
 
 /* Parse LEN bytes; the error names line, column and what was wrong. */
 int json_parse(const char *bytes, size_t len, json_t **ret, struct error *err);
+/* The line, from 1, on which the value at POINTER ("/nodes/3/name"; keys without '/') of a valid text begins, or the
+ * innermost one around it that is there. */
+size_t json_line(const char *bytes, size_t len, const char *pointer);
 /* Compact text, keys in insertion order; owned by the caller, never NULL. */
 char *json_text(const json_t *json);
 /* The same over several lines, for people. */

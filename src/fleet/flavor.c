@@ -135,8 +135,7 @@ static int64_t disk_to_share(const struct node *node)
     return (node->disk_free_bytes - node->reserved_disk_bytes) / 2;
 }
 
-/* What tasks may get of NODE. */
-static struct capacity usable(const struct node *node)
+unsigned node_usable_cores(const struct node *node)
 {
     unsigned reserved = 0;
 
@@ -146,8 +145,14 @@ static struct capacity usable(const struct node *node)
             here += core->numa == numa->id;
         reserved += here < node->reserved_cores ? here : node->reserved_cores;
     }
+    return (unsigned) node->cores.len > reserved ? (unsigned) node->cores.len - reserved : 0;
+}
+
+/* What tasks may get of NODE. */
+static struct capacity usable(const struct node *node)
+{
     struct capacity c = {
-        .cores = (unsigned) node->cores.len > reserved ? (unsigned) node->cores.len - reserved : 0,
+        .cores = node_usable_cores(node),
         .memory_bytes = node->memory_bytes - node->reserved_memory_bytes,
         .disk_bytes = disk_to_share(node),
     };

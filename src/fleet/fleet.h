@@ -9,6 +9,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/vec.h"
+#include "fleet/hardware.h"
 
 struct core {
     unsigned id; /* position in node->cores */
@@ -20,7 +21,10 @@ struct core {
 struct numa_node {
     unsigned id; /* kernel number */
     int64_t memory_bytes;
+    unsigned huge_pages; /* of 1 GiB, part of the memory */
 };
+
+enum { NODE_GPUS_MAX = 64 }; /* so that a set of them is a word */
 
 struct gpu {
     char *uuid; /* "GPU-…" of the driver, or the PCI address where there is no driver */
@@ -33,6 +37,26 @@ struct gpu {
     int minor; /* of its device node; -1: unknown */
     int numa;  /* -1: unknown */
     int64_t memory_bytes;
+    unsigned module; /* number that the fabric manager has for it, from 1; 0: unknown */
+    unsigned island; /* GPUs joined by NVLink have the same; 0: joined to none */
+    char *
+        pcie; /* host bridge and PCIe switches down to it, "pci0000:15/0000:16:00.0"; NULL: unknown */
+    char *iommu_group; /* number of the kernel's; GPUs of one can reach each other. NULL: unknown */
+};
+
+struct nic {
+    char *name;   /* "mlx5_0" */
+    char *pcie;   /* as of a GPU */
+    int numa;     /* -1: unknown */
+    unsigned vfs; /* virtual functions that can be given away; 0: all use it together */
+    unsigned gbps;
+    bool rdma;
+};
+
+/* GPUs that the fabric manager joins with each other and parts from all else. */
+struct gpu_partition {
+    unsigned id;
+    uint64_t gpus; /* bits: positions on the node */
 };
 
 /* A machine as discovered (probe/). Reserved capacity is the operator's setting; what remains can
@@ -48,6 +72,9 @@ struct node {
     VEC(struct core) cores;
     VEC(struct numa_node) numas;
     VEC(struct gpu) gpus;
+    VEC(struct nic) nics;
+    VEC(struct gpu_partition) partitions; /* none: the fabric manager parts nothing */
+    char *site, *block, *leaf;            /* where it stands, by the network; NULL: not known */
     int64_t memory_bytes;
     int64_t disk_bytes;      /* of the state's filesystem */
     int64_t disk_free_bytes; /* free there when it was last looked at; 0: not known */
@@ -66,8 +93,24 @@ struct node {
 bool gpu_is_model(const struct gpu *gpu, const char *model);
 /* Is GPU what CDI calls NAME: by the name of its device, or with its UUID in the device's place? */
 bool gpu_is_device(const struct gpu *gpu, const char *name);
+
+/* What lies between two GPUs, nearest first; the names are those that `nvidia-smi topo` prints. */
+enum gpu_path {
+    GPU_PATH_NVLINK,
+    GPU_PATH_PIX,  /* one PCIe switch */
+    GPU_PATH_PXB,  /* several, of one host bridge */
+    GPU_PATH_PHB,  /* the host bridge */
+    GPU_PATH_NODE, /* of one NUMA node */
+    GPU_PATH_SYS,
+    GPU_PATH_MAX,
+};
+const char *gpu_path_name(enum gpu_path path);
+enum gpu_path gpu_path(const struct gpu *a, const struct gpu *b);
+
 /* Has it one of the tags of "KEY", "KEY=VALUE" or several with '|'? */
 bool node_has_tag(const struct node *node, const char *wanted);
+/* Its cores without the reserve. */
+unsigned node_usable_cores(const struct node *node);
 /* What GPUs there are, in words: "2 x NVIDIA H100 80GB HBM3", "none"; owned by the caller. */
 char *node_gpus_text(const struct node *node);
 

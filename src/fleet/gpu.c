@@ -65,3 +65,42 @@ char *node_gpus_text(const struct node *node)
         text_add(&out, "none");
     return text_take(&out);
 }
+
+const char *gpu_path_name(enum gpu_path path)
+{
+    static const char *const names[GPU_PATH_MAX] = { "NVLINK", "PIX", "PXB", "PHB", "NODE", "SYS" };
+
+    return path >= 0 && path < GPU_PATH_MAX ? names[path] : NULL;
+}
+
+/* How many of the first steps of two PCIe paths are the same; *RET_ALL: they are equal as a whole. */
+static unsigned common_steps(const char *a, const char *b, bool *ret_all)
+{
+    unsigned n = 0;
+
+    while (*a && *b) {
+        size_t len = strcspn(a, "/");
+        if (len != strcspn(b, "/") || strncmp(a, b, len) != 0)
+            break;
+        n++;
+        a += len + (a[len] == '/');
+        b += len + (b[len] == '/');
+    }
+    *ret_all = !*a && !*b;
+    return n;
+}
+
+enum gpu_path gpu_path(const struct gpu *a, const struct gpu *b)
+{
+    bool all = false;
+    unsigned common = a->pcie && b->pcie ? common_steps(a->pcie, b->pcie, &all) : 0;
+
+    if (a->island > 0 && a->island == b->island)
+        return GPU_PATH_NVLINK;
+    /* The first step is the host bridge, the others are switches. */
+    if (common > 1)
+        return all ? GPU_PATH_PIX : GPU_PATH_PXB;
+    if (common == 1)
+        return GPU_PATH_PHB;
+    return a->numa >= 0 && a->numa == b->numa ? GPU_PATH_NODE : GPU_PATH_SYS;
+}

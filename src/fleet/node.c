@@ -1,10 +1,11 @@
 /* node.c - a machine as discovered, and its JSON form */
-#include "fleet/fleet.h"
+#include "fleet/internal.h"
 
 #include "base/alloc.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 enum { ADDRESS_MAX = 45 };
@@ -21,17 +22,18 @@ void node_free(struct node *node)
     free(node->cpu_model);
     free(node->fault);
     json_decref(node->tags);
-    vec_foreach(&node->gpus, gpu) {
-        free(gpu->uuid);
-        free(gpu->vendor);
-        free(gpu->model);
-        free(gpu->pci);
-        free(gpu->cdi);
-        free(gpu->fault);
-    }
+    free(node->site);
+    free(node->block);
+    free(node->leaf);
+    vec_foreach(&node->gpus, gpu)
+        gpu_done(gpu);
+    vec_foreach(&node->nics, nic)
+        nic_done(nic);
     vec_done(&node->cores);
     vec_done(&node->numas);
     vec_done(&node->gpus);
+    vec_done(&node->nics);
+    vec_done(&node->partitions);
     free(node);
 }
 
@@ -59,28 +61,8 @@ static json_t *numas_to_json(const struct node *node)
         json_t *json = json_object();
         json_put_int(json, "id", numa->id);
         json_put_int(json, "memory", numa->memory_bytes);
-        (void) json_array_append_new(array, json);
-    }
-    return array;
-}
-
-static json_t *gpus_to_json(const struct node *node)
-{
-    json_t *array = json_array();
-
-    vec_foreach(&node->gpus, gpu) {
-        json_t *json = json_object();
-        json_put_str(json, "uuid", gpu->uuid);
-        json_put_str(json, "vendor", gpu->vendor);
-        json_put_str(json, "model", gpu->model);
-        json_put_str(json, "pci", gpu->pci);
-        json_put_str(json, "cdi", gpu->cdi);
-        json_put_str(json, "fault", gpu->fault);
-        json_put_int(json, "index", gpu->index);
-        if (gpu->minor >= 0)
-            json_put_int(json, "minor", gpu->minor);
-        json_put_int(json, "numa", gpu->numa);
-        json_put_int(json, "memory", gpu->memory_bytes);
+        if (numa->huge_pages > 0)
+            json_put_int(json, "huge_pages", numa->huge_pages);
         (void) json_array_append_new(array, json);
     }
     return array;
@@ -98,6 +80,9 @@ json_t *node_to_json(const struct node *node)
     json_put_str(json, "address", node->address);
     json_put_str(json, "driver", node->driver);
     json_put_str(json, "cpu_model", node->cpu_model);
+    json_put_str(json, "site", node->site);
+    json_put_str(json, "block", node->block);
+    json_put_str(json, "leaf", node->leaf);
     json_put_int(json, "memory", node->memory_bytes);
     json_put_int(json, "disk", node->disk_bytes);
     if (node->disk_free_bytes > 0)
@@ -113,11 +98,15 @@ json_t *node_to_json(const struct node *node)
     json_put(json, "cores", cores_to_json(node));
     json_put(json, "numas", numas_to_json(node));
     json_put(json, "gpus", gpus_to_json(node));
+    if (node->nics.len > 0)
+        json_put(json, "nics", nics_to_json(node));
+    if (node->partitions.len > 0)
+        json_put(json, "partitions", partitions_to_json(node));
     return json;
 }
 
-static int read_unsigned(const json_t *json, const char *key, unsigned max, unsigned *ret,
-                         struct error *err)
+int node_read_unsigned(const json_t *json, const char *key, unsigned max, unsigned *ret,
+                       struct error *err)
 {
     int64_t value = json_get_int(json, key, 0);
 
@@ -127,7 +116,7 @@ static int read_unsigned(const json_t *json, const char *key, unsigned max, unsi
     return 0;
 }
 
-static int read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err)
+int node_read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err)
 {
     int64_t value = json_get_int(json, key, 0);
 
@@ -141,11 +130,11 @@ static int read_core(struct node *node, const json_t *json, struct error *err)
 {
     struct core core = { 0 };
 
-    int r = read_unsigned(json, "id", CPU_SET_MAX - 1, &core.id, err);
+    int r = node_read_unsigned(json, "id", CPU_SET_MAX - 1, &core.id, err);
     if (r >= 0)
-        r = read_unsigned(json, "socket", CPU_SET_MAX - 1, &core.socket, err);
+        r = node_read_unsigned(json, "socket", CPU_SET_MAX - 1, &core.socket, err);
     if (r >= 0)
-        r = read_unsigned(json, "numa", CPU_SET_MAX - 1, &core.numa, err);
+        r = node_read_unsigned(json, "numa", CPU_SET_MAX - 1, &core.numa, err);
     if (r < 0)
         return r;
 
@@ -163,35 +152,14 @@ static int read_numa(struct node *node, const json_t *json, struct error *err)
 {
     struct numa_node numa = { 0 };
 
-    int r = read_unsigned(json, "id", CPU_SET_MAX - 1, &numa.id, err);
+    int r = node_read_unsigned(json, "id", CPU_SET_MAX - 1, &numa.id, err);
     if (r >= 0)
-        r = read_bytes(json, "memory", &numa.memory_bytes, err);
+        r = node_read_bytes(json, "memory", &numa.memory_bytes, err);
+    if (r >= 0)
+        r = node_read_unsigned(json, "huge_pages", INT_MAX, &numa.huge_pages, err);
     if (r >= 0)
         vec_push(&node->numas, numa);
     return r;
-}
-
-static int read_gpu(struct node *node, const json_t *json, struct error *err)
-{
-    struct gpu gpu = { .numa = (int) json_get_int(json, "numa", -1),
-                       .minor = (int) json_get_int(json, "minor", -1) };
-
-    if (!json_get_str(json, "uuid", NULL))
-        return error_set(err, -EINVAL, "uuid is missing");
-    int r = read_unsigned(json, "index", CPU_SET_MAX - 1, &gpu.index, err);
-    if (r >= 0)
-        r = read_bytes(json, "memory", &gpu.memory_bytes, err);
-    if (r < 0)
-        return r;
-
-    gpu.uuid = xstrdup(json_get_str(json, "uuid", NULL));
-    gpu.vendor = xstrdup(json_get_str(json, "vendor", NULL));
-    gpu.model = xstrdup(json_get_str(json, "model", NULL));
-    gpu.pci = xstrdup(json_get_str(json, "pci", NULL));
-    gpu.cdi = xstrdup(json_get_str(json, "cdi", NULL));
-    gpu.fault = xstrdup(json_get_str(json, "fault", NULL));
-    vec_push(&node->gpus, gpu);
-    return 0;
 }
 
 static int read_items(struct node *node, const json_t *json, const char *key,
@@ -211,17 +179,17 @@ static int read_items(struct node *node, const json_t *json, const char *key,
 
 static int read_capacity(struct node *node, const json_t *json, struct error *err)
 {
-    int r = read_bytes(json, "memory", &node->memory_bytes, err);
+    int r = node_read_bytes(json, "memory", &node->memory_bytes, err);
     if (r >= 0)
-        r = read_bytes(json, "disk", &node->disk_bytes, err);
+        r = node_read_bytes(json, "disk", &node->disk_bytes, err);
     if (r >= 0)
-        r = read_bytes(json, "disk_free", &node->disk_free_bytes, err);
+        r = node_read_bytes(json, "disk_free", &node->disk_free_bytes, err);
     if (r >= 0)
-        r = read_unsigned(json, "reserved_cores", CPU_SET_MAX, &node->reserved_cores, err);
+        r = node_read_unsigned(json, "reserved_cores", CPU_SET_MAX, &node->reserved_cores, err);
     if (r >= 0)
-        r = read_bytes(json, "reserved_memory", &node->reserved_memory_bytes, err);
+        r = node_read_bytes(json, "reserved_memory", &node->reserved_memory_bytes, err);
     if (r >= 0)
-        r = read_bytes(json, "reserved_disk", &node->reserved_disk_bytes, err);
+        r = node_read_bytes(json, "reserved_disk", &node->reserved_disk_bytes, err);
     return r;
 }
 
@@ -256,6 +224,9 @@ int node_from_json(const json_t *json, struct node **ret, struct error *err)
     node->boot_id = xstrdup(json_get_str(json, "boot_id", NULL));
     node->driver = xstrdup(json_get_str(json, "driver", NULL));
     node->cpu_model = xstrdup(json_get_str(json, "cpu_model", NULL));
+    node->site = xstrdup(json_get_str(json, "site", NULL));
+    node->block = xstrdup(json_get_str(json, "block", NULL));
+    node->leaf = xstrdup(json_get_str(json, "leaf", NULL));
     node->cordoned = json_get_bool(json, "cordoned", false);
     r = read_address(node, json, err);
     if (r >= 0)
@@ -266,6 +237,10 @@ int node_from_json(const json_t *json, struct node **ret, struct error *err)
         r = read_items(node, json, "numas", read_numa, err);
     if (r >= 0)
         r = read_items(node, json, "gpus", read_gpu, err);
+    if (r >= 0)
+        r = read_items(node, json, "nics", read_nic, err);
+    if (r >= 0)
+        r = read_items(node, json, "partitions", read_partition, err);
     if (r < 0)
         return error_context(err, r, "node %s", node->name);
 

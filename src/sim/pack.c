@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/vec.h"
 #include "sim/csv.h"
+#include "sim/hardware.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -57,6 +58,16 @@ static int model_bit(struct pack *pack, const struct csv *csv, unsigned column, 
     return 0;
 }
 
+static void keep_machine(struct pack *pack, const char *name, const struct room *size)
+{
+    char *owned = xstrdup(name);
+
+    vec_push(&pack->names, owned);
+    (void) map_set_str(pack->machines, name, owned);
+    (void) capacity_add(pack->capacity, size);
+    pack->counts.gpu_milli += size->n_gpus * CAPACITY_GPU;
+}
+
 static int add_machine(struct pack *pack, const struct csv *csv, struct error *err)
 {
     const char *name = csv_field(csv, NODE_NAME), *model = csv_field(csv, NODE_MODEL);
@@ -80,18 +91,35 @@ static int add_machine(struct pack *pack, const struct csv *csv, struct error *e
     size.n_gpus = (uint16_t) gpus;
     for (unsigned i = 0; i < size.n_gpus; i++)
         size.gpu[i] = CAPACITY_GPU;
-    char *owned = xstrdup(name);
-    vec_push(&pack->names, owned);
-    if (map_set_str(pack->machines, name, owned))
+    if (map_get_str(pack->machines, name))
         return csv_wrong(csv, NODE_NAME, "a name that no other machine has", err);
-    (void) capacity_add(pack->capacity, &size);
-    pack->counts.gpu_milli += gpus * CAPACITY_GPU;
+    keep_machine(pack, name, &size);
     return 0;
+}
+
+static int read_hardware(struct pack *pack, const struct pack_file *file, struct error *err)
+{
+    _cleanup_(hardware_done) struct hardware hardware = { 0 };
+
+    int r = hardware_load(file->file, file->name, &hardware, err);
+    for (size_t i = 0; i < hardware.nodes.len && r >= 0; i++) {
+        const struct node *node = hardware.nodes.items[i];
+        struct room size;
+        r = hardware_room(pack->capacity, node, &size, err);
+        if (r < 0)
+            return error_context(err, r, "%s", file->name);
+        keep_machine(pack, node->name, &size);
+        capacity_close(pack->capacity, i, node->cordoned || node->fault);
+    }
+    return r;
 }
 
 static int read_machines(struct pack *pack, const struct pack_file *file, struct error *err)
 {
     _cleanup_(csv_freep) struct csv *csv = NULL;
+
+    if (hardware_begins(file->file))
+        return read_hardware(pack, file, err);
     int r = csv_new(file->file, file->name, node_columns, &csv, err);
 
     while (r >= 0 && (r = csv_next(csv, err)) > 0)

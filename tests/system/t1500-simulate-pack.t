@@ -42,6 +42,22 @@ test_expect_success 'every score fills them, and the same input gives the same p
     done
 '
 
+test_expect_success 'machines come from the hardware of a fleet, too' '
+    cat >fleet.json <<-\END &&
+	{ "machines": {
+	    "small": { "numas": [{ "id": 0, "cpus": "0-8", "memory": "32Gi" }], "reserved_cores": 1,
+	               "gpus": [{ "model": "T4" }, { "model": "T4" }, { "model": "T4", "fault": "fell off the bus" }] },
+	    "large": { "like": "small", "numas": [{ "id": 2, "cpus": "0-31", "threads": 2, "memory": "64Gi" }],
+	               "reserved_cores": 0, "gpus": [{ "model": "A10" }] } },
+	  "nodes": [{ "name": "x", "machine": "large", "cordoned": true }],
+	  "sites": [{ "name": "s", "nodes": [{ "name": "a", "machine": "small" }, { "name": "b", "machine": "large" }] }] }
+	END
+    berth simulate pack --nodes fleet.json --arrivals asks.csv --out hardware.csv && test_cmp placed.csv hardware.csv &&
+    sed "s/\"id\": 2/\"id\": -2/" fleet.json >bad.json &&
+    test_expect_code 1 berth simulate pack --nodes bad.json --arrivals asks.csv 2>said &&
+    grep -F "berth: bad.json:4: machines.large.numas[0].id: is -2; it must be a whole number from 0 to 1023" said
+'
+
 # wrong FILE TEXT: with TEXT in place of a table, what is wrong is said by file, line and column
 wrong() {
     local nodes=nodes.csv asks=asks.csv
