@@ -20,9 +20,9 @@ static int64_t las_next_level_us(const struct claim *s)
     return level == LAS_LEVELS ? INT64_MAX : (LAS_FIRST_US << level) + s->credit_us / LAS_CREDIT;
 }
 
-const struct policy policy_fifo = { .name = "fifo", .wait = WAIT_BLOCK };
-const struct policy policy_skip = { .name = "skip", .wait = WAIT_SKIP };
-const struct policy policy_easy = { .name = "easy", .wait = WAIT_RESERVE };
+const struct policy policy_fifo = { .name = "fifo", .wait = WAIT_BLOCK, .preempts = true };
+const struct policy policy_skip = { .name = "skip", .wait = WAIT_SKIP, .preempts = true };
+const struct policy policy_easy = { .name = "easy", .wait = WAIT_RESERVE, .preempts = true };
 const struct policy policy_las = { .name = "las",
                                    .wait = WAIT_SKIP,
                                    .preempts = true,

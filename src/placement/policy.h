@@ -33,9 +33,9 @@ enum policy_wait {
 struct policy {
     const char *name;
     enum policy_wait wait;
-    bool preempts;
-    bool
-        shares; /* groups go by what they have had by weight, before all else; who runs more than its part may be stopped */
+    bool preempts; /* jobs of lower priority, or of the same and a higher level */
+    /* Groups go by what they have had by weight, before all else; who runs more than its part may be stopped. */
+    bool shares;
     /* Lower levels go first; NULL: all are equal. */
     unsigned (*level)(const struct claim *claim);
     /* Served microseconds at which a claim's next level begins; INT64_MAX: never. */

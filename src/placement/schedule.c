@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,6 +247,8 @@ struct pass {
     int64_t shadow_us; /* they are reserved from then on; 0: they are not */
     bool is_kept;      /* they are kept for somebody from now on */
     bool closed;       /* the reserved machines are */
+    bool knows_lowest;
+    int lowest; /* priority of those that run and are preemptible */
 };
 
 static void act(struct pass *pass, enum schedule_verb verb, const struct entry *entry)
@@ -318,6 +321,30 @@ static bool take(struct pass *pass, const struct entry *entry)
     return false;
 }
 
+/* Does more than priority say who has less right than whom, and change with time? */
+static bool is_by_time(const struct policy *policy) { return policy->level || policy->shares; }
+
+static void find_lowest(struct pass *pass)
+{
+    pass->knows_lowest = true;
+    pass->lowest = INT_MAX;
+    vec_foreach(&pass->s->running, entry)
+        if ((*entry)->line->preemptible && (*entry)->line->priority < pass->lowest)
+            pass->lowest = (*entry)->line->priority;
+}
+
+/* Where priority alone decides, nobody needs to be looked for if all who run have as much. */
+static bool may_stop_others(struct pass *pass, const struct entry *entry)
+{
+    const struct policy *policy = pass->s->options.policy;
+
+    if (!policy->preempts || is_by_time(policy))
+        return policy->preempts;
+    if (!pass->knows_lowest)
+        find_lowest(pass);
+    return pass->lowest < entry->line->priority;
+}
+
 static bool take_from_others(struct pass *pass, struct entry *entry)
 {
     struct demand *demand = entry->line->demand;
@@ -326,7 +353,7 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
     if (refused(pass, demand) & REFUSED_VICTIMS)
         return false;
     close_reserved(pass, true);
-    if (!pass->s->options.policy->preempts ||
+    if (!may_stop_others(pass, entry) ||
         !victims_take(pass->s, entry, pass->now_us, pass->s->places, &stopped)) {
         /* Groups have more and less right for the same demand. */
         if (!pass->s->options.policy->shares)
@@ -440,7 +467,7 @@ int64_t schedule_next_us(const struct schedule *s, int64_t now_us)
 {
     int64_t next_us = INT64_MAX;
 
-    if (s->n_ready > 0 && s->options.policy->preempts)
+    if (s->n_ready > 0 && s->options.policy->preempts && is_by_time(s->options.policy))
         next_us = now_us + INT64_C(1000000) * RELOOK_S;
     if (s->n_waiting > 0 && s->wakes.len > 0 && s->wakes.items[0]->past->wake_us < next_us)
         next_us = s->wakes.items[0]->past->wake_us;

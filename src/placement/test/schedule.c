@@ -97,15 +97,25 @@ static void check_room(const struct world *w)
     }
 }
 
-static void stop(struct world *w, struct model *m)
+/* OTHER: for whose sake. */
+static void stop(struct world *w, struct model *m, const struct model *other)
 {
     ok(m->runs && m->job.preemptible && w->policy->preempts);
+    ok(m->job.priority < other->job.priority ||
+       (w->policy->level && m->job.priority == other->job.priority));
     ok(w->now_us - m->started_us >= guaranteed_us);
     m->left_us += restart_us - (w->now_us - m->started_us);
     if (m->left_us < SECOND)
         m->left_us = SECOND;
     m->runs = false;
     m->stops++;
+}
+
+static const struct model *started_after(struct world *w, const struct schedule_act *act)
+{
+    while (act->verb != SCHEDULE_START)
+        act++;
+    return find(w, act->id);
 }
 
 static void pass(struct world *w)
@@ -117,7 +127,7 @@ static void pass(struct world *w)
     vec_foreach(&acts, act) {
         struct model *m = find(w, act->id);
         if (act->verb == SCHEDULE_STOP) {
-            stop(w, m);
+            stop(w, m, started_after(w, act));
             continue;
         }
         ok(m->came && !m->runs && !m->ended);
@@ -261,6 +271,23 @@ TEST(victims_are_the_fewest_and_have_had_more)
     is_str(come(s, 4, 2, 0, 1560), "");      /* all are of its level */
     is_str(come(s, 5, 0, 0, 3000), "-1 +4"); /* 3 is of the same level as 1, and costs four GPUs */
     schedule_free(s);
+}
+
+TEST(a_higher_priority_has_others_stopped_whatever_the_policy)
+{
+    for (const struct policy *const *policy = policies; *policy; policy++) {
+        struct schedule *s = small(*policy, 1);
+        const struct schedule_job urgent = {
+            .id = 9, .ask = { 0, 0, 1, CAPACITY_GPU, 0 }, .tasks = 1, .priority = 1
+        };
+        is_str(come(s, 1, 4, 0, 0), "+1");
+        schedule_submit(s, &urgent, 10 * SECOND);
+        is_str(come(s, 0, 0, 0, 10), ""); /* it has not had what it is guaranteed */
+        is_str(come(s, 0, 0, 0, guaranteed_us / SECOND), "-1 +9");
+        schedule_end(s, 9, 2 * guaranteed_us);
+        is_str(come(s, 0, 0, 0, 3 * guaranteed_us / SECOND), "+1");
+        schedule_free(s);
+    }
 }
 
 /* All of a machine is asked for, where new jobs of one GPU come for ever and each ends before the next one does. */
