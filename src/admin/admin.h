@@ -58,6 +58,9 @@ void admin_simulate_queue_help(struct text *out);
 /* `berth simulate goodput`: one large job and its failures. ARGV[0] is "goodput". Exit codes as of pack. */
 int admin_simulate_goodput(int argc, char **argv);
 void admin_simulate_goodput_help(struct text *out);
+/* `berth simulate turnover`: requests that leave again. ARGV[0] is "turnover". Exit codes: 0, 2 usage. */
+int admin_simulate_turnover(int argc, char **argv);
+void admin_simulate_turnover_help(struct text *out);
 
 /* This program, and where a server with the settings of this machine keeps what it knows. */
 struct upgrade_where {

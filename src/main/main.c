@@ -36,6 +36,8 @@ static const struct cli_role roles[] = {
       admin_simulate_queue },
     { "simulate goodput", "see what failures cost a large training job",
       admin_simulate_goodput_help, admin_simulate_goodput },
+    { "simulate turnover", "see how often no machine is free for a large request",
+      admin_simulate_turnover_help, admin_simulate_turnover },
     { "version", "print the version", NULL, role_version },
     { "--version", NULL, NULL, role_version },
     { "launcher", "make containers for jobs in a batch system's steps, as root on each node",

@@ -48,6 +48,7 @@ struct capacity {
     uint32_t reading;
     VEC(struct asked) seen;
     uint64_t n_seen, learn_at;
+    uint64_t n_taken, n_given; /* tasks, ever */
     struct deck *deck;
     uint64_t generation, uses;
     struct locality *locality;
@@ -109,6 +110,7 @@ static void room_use(struct room *room, const struct ask *ask, uint32_t gpus)
 {
     room->cpu_milli -= ask->cpu_milli;
     room->memory_mib -= ask->memory_mib;
+    room->tasks++;
     for (; gpus; gpus &= gpus - 1) {
         unsigned i = (unsigned) __builtin_ctz(gpus);
         room->gpu[i] = (uint16_t) (room->gpu[i] - ask->gpu_milli);
@@ -145,6 +147,7 @@ void room_give(struct room *room, const struct ask *ask, uint32_t gpus)
 {
     room->cpu_milli += ask->cpu_milli;
     room->memory_mib += ask->memory_mib;
+    room->tasks--;
     for (; gpus; gpus &= gpus - 1) {
         unsigned i = (unsigned) __builtin_ctz(gpus);
         room->gpu[i] = (uint16_t) (room->gpu[i] + ask->gpu_milli);
@@ -425,7 +428,8 @@ void capacity_learn(struct capacity *c, const struct ask *ask)
         return;
     c->learn_at *= 2;
     deck_free(c->deck);
-    c->deck = deck_new(c->seen.items, c->seen.len);
+    c->deck = deck_new(c->seen.items, c->seen.len,
+                       c->n_taken ? (uint32_t) (c->n_given * 1000 / c->n_taken) : 0);
     c->generation++;
 }
 
@@ -499,6 +503,7 @@ void capacity_take(struct capacity *c, const struct ask *ask, struct choice *cho
         c->machines.items[choice->node].free = c->host.take(c->host.userdata, ask, choice);
     else
         room_use(&c->machines.items[choice->node].free, ask, choice->gpus);
+    c->n_taken++;
     changed(c, choice->node);
 }
 
@@ -509,5 +514,6 @@ void capacity_give(struct capacity *c, const struct ask *ask, const struct choic
         c->machines.items[choice->node].free = c->host.give(c->host.userdata, choice);
     else
         room_give(&c->machines.items[choice->node].free, ask, choice->gpus);
+    c->n_given++;
     changed(c, choice->node);
 }

@@ -30,6 +30,7 @@ struct room {
     uint16_t n_gpus;
     uint16_t gpu[CAPACITY_GPUS_MAX]; /* thousandths, by position */
     uint64_t model;                  /* one bit, of capacity_model(); 0: it has no GPU */
+    uint32_t tasks;                  /* that are there */
 };
 
 /* What a task asks of a machine. Tasks that ask for the same are of one shape. */

@@ -31,8 +31,10 @@ struct deck {
     struct ask smallest;     /* nothing that a machine cannot take of this fits at all */
     struct asked shapes[64]; /* the most asked for */
     size_t n_shapes;
-    uint64_t n_asked;                 /* of these shapes, together */
-    uint64_t marks[CAPACITY_GPU + 1]; /* a random number for each rest of a GPU */
+    uint64_t n_asked; /* of these shapes, together */
+    uint32_t left;
+    uint32_t whole[CAPACITY_GPUS_MAX + 1]; /* by GPUs of a machine: deck_whole() */
+    uint64_t marks[CAPACITY_GPU + 1];      /* a random number for each rest of a GPU */
     struct memo memo[1 << MEMO_BITS];
 };
 
@@ -115,7 +117,27 @@ static void find_smallest(const struct ask *cards, struct ask *least)
     least->models = UINT64_MAX;
 }
 
-struct deck *deck_new(const struct asked *asked, size_t n)
+/* Requests for one GPU or parts of it break nothing that they do not need. */
+static void find_whole(struct deck *deck, const struct asked *asked, size_t n)
+{
+    uint64_t whole[CAPACITY_GPUS_MAX + 1] = { 0 }, all = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct ask *ask = &asked[i].ask;
+        uint64_t milli = (uint64_t) ask->gpus * ask->gpu_milli * asked[i].times;
+        all += milli;
+        for (unsigned size = ask->gpus; size < 2u * ask->gpus && size <= CAPACITY_GPUS_MAX; size++)
+            whole[size] += ask->gpus > 1 ? milli : 0;
+    }
+    for (unsigned size = 0; size <= CAPACITY_GPUS_MAX; size++)
+        deck->whole[size] = (uint32_t) (whole[size] * 1000 / all);
+}
+
+uint32_t deck_whole(const struct deck *deck, unsigned n_gpus) { return deck->whole[n_gpus]; }
+
+uint32_t deck_left(const struct deck *deck) { return deck->left; }
+
+struct deck *deck_new(const struct asked *asked, size_t n, uint32_t left)
 {
     _cleanup_free_ struct asked *with_gpus = xnew_n(struct asked, n + 1);
     uint64_t total = 0;
@@ -135,6 +157,8 @@ struct deck *deck_new(const struct asked *asked, size_t n)
     struct deck *deck = xnew(struct deck);
     deal(cards, with_gpus, total);
     find_smallest(cards, &deck->smallest);
+    find_whole(deck, with_gpus, len);
+    deck->left = left;
     for (size_t i = 0; i < DECK_STREAMS; i++)
         cut(&deck->streams[i], cards + i * STREAM_LEN);
     uint64_t state = 2;

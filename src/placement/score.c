@@ -54,6 +54,19 @@ static int32_t fgd_gain(struct deck *deck, const struct room *largest, const str
  * differ by chance alone, and the next large request needs a machine that nobody touched. */
 enum { FULLNESS = 350 };
 
+/* A machine that empties is worth the more, the more of the GPUs asked for are asked for by requests that want one to
+ * themselves, and the more of the tasks leave again. Times are not known: the time until all of T tasks are gone grows with
+ * 1 + 1/2 + ... + 1/T, so one more puts it off by 1 / (T + 1). In GPU thousandths a stream; LEFT where all leave. */
+enum { EMPTY = 1000, LEFT = 3000 };
+
+static int32_t put_off(const struct deck *deck, const struct room *before)
+{
+    int64_t worth = EMPTY + LEFT * (int64_t) deck_left(deck) / 1000;
+    int64_t weight = DECK_STREAMS * worth * deck_whole(deck, before->n_gpus) / 1000;
+
+    return (int32_t) (weight / (before->tasks + 1));
+}
+
 static int32_t yield_gain(struct deck *deck, const struct room *largest, const struct room *before,
                           const struct room *after)
 {
@@ -62,7 +75,7 @@ static int32_t yield_gain(struct deck *deck, const struct room *largest, const s
     if (!deck)
         return fit;
     return deck_yield(deck, after) - deck_yield(deck, before) +
-           fit / (BEST_FIT_RANGE / (DECK_STREAMS * FULLNESS));
+           fit / (BEST_FIT_RANGE / (DECK_STREAMS * FULLNESS)) - put_off(deck, before);
 }
 
 const struct score score_first_fit = { .name = "first-fit", .gain = no_gain };

@@ -34,12 +34,15 @@ struct asked {
     uint64_t times;
 };
 
-/* Of N shapes, those with GPUs in proportion. NULL when none has any. */
-struct deck *deck_new(const struct asked *asked, size_t n);
+/* Of N shapes, those with GPUs in proportion. LEFT: so many of 1,000 tasks have left again. NULL when none has any GPU. */
+struct deck *deck_new(const struct asked *asked, size_t n, uint32_t left);
 void deck_free(struct deck *deck);
 DEFINE_CLEANUP(struct deck *, deck_free);
 /* GPU thousandths that ROOM can still take in, summed over the streams. */
 int32_t deck_yield(struct deck *deck, const struct room *room);
+/* Of 1,000 GPUs asked for, how many are asked for by requests of which a machine of N_GPUS holds one and no second. */
+uint32_t deck_whole(const struct deck *deck, unsigned n_gpus);
+uint32_t deck_left(const struct deck *deck);
 /* GPU thousandths of ROOM that the usual request cannot use. */
 int32_t deck_fragmentation(const struct deck *deck, const struct room *room);
 

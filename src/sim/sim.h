@@ -5,5 +5,6 @@
 #include "sim/goodput.h"
 #include "sim/pack.h"
 #include "sim/queue.h"
+#include "sim/turnover.h"
 
 #endif

@@ -1,5 +1,5 @@
 #!/bin/sh
-test_description='what failures cost a large training job, and what would help'
+test_description='what failures cost a large training job, what would help, and whether there is room for large requests'
 . "$(dirname "$0")/lib.sh"
 
 failures=${BERTH_DATA:-$BERTH_SOURCE/../shared/data}/failures
@@ -35,6 +35,15 @@ test_expect_success FAILURES 'with the failures of a published training run 0.97
     for want in "2048 0.97" "1200 0.975"; do
         berth simulate goodput --nodes "${want% *}" --mix "$failures/llama3_table5.csv" -o json | jq -e ".ettr >= ${want#* }" || return 1
     done
+'
+
+test_expect_success 'and without failures: requests that come and leave again, by every rule' '
+    turnover() { berth simulate turnover --nodes 20x8 --requests 1000 --runs 2 "$@"; } &&
+    turnover -o json >all && jq -e "map(.rule) == [\"yield\", \"fgd\", \"best-fit\", \"first-fit\", \"random\", \"spread\"]" all &&
+    jq -e "map([.sizes[].asked]) | unique | length == 1" all &&
+    jq -e "map(.sizes[3].refused) | .[0] < .[5]" all && turnover | grep "^refused of .* 8 GPUs" &&
+    test_expect_code 2 turnover --sizes 1:0 && test_expect_code 2 turnover --sizes 9:1 && test_expect_code 2 turnover --nodes 20 &&
+    test_expect_code 2 berth simulate turnover
 '
 
 test_done

@@ -218,9 +218,9 @@ TEST(the_same_calls_give_the_same_plan)
 TEST(a_yield_is_what_still_goes_in)
 {
     const struct asked asked[] = { { { 1000, 1024, 1, 500, 0 }, 10 } };
-    struct deck *deck = deck_new(asked, 1);
-    struct room room = { 8000, 8192, 2, { 1000, 700 }, 1 },
-                turned = { 8000, 8192, 2, { 700, 1000 }, 1 };
+    struct deck *deck = deck_new(asked, 1, 0);
+    struct room room = { 8000, 8192, 2, { 1000, 700 }, 1, 0 },
+                turned = { 8000, 8192, 2, { 700, 1000 }, 1, 0 };
 
     ok(deck_yield(deck, &room) == DECK_STREAMS * 1500);
     ok(deck_yield(deck, &turned) == deck_yield(deck, &room));
@@ -230,7 +230,7 @@ TEST(a_yield_is_what_still_goes_in)
     ok(deck_yield(deck, &room) == 0);
     ok(deck_fragmentation(deck, &room) == 998);
     deck_free(deck);
-    ok(deck_new(asked, 0) == NULL);
+    ok(deck_new(asked, 0, 0) == NULL);
 }
 
 TEST(a_request_goes_where_it_spoils_least)
