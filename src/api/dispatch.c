@@ -14,6 +14,7 @@ enum { BODY_MAX = 1 << 20 }; /* of declared bodies; raw ones have limits of thei
 /* clang-format off */
 static const struct api_route *const tables[] = {
     artifact_routes,
+    booking_routes,
     chart_routes,
     dataset_file_routes,
     dataset_routes,

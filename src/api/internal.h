@@ -329,10 +329,10 @@ void add_metrics(const struct api *api, struct text *out);
 
 /* ---- handlers, one table a file ------------------------------------------------------------------- */
 
-extern const struct api_route artifact_routes[], chart_routes[], dataset_routes[], event_routes[],
-    fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[], metrics_routes[],
-    node_order_routes[], node_routes[], project_routes[], queue_routes[], scheduler_routes[],
-    secret_routes[], session_routes[], system_routes[], task_routes[], top_routes[],
-    ticket_routes[], upload_routes[], volume_routes[];
+extern const struct api_route artifact_routes[], booking_routes[], chart_routes[], dataset_routes[],
+    event_routes[], fleet_routes[], image_routes[], job_routes[], key_routes[], log_routes[],
+    metrics_routes[], node_order_routes[], node_routes[], project_routes[], queue_routes[],
+    scheduler_routes[], secret_routes[], session_routes[], system_routes[], task_routes[],
+    top_routes[], ticket_routes[], upload_routes[], volume_routes[];
 
 #endif

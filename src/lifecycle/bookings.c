@@ -234,6 +234,7 @@ static int choose(struct lifecycle *lc, const struct new_booking *new,
 {
     const struct booking_wish wish = {
         .group = booking_group(project_get(lc, &new->project)),
+        .now_us = record->created_us,
         .from_us = record->from_us,
         .until_us = record->until_us,
         .nodes = new->nodes,

@@ -25,7 +25,7 @@ static void look_at(const struct calendar *c, size_t index, const struct booking
     }
     for (size_t i = 0; i < node->n_stays; i++) {
         const struct stay *stay = &node->stays[i];
-        if (stay->until_us > at_us && stay_is_fixed(c, stay, at_us) &&
+        if (stay->until_us > at_us && stay_is_fixed(c, stay, wish->now_us, at_us) &&
             !calendar_is_within(c, stay->group, wish->group))
             busy += stay->milli;
     }

@@ -191,16 +191,18 @@ struct moment {
     const struct calendar *calendar;
     const struct page *page;
     const struct booking_node *node;
-    int64_t at_us;
+    int64_t now_us, at_us;
     const struct stay *newcomer; /* NULL: none */
     bool only_fixed;             /* without those who are told to leave in time */
     const bool *leaves;          /* by stay; NULL: nobody does */
 };
 
-bool stay_is_fixed(const struct calendar *c, const struct stay *stay, int64_t at_us)
+bool stay_is_fixed(const struct calendar *c, const struct stay *stay, int64_t now_us, int64_t at_us)
 {
+    int64_t leave_us = at_us - c->options.notice_us;
+
     return !stay->preemptible ||
-           stay->from_us + c->options.guaranteed_us > at_us - c->options.notice_us;
+           stay->from_us + c->options.guaranteed_us > (leave_us > now_us ? leave_us : now_us);
 }
 
 static bool counts(const struct moment *m, size_t i)
@@ -208,7 +210,7 @@ static bool counts(const struct moment *m, size_t i)
     const struct stay *stay = &m->node->stays[i];
 
     return stay->until_us > m->at_us && !(m->leaves && m->leaves[i]) &&
-           (!m->only_fixed || stay_is_fixed(m->calendar, stay, m->at_us));
+           (!m->only_fixed || stay_is_fixed(m->calendar, stay, m->now_us, m->at_us));
 }
 
 /* What those whom ENTRY is for take; NULL: those who are in no booking. */
@@ -265,6 +267,7 @@ const struct booking *calendar_obstacle(const struct calendar *c, size_t index,
     struct moment m = { .calendar = c,
                         .page = calendar_page(c, index),
                         .node = node,
+                        .now_us = stay->from_us,
                         .at_us = stay->from_us,
                         .newcomer = stay };
     const struct booking *found = m.page ? obstacle_at(&m) : NULL;

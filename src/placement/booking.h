@@ -92,6 +92,7 @@ bool calendar_leave(const struct calendar *calendar, size_t index, const struct 
 /* Either so many whole machines, or so many GPUs on as few machines as possible. */
 struct booking_wish {
     uint32_t group;
+    int64_t now_us; /* when others can be told to leave at the earliest */
     int64_t from_us, until_us;
     size_t nodes;
     unsigned gpus;

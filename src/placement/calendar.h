@@ -23,7 +23,8 @@ struct calendar {
 /* NULL: nothing of the machine is kept. */
 const struct page *calendar_page(const struct calendar *calendar, size_t node);
 bool calendar_is_within(const struct calendar *calendar, uint32_t group, uint32_t ancestor);
-/* Is STAY still there at that time, even if it is told to leave for it? */
-bool stay_is_fixed(const struct calendar *calendar, const struct stay *stay, int64_t at_us);
+/* Is STAY still there at that time, even if it is told to leave for it in time, from NOW_US on? */
+bool stay_is_fixed(const struct calendar *calendar, const struct stay *stay, int64_t now_us,
+                   int64_t at_us);
 
 #endif

@@ -128,6 +128,31 @@ test_expect_success 'a restart keeps the queue and its order' '
     berth job wait one && berth job wait two
 '
 
+test_expect_success 'a booking has its machine in time, and who was there goes on after it' '
+    berth project create guests >/dev/null &&
+    submit roomy --preemptible -- sleep 600 && await 20 is_in_state roomy running &&
+    from=$(date -u -d "+1 hour" +%FT%TZ) &&
+    berth booking create --project guests course --nodes 1 --from $from --for 2h >booking.out &&
+    grep "state *planned" booking.out && is_in_state roomy running &&
+    test_must_fail berth booking create again --nodes 1 --from $from --for 1h 2>err &&
+    grep "nodes: 0 of 1 that would do are free then, and 1 is wanted" err &&
+    test_must_fail berth booking create none --from $from --for 1h 2>err && grep "nodes, gpus: say one" err &&
+    submit endless -- sleep 600 && await 20 sh -c "berth why endless | grep -q \"is booked for guests from\"" &&
+    submit brief --max-time 1m -- true && berth job wait brief &&
+    berth booking delete --project guests course && await 20 is_in_state endless running &&
+    test_must_fail berth booking create --project guests course --nodes 1 --for 1h 2>err &&
+    grep "on 1 runs what may still be there and cannot be stopped" err &&
+    berth stop --grace 0 --wait endless &&
+    berth booking create --project guests course --nodes 1 --for 1h >booking.out &&
+    grep "state *active" booking.out && await 20 is_in_state roomy queued &&
+    berth why roomy | grep "it was preempted and goes on when it can: node .* is booked for guests" &&
+    berth run --project guests --source none --detach --name guest -- true && berth job wait --project guests guest &&
+    berth_stop && berth_server && is_in_state roomy queued &&
+    berth booking list --all-projects >list.out && grep "course  *active  *guests" list.out &&
+    berth booking delete --project guests course && await 20 is_in_state roomy running &&
+    berth stop --grace 0 --wait roomy
+'
+
 test_expect_success 'rows are the fold of events' 'berth_stop && berth store verify'
 
 test_done

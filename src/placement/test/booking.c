@@ -123,7 +123,7 @@ TEST(a_share_is_the_largest_of_cores_memory_and_gpus)
 static int choose(const struct calendar *c, const struct booking_node *nodes, size_t machines,
                   unsigned gpus, char text[static 64], struct error *err)
 {
-    const struct booking_wish wish = { 9, 1000, 2000, machines, gpus };
+    const struct booking_wish wish = { 9, 0, 1000, 2000, machines, gpus };
     _cleanup_free_ struct booking_part *parts = NULL;
     size_t n = 0;
     int r = booking_choose(c, nodes, 5, &wish, &parts, &n, err);
@@ -208,6 +208,7 @@ static void try_to_book(struct world *w, int64_t now_us)
     struct booking_node nodes[NODES];
     struct booking_part *parts = NULL;
     struct booking_wish wish = { .group = 1 + random_below(3),
+                                 .now_us = now_us,
                                  .from_us = now_us + options.notice_us + random_below(300) };
     size_t n;
 
