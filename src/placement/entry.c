@@ -15,12 +15,14 @@ static struct demand *demand_of(struct schedule *s, const struct schedule_job *j
 
     for (struct link *l = table_first(&s->demands, hash); l; l = link_next(l)) {
         struct demand *demand = link_owner(l, struct demand, link);
-        if (demand->tasks == job->tasks && ask_equal(&demand->ask, &job->ask))
+        if (demand->tasks == job->tasks && ask_equal(&demand->ask, &job->ask) &&
+            wish_equal(demand->wish, job->wish))
             return demand;
     }
     struct demand *demand = xnew(struct demand);
     demand->ask = job->ask;
     demand->tasks = job->tasks;
+    demand->wish = job->wish;
     table_add(&s->demands, &demand->link, hash);
     return demand;
 }

@@ -10,11 +10,12 @@
 #include "placement/schedule.h"
 #include "placement/table.h"
 
-/* What jobs ask for: TASKS tasks of one shape, all or none. */
+/* What jobs ask for: TASKS tasks of one shape, all or none, where they wish to be. */
 struct demand {
     struct link link;
     struct ask ask;
     unsigned tasks;
+    struct wish wish;
     size_t n_lines; /* that refer to it; it goes with the last */
     size_t n_ready; /* jobs that may start now */
     /* In pass number PASS: what it was refused, and how many of the refusals of others it has read. */
@@ -162,9 +163,6 @@ void wake_set(struct schedule *s, struct entry *entry, int64_t at_us);
 void wake_clear(struct schedule *s, struct entry *entry);
 
 /* ---- victims.c, reserve.c ---- */
-
-/* Take a place for each task: true; or nothing. PLACES has room for all. */
-bool places_take(struct schedule *s, const struct entry *entry, struct choice *places);
 
 /* Make room for ENTRY by stopping jobs of less right, at the least cost, and take it. The stopped are
  * appended to STOPPED. False: that is not possible, and nothing was changed. */

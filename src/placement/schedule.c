@@ -120,22 +120,6 @@ void schedule_hold(struct schedule *s, uint64_t id, bool held)
         entry_join(s, entry);
 }
 
-bool places_take(struct schedule *s, const struct entry *entry, struct choice *places)
-{
-    const struct ask *ask = entry_ask(entry);
-
-    for (unsigned i = 0; i < entry_tasks(entry); i++) {
-        if (capacity_choose(s->capacity, ask, &places[i])) {
-            capacity_take(s->capacity, ask, &places[i]);
-            continue;
-        }
-        while (i > 0)
-            capacity_give(s->capacity, ask, &places[--i]);
-        return false;
-    }
-    return true;
-}
-
 /* ---- the order ------------------------------------------------------------------------------------- */
 
 static bool goes_first(const struct candidate *a, const struct candidate *b)
@@ -288,7 +272,7 @@ static unsigned refused(struct pass *pass, struct demand *demand)
     for (; demand->n_read < pass->refusals.len; demand->n_read++) {
         const struct refusal *r = &pass->refusals.items[demand->n_read];
         if ((r->what & ~demand->refused) && r->demand->tasks <= demand->tasks &&
-            ask_covers(&demand->ask, &r->demand->ask))
+            wish_equal(r->demand->wish, demand->wish) && ask_covers(&demand->ask, &r->demand->ask))
             add_refused(pass, demand, r->what);
     }
     return demand->refused;
@@ -315,7 +299,8 @@ static bool take(struct pass *pass, const struct entry *entry)
     if (refused(pass, demand) & (shut ? REFUSED_SHUT | REFUSED_ROOM : REFUSED_ROOM))
         return false;
     close_reserved(pass, shut);
-    if (places_take(pass->s, entry, pass->s->places))
+    if (together_take(pass->s->capacity, entry_ask(entry), entry_tasks(entry), demand->wish,
+                      pass->s->places))
         return true;
     refuse(pass, demand, shut ? REFUSED_SHUT : REFUSED_SHUT | REFUSED_ROOM);
     return false;
@@ -362,8 +347,11 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
     }
     vec_foreach(&stopped, victim) {
         entry_stop(pass->s, *victim, pass->now_us);
-        entry_join(pass->s, *victim);
-        add(pass->s, *victim, entry_right(pass->s, *victim), pass->now_us);
+        (*victim)->is_held = pass->s->options.hold_stopped;
+        if (!(*victim)->is_held) {
+            entry_join(pass->s, *victim);
+            add(pass->s, *victim, entry_right(pass->s, *victim), pass->now_us);
+        }
         act(pass, SCHEDULE_STOP, *victim);
     }
     vec_done(&stopped);

@@ -10,6 +10,7 @@
 #include "placement/capacity.h"
 #include "placement/policy.h"
 #include "placement/share.h"
+#include "placement/together.h"
 
 struct schedule;
 
@@ -18,6 +19,7 @@ struct schedule_job {
     uint64_t id; /* the caller's, of no other job */
     struct ask ask;
     unsigned tasks;
+    struct wish wish; /* where they are to be to each other */
     int priority;
     uint32_t group; /* of schedule_shares(), with no group below it; the root: nobody's */
     bool preemptible;
@@ -48,6 +50,8 @@ struct schedule_options {
      * in order. 0: never, and large jobs may starve. */
     int64_t patience_us;
     int64_t half_life_us; /* of what a group has had; 0: nothing is forgotten */
+    /* Who is stopped is held, as by schedule_hold(): it has not left its place yet. The caller says when it has. */
+    bool hold_stopped;
 };
 
 /* CAPACITY is the schedule's from here on. */

@@ -15,6 +15,11 @@ struct wish {
     bool apart;     /* each on a machine of its own, if there is more than one machine */
 };
 
+static inline bool wish_equal(struct wish a, struct wish b)
+{
+    return a.within == b.within && a.apart == b.apart;
+}
+
 /* Places for N tasks of ASK, all or none. They are taken, and on RET in the order of the machines' spots, so that
  * neighbours in rank are neighbours in the fabric. */
 bool together_take(struct capacity *capacity, const struct ask *ask, unsigned n, struct wish wish,

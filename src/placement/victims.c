@@ -230,6 +230,7 @@ static bool take_all(struct search *x, struct choice *places, struct entries *st
     struct capacity *capacity = x->s->capacity;
     const struct ask *ask = entry_ask(x->entry);
     struct entries victims = { 0 };
+    bool is_apart = x->entry->line->demand->wish.apart && capacity_len(capacity) > 1;
     bool found = true;
 
     for (*n_taken = 0; *n_taken < entry_tasks(x->entry); ++*n_taken) {
@@ -242,7 +243,11 @@ static bool take_all(struct search *x, struct choice *places, struct entries *st
         if (!found)
             break;
         capacity_take(capacity, ask, place);
+        if (is_apart)
+            capacity_close(capacity, place->node, true);
     }
+    for (unsigned i = 0; is_apart && i < *n_taken; i++)
+        capacity_close(capacity, places[i].node, false);
     vec_done(&victims);
     return found;
 }
