@@ -35,15 +35,6 @@ void lc_want_pass(struct lifecycle *lc)
     lc_wake(lc);
 }
 
-void lc_want_pass_for(struct lifecycle *lc, const struct job *job)
-{
-    if (lc->pass_wanted)
-        return;
-    vec_push(&lc->arrived, job->w->id);
-    if (lc->arrived.len == 1)
-        lc_wake(lc);
-}
-
 struct commit *commit_new(struct lifecycle *lc, struct job *job)
 {
     struct commit *c = xnew(struct commit);

@@ -35,10 +35,17 @@ static void take_live(struct lifecycle *lc, const char *name)
 {
     struct job *job;
 
-    map_foreach(lc->attempts, pos, job)
-        for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
-            if (str_equal(attempt_task_allocation(job->w->attempt, rank)->node, name))
-                use_take_task(lc, job, rank);
+    map_foreach(lc->attempts, pos, job) {
+        bool is_there = false;
+        for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++) {
+            if (!str_equal(attempt_task_allocation(job->w->attempt, rank)->node, name))
+                continue;
+            use_take_task(lc, job, rank);
+            is_there = true;
+        }
+        if (is_there)
+            plan_adopt(lc, job);
+    }
 }
 
 /* A machine that joined says itself where it is reached; its engine need not know. */
@@ -85,6 +92,7 @@ void fleet_drop(struct lifecycle *lc, const struct node_use *gone)
             vec_remove(&lc->node_list, i);
             break;
         }
+    planner_drop_node(lc->planner, use->node->name);
     use_node_done(use);
     vec_remove(&lc->nodes, at);
     lc->changes++;
@@ -96,12 +104,15 @@ void lifecycle_set_fleet(struct lifecycle *lc, const struct engine_machine *mach
         struct node_use *use = &lc->nodes.items[i];
         if (is_among(use->node, machines, n))
             continue;
-        if (machine_has_joined(lc, use->node->name))
+        if (machine_has_joined(lc, use->node->name)) {
             xstr_set(&use->node->fault, machine_unused);
-        else if (use->grants.len > 0)
+        } else if (use->grants.len > 0) {
             xstr_set(&use->node->fault, "the engine does not know it any more");
-        else
+        } else {
             fleet_drop(lc, use);
+            continue;
+        }
+        plan_node(lc, use);
     }
     for (size_t i = 0; i < n; i++)
         set_one(lc, &machines[i]);

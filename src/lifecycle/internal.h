@@ -8,6 +8,7 @@
  * commit.c   batches, and what happens when they are committed
  * admit.c    may it come in, and with what exactly
  * submit.c   requests: submit, stop, signal, update, delete
+ * plan.c     what the planner is told of jobs and machines
  * place.c    ticks and placement passes
  * act.c      the engine: start, what it reports, the end of an attempt
  * preempt.c  a job makes room for others
@@ -157,15 +158,16 @@ struct lifecycle {
     VEC(struct store_outcome) outcomes; /* as they were loaded; until recovery is over */
     unsigned n_singletons;              /* jobs that wait for namesakes */
 
+    struct planner *planner;
+    int64_t plan_due_us;             /* of sources.boot_us: a pass may decide otherwise then */
     uint64_t changes;                /* of the queue and of what is free */
     struct placement_plan explained; /* the queue as it was at change EXPLAINED_CHANGE */
     uint64_t explained_change;
     int64_t explained_us;
 
-    VEC(struct timer) timers; /* a heap, earliest first */
-    bool pass_wanted;         /* over the whole queue */
-    VEC(struct id) arrived; /* since the last pass: only they are looked at if nothing was freed */
-    int64_t last_time_us;   /* of the last event */
+    VEC(struct timer) timers;  /* a heap, earliest first */
+    bool pass_wanted;          /* over the whole queue */
+    int64_t last_time_us;      /* of the last event */
     int64_t eligible_floor_us; /* back-offs up to here are over, whatever the wall clock says */
 
     struct commit *commits; /* under way */
@@ -197,6 +199,8 @@ struct job *live_named(const struct lifecycle *lc, const struct id *project, con
 size_t queue_position(const struct queue_order *q, const struct workload *w);
 void queue_insert(struct lifecycle *lc, struct job *job);
 void queue_remove(struct lifecycle *lc, const struct job *job);
+/* The same of one that begins: the planner knows. */
+void queue_leave(struct lifecycle *lc, const struct job *job);
 /* What holds JOB may have changed: if it is queued, its place in the queue learns it. */
 void queue_hold(struct lifecycle *lc, struct job *job);
 void live_done(struct lifecycle *lc);
@@ -272,6 +276,17 @@ void use_done(struct lifecycle *lc);
 void outlook_put(struct lifecycle *lc, const struct workload *w, const struct id *owner,
                  json_t *json);
 
+/* ---- plan.c ---- */
+struct planner *plan_new(struct lifecycle *lc);
+/* JOB came into the queue. */
+void plan_submit(struct lifecycle *lc, const struct job *job);
+/* It runs already, or a machine on which it does became known. */
+void plan_adopt(struct lifecycle *lc, const struct job *job);
+/* A machine changed. */
+void plan_node(struct lifecycle *lc, const struct node_use *use);
+/* The wall clock; but no back-off that was over begins again when it is set back. */
+int64_t plan_now(struct lifecycle *lc);
+
 /* ---- timer.c ---- */
 void timer_add(struct lifecycle *lc, const struct timer *timer);
 /* The earliest that is due; false when there is none. */
@@ -315,8 +330,6 @@ struct id lc_new_id(const struct lifecycle *lc);
 void lc_wake(const struct lifecycle *lc);
 /* Something was freed, or may be: look at the whole queue. */
 void lc_want_pass(struct lifecycle *lc);
-/* Nothing was freed: who was refused before is refused still. */
-void lc_want_pass_for(struct lifecycle *lc, const struct job *job);
 
 /* ---- admit.c ---- */
 /* Resolve the spec of SUBMIT in place; refuse what cannot be. */
@@ -378,6 +391,10 @@ void bookings_take(struct lifecycle *lc, struct store_state *state);
 void bookings_done(struct lifecycle *lc);
 /* Have SNAPSHOT respect what is booked; true: something is. */
 bool bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot);
+/* What a planner's guard says. */
+bool bookings_allow(void *userdata, const char *node, const struct planner_stay *job);
+/* Time goes on: what the guard says of booked machines may be otherwise. */
+void bookings_touch(struct lifecycle *lc);
 /* Something may have begun, ended, or is to be left. */
 void bookings_fire(struct lifecycle *lc);
 

@@ -56,6 +56,8 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     lc->targets = map_new();
     lc->final_versions = map_new();
     lc->shapes_admitted = map_new();
+    lc->planner = plan_new(lc);
+    lc->plan_due_us = INT64_MAX;
     lc->last_time_us = state->last_time_us;
     tenants_take(lc, state);
     datasets_take(lc, state);
@@ -82,6 +84,7 @@ void lifecycle_free(struct lifecycle *lc)
     commits_orphan(lc);
     forget_orphan(lc);
     placement_plan_done(&lc->explained);
+    planner_free(lc->planner);
     arrays_done(lc);
     waits_done(lc);
     live_done(lc);
@@ -96,7 +99,6 @@ void lifecycle_free(struct lifecycle *lc)
         flavor_free(*flavor);
     vec_done(&lc->flavors);
     vec_done(&lc->timers);
-    vec_done(&lc->arrived);
     map_free(lc->shapes_admitted);
     free(lc);
 }

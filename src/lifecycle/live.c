@@ -180,6 +180,7 @@ void queue_insert(struct lifecycle *lc, struct job *job)
     }
     q->len++;
     q->items[q->head + at] = request;
+    plan_submit(lc, job);
 }
 
 void queue_hold(struct lifecycle *lc, struct job *job)
@@ -191,10 +192,17 @@ void queue_hold(struct lifecycle *lc, struct job *job)
         return;
     lc->changes++;
     q->items[q->head + at].held = job_hold(lc, job);
+    planner_hold(lc->planner, &job->w->id, job_hold(lc, job) != NULL);
     lc_want_pass(lc);
 }
 
 void queue_remove(struct lifecycle *lc, const struct job *job)
+{
+    planner_end(lc->planner, &job->w->id, plan_now(lc));
+    queue_leave(lc, job);
+}
+
+void queue_leave(struct lifecycle *lc, const struct job *job)
 {
     struct queue_order *q = &lc->queue;
     size_t at = queue_position(q, job->w);

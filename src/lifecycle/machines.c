@@ -166,7 +166,7 @@ int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycl
     xstr_set(&machine->reason, cordon->cordoned ? cordon->reason : NULL);
     xstr_set(&machine->actor, cordon->cordoned ? cordon->actor : NULL);
     use->node->cordoned = cordon->cordoned;
-    lc->changes++;
+    plan_node(lc, use);
     lc_want_pass(lc);
     if (cordon->preempt)
         preempt_node(lc, cordon->node, cordon->actor);

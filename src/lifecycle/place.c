@@ -56,7 +56,7 @@ static const char *boot_id_of(struct lifecycle *lc, const struct allocation *all
 
 /* The tasks of a gang: rank 0 is known by the attempt's id. */
 static json_t *tasks_make(struct lifecycle *lc, const struct workload *w, const struct id *attempt,
-                          const struct placement_decision *d)
+                          const struct planner_start *d)
 {
     json_t *tasks = json_array();
 
@@ -81,7 +81,7 @@ static json_t *tasks_make(struct lifecycle *lc, const struct workload *w, const 
 }
 
 static void begin_attempt(struct lifecycle *lc, struct commit *c, struct job *job,
-                          const struct placement_decision *d)
+                          const struct planner_start *d)
 {
     struct workload *w = job->w;
     struct id id = lc_new_id(lc);
@@ -96,7 +96,7 @@ static void begin_attempt(struct lifecycle *lc, struct commit *c, struct job *jo
     json_put(data, "record", record_make(lc, w, d->allocations[0]));
     if (workload_spec_is_gang(w->spec))
         json_put(data, "tasks", tasks_make(lc, w, &id, d));
-    queue_remove(lc, job);
+    queue_leave(lc, job);
     waits_leave(lc, job);
     commit_fold(c, job, EVENT_STARTING, "system", data);
     job->launched = false;
@@ -109,19 +109,19 @@ static void begin_attempt(struct lifecycle *lc, struct commit *c, struct job *jo
 }
 
 /* A pass that placed something is an event of its own: with it a decision can be looked at later. */
-static void note_pass(struct lifecycle *lc, struct commit *c,
-                      const struct placement_snapshot *snapshot, unsigned n_placed)
+static void note_pass(struct lifecycle *lc, struct commit *c, int64_t now_us,
+                      const struct planner_plan *plan)
 {
     struct store_health health;
     struct event *event = xnew(struct event);
     json_t *data = json_object();
 
     store_health(lc->store, &health);
-    json_put_int(data, "now_us", snapshot->now_us);
+    json_put_int(data, "now_us", now_us);
     json_put_int(data, "policy", POLICY_VERSION);
     json_put_int(data, "snapshot_seq", (int64_t) health.seq);
-    json_put_int(data, "queued", (int64_t) snapshot->n_queue);
-    json_put_int(data, "placed", n_placed);
+    json_put_int(data, "queued", (int64_t) lc->queue.len);
+    json_put_int(data, "placed", (int64_t) plan->starts.len);
     event->subject_kind = "placement";
     event->subject = lc_new_id(lc);
     event->type = "placement.pass";
@@ -129,19 +129,13 @@ static void note_pass(struct lifecycle *lc, struct commit *c,
     store_add_event(c->batch, event);
 }
 
-static void carry_out(struct lifecycle *lc, const struct placement_snapshot *snapshot,
-                      const struct placement_plan *plan)
+static void carry_out(struct lifecycle *lc, int64_t now_us, const struct planner_plan *plan)
 {
-    struct job **jobs = xnew_n(struct job *, plan->n_decisions + 1);
     struct commit *c = commit_new(lc, NULL);
 
-    /* The plan's indexes are of the queue as it was: resolve them before it changes. */
-    for (size_t i = 0; i < plan->n_decisions; i++)
-        jobs[i] = live_get(lc, &snapshot->queue[plan->decisions[i].request].workload->id);
-    note_pass(lc, c, snapshot, (unsigned) plan->n_decisions);
-    for (size_t i = 0; i < plan->n_decisions; i++)
-        begin_attempt(lc, c, jobs[i], &plan->decisions[i]);
-    free(jobs);
+    note_pass(lc, c, now_us, plan);
+    vec_foreach(&plan->starts, start)
+        begin_attempt(lc, c, live_get(lc, &start->id), start);
     c->effect = started_committed;
     commit_send(c);
     /* While the disk works; the store answers on the loop, so C is still there. */
@@ -149,57 +143,21 @@ static void carry_out(struct lifecycle *lc, const struct placement_snapshot *sna
         act_prepare(lc, *job);
 }
 
-static void pass_over(struct lifecycle *lc, struct placement_snapshot *snapshot)
+static void pass(struct lifecycle *lc)
 {
-    struct placement_node *nodes = use_snapshot(lc);
-    int64_t now_us = lc_now(lc);
-    struct placement_plan plan = { 0 };
-
-    snapshot->now_us = now_us > lc->eligible_floor_us ? now_us : lc->eligible_floor_us;
-    snapshot->nodes = nodes;
-    snapshot->n_nodes = lc->nodes.len;
-    /* Who begins is seen by the next that asks whether he is in a booking's way. */
-    snapshot->limit = bookings_watch(lc, snapshot) ? 1 : PASS_LIMIT;
-    if (snapshot->n_queue > 0)
-        placement_pass(snapshot, &plan);
-    if (plan.n_decisions > 0)
-        carry_out(lc, snapshot, &plan);
-    if (plan.n_decisions == snapshot->limit)
-        lc_want_pass(lc);
-    placement_plan_done(&plan);
-    free(nodes);
-}
-
-static void pass_all(struct lifecycle *lc)
-{
-    struct placement_snapshot snapshot = {
-        .queue = lc->queue.items + lc->queue.head,
-        .n_queue = lc->queue.len,
-        .ordered = true,
-    };
+    int64_t now_us = plan_now(lc), next_us;
+    struct planner_plan plan;
 
     lc->pass_wanted = false;
-    lc->arrived.len = 0;
-    if (lc->queue.len > 0)
-        pass_over(lc, &snapshot);
-}
-
-/* A long queue costs nothing while jobs only arrive. */
-static void pass_arrived(struct lifecycle *lc)
-{
-    struct placement_request *queue = xnew_n(struct placement_request, lc->arrived.len);
-    struct placement_snapshot snapshot = { .queue = queue };
-
-    vec_foreach(&lc->arrived, id) {
-        const struct job *job = live_get(lc, id);
-        if (job && job->w->state == WORKLOAD_QUEUED)
-            queue[snapshot.n_queue++] = (struct placement_request){ .workload = job->w,
-                                                                    .owner = job->project->org,
-                                                                    .held = job_hold(lc, job) };
-    }
-    lc->arrived.len = 0;
-    pass_over(lc, &snapshot);
-    free(queue);
+    bookings_touch(lc);
+    planner_pass(lc->planner, now_us, PASS_LIMIT, &plan);
+    if (plan.starts.len > 0)
+        carry_out(lc, now_us, &plan);
+    if (plan.more)
+        lc_want_pass(lc);
+    planner_plan_done(&plan);
+    next_us = planner_next_us(lc->planner, now_us);
+    lc->plan_due_us = next_us == INT64_MAX ? INT64_MAX : lc_boot(lc) + next_us - now_us;
 }
 
 static void fire(struct lifecycle *lc, const struct timer *timer)
@@ -231,18 +189,20 @@ void lifecycle_tick(struct lifecycle *lc)
     while (timer_take(lc, boot_us, &timer))
         fire(lc, &timer);
     waits_tick(lc);
-    if (lc->pass_wanted)
-        pass_all(lc);
-    else if (lc->arrived.len > 0)
-        pass_arrived(lc);
+    if (lc->pass_wanted || boot_us >= lc->plan_due_us)
+        pass(lc);
 }
 
 int64_t lifecycle_wait_us(const struct lifecycle *lc)
 {
-    if (lc->pass_wanted || lc->arrived.len > 0 || lc->recheck.len > 0)
+    int64_t due_us = lc->plan_due_us;
+
+    if (lc->pass_wanted || lc->recheck.len > 0)
         return 0;
-    if (lc->timers.len == 0)
+    if (lc->timers.len > 0 && lc->timers.items[0].due_us < due_us)
+        due_us = lc->timers.items[0].due_us;
+    if (due_us == INT64_MAX)
         return INT64_MAX;
-    int64_t wait_us = lc->timers.items[0].due_us - lc_boot(lc);
+    int64_t wait_us = due_us - lc_boot(lc);
     return wait_us > 0 ? wait_us : 0;
 }

@@ -21,6 +21,7 @@ static void recover_attempt(struct lifecycle *lc, struct job *job)
 
     live_begin_attempt(lc, job);
     use_take(lc, job);
+    plan_adopt(lc, job);
     act_arm_max_time(lc, job);
     for (size_t rank = 0; job->gang && rank < job->gang->n; rank++)
         job->gang->tasks[rank].is_lost = node_was_lost(lc, w, rank);

@@ -135,48 +135,73 @@ void presence_of(struct lifecycle *lc, const struct node *node, struct presence 
     ret->node.n_stays = ret->stays.len;
 }
 
-/* As it would be if it began now. */
-static struct stay stay_of(struct lifecycle *lc, const struct placement_request *request,
-                           const struct node *node)
+/* What keeps a job from beginning on NODE now; NULL: nothing. */
+static const struct booking *obstacle(struct lifecycle *lc, const struct node *node,
+                                      const struct planner_stay *job)
 {
-    const struct workload_spec *spec = request->workload->spec;
+    const struct project *project = project_get(lc, &job->project);
     const struct room room = room_of(node);
+    size_t place = booking_place(lc->bookings, node->name);
     int64_t now_us = lc_now(lc);
-    struct ask ask = { .cpu_milli = milli(spec->cores),
-                       .memory_mib = mib(spec->memory_bytes + (1 << 20) - 1),
-                       .gpus = (uint16_t) spec->gpus,
+    struct ask ask = { .cpu_milli = milli(job->cores),
+                       .memory_mib = mib(job->memory_bytes + (1 << 20) - 1),
+                       .gpus = (uint16_t) job->gpus,
                        .gpu_milli = CAPACITY_GPU };
+    struct presence here;
 
-    if (spec->shared)
+    if (!project || !calendar_has(lc->bookings->calendar, place))
+        return NULL;
+    if (job->shared)
         ask.cpu_milli /= (int32_t) PLACEMENT_SHARES_PER_CORE;
-    return (struct stay){
-        .group = booking_group(project_get(lc, &request->workload->project)),
+    const struct stay stay = {
+        .group = booking_group(project),
         .from_us = now_us,
-        .until_us =
-            spec->max_time_s ? now_us + (spec->max_time_s + spec->grace_s) * US_PER_S : INT64_MAX,
-        .preemptible = spec->preemptible,
-        .milli = spec->machines.exclusive ? booking_size(&room)
-                                          : booking_share(&room, &ask, spec->tasks_per_node),
+        .until_us = job->stays_us ? now_us + job->stays_us : INT64_MAX,
+        .preemptible = job->preemptible,
+        .milli = job->exclusive ? booking_size(&room) : booking_share(&room, &ask, job->tasks),
     };
+    presence_of(lc, node, &here);
+    const struct booking *b = calendar_obstacle(lc->bookings->calendar, place, &here.node, &stay);
+    presence_done(&here);
+    return b;
 }
 
 static const char *booked(void *userdata, const struct placement_request *request, size_t index)
 {
     struct lifecycle *lc = userdata;
-    const struct node *node = lc->nodes.items[index].node;
-    size_t place = booking_place(lc->bookings, node->name);
-    struct presence here;
+    const struct workload_spec *spec = request->workload->spec;
+    const struct planner_stay job = {
+        .project = request->workload->project,
+        .tasks = spec->tasks_per_node,
+        .cores = spec->cores,
+        .gpus = spec->gpus,
+        .memory_bytes = spec->memory_bytes,
+        .shared = spec->shared,
+        .exclusive = spec->machines.exclusive,
+        .preemptible = spec->preemptible,
+        .stays_us = spec->max_time_s ? (spec->max_time_s + spec->grace_s) * US_PER_S : 0,
+    };
+    const struct booking *b = obstacle(lc, lc->nodes.items[index].node, &job);
 
-    if (!calendar_has(lc->bookings->calendar, place))
-        return NULL;
-    presence_of(lc, node, &here);
-    const struct stay stay = stay_of(lc, request, node);
-    const struct booking *b = calendar_obstacle(lc->bookings->calendar, place, &here.node, &stay);
-    presence_done(&here);
     vec_foreach(&lc->bookings->items, one)
         if (b && one->number == b->id)
             return one->words;
     return NULL;
+}
+
+bool bookings_allow(void *userdata, const char *node, const struct planner_stay *job)
+{
+    struct lifecycle *lc = userdata;
+    const struct node_use *use = use_find(lc, node);
+
+    return calendar_is_empty(lc->bookings->calendar) || !use || !obstacle(lc, use->node, job);
+}
+
+void bookings_touch(struct lifecycle *lc)
+{
+    /* Also those whose booking is over. */
+    vec_foreach(&lc->bookings->names, name)
+        planner_touch(lc->planner, *name);
 }
 
 bool bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot)

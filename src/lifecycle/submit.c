@@ -250,10 +250,7 @@ int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done
     images_want(lc, job->w, submit->actor);
     await_begin(lc, job);
     submit_done(submit);
-    if (is_array)
-        lc_want_pass(lc);
-    else
-        lc_want_pass_for(lc, job);
+    lc_want_pass(lc);
     return 0;
 }
 

@@ -92,7 +92,7 @@ static void show_again(struct lifecycle *lc, const struct id *subject)
         if (!id_equal(&id, subject))
             continue;
         tags_show(lc, use->node);
-        lc->changes++;
+        plan_node(lc, use);
         lc_want_pass(lc);
     }
 }

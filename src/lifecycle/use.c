@@ -74,6 +74,7 @@ void use_give_back(struct lifecycle *lc, struct job *job)
 {
     for (size_t rank = 0; rank < attempt_n_tasks(job->w->attempt); rank++)
         give_back_task(lc, job, rank);
+    planner_end(lc->planner, &job->w->id, plan_now(lc));
 }
 
 struct placement_node *use_snapshot(const struct lifecycle *lc)
@@ -119,11 +120,15 @@ void lifecycle_set_node(struct lifecycle *lc, struct node *node)
         for (size_t i = 0; i < lc->node_list.len; i++)
             if (lc->node_list.items[i] == use->node)
                 lc->node_list.items[i] = node;
-        node_free(use->node);
+        struct node *before = use->node;
         use->node = node;
+        plan_node(lc, use);
+        node_free(before);
     } else {
-        vec_push(&lc->nodes, (struct node_use){ .node = node });
+        const struct node_use new = { .node = node };
+        vec_push(&lc->nodes, new);
         vec_push(&lc->node_list, node);
+        plan_node(lc, &new);
     }
     lc_want_pass(lc);
 }
@@ -138,7 +143,7 @@ void use_set_disk(struct lifecycle *lc, struct job *job, size_t rank, int64_t by
     bytes = bytes < 0 ? 0 : bytes < most ? bytes : most;
     use->disk_used_bytes += bytes - *disk_of(job, rank);
     *disk_of(job, rank) = bytes;
-    lc->changes++;
+    plan_node(lc, use);
     if (lc->queue.len > 0)
         lc_want_pass(lc);
 }
@@ -151,7 +156,7 @@ void lifecycle_set_disk_free(struct lifecycle *lc, const char *name, int64_t byt
         return;
     bool more = bytes > use->node->disk_free_bytes;
     use->node->disk_free_bytes = bytes;
-    lc->changes++;
+    plan_node(lc, use);
     if (more && lc->queue.len > 0)
         lc_want_pass(lc);
 }

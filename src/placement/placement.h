@@ -12,6 +12,7 @@
 #include "fleet/fleet.h"
 #include "placement/booking.h"
 #include "placement/capacity.h"
+#include "placement/planner.h"
 #include "placement/remedy.h"
 #include "placement/schedule.h"
 #include "placement/score.h"

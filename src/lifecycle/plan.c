@@ -1,0 +1,68 @@
+/* plan.c - what the planner is told of jobs and machines */
+#include "lifecycle/internal.h"
+
+#include "base/time.h"
+
+static struct planner_job describe(const struct lifecycle *lc, const struct job *job)
+{
+    const struct workload *w = job->w;
+
+    return (struct planner_job){
+        .id = w->id,
+        .org = job->project->org,
+        .project = w->project,
+        .spec = w->spec,
+        .priority = w->priority,
+        .since_us = w->eligible_us,
+        .eligible_us = w->eligible_us,
+        .held = job_hold(lc, job) != NULL,
+    };
+}
+
+void plan_submit(struct lifecycle *lc, const struct job *job)
+{
+    const struct planner_job one = describe(lc, job);
+
+    planner_submit(lc->planner, &one, plan_now(lc));
+}
+
+void plan_adopt(struct lifecycle *lc, const struct job *job)
+{
+    const struct planner_job one = describe(lc, job);
+    const struct attempt *attempt = job->w->attempt;
+    size_t n = attempt_n_tasks(attempt);
+    _cleanup_free_ struct planner_place *tasks = xnew_n(struct planner_place, n);
+
+    for (size_t rank = 0; rank < n; rank++) {
+        const struct node_use *use = use_of(lc, job->w, rank);
+        tasks[rank] = (struct planner_place){ use ? use->node->name : NULL,
+                                              attempt_task_allocation(attempt, rank) };
+    }
+    planner_run(lc->planner, &one, tasks, n,
+                attempt->started_us ? attempt->started_us : attempt->created_us);
+}
+
+void plan_node(struct lifecycle *lc, const struct node_use *use)
+{
+    lc->changes++;
+    planner_set_node(lc->planner, use->node, use->disk_used_bytes);
+}
+
+int64_t plan_now(struct lifecycle *lc)
+{
+    int64_t now_us = lc_now(lc);
+
+    return now_us > lc->eligible_floor_us ? now_us : lc->eligible_floor_us;
+}
+
+struct planner *plan_new(struct lifecycle *lc)
+{
+    const struct planner_options options = {
+        .score = &score_yield,
+        .schedule = { .policy = &policy_skip, .patience_us = 24 * 3600 * US_PER_S },
+    };
+
+    struct planner *planner = planner_new(&options);
+    planner_set_guard(planner, &(struct planner_guard){ bookings_allow, lc });
+    return planner;
+}

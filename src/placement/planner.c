@@ -1,0 +1,435 @@
+/* planner.c - a schedule over machines in all detail
+ *
+ * The schedule gives what a victim has to another job at once; in the world the victim still needs its grace to end.
+ * So who starts where somebody is leaving is a claim until they are gone, and a victim is held until its end was told.
+ */
+#include "placement/planner.h"
+
+#include "base/alloc.h"
+#include "placement/host.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum state {
+    STATE_WAITS,
+    STATE_CLAIMS,  /* it has its places, and others may still be there */
+    STATE_RUNS,    /* a plan said so */
+    STATE_LEAVES,  /* it runs, and a plan said to stop it */
+    STATE_OUTSIDE, /* it runs, and not all of its machines are known: the schedule has no say */
+};
+
+struct group_place {
+    size_t machine;
+    struct grant *grant;
+};
+
+struct item {
+    uint64_t number; /* in the schedule */
+    struct id id, org;
+    struct terms *terms;
+    enum state state;
+    bool held;
+    int64_t eligible_us;
+    struct group_place
+        *places; /* of what runs, claims or leaves; by group, of STATE_OUTSIDE by task */
+    struct allocation **allocations;
+    unsigned n_places;
+};
+
+struct planner {
+    struct host host;
+    struct schedule *schedule;
+    struct map *by_id, *by_number;
+    uint64_t last;
+    VEC(struct item *) claims; /* in the order of the plan */
+    VEC(struct item *) leaving;
+    VEC(struct item *) deferred; /* not before their time; in no order */
+    struct schedule_acts acts;
+};
+
+struct planner *planner_new(const struct planner_options *options)
+{
+    struct planner *p = xnew(struct planner);
+    struct capacity *capacity = capacity_new(options->score);
+    struct schedule_options schedule = options->schedule;
+
+    schedule.hold_stopped = true;
+    host_init(&p->host, capacity);
+    p->schedule = schedule_new(&schedule, capacity);
+    p->by_id = map_new();
+    p->by_number = map_new();
+    return p;
+}
+
+static void forget_places(struct item *item)
+{
+    free(item->places);
+    free(item->allocations);
+    item->places = NULL;
+    item->allocations = NULL;
+    item->n_places = 0;
+}
+
+static void item_free(void *userdata)
+{
+    struct item *item = userdata;
+
+    forget_places(item);
+    free(item);
+}
+
+static void give_outside(struct planner *p, const struct item *item)
+{
+    const struct ask ask = host_ask(&item->terms->shape, item->terms->number);
+
+    for (unsigned i = 0; i < item->n_places; i++) {
+        const struct choice choice = { .node = item->places[i].machine,
+                                       .grant = item->places[i].grant };
+        capacity_give(p->host.capacity, &ask, &choice);
+    }
+}
+
+void planner_free(struct planner *p)
+{
+    struct item *item;
+
+    if (!p)
+        return;
+    /* What they have goes back first. */
+    map_foreach(p->by_id, pos, item) {
+        schedule_end(p->schedule, item->number, 0);
+        if (item->state == STATE_OUTSIDE)
+            give_outside(p, item);
+    }
+    host_done(&p->host);
+    schedule_free(p->schedule);
+    map_free(p->by_number);
+    map_free_with(p->by_id, item_free);
+    vec_done(&p->claims);
+    vec_done(&p->leaving);
+    vec_done(&p->deferred);
+    vec_done(&p->acts);
+    free(p);
+}
+
+void planner_set_node(struct planner *p, const struct node *node, int64_t disk_used_bytes)
+{
+    host_set_node(&p->host, node, disk_used_bytes);
+}
+
+void planner_set_guard(struct planner *p, const struct planner_guard *guard)
+{
+    p->host.guard = *guard;
+}
+
+void planner_touch(struct planner *p, const char *node) { host_touch(&p->host, node); }
+
+void planner_drop_node(struct planner *p, const char *name) { host_drop_node(&p->host, name); }
+
+/* ---- jobs ------------------------------------------------------------------------------------------ */
+
+#define forget_in(list, item)                                                                      \
+    for (size_t at_ = (list)->len; at_-- > 0;)                                                     \
+        if ((list)->items[at_] == (item))                                                          \
+    vec_remove(list, at_)
+
+static struct item *find(const struct planner *p, const struct id *job)
+{
+    return map_get(p->by_id, job->bytes, sizeof job->bytes);
+}
+
+bool planner_knows(const struct planner *p, const struct id *job) { return find(p, job) != NULL; }
+
+static bool is_passed_over(const struct item *item, int64_t now_us)
+{
+    return item->held || item->state == STATE_LEAVES || item->eligible_us > now_us;
+}
+
+static struct item *add(struct planner *p, const struct planner_job *job, int64_t now_us)
+{
+    const struct workload_spec *spec = job->spec;
+    struct terms wanted = { .shape = shape_of(spec, &job->org),
+                            .project = job->project,
+                            .preemptible = spec->preemptible };
+    struct item *item = xnew(struct item);
+
+    planner_end(p, &job->id, now_us);
+    wanted.shape.owner = job->org;
+    if (spec->max_time_s)
+        wanted.stays_us = (spec->max_time_s + spec->grace_s) * 1000000;
+    item->number = ++p->last;
+    item->id = job->id;
+    item->org = job->org;
+    item->terms = terms_take(&p->host.terms, &wanted);
+    item->held = job->held;
+    item->eligible_us = job->eligible_us;
+    (void) map_set(p->by_id, item->id.bytes, sizeof item->id.bytes, item);
+    (void) map_set(p->by_number, &item->number, sizeof item->number, item);
+    const struct schedule_job one = {
+        .id = item->number,
+        .ask = host_ask(&wanted.shape, item->terms->number),
+        .tasks = wanted.shape.groups,
+        .wish = { .apart = true },
+        .priority = job->priority,
+        .preemptible = spec->preemptible,
+        .limit_us = spec->max_time_s * 1000000,
+        .since_us = job->since_us,
+    };
+    schedule_submit(p->schedule, &one, now_us);
+    return item;
+}
+
+void planner_submit(struct planner *p, const struct planner_job *job, int64_t now_us)
+{
+    struct item *item = add(p, job, now_us);
+
+    if (item->eligible_us > now_us)
+        vec_push(&p->deferred, item);
+    if (is_passed_over(item, now_us))
+        schedule_hold(p->schedule, item->number, true);
+}
+
+void planner_hold(struct planner *p, const struct id *job, bool held)
+{
+    struct item *item = find(p, job);
+
+    if (!item || item->held == held)
+        return;
+    item->held = held;
+    if (item->state != STATE_WAITS)
+        return;
+    bool is_deferred = false;
+    vec_foreach(&p->deferred, other)
+        is_deferred |= *other == item;
+    schedule_hold(p->schedule, item->number, held || is_deferred);
+}
+
+void planner_end(struct planner *p, const struct id *job, int64_t now_us)
+{
+    struct item *item = map_remove(p->by_id, job->bytes, sizeof job->bytes);
+
+    if (!item)
+        return;
+    (void) map_remove(p->by_number, &item->number, sizeof item->number);
+    schedule_end(p->schedule, item->number, now_us);
+    if (item->state == STATE_OUTSIDE)
+        give_outside(p, item);
+    forget_in(&p->claims, item);
+    forget_in(&p->leaving, item);
+    forget_in(&p->deferred, item);
+    terms_unref(&p->host.terms, item->terms);
+    item_free(item);
+    host_forget_idle(&p->host);
+}
+
+/* ---- what runs already -------------------------------------------------------------------------------- */
+
+/* All tasks of each group on one machine that is known. */
+static bool find_machines(const struct planner *p, const struct item *item,
+                          const struct planner_place *tasks, size_t n, size_t *machines)
+{
+    const struct shape *shape = &item->terms->shape;
+
+    if (n != (size_t) shape->groups * shape->tasks)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        size_t machine;
+        if (!host_find(&p->host, tasks[i].node, &machine))
+            return false;
+        if (i % shape->tasks == 0)
+            machines[i / shape->tasks] = machine;
+        else if (machines[i / shape->tasks] != machine)
+            return false;
+    }
+    return true;
+}
+
+static void adopt(struct planner *p, struct item *item, const struct planner_place *tasks,
+                  const size_t *machines, int64_t started_us)
+{
+    const struct shape *shape = &item->terms->shape;
+    _cleanup_free_ struct choice *choices = xnew_n(struct choice, shape->groups);
+    _cleanup_free_ const struct allocation **all = xnew_n(const struct allocation *, shape->tasks);
+
+    item->n_places = shape->groups;
+    item->places = xnew_n(struct group_place, shape->groups);
+    for (unsigned g = 0; g < shape->groups; g++) {
+        for (unsigned i = 0; i < shape->tasks; i++)
+            all[i] = tasks[g * shape->tasks + i].allocation;
+        struct grant *grant = host_grant(&p->host, shape, &item->org, all, shape->tasks);
+        choices[g] = (struct choice){ .node = machines[g], .grant = grant };
+        item->places[g] = (struct group_place){ machines[g], grant };
+    }
+    item->state = STATE_RUNS;
+    schedule_run(p->schedule, item->number, choices, started_us);
+}
+
+/* What it has on machines that are known is not free. */
+static void take_outside(struct planner *p, struct item *item, const struct planner_place *tasks,
+                         size_t n)
+{
+    const struct shape *shape = &item->terms->shape;
+    const struct ask ask = host_ask(shape, item->terms->number);
+
+    item->state = STATE_OUTSIDE;
+    item->places = xnew_n(struct group_place, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        struct choice choice = { 0 };
+        if (!host_find(&p->host, tasks[i].node, &choice.node))
+            continue;
+        choice.grant = host_grant(&p->host, shape, &item->org, &tasks[i].allocation, 1);
+        capacity_take(p->host.capacity, &ask, &choice);
+        item->places[item->n_places++] = (struct group_place){ choice.node, choice.grant };
+    }
+}
+
+void planner_run(struct planner *p, const struct planner_job *job,
+                 const struct planner_place *tasks, size_t n, int64_t started_us)
+{
+    struct item *item = add(p, job, started_us);
+    _cleanup_free_ size_t *machines = xnew_n(size_t, item->terms->shape.groups + 1);
+
+    if (find_machines(p, item, tasks, n, machines)) {
+        adopt(p, item, tasks, machines, started_us);
+        return;
+    }
+    schedule_end(p->schedule, item->number, started_us);
+    take_outside(p, item, tasks, n);
+}
+
+/* ---- a pass ----------------------------------------------------------------------------------------- */
+
+static void wake_deferred(struct planner *p, int64_t now_us)
+{
+    for (size_t i = p->deferred.len; i-- > 0;) {
+        struct item *item = p->deferred.items[i];
+        if (item->eligible_us > now_us)
+            continue;
+        vec_remove(&p->deferred, i);
+        if (!item->held && item->state == STATE_WAITS)
+            schedule_hold(p->schedule, item->number, false);
+    }
+}
+
+static void keep_places(struct item *item, const struct choice *choices)
+{
+    const struct shape *shape = &item->terms->shape;
+
+    forget_places(item);
+    item->n_places = shape->groups;
+    item->places = xnew_n(struct group_place, shape->groups);
+    for (unsigned g = 0; g < shape->groups; g++)
+        item->places[g] = (struct group_place){ choices[g].node, choices[g].grant };
+}
+
+static const struct item *started_after(const struct planner *p, size_t act)
+{
+    for (; act < p->acts.len; act++)
+        if (p->acts.items[act].verb == SCHEDULE_START)
+            return map_get(p->by_number, &p->acts.items[act].id, sizeof p->acts.items[act].id);
+    return NULL;
+}
+
+static void stop(struct planner *p, struct item *item, size_t act, struct planner_plan *ret)
+{
+    const struct item *starts = started_after(p, act);
+
+    if (item->state == STATE_CLAIMS) {
+        forget_in(&p->claims, item);
+        forget_places(item);
+        item->state = STATE_WAITS;
+        if (!item->held) /* it was nowhere yet */
+            schedule_hold(p->schedule, item->number, false);
+        return;
+    }
+    assert(item->state == STATE_RUNS);
+    item->state = STATE_LEAVES;
+    for (unsigned i = 0; i < item->n_places; i++)
+        item->places[i].grant = NULL;
+    vec_push(&p->leaving, item);
+    vec_push(&ret->stops, ((struct planner_stop){ item->id, starts ? starts->id : item->id }));
+}
+
+static void carry_out(struct planner *p, struct planner_plan *ret)
+{
+    for (size_t i = 0; i < p->acts.len; i++) {
+        const struct schedule_act *act = &p->acts.items[i];
+        struct item *item = map_get(p->by_number, &act->id, sizeof act->id);
+        assert(item);
+        if (act->verb == SCHEDULE_STOP) {
+            stop(p, item, i, ret);
+            continue;
+        }
+        keep_places(item, act->places);
+        item->state = STATE_CLAIMS;
+        vec_push(&p->claims, item);
+    }
+}
+
+/* Is somebody still there who was stopped? */
+static bool is_blocked(const struct planner *p, const struct item *item)
+{
+    vec_foreach(&p->leaving, other)
+        for (unsigned i = 0; i < (*other)->n_places; i++)
+            for (unsigned k = 0; k < item->n_places; k++)
+                if ((*other)->places[i].machine == item->places[k].machine)
+                    return true;
+    return false;
+}
+
+static void start(struct item *item, struct planner_plan *ret)
+{
+    unsigned tasks = item->terms->shape.tasks, n = 0;
+
+    item->allocations = xnew_n(struct allocation *, item->n_places * tasks);
+    for (unsigned g = 0; g < item->n_places; g++)
+        for (unsigned i = 0; i < tasks; i++)
+            item->allocations[n++] = item->places[g].grant->tasks[i];
+    item->state = STATE_RUNS;
+    vec_push(&ret->starts, ((struct planner_start){ item->id, item->allocations, n }));
+}
+
+static void give_out(struct planner *p, unsigned limit, struct planner_plan *ret)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->claims.len; i++) {
+        struct item *item = p->claims.items[i];
+        bool waits = is_blocked(p, item);
+        if (!waits && (limit == 0 || ret->starts.len < limit)) {
+            start(item, ret);
+            continue;
+        }
+        ret->more |= !waits;
+        p->claims.items[kept++] = item;
+    }
+    p->claims.len = kept;
+}
+
+void planner_pass(struct planner *p, int64_t now_us, unsigned limit, struct planner_plan *ret)
+{
+    *ret = (struct planner_plan){ 0 };
+    wake_deferred(p, now_us);
+    p->acts.len = 0;
+    schedule_pass(p->schedule, now_us, &p->acts);
+    carry_out(p, ret);
+    give_out(p, limit, ret);
+    host_forget_idle(&p->host);
+}
+
+void planner_plan_done(struct planner_plan *plan)
+{
+    vec_done(&plan->stops);
+    vec_done(&plan->starts);
+}
+
+int64_t planner_next_us(const struct planner *p, int64_t now_us)
+{
+    int64_t next_us = schedule_next_us(p->schedule, now_us);
+
+    vec_foreach(&p->deferred, item)
+        if ((*item)->eligible_us < next_us)
+            next_us = (*item)->eligible_us;
+    return next_us;
+}

@@ -1,0 +1,104 @@
+/* planner.h - the placement that a server keeps: its machines, who has what there, who waits
+ *
+ * The caller says what happens (a machine changed, a job came, one ended) and asks for a pass; the plan that comes
+ * back is in force at once: who starts has its place from then on, until planner_end(). A job that is to start where
+ * others must end first is in a plan only when they have ended.
+ *
+ * Nothing here reads a clock. The same calls always give the same plans.
+ */
+#ifndef PLACEMENT_PLANNER_H
+#define PLACEMENT_PLANNER_H
+
+#include "fleet/fleet.h"
+#include "placement/schedule.h"
+#include "placement/score.h"
+#include "workload/workload.h"
+
+struct planner;
+
+struct planner_options {
+    const struct score *score;
+    struct schedule_options schedule;
+};
+
+/* A job that waits or runs. All is copied. */
+struct planner_job {
+    struct id id;
+    struct id org; /* whose pool of cores a task on a shared flavor may join */
+    struct id project;
+    const struct workload_spec *spec;
+    int priority;
+    int64_t since_us;    /* when it came */
+    int64_t eligible_us; /* not before */
+    bool held;           /* it waits for something that is no hardware */
+};
+
+/* Of a job that runs already: where a task is. */
+struct planner_place {
+    const char *node; /* NULL: its machine is not known */
+    const struct allocation *allocation;
+};
+
+struct planner_start {
+    struct id id;
+    struct allocation *const *allocations; /* by rank; borrowed until the next call */
+    unsigned n_allocations;
+};
+
+struct planner_stop {
+    struct id id, started; /* the job that it is stopped for */
+};
+
+struct planner_plan {
+    VEC(struct planner_stop) stops; /* to be carried out at once */
+    VEC(struct planner_start) starts;
+    bool more; /* others can start at once: ask again */
+};
+
+/* A job that would begin on a machine now; hardware is that of a task. */
+struct planner_stay {
+    struct id project;
+    unsigned tasks; /* that would be there */
+    unsigned cores, gpus;
+    int64_t memory_bytes;
+    bool shared, exclusive, preemptible;
+    int64_t stays_us; /* at most; 0: nobody knows */
+};
+
+/* May it? Of a machine that has room. The answer may change with time where planner_touch() says so. */
+struct planner_guard {
+    bool (*allows)(void *userdata, const char *node, const struct planner_stay *stay);
+    void *userdata;
+};
+
+struct planner *planner_new(const struct planner_options *options);
+void planner_free(struct planner *planner);
+DEFINE_CLEANUP(struct planner *, planner_free);
+
+/* A machine came or changed; of what was told by that name before nothing is kept but who runs there. NODE is
+ * borrowed until it is set again or dropped; DISK_USED_BYTES: what its tasks were seen to use. */
+void planner_set_node(struct planner *planner, const struct node *node, int64_t disk_used_bytes);
+/* GUARD is copied; before the first job. */
+void planner_set_guard(struct planner *planner, const struct planner_guard *guard);
+/* What the guard says of a machine may be otherwise now. */
+void planner_touch(struct planner *planner, const char *node);
+/* It is gone; nothing runs there. */
+void planner_drop_node(struct planner *planner, const char *name);
+
+void planner_submit(struct planner *planner, const struct planner_job *job, int64_t now_us);
+void planner_hold(struct planner *planner, const struct id *job, bool held);
+/* A job runs since STARTED_US, with N tasks by rank; what was said of it before is forgotten. */
+void planner_run(struct planner *planner, const struct planner_job *job,
+                 const struct planner_place *tasks, size_t n, int64_t started_us);
+/* It neither waits nor runs any more. */
+void planner_end(struct planner *planner, const struct id *job, int64_t now_us);
+bool planner_knows(const struct planner *planner, const struct id *job);
+
+/* Decide; at most LIMIT starts, 0: as many as there are. RET is the caller's, its lists are made new. */
+void planner_pass(struct planner *planner, int64_t now_us, unsigned limit,
+                  struct planner_plan *ret);
+void planner_plan_done(struct planner_plan *plan);
+/* When a pass might decide otherwise though nothing happens; INT64_MAX: never. */
+int64_t planner_next_us(const struct planner *planner, int64_t now_us);
+
+#endif
