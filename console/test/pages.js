@@ -87,6 +87,27 @@ await walk(async () => {
     await check(page, name);
   }
 
+  // Who waits: in the queue, on its own page, and as a form that can be made to begin at once.
+  const cores = (await api('GET', '/v1/nodes')).items[0].cores.length;
+  const hog = await submit({ name: 'hog', command: ['sleep', '600'] });
+  const blocks = await submit({ name: 'blocks', cpus: cores, command: ['true'] });
+  const behind = await submit({ name: 'behind', cpus: cores, command: ['true'] });
+  await page.goto(`${base}/console/p/lab/queue`);
+  await page.getByRole('row', { name: new RegExp(`^2 queued behind ${cores} cores, 256.* MiB needs ${cores} cores`) }).waitFor();
+  await check(page, 'queue-waiting');
+  await page.getByLabel('All projects').check();
+  await page.getByRole('row', { name: /lab \/ behind/ }).waitFor();
+  await page.getByRole('link', { name: 'behind' }).click();
+  await page.getByText('1 job before it').waitFor();
+  await page.getByRole('link', { name: 'blocks' }).waitFor();
+  await page.getByText('add a machine like').waitFor();
+  await check(page, 'job-waiting');
+  await page.getByRole('link', { name: 'Submit like this' }).click();
+  await page.getByRole('button', { name: /Use it: ask for \d+ cores? instead of/ }).click();
+  await page.getByText('It starts at once').waitFor();
+  is(await page.getByLabel('CPUs', { exact: true }).inputValue(), String(cores - 1));
+  for (const { id } of [behind, blocks, hog]) await api('POST', `/v1/projects/lab/jobs/${id}/stop`, { grace: 0 });
+
   // A secret goes in; it is named, never shown.
   await page.goto(`${base}/console/p/lab/secrets`);
   await page.getByRole('button', { name: 'New secret' }).click();
