@@ -37,8 +37,9 @@ static void put_before(const struct lifecycle *lc, const struct workload *w, jso
 static bool is_short(const char *rule)
 {
     static const enum placement_rule rules[] = {
-        PLACEMENT_NO_CORES, PLACEMENT_NO_MEMORY,   PLACEMENT_NO_DISK,   PLACEMENT_NO_GPU,
-        PLACEMENT_CORDONED, PLACEMENT_NOT_ALLOWED, PLACEMENT_NOT_EMPTY, PLACEMENT_NEVER,
+        PLACEMENT_NO_CORES,  PLACEMENT_NO_MEMORY, PLACEMENT_NO_DISK,
+        PLACEMENT_NO_GPU,    PLACEMENT_CORDONED,  PLACEMENT_NOT_ALLOWED,
+        PLACEMENT_NOT_EMPTY, PLACEMENT_NEVER,     PLACEMENT_BOOKED,
     };
 
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
@@ -65,15 +66,18 @@ static void put_remedies(struct lifecycle *lc, const struct workload *w, const s
 {
     struct placement_node *nodes = use_snapshot(lc);
     struct remedies found = { 0 };
+    struct placement_snapshot at = { .now_us = lc_now(lc),
+                                     .nodes = nodes,
+                                     .n_nodes = lc->nodes.len };
+    const struct placement_request request = { .workload = w, .owner = *owner };
     const struct remedy_question question = {
-        .nodes = nodes,
-        .n_nodes = lc->nodes.len,
-        .spec = w->spec,
-        .owner = *owner,
+        .at = &at,
+        .request = &request,
         .flavors = (const struct flavor *const *) lc->flavors.items,
         .n_flavors = lc->flavors.len,
     };
 
+    (void) bookings_watch(lc, &at);
     remedies_find(&question, &found);
     vec_foreach(&found, remedy)
         (void) json_array_append_new(changes, remedy_to_json(remedy));

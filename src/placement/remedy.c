@@ -20,11 +20,12 @@ struct search {
 };
 
 static const char *const kind_names[REMEDY_MAX] = {
-    [REMEDY_GPUS] = "gpus",         [REMEDY_CORES] = "cpus",      [REMEDY_MEMORY] = "memory",
-    [REMEDY_DISK] = "disk",         [REMEDY_SIZE] = "size",       [REMEDY_NODES] = "nodes",
-    [REMEDY_TASKS] = "tasks",       [REMEDY_MODEL] = "gpu_model", [REMEDY_FLAVOR] = "flavor",
-    [REMEDY_ANYWHERE] = "anywhere", [REMEDY_SHARE] = "share",     [REMEDY_UNCORDON] = "uncordon",
-    [REMEDY_REPAIR] = "repair",     [REMEDY_ADD] = "add",
+    [REMEDY_GPUS] = "gpus",         [REMEDY_CORES] = "cpus",        [REMEDY_MEMORY] = "memory",
+    [REMEDY_DISK] = "disk",         [REMEDY_SIZE] = "size",         [REMEDY_NODES] = "nodes",
+    [REMEDY_TASKS] = "tasks",       [REMEDY_MODEL] = "gpu_model",   [REMEDY_FLAVOR] = "flavor",
+    [REMEDY_ANYWHERE] = "anywhere", [REMEDY_TIME] = "max_time",     [REMEDY_YIELD] = "preemptible",
+    [REMEDY_SHARE] = "share",       [REMEDY_UNCORDON] = "uncordon", [REMEDY_REPAIR] = "repair",
+    [REMEDY_ADD] = "add",
 };
 
 const char *remedy_kind_name(enum remedy_kind kind)
@@ -32,11 +33,39 @@ const char *remedy_kind_name(enum remedy_kind kind)
     return kind >= 0 && kind < REMEDY_MAX ? kind_names[kind] : NULL;
 }
 
+static const struct workload_spec *spec_of(const struct search *s)
+{
+    return s->q->request->workload->spec;
+}
+
+/* Why SPEC may not be on machine I though there is room; that depends on how long it takes and whether it makes way. */
+static const char *booked_at(const struct search *s, const struct workload_spec *spec, size_t i)
+{
+    struct workload_spec copy = *spec;
+    struct workload workload = *s->q->request->workload;
+    const struct placement_request request = { .workload = &workload,
+                                               .owner = s->q->request->owner };
+
+    workload.spec = &copy;
+    return s->q->at->booked ? s->q->at->booked(s->q->at->booked_userdata, &request, i) : NULL;
+}
+
+/* So many groups fit. Bookings are asked about where there is room. */
+static unsigned groups_now(const struct search *s, const struct workload_spec *spec)
+{
+    struct shape shape = shape_of(spec, &s->q->request->owner);
+
+    for (size_t i = 0; s->q->at->booked && i < s->q->at->n_nodes; i++) {
+        s->states[i].booked = NULL;
+        if (gang_fit(&s->states[i], 1, &shape, false, NULL) > 0)
+            s->states[i].booked = booked_at(s, spec, i);
+    }
+    return gang_fit(s->states, s->q->at->n_nodes, &shape, false, NULL);
+}
+
 static bool fits(const struct search *s, const struct workload_spec *spec)
 {
-    struct shape shape = shape_of(spec, &s->q->owner);
-
-    return gang_fit(s->states, s->q->n_nodes, &shape, false, NULL) == shape.groups;
+    return groups_now(s, spec) == (spec->nodes ? spec->nodes : 1);
 }
 
 /* Takes TEXT, PATCH and NODES. */
@@ -52,14 +81,14 @@ struct dimension {
     bool (*applies)(const struct search *s);
 };
 
-static bool is_by_numbers(const struct search *s) { return !s->q->spec->flavor; }
+static bool is_by_numbers(const struct search *s) { return !spec_of(s)->flavor; }
 
-static bool may_gpus(const struct search *s) { return is_by_numbers(s) && !s->q->spec->devices; }
+static bool may_gpus(const struct search *s) { return is_by_numbers(s) && !spec_of(s)->devices; }
 
-static bool always(const struct search *s) { return s->q->spec; }
+static bool always(const struct search *s) { return spec_of(s); }
 
 /* Roles say how many tasks there are. */
-static bool may_tasks(const struct search *s) { return s->q->spec->n_roles == 0; }
+static bool may_tasks(const struct search *s) { return spec_of(s)->n_roles == 0; }
 
 static int64_t get_gpus(const struct workload_spec *spec) { return spec->gpus; }
 static void set_gpus(struct workload_spec *spec, int64_t v) { spec->gpus = (unsigned) v; }
@@ -96,7 +125,7 @@ static int64_t step_of(const struct dimension *d, int64_t asked)
 
 static bool fits_with(const struct search *s, const struct dimension *d, int64_t value)
 {
-    struct workload_spec spec = *s->q->spec;
+    struct workload_spec spec = *spec_of(s);
 
     d->set(&spec, value);
     return fits(s, &spec);
@@ -125,7 +154,7 @@ static int64_t most_steps(const struct search *s, const struct dimension *d, int
 static char *less_text(const struct search *s, const struct dimension *d, int64_t asked,
                        int64_t value)
 {
-    bool is_task = workload_spec_n_tasks(s->q->spec) > 1 && d->kind <= REMEDY_DISK;
+    bool is_task = workload_spec_n_tasks(spec_of(s)) > 1 && d->kind <= REMEDY_DISK;
     const char *each = is_task ? " a task" : d->kind == REMEDY_TASKS ? " a node" : "";
     char would[32], before[32];
 
@@ -138,7 +167,7 @@ static char *less_text(const struct search *s, const struct dimension *d, int64_
 
 static void try_less(const struct search *s, const struct dimension *d)
 {
-    int64_t asked = d->get(s->q->spec), step = step_of(d, asked);
+    int64_t asked = d->get(spec_of(s)), step = step_of(d, asked);
 
     if (!d->applies(s) || asked <= step)
         return;
@@ -193,7 +222,7 @@ static json_t *size_patch(const struct workload_spec *spec)
 
 static void try_size(const struct search *s)
 {
-    const struct workload_spec *spec = s->q->spec;
+    const struct workload_spec *spec = spec_of(s);
     struct workload_spec smaller;
     unsigned of = spec->gpus ? spec->gpus : spec->cores;
 
@@ -216,7 +245,7 @@ static void try_size(const struct search *s)
 static void with_flavor(const struct search *s, const struct flavor *flavor,
                         struct workload_spec *ret)
 {
-    const struct workload_spec *spec = s->q->spec;
+    const struct workload_spec *spec = spec_of(s);
 
     *ret = *spec;
     ret->cores = flavor->cores;
@@ -246,7 +275,7 @@ static bool is_nearer(const struct workload_spec *spec, const struct flavor *a,
 
 static void try_flavors(const struct search *s)
 {
-    const struct workload_spec *spec = s->q->spec;
+    const struct workload_spec *spec = spec_of(s);
     const struct flavor *best = NULL;
     struct workload_spec other;
 
@@ -273,7 +302,7 @@ static void try_flavors(const struct search *s)
 static bool was_tried(const struct search *s, size_t node, const char *model)
 {
     for (size_t i = 0; i < node; i++)
-        vec_foreach(&s->q->nodes[i].node->gpus, gpu)
+        vec_foreach(&s->q->at->nodes[i].node->gpus, gpu)
             if (str_equal(gpu->model, model))
                 return true;
     return false;
@@ -282,7 +311,7 @@ static bool was_tried(const struct search *s, size_t node, const char *model)
 /* One offer for each model of which there is enough. */
 static void try_model(const struct search *s, size_t node, const char *model)
 {
-    struct workload_spec spec = *s->q->spec;
+    struct workload_spec spec = *spec_of(s);
     struct gpu gpu = { .model = (char *) (uintptr_t) model };
 
     if (!model || gpu_is_model(&gpu, spec.gpu_model) || was_tried(s, node, model))
@@ -294,19 +323,19 @@ static void try_model(const struct search *s, size_t node, const char *model)
     json_put_str(patch, "gpu_model", model);
     offer(s, (struct remedy){ .kind = REMEDY_MODEL,
                               .text = xasprintf("ask for GPUs of model %s instead of %s", model,
-                                                s->q->spec->gpu_model),
+                                                spec_of(s)->gpu_model),
                               .patch = patch });
 }
 
 static void try_models(const struct search *s)
 {
-    const struct workload_spec *spec = s->q->spec;
+    const struct workload_spec *spec = spec_of(s);
 
     if (!spec->gpu_model || spec->devices || (s->flavor && s->flavor->gpu_model))
         return;
-    for (size_t i = 0; i < s->q->n_nodes; i++) {
+    for (size_t i = 0; i < s->q->at->n_nodes; i++) {
         const char *last = NULL;
-        vec_foreach(&s->q->nodes[i].node->gpus, gpu)
+        vec_foreach(&s->q->at->nodes[i].node->gpus, gpu)
             if (!str_equal(gpu->model, last))
                 try_model(s, i, last = gpu->model);
     }
@@ -315,9 +344,9 @@ static void try_models(const struct search *s)
 static void try_anywhere(const struct search *s)
 {
     static const char *const fields[] = { "on_nodes", "not_nodes", "node_tags" };
-    const struct machine_rules *rules = &s->q->spec->machines;
+    const struct machine_rules *rules = &spec_of(s)->machines;
     char *const *const lists[] = { rules->names, rules->without, rules->tags };
-    struct workload_spec spec = *s->q->spec;
+    struct workload_spec spec = *spec_of(s);
     struct text t = { 0 };
 
     spec.machines = (struct machine_rules){ .exclusive = rules->exclusive };
@@ -336,15 +365,64 @@ static void try_anywhere(const struct search *s)
 
 static void try_share(const struct search *s)
 {
-    struct workload_spec spec = *s->q->spec;
+    struct workload_spec spec = *spec_of(s);
 
     spec.machines.exclusive = false;
-    if (!s->q->spec->machines.exclusive || !fits(s, &spec))
+    if (!spec_of(s)->machines.exclusive || !fits(s, &spec))
         return;
     json_t *patch = json_object();
     json_put(patch, "exclusive", json_false());
     offer(s, (struct remedy){ .kind = REMEDY_SHARE,
                               .text = xstrdup("let it share its machines, without exclusive"),
+                              .patch = patch });
+}
+
+/* ---- bookings --------------------------------------------------------------------------------------- */
+
+static bool fits_for(const struct search *s, int64_t seconds)
+{
+    struct workload_spec spec = *spec_of(s);
+
+    spec.max_time_s = seconds;
+    return fits(s, &spec);
+}
+
+/* The longest time after which it is over before what is booked begins, in minutes. */
+static void try_time(const struct search *s)
+{
+    enum { MINUTE = 60, LONGEST = 366 * 24 * 60 };
+    int64_t low = 1, high = LONGEST;
+    char text[32];
+
+    if (spec_of(s)->max_time_s > 0)
+        high = (spec_of(s)->max_time_s + MINUTE - 1) / MINUTE;
+    if (!s->q->at->booked || high <= low || !fits_for(s, low * MINUTE))
+        return;
+    while (high - low > 1) {
+        int64_t middle = low + (high - low) / 2;
+        *(fits_for(s, middle * MINUTE) ? &low : &high) = middle;
+    }
+    json_t *patch = json_object();
+    json_put_int(patch, "max_time", low * MINUTE);
+    offer(s, (struct remedy){ .kind = REMEDY_TIME,
+                              .text = xasprintf("declare a max_time of %s: then it is over before "
+                                                "what is booked begins",
+                                                seconds_to_str(low * MINUTE, text)),
+                              .patch = patch });
+}
+
+static void try_yield(const struct search *s)
+{
+    struct workload_spec spec = *spec_of(s);
+
+    spec.preemptible = true;
+    if (!s->q->at->booked || spec_of(s)->preemptible || !fits(s, &spec))
+        return;
+    json_t *patch = json_object();
+    json_put(patch, "preemptible", json_true());
+    offer(s, (struct remedy){ .kind = REMEDY_YIELD,
+                              .text = xstrdup("let it be preemptible: then it makes way when what "
+                                              "is booked begins"),
                               .patch = patch });
 }
 
@@ -356,7 +434,7 @@ static unsigned groups_on(const struct search *s, const struct node_state *state
 {
     unsigned groups = gang_fit(state, 1, shape, false, NULL);
 
-    return s->q->n_nodes > 1 && groups > 1 ? 1 : groups;
+    return s->q->at->n_nodes > 1 && groups > 1 ? 1 : groups;
 }
 
 /* The same if it took work. */
@@ -389,17 +467,17 @@ static char *open_text(const json_t *nodes, const char *fault)
 /* Machines that take no work, as many as it needs: those that are cordoned, or those that are out of order. */
 static void try_closed(const struct search *s, bool with_fault)
 {
-    struct shape shape = shape_of(s->q->spec, &s->q->owner);
-    unsigned found = gang_fit(s->states, s->q->n_nodes, &shape, false, NULL);
+    struct shape shape = shape_of(spec_of(s), &s->q->request->owner);
+    unsigned found = groups_now(s, spec_of(s));
     json_t *nodes = json_array();
     const char *fault = NULL;
 
-    for (size_t i = 0; i < s->q->n_nodes && found < shape.groups; i++) {
+    for (size_t i = 0; i < s->q->at->n_nodes && found < shape.groups; i++) {
         const struct node *node = s->states[i].node;
         if (with_fault ? !node->fault : !node->cordoned || node->fault)
             continue;
         unsigned groups = groups_if_open(s, &s->states[i], &shape);
-        if (groups == 0)
+        if (groups == 0 || booked_at(s, spec_of(s), i))
             continue;
         found += groups;
         fault = node->fault;
@@ -438,13 +516,13 @@ static bool holds_when_new(const struct search *s, const struct node_state *stat
 
 static void try_add(const struct search *s)
 {
-    struct shape shape = shape_of(s->q->spec, &s->q->owner);
-    unsigned found = gang_fit(s->states, s->q->n_nodes, &shape, false, NULL);
+    struct shape shape = shape_of(spec_of(s), &s->q->request->owner);
+    unsigned found = groups_now(s, spec_of(s));
 
     /* Where there is one machine groups share it; beside another they do not. */
-    if (s->q->n_nodes == 1 && found > 1)
+    if (s->q->at->n_nodes == 1 && found > 1)
         found = 1;
-    for (size_t i = 0; i < s->q->n_nodes && !s->q->spec->machines.names; i++) {
+    for (size_t i = 0; i < s->q->at->n_nodes && !spec_of(s)->machines.names; i++) {
         if (!holds_when_new(s, &s->states[i], &shape))
             continue;
         unsigned count = shape.groups - found;
@@ -478,6 +556,8 @@ static void find_all(const struct search *s)
     try_flavors(s);
     try_anywhere(s);
     try_share(s);
+    try_time(s);
+    try_yield(s);
     try_closed(s, false);
     try_closed(s, true);
     try_add(s);
@@ -487,15 +567,15 @@ void remedies_find(const struct remedy_question *q, struct remedies *ret)
 {
     struct search s = { .q = q, .ret = ret };
 
-    s.states = xnew_n(struct node_state, q->n_nodes + 1);
-    for (size_t i = 0; i < q->n_nodes; i++)
-        node_state_init(&s.states[i], &q->nodes[i]);
+    s.states = xnew_n(struct node_state, q->at->n_nodes + 1);
+    for (size_t i = 0; i < q->at->n_nodes; i++)
+        node_state_init(&s.states[i], &q->at->nodes[i]);
     for (size_t i = 0; i < q->n_flavors; i++)
-        if (str_equal(q->flavors[i]->name, q->spec->flavor))
+        if (str_equal(q->flavors[i]->name, q->request->workload->spec->flavor))
             s.flavor = q->flavors[i];
-    if (!fits(&s, q->spec))
+    if (!fits(&s, q->request->workload->spec))
         find_all(&s);
-    for (size_t i = 0; i < q->n_nodes; i++)
+    for (size_t i = 0; i < q->at->n_nodes; i++)
         node_state_done(&s.states[i]);
     free(s.states);
 }

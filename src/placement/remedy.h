@@ -9,7 +9,8 @@
 #include "fleet/fleet.h"
 #include "workload/workload.h"
 
-struct placement_node;
+struct placement_snapshot;
+struct placement_request;
 
 enum remedy_kind {
     /* of the request */
@@ -24,6 +25,8 @@ enum remedy_kind {
     REMEDY_FLAVOR,
     REMEDY_ANYWHERE, /* without its rules about machines */
     REMEDY_SHARE,    /* not exclusive */
+    REMEDY_TIME,     /* over before what is booked begins */
+    REMEDY_YIELD,    /* preemptible: it leaves when what is booked begins */
     /* of the machines: the operator's */
     REMEDY_UNCORDON,
     REMEDY_REPAIR,
@@ -46,10 +49,8 @@ struct remedies {
 };
 
 struct remedy_question {
-    const struct placement_node *nodes;
-    size_t n_nodes;
-    const struct workload_spec *spec;
-    struct id owner; /* the org */
+    const struct placement_snapshot *at; /* its machines, and what is booked; not its queue */
+    const struct placement_request *request;
     const struct flavor *const *flavors;
     size_t n_flavors;
 };

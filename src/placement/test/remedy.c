@@ -48,6 +48,7 @@ static struct world {
     struct flavor flavors[4];
     const struct flavor *flavor_list[4];
     size_t n_flavors;
+    const char *(*booked)(void *, const struct placement_request *, size_t);
 } world;
 
 static struct node *add(unsigned cores, unsigned gpus, const char *model)
@@ -81,11 +82,15 @@ static struct remedies find(const struct workload_spec *spec)
 {
     struct placement_node nodes[NODES_MAX] = { 0 };
     struct remedies found = { 0 };
-    struct remedy_question question = { .nodes = nodes,
-                                        .n_nodes = world.n,
-                                        .spec = spec,
-                                        .flavors = world.flavor_list,
-                                        .n_flavors = world.n_flavors };
+    struct workload_spec copy = *spec;
+    struct workload job = { .spec = &copy };
+    const struct placement_request request = { .workload = &job };
+    const struct placement_snapshot at = { .nodes = nodes,
+                                           .n_nodes = world.n,
+                                           .booked = world.booked };
+    struct remedy_question question = {
+        .at = &at, .request = &request, .flavors = world.flavor_list, .n_flavors = world.n_flavors
+    };
 
     for (size_t i = 0; i < world.n; i++)
         nodes[i].node = world.nodes[i];
@@ -195,6 +200,36 @@ TEST(rules_that_are_in_the_way)
     clear();
 }
 
+/* The first machine is kept for others from some hours on. */
+static const char *in_two_hours(void *userdata, const struct placement_request *request,
+                                size_t index)
+{
+    const struct workload_spec *spec = request->workload->spec;
+
+    (void) userdata;
+    if (index > 0 || spec->preemptible || (spec->max_time_s && spec->max_time_s <= 7200))
+        return NULL;
+    return "is booked for p1";
+}
+
+TEST(what_is_over_before_a_booking_or_makes_way)
+{
+    struct workload_spec spec = cores(2);
+
+    add(4, 0, NULL);
+    world.booked = in_two_hours;
+    is_offered(&spec, "declare a max_time of 2h: then it is over before what is booked begins\n"
+                      "let it be preemptible: then it makes way when what is booked begins\n"
+                      "add a machine like n1\n");
+    spec.max_time_s = 10000;
+    is_offered(&spec, "declare a max_time of 2h: then it is over before what is booked begins\n"
+                      "let it be preemptible: then it makes way when what is booked begins\n"
+                      "add a machine like n1\n");
+    spec.max_time_s = 7000;
+    is_offered(&spec, "");
+    clear();
+}
+
 /* ---- by property -------------------------------------------------------------------------------------- */
 
 static bool starts(const struct workload_spec *spec)
@@ -204,7 +239,7 @@ static bool starts(const struct workload_spec *spec)
     struct workload job = { .spec = &copy };
     struct placement_request request = { .workload = &job };
     struct placement_snapshot snapshot = {
-        .nodes = nodes, .n_nodes = world.n, .queue = &request, .n_queue = 1
+        .nodes = nodes, .n_nodes = world.n, .queue = &request, .n_queue = 1, .booked = world.booked
     };
     struct placement_plan plan;
 
@@ -236,6 +271,8 @@ static void patch_spec(struct workload_spec *spec, const json_t *patch)
     spec->memory_bytes = json_get_int(patch, "memory", spec->memory_bytes);
     spec->disk_bytes = json_get_int(patch, "disk", spec->disk_bytes);
     spec->gpu_model = (char *) (uintptr_t) json_get_str(patch, "gpu_model", spec->gpu_model);
+    spec->max_time_s = json_get_int(patch, "max_time", spec->max_time_s);
+    spec->preemptible = json_get_bool(patch, "preemptible", spec->preemptible);
     spec->machines.exclusive = json_get_bool(patch, "exclusive", spec->machines.exclusive);
 }
 
@@ -282,6 +319,7 @@ static void make_world(void)
     unsigned n = 1 + random_below(6);
 
     clear();
+    world.booked = random_below(2) ? in_two_hours : NULL;
     add_flavor("cpu.2", 2, 0, NULL);
     add_flavor("gpu.1", 2, 1, NULL);
     add_flavor("gpu.2", 4, 2, "A100");
@@ -304,6 +342,7 @@ static struct workload_spec make_spec(void)
     spec.nodes = 1 + random_below(3);
     spec.tasks_per_node = 1 + random_below(2);
     spec.machines.exclusive = random_below(5) == 0;
+    spec.max_time_s = random_below(4) * 3000;
     if (random_below(4) == 0) {
         const struct flavor *f = &world.flavors[random_below(4)];
         spec.flavor = f->name;
