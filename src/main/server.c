@@ -341,6 +341,7 @@ static int open_lifecycle(struct server *s, struct error *err)
         .grace_default_s = set->grace,
         .max_time_default_s = set->max_time,
         .node_timeout_s = set->node_timeout,
+        .booking_notice_s = set->booking_notice,
         .version = BERTH_VERSION,
         .image_paths = (const char *const *) set->image_paths,
         .image_registries = (const char *const *) set->image_registries,

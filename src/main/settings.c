@@ -117,6 +117,8 @@ static const struct setting table[] = {
     SETTING(max_time, TYPE_SECONDS, "0", "time limit where the job names none; 0: none"),
     SETTING(node_timeout, TYPE_SECONDS, "35s",
             "a machine that joined and was not heard of for so long is lost"),
+    SETTING(booking_notice, TYPE_SECONDS, "5m",
+            "how long before a booking begins those are preempted who are in its way"),
     SETTING(collect_interval, TYPE_SECONDS, "1h",
             "how often files that nobody needs are removed; 0: never"),
     SETTING(collect_grace, TYPE_SECONDS, "24h", "how long files stay that nobody uses yet"),

@@ -58,6 +58,7 @@ struct settings {
     int64_t grace;
     int64_t max_time;
     int64_t node_timeout;
+    int64_t booking_notice;
     int64_t collect_interval;
     int64_t collect_grace;
     int64_t sessions_per_key;
