@@ -152,7 +152,8 @@ static void show_running(struct follower *f)
 
 static void show_state(struct follower *f)
 {
-    if (str_equal(f->state, "queued") || str_equal(f->state, "submitted"))
+    if (str_equal(f->state, "queued") || str_equal(f->state, "submitted") ||
+        str_equal(f->state, "stopping"))
         show_waiting(f, f->state);
     else if (str_equal(f->state, "running"))
         show_running(f);

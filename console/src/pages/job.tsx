@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type * as Api from '#declared/api';
 import { call, Problem } from '../client';
 import { command, commandText, curl } from '../cli';
-import { duration, moment } from '../format';
+import { duration, moment, plural } from '../format';
 import { apply, isFinal } from '../jobs';
 import { may, useEvents, useNow } from '../live';
 import { go, href, setQuery, useLocation } from '../route';
@@ -264,7 +264,7 @@ export function JobPage({ project, id }: { project: string; id: string }) {
       <header class="page-head">
         <h1><a class="crumb" href={href('p', project, 'jobs')}>Jobs</a><span class="faint"> / </span>{job.name}</h1>
         <span class="faint">{job.ended && isFinal(job.state) ? <>ended <Time time={job.ended} /></> : <>submitted <Time time={job.created} /></>}
-          {(job.attempts ?? 0) > 1 && ` · attempt ${job.attempts}`}{job.exit_code !== undefined && isFinal(job.state) && ` · exit code ${job.exit_code}`}</span>
+          {(job.attempts ?? 0) > 1 && ` · attempt ${job.attempts}`}{job.preemptions !== undefined && ` · preempted ${plural(job.preemptions, 'time')}`}{job.exit_code !== undefined && isFinal(job.state) && ` · exit code ${job.exit_code}`}</span>
         <span class="spring" />
         <Command behind={() => ({ cli: command('job.show', path), curl: curl('job.show', { path }) })} />
         {may('member') && <a class="button" href={`${href('p', project, 'new-job')}?from=${id}`} title="The form, filled in as this job was">Submit like this</a>}
