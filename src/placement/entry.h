@@ -45,6 +45,8 @@ struct past {
     size_t wake_at;         /* in the schedule's heap, from 1; 0: it is not there */
     size_t at;              /* among those who run, or who stand apart */
     unsigned level;
+    unsigned returns;      /* it came back so often, since it ran for long */
+    unsigned stopped;      /* so many were stopped for it, since then */
     bool halted;           /* while victims are sought: its places are given back */
     struct choice *places; /* while it runs, one a task */
 };
@@ -154,6 +156,10 @@ void entry_start(struct schedule *s, struct entry *entry, const struct choice *p
                  int64_t now_us);
 /* It runs no longer, and its places are free. It waits for nothing yet. */
 void entry_stop(struct schedule *s, struct entry *entry, int64_t now_us);
+/* It waits again after it ran, and longer each time that it comes back soon. */
+void entry_return(struct schedule *s, struct entry *entry, int64_t now_us);
+/* How many may be stopped for it now. */
+unsigned entry_stops_max(const struct entry *entry);
 /* Give its places back, and take them again: between them it is not among the tasks of its machines. */
 void entry_halt(struct schedule *s, struct entry *entry);
 void entry_resume(struct schedule *s, struct entry *entry);
@@ -164,10 +170,10 @@ void wake_clear(struct schedule *s, struct entry *entry);
 
 /* ---- victims.c, reserve.c ---- */
 
-/* Make room for ENTRY by stopping jobs of less right, at the least cost, and take it. The stopped are
+/* Make room for ENTRY by stopping jobs of less right, at most MAX, at the least cost, and take it (PLACES of S). The stopped are
  * appended to STOPPED. False: that is not possible, and nothing was changed. */
-bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
-                  struct choice *places, struct entries *stopped);
+bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us, unsigned max,
+                  struct entries *stopped);
 
 struct machines {
     size_t *items; /* a vec */

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -185,4 +186,37 @@ void entry_stop(struct schedule *s, struct entry *entry, int64_t now_us)
     free(past->places);
     past->places = NULL;
     s->n_waiting++;
+}
+
+/* ---- who fails over and over ----------------------------------------------------------------------------- */
+
+static int64_t backoff_us(const struct schedule *s, unsigned returns)
+{
+    int64_t wait_us = s->options.backoff_us;
+
+    for (unsigned i = 1; i < returns && wait_us < SCHEDULE_STEADY_US; i++)
+        wait_us *= 2;
+    return wait_us < SCHEDULE_STEADY_US ? wait_us : SCHEDULE_STEADY_US;
+}
+
+void entry_return(struct schedule *s, struct entry *entry, int64_t now_us)
+{
+    struct past *past = entry->past;
+
+    if (now_us - past->started_us >= SCHEDULE_STEADY_US)
+        past->returns = past->stopped = 0;
+    past->returns++;
+    entry_stop(s, entry, now_us);
+    if (s->options.backoff_us > 0)
+        wake_set(s, entry, now_us + backoff_us(s, past->returns));
+    entry_join(s, entry);
+}
+
+unsigned entry_stops_max(const struct entry *entry)
+{
+    const struct past *past = entry->past;
+
+    if (!past || past->returns == 0)
+        return UINT_MAX;
+    return past->stopped < SCHEDULE_DAMPED_STOPS ? SCHEDULE_DAMPED_STOPS - past->stopped : 0;
 }

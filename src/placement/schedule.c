@@ -103,8 +103,7 @@ void schedule_requeue(struct schedule *s, uint64_t id, int64_t now_us)
 
     if (!entry || !entry_runs(entry))
         return;
-    entry_stop(s, entry, now_us);
-    entry_join(s, entry);
+    entry_return(s, entry, now_us);
 }
 
 void schedule_hold(struct schedule *s, uint64_t id, bool held)
@@ -227,6 +226,7 @@ struct pass {
      * refused the same. */
     VEC(struct refusal) refusals;
     size_t n_refused_all; /* demands */
+    unsigned n_stopped;   /* for the job that is looked at */
     struct machines reserved;
     int64_t shadow_us; /* they are reserved from then on; 0: they are not */
     bool is_kept;      /* they are kept for somebody from now on */
@@ -334,17 +334,19 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
 {
     struct demand *demand = entry->line->demand;
     struct entries stopped = { 0 };
+    unsigned max = entry_stops_max(entry);
 
-    if (refused(pass, demand) & REFUSED_VICTIMS)
+    if (max == 0 || (refused(pass, demand) & REFUSED_VICTIMS))
         return false;
     close_reserved(pass, true);
     if (!may_stop_others(pass, entry) ||
-        !victims_take(pass->s, entry, pass->now_us, pass->s->places, &stopped)) {
+        !victims_take(pass->s, entry, pass->now_us, max, &stopped)) {
         /* Groups have more and less right for the same demand. */
-        if (!pass->s->options.policy->shares)
+        if (max == UINT_MAX && !pass->s->options.policy->shares)
             refuse(pass, demand, REFUSED_VICTIMS);
         return false;
     }
+    pass->n_stopped = (unsigned) stopped.len;
     vec_foreach(&stopped, victim) {
         entry_stop(pass->s, *victim, pass->now_us);
         (*victim)->is_held = pass->s->options.hold_stopped;
@@ -384,9 +386,11 @@ static bool starts(struct pass *pass, struct entry *entry)
         s->n_places = tasks;
         s->places = xrealloc(s->places, tasks * sizeof *s->places);
     }
+    pass->n_stopped = 0;
     if (!take(pass, entry) && !take_from_others(pass, entry))
         return false;
     entry_start(s, entry, s->places, pass->now_us);
+    entry->past->stopped += pass->n_stopped;
     act(pass, SCHEDULE_START, entry);
     return true;
 }

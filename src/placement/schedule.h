@@ -42,6 +42,11 @@ struct schedule_acts {
     size_t len, cap;
 };
 
+/* A job that came back (schedule_requeue) before it ran for an hour is damped until it has run so long: no more
+ * others are stopped for it than would make these in all, and each time it waits twice as long. */
+#define SCHEDULE_STEADY_US (INT64_C(3600) * 1000000)
+enum { SCHEDULE_DAMPED_STOPS = 2 };
+
 struct schedule_options {
     const struct policy *policy;
     int64_t guaranteed_us; /* nobody is stopped before it ran so long; at least RESTART_US */
@@ -52,6 +57,8 @@ struct schedule_options {
     int64_t half_life_us; /* of what a group has had; 0: nothing is forgotten */
     /* Who is stopped is held, as by schedule_hold(): it has not left its place yet. The caller says when it has. */
     bool hold_stopped;
+    /* Who came back waits so long at least, twice as long the next time, up to an hour. 0: not at all */
+    int64_t backoff_us;
 };
 
 /* CAPACITY is the schedule's from here on. */
@@ -68,7 +75,7 @@ void schedule_end(struct schedule *schedule, uint64_t id, int64_t now_us);
 /* A job that waits runs there already, since STARTED_US; PLACES, one a task, are taken and copied. */
 void schedule_run(struct schedule *schedule, uint64_t id, struct choice *places,
                   int64_t started_us);
-/* A job that runs waits again, at the place in line that it had. */
+/* A job that runs waits again, at the place in line that it had: it failed, or lost its machine. */
 void schedule_requeue(struct schedule *schedule, uint64_t id, int64_t now_us);
 /* A job waits and is passed over, until it is held no longer. */
 void schedule_hold(struct schedule *schedule, uint64_t id, bool held);

@@ -70,7 +70,9 @@ static int read_options(struct snapshot *s, const json_t *json, struct error *er
         r = read_us(json, "restart_us", &s->options.restart_us, err);
     if (r >= 0)
         r = read_us(json, "patience_us", &s->options.patience_us, err);
-    return r < 0 ? r : read_us(json, "half_life_us", &s->options.half_life_us, err);
+    if (r >= 0)
+        r = read_us(json, "half_life_us", &s->options.half_life_us, err);
+    return r < 0 ? r : read_us(json, "backoff_us", &s->options.backoff_us, err);
 }
 
 /* ---- machines --------------------------------------------------------------------------------------- */

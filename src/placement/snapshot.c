@@ -145,6 +145,7 @@ static json_t *options_of(const struct snapshot *s)
     json_put_int(json, "restart_us", s->options.restart_us);
     json_put_int(json, "patience_us", s->options.patience_us);
     json_put_int(json, "half_life_us", s->options.half_life_us);
+    json_put_int(json, "backoff_us", s->options.backoff_us);
     return json;
 }
 

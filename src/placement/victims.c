@@ -28,6 +28,7 @@ struct search {
     const struct entry *entry;
     unsigned level;
     int64_t now_us;
+    unsigned max;          /* jobs may be stopped */
     VEC(struct prey) prey; /* on the machine that is looked at */
     struct entries *stopped;
 };
@@ -238,7 +239,7 @@ static bool take_all(struct search *x, struct choice *places, struct entries *st
         found = capacity_choose(capacity, ask, place);
         if (!found && find_cheapest(x, &victims)) {
             halt_all(x, &victims, stopped);
-            found = capacity_choose(capacity, ask, place);
+            found = stopped->len <= x->max && capacity_choose(capacity, ask, place);
         }
         if (!found)
             break;
@@ -272,20 +273,23 @@ static bool may_have_more(const struct schedule *s, const struct entry *entry)
     return entry->line->priority > 0 || entry->line->group == SHARE_ROOT;
 }
 
-bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
-                  struct choice *places, struct entries *stopped)
+bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us, unsigned max,
+                  struct entries *stopped)
 {
-    struct search x = {
-        .s = s, .entry = entry, .level = entry_right(s, entry), .now_us = now_us, .stopped = stopped
-    };
+    struct search x = { .s = s,
+                        .entry = entry,
+                        .level = entry_right(s, entry),
+                        .now_us = now_us,
+                        .max = max,
+                        .stopped = stopped };
     unsigned n_taken = 0;
 
     if (s->options.policy->shares && !may_have_more(s, entry))
         return false;
 
-    bool taken = take_all(&x, places, stopped, &n_taken);
+    bool taken = take_all(&x, s->places, stopped, &n_taken);
     if (!taken)
-        undo(&x, places, n_taken, stopped);
+        undo(&x, s->places, n_taken, stopped);
     vec_done(&x.prey);
     return taken;
 }

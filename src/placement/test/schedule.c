@@ -25,6 +25,9 @@ struct model {
     int64_t came_us, left_us, started_us;
     bool came, runs, ended;
     unsigned stops;
+    /* It fails so often, after so long each time; how many were stopped for it before it failed, and later. */
+    unsigned fails, failed, stopped_first, stopped_later;
+    int64_t fails_after_us, failed_us;
     struct choice places[4];
 };
 
@@ -38,11 +41,12 @@ struct world {
 };
 
 static const int64_t guaranteed_us = 120 * SECOND, restart_us = 30 * SECOND,
-                     patience_us = 3600 * SECOND;
+                     patience_us = 3600 * SECOND, backoff_us = 10 * SECOND;
 
 static void make(struct world *w, const struct policy *policy)
 {
-    const struct schedule_options options = { policy, guaranteed_us, restart_us, patience_us };
+    const struct schedule_options options = { policy, guaranteed_us, restart_us, patience_us,
+                                              .backoff_us = backoff_us };
     struct capacity *capacity = capacity_new(&score_best_fit);
 
     w->policy = policy;
@@ -69,6 +73,10 @@ static void make(struct world *w, const struct policy *policy)
                                         .preemptible = random_below(4) > 0,
                                         .limit_us = m->left_us };
         m->job.ask.gpu_milli = m->job.ask.gpus ? CAPACITY_GPU : 0;
+        if (random_below(16) == 0) {
+            m->fails = 1 + random_below(12);
+            m->fails_after_us = (1 + random_below(3599)) * SECOND;
+        }
         if (m->job.ask.gpus == 8 && m->job.tasks > 4)
             m->job.tasks = 4;
     }
@@ -118,18 +126,34 @@ static const struct model *started_after(struct world *w, const struct schedule_
     return find(w, act->id);
 }
 
+/* Crash loops: however often it comes back, no more than two are stopped for it if there were not more at once. */
+static void check_start(const struct world *w, struct model *m, unsigned n_stopped)
+{
+    int64_t wait_us = backoff_us << (m->failed ? m->failed - 1 : 0);
+
+    *(m->failed ? &m->stopped_later : &m->stopped_first) += n_stopped;
+    if (m->failed == 0)
+        return;
+    ok(m->stopped_later == 0 || m->stopped_first + m->stopped_later <= SCHEDULE_DAMPED_STOPS);
+    ok(w->now_us - m->failed_us >= (wait_us < SCHEDULE_STEADY_US ? wait_us : SCHEDULE_STEADY_US));
+}
+
 static void pass(struct world *w)
 {
     struct schedule_acts acts = { 0 };
     bool was_held_back = false;
+    unsigned n_stopped = 0;
 
     schedule_pass(w->schedule, w->now_us, &acts);
     vec_foreach(&acts, act) {
         struct model *m = find(w, act->id);
         if (act->verb == SCHEDULE_STOP) {
             stop(w, m, started_after(w, act));
+            n_stopped++;
             continue;
         }
+        check_start(w, m, n_stopped);
+        n_stopped = 0;
         ok(m->came && !m->runs && !m->ended);
         m->runs = true;
         m->started_us = w->now_us;
@@ -140,10 +164,19 @@ static void pass(struct world *w)
     /* fifo: nobody runs whom an earlier one of at least its priority waits before. */
     for (size_t i = 0; w->policy == &policy_fifo && i < JOBS; i++) {
         const struct model *m = &w->jobs[i];
-        if (m->came && !m->ended && !m->runs && m->job.priority == 1)
+        if (m->came && !m->ended && !m->runs && !m->failed && m->job.priority == 1)
             was_held_back = true;
         ok(!(was_held_back && m->job.priority == 1 && m->runs && m->started_us == w->now_us));
     }
+}
+
+static int64_t next_end(const struct model *m)
+{
+    int64_t run_us = m->left_us;
+
+    if (m->failed < m->fails && m->fails_after_us < run_us)
+        run_us = m->fails_after_us;
+    return m->started_us + run_us;
 }
 
 static int64_t next_moment(const struct world *w)
@@ -152,7 +185,7 @@ static int64_t next_moment(const struct world *w)
 
     for (size_t i = 0; i < JOBS; i++) {
         const struct model *m = &w->jobs[i];
-        int64_t at_us = !m->came ? m->came_us : m->runs ? m->started_us + m->left_us : INT64_MAX;
+        int64_t at_us = !m->came ? m->came_us : m->runs ? next_end(m) : INT64_MAX;
         next_us = at_us < next_us ? at_us : next_us;
     }
     return next_us;
@@ -165,8 +198,14 @@ static void happen(struct world *w)
         if (!m->came && m->came_us <= w->now_us) {
             m->came = true;
             schedule_submit(w->schedule, &m->job, w->now_us);
-        } else if (m->runs && m->started_us + m->left_us <= w->now_us) {
+        } else if (m->runs && next_end(m) <= w->now_us) {
             m->runs = false;
+            if (m->failed < m->fails && m->fails_after_us < m->left_us) {
+                m->failed++;
+                m->failed_us = w->now_us;
+                schedule_requeue(w->schedule, m->job.id, w->now_us);
+                continue;
+            }
             m->ended = true;
             w->n_ended++;
             schedule_end(w->schedule, m->job.id, w->now_us);
