@@ -189,10 +189,12 @@ void act_finish(struct lifecycle *lc, struct job *job, json_t *data,
     commit_fold(c, job, EVENT_ENDED, "system", data);
     bool retry = w->cause != END_EXITED || w->exit_code != 0;
     if (workload_is_preempted(w, w->cause) ||
-        (retry && workload_may_retry(w, w->cause, &backoff_s)))
+        (retry && workload_may_retry(w, w->cause, &backoff_s))) {
         queue_again(lc, c, job, backoff_s);
-    else
+    } else {
+        run_times_note(lc, w);
         conclude(c, job);
+    }
     store_put_workload(c->batch, w);
     if (artifacts)
         store_put_artifacts(c->batch, w, artifacts);

@@ -22,6 +22,7 @@
  * why.c      reasons and plans
  * snapshot.c what placement decides from, as plain data
  * outlook.c  who goes before a job that waits, and what would let it begin now
+ * run-times.c  how long jobs of projects ran lately
  * datasets.c datasets and their versions, what jobs read and write
  * images.c   images of projects: pulled once, pinned, kept while used
  * image-push.c  images on their way to registries
@@ -114,6 +115,7 @@ struct timer {
 
 struct commit;
 struct forgetting;
+struct recalling;
 
 struct lifecycle {
     struct lifecycle_settings settings;
@@ -172,6 +174,8 @@ struct lifecycle {
 
     struct commit *commits; /* under way */
     struct forgetting *forgetting;
+    struct history *run_times;   /* of projects */
+    struct recalling *recalling; /* the store owes an answer; NULL: it does not */
     void (*wake)(void *userdata);
     void *wake_userdata;
     void (*committed)(void *userdata, const struct event *event);
@@ -286,6 +290,13 @@ void plan_adopt(struct lifecycle *lc, const struct job *job);
 void plan_node(struct lifecycle *lc, const struct node_use *use);
 /* The wall clock; but no back-off that was over begins again when it is set back. */
 int64_t plan_now(struct lifecycle *lc);
+
+/* ---- run-times.c ---- */
+/* W is over: if it ran to its own end, note how long. */
+void run_times_note(struct lifecycle *lc, const struct workload *w);
+/* After a start: what the store remembers. */
+void run_times_recall(struct lifecycle *lc);
+void run_times_done(struct lifecycle *lc);
 
 /* ---- timer.c ---- */
 void timer_add(struct lifecycle *lc, const struct timer *timer);

@@ -48,6 +48,7 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     lc->sources = *sources;
     lc->store = store;
     lc->engine = engine;
+    lc->run_times = history_new();
     lc->jobs = map_new();
     lc->names = map_new();
     lc->attempts = map_new();
@@ -83,6 +84,7 @@ void lifecycle_free(struct lifecycle *lc)
         lc->engine->listener = (struct engine_listener){ 0 };
     commits_orphan(lc);
     forget_orphan(lc);
+    run_times_done(lc);
     placement_plan_done(&lc->explained);
     planner_free(lc->planner);
     arrays_done(lc);

@@ -105,5 +105,6 @@ void lifecycle_recover(struct lifecycle *lc)
     vec_done(&lc->outcomes);
     bookings_fire(lc);
     forget(lc);
+    run_times_recall(lc);
     lc_want_pass(lc);
 }

@@ -33,6 +33,8 @@ struct snapshot *lifecycle_snapshot(struct lifecycle *lc)
     s->now_us = lc_now(lc);
     s->options.policy = &policy_skip;
     s->score = &score_first_fit;
+    history_free(s->history);
+    s->history = history_copy(lc->run_times);
     vec_foreach(&lc->nodes, use)
         snapshot_add_node(s, use->node, use->disk_used_bytes);
     map_foreach(lc->jobs, pos, job)

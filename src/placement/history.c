@@ -37,6 +37,20 @@ void history_free(struct history *h)
     free(h);
 }
 
+struct history *history_copy(const struct history *h)
+{
+    struct history *copy = history_new();
+    const struct runs *runs;
+
+    copy->n_noted = h->n_noted;
+    map_foreach(h->projects, pos, runs) {
+        struct runs *one = xnew(struct runs);
+        *one = *runs;
+        (void) map_set(copy->projects, &one->project, sizeof one->project, one);
+    }
+    return copy;
+}
+
 static void forget_oldest(struct history *h)
 {
     struct runs *runs, *oldest = NULL;

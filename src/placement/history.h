@@ -25,6 +25,8 @@ struct history *history_new(void);
 void history_free(struct history *history);
 DEFINE_CLEANUP(struct history *, history_free);
 
+struct history *history_copy(const struct history *history);
+
 /* A job of PROJECT ran to its own end. */
 void history_note(struct history *history, const struct id *project, int64_t ran_us);
 /* What a job that ran for RAN_US so far has before it; -1: that is not known. */

@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "base/time.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 struct snapshot *snapshot_new(void)
@@ -58,7 +57,6 @@ const struct node *snapshot_node(const struct snapshot *s, const char *name)
 struct snapshot *snapshot_copy(const struct snapshot *s)
 {
     struct snapshot *copy = snapshot_new();
-    _cleanup_json_ json_t *history = history_to_json(s->history);
 
     copy->now_us = s->now_us;
     copy->options = s->options;
@@ -76,8 +74,7 @@ struct snapshot *snapshot_copy(const struct snapshot *s)
         vec_push(&copy->jobs, one);
     }
     history_free(copy->history);
-    int r = history_from_json(history, &copy->history, NULL);
-    assert(r == 0);
+    copy->history = history_copy(s->history);
     return copy;
 }
 

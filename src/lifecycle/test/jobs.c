@@ -238,6 +238,32 @@ TEST(who_waits_hears_who_is_before_it_and_what_would_help)
     world_close();
 }
 
+static int64_t usual_us(void)
+{
+    _cleanup_(snapshot_freep) struct snapshot *s = lifecycle_snapshot(world.lc);
+
+    return history_left_us(s->history, &world.project, 0);
+}
+
+TEST(how_long_jobs_ran_is_known_also_after_a_restart)
+{
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(4);
+    for (unsigned i = 0; i < HISTORY_ENOUGH; i++)
+        ok(submit_json(sleeps, NULL, 0, &id, &err) == 0);
+    pass_time(5 * US_PER_S);
+    ok(usual_us() == -1);
+    pass_time(30 * US_PER_S);
+    ok(usual_us() == 10 * US_PER_S);
+    crash();
+    while (world.lc->recalling)
+        loop_once(world.loop, 100);
+    ok(usual_us() == 10 * US_PER_S);
+    world_close();
+}
+
 TEST(tags_and_priority_change_also_after_the_end)
 {
     struct error err = { 0 };
