@@ -382,9 +382,8 @@ void act_listen(struct lifecycle *lc);
 /* ---- preempt.c ---- */
 struct preemption {
     const char *actor;
-    const struct workload
-        *beneficiary; /* what there is to be room for; NULL: an operator's order */
-    int64_t grace_s;  /* -1: the job's */
+    const struct workload *beneficiary; /* room is made for it; NULL: somebody's order */
+    int64_t grace_s;                    /* -1: the job's */
 };
 /* Does JOB have an attempt that nobody asked to end yet? */
 bool preempt_may(const struct job *job);
@@ -392,6 +391,8 @@ bool preempt_may(const struct job *job);
 void preempt(struct lifecycle *lc, struct job *job, const struct preemption *why, struct commit *c);
 /* All that may and have a task on the machine of that name. */
 void preempt_node(struct lifecycle *lc, const char *node, const char *actor);
+/* Those that a plan stops. */
+void preempt_planned(struct lifecycle *lc, const struct planner_plan *plan);
 /* Of a job that is being preempted: for whom, and what becomes of it. Owned by the caller. */
 char *preempt_stopping_text(const struct lifecycle *lc, const struct workload *w);
 /* Of a queued job that waits for WAITS; NULL: it was not preempted last. Owned by the caller. */

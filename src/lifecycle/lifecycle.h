@@ -31,6 +31,7 @@ struct lifecycle_settings {
     int64_t log_limit_bytes;
     int64_t grace_default_s;
     int64_t max_time_default_s; /* 0: none */
+    int64_t guaranteed_s;       /* no job is stopped for another before it ran so long */
     int64_t
         node_timeout_s; /* a machine that joined and was not heard of for so long is lost; 0: 35 */
     int64_t booking_notice_s;       /* before a booking begins others are told to leave; 0: 300 */

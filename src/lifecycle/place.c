@@ -151,6 +151,7 @@ static void pass(struct lifecycle *lc)
     lc->pass_wanted = false;
     bookings_touch(lc);
     planner_pass(lc->planner, now_us, PASS_LIMIT, &plan);
+    preempt_planned(lc, &plan);
     if (plan.starts.len > 0)
         carry_out(lc, now_us, &plan);
     if (plan.more)

@@ -15,6 +15,7 @@ static struct planner_job describe(const struct lifecycle *lc, const struct job 
         .priority = w->priority,
         .since_us = w->eligible_us,
         .eligible_us = w->eligible_us,
+        .ran_us = w->ran_us,
         .held = job_hold(lc, job) != NULL,
     };
 }
@@ -59,7 +60,9 @@ struct planner *plan_new(struct lifecycle *lc)
 {
     const struct planner_options options = {
         .score = &score_yield,
-        .schedule = { .policy = &policy_skip, .patience_us = 24 * 3600 * US_PER_S },
+        .schedule = { .policy = &policy_skip,
+                      .guaranteed_us = lc->settings.guaranteed_s * US_PER_S,
+                      .patience_us = 24 * 3600 * US_PER_S },
     };
 
     struct planner *planner = planner_new(&options);

@@ -29,6 +29,20 @@ bool preempt_may(const struct job *job)
            !job->w->stop_requested;
 }
 
+/* Who ends already leaves its place all the same. */
+void preempt_planned(struct lifecycle *lc, const struct planner_plan *plan)
+{
+    vec_foreach(&plan->stops, stop) {
+        struct job *job = live_get(lc, &stop->id);
+        const struct job *other = live_get(lc, &stop->started);
+        const struct preemption why = { .actor = "system",
+                                        .beneficiary = other && other != job ? other->w : NULL,
+                                        .grace_s = -1 };
+        if (job && preempt_may(job))
+            preempt(lc, job, &why, commit_new(lc, job));
+    }
+}
+
 static bool is_on(const struct attempt *attempt, const char *node)
 {
     for (size_t rank = 0; rank < attempt_n_tasks(attempt); rank++)

@@ -340,6 +340,7 @@ static int open_lifecycle(struct server *s, struct error *err)
         .log_limit_bytes = set->log_limit,
         .grace_default_s = set->grace,
         .max_time_default_s = set->max_time,
+        .guaranteed_s = set->guaranteed_time,
         .node_timeout_s = set->node_timeout,
         .booking_notice_s = set->booking_notice,
         .version = BERTH_VERSION,

@@ -115,6 +115,8 @@ static const struct setting table[] = {
     SETTING(log_limit, TYPE_BYTES, "4Gi", "largest log of an attempt"),
     SETTING(grace, TYPE_SECONDS, "30s", "SIGTERM to SIGKILL where the job names none"),
     SETTING(max_time, TYPE_SECONDS, "0", "time limit where the job names none; 0: none"),
+    SETTING(guaranteed_time, TYPE_SECONDS, "10m",
+            "no job is preempted for another before it ran so long"),
     SETTING(node_timeout, TYPE_SECONDS, "35s",
             "a machine that joined and was not heard of for so long is lost"),
     SETTING(booking_notice, TYPE_SECONDS, "5m",

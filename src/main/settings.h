@@ -56,6 +56,7 @@ struct settings {
     int64_t reserved_disk;
     int64_t log_limit;
     int64_t grace;
+    int64_t guaranteed_time;
     int64_t max_time;
     int64_t node_timeout;
     int64_t booking_notice;

@@ -175,6 +175,7 @@ static struct item *add(struct planner *p, const struct planner_job *job, int64_
         .preemptible = spec->preemptible,
         .limit_us = spec->max_time_s * 1000000,
         .since_us = job->since_us,
+        .ran_us = job->ran_us,
     };
     schedule_submit(p->schedule, &one, now_us);
     return item;

@@ -30,6 +30,7 @@ struct planner_job {
     int priority;
     int64_t since_us;    /* when it came */
     int64_t eligible_us; /* not before */
+    int64_t ran_us;      /* in attempts that have ended */
     bool held;           /* it waits for something that is no hardware */
 };
 

@@ -78,13 +78,10 @@ TEST(who_has_less_right_waits_and_says_for_what)
 
     world_open(1);
     struct id low = begin(PREEMPTIBLE, "low");
-    ok(submit_json(LONG(), "high", 5, &high, &err) == 0);
     pass_time(US_PER_S);
-    struct job *job = live_get(world.lc, &low);
-    const struct preemption why = { "system", lifecycle_get(world.lc, &high), -1 };
-    ok(preempt_may(job));
-    preempt(world.lc, job, &why, commit_new(world.lc, job));
-    ok(!preempt_may(job));
+    ok(submit_json(LONG(), "high", 5, &high, &err) == 0);
+    lifecycle_tick(world.lc);
+    is_life(&high, "queued attempt 0 preempted 0");
     is_why(&low, "preempted",
            "it makes room for job high, and goes on from its old place in the queue: it has 30 s "
            "from SIGTERM to end by itself");
@@ -101,6 +98,53 @@ TEST(who_has_less_right_waits_and_says_for_what)
     is_life(&low, "queued attempt 1 preempted 1");
     pass_time(300 * US_PER_S);
     is_life(&low, "succeeded attempt 2 preempted 1");
+    verify();
+    world_close();
+}
+
+TEST(nobody_of_the_same_right_or_not_preemptible_is_stopped)
+{
+    struct error err = { 0 };
+    struct id firm, peer, high;
+
+    world_open(2);
+    ok(submit_json(LONG(), "firm", 0, &firm, &err) == 0);
+    ok(submit_json(PREEMPTIBLE, "peer", 5, &peer, &err) == 0);
+    pass_time(US_PER_S);
+    ok(submit_json(LONG(), "high", 5, &high, &err) == 0);
+    pass_time(50 * US_PER_S);
+    is_life(&firm, "running attempt 1 preempted 0");
+    is_life(&peer, "running attempt 1 preempted 0");
+    is_life(&high, "queued attempt 0 preempted 0");
+    pass_time(300 * US_PER_S);
+    is_life(&high, "succeeded attempt 1 preempted 0");
+    verify();
+    world_close();
+}
+
+TEST(a_gang_gets_its_machines_from_those_of_less_right_alone)
+{
+    struct error err = { 0 };
+    struct id small[4], gang;
+
+    world_open(4);
+    for (int i = 0; i < 4; i++)
+        small[i] = begin(PREEMPTIBLE, NULL);
+    ok(submit_json("{\"command\":[\"x\"],\"cpus\":1,\"tasks_per_node\":3,\"env\":{\"NULL_SECONDS\":"
+                   "\"100\"}}",
+                   "gang", 1, &gang, &err) == 0);
+    pass_time(US_PER_S);
+    is_life(&gang, "running attempt 1 preempted 0");
+    unsigned preempted = 0;
+    for (int i = 0; i < 4; i++)
+        preempted += lifecycle_get(world.lc, &small[i])->preemptions;
+    ok(preempted == 3);
+    crash();
+    pass_time(500 * US_PER_S);
+    for (int i = 0; i < 4; i++) {
+        _cleanup_(workload_freep) struct workload *w = stored(&small[i]);
+        ok(w->state == WORKLOAD_SUCCEEDED && w->attempts == w->preemptions + 1);
+    }
     verify();
     world_close();
 }
