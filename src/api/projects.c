@@ -68,6 +68,14 @@ static void project_show(struct call *call)
 
 static void project_changed(void *userdata) { project_show(userdata); }
 
+/* 0: as it is; null: as it was at first. */
+static unsigned new_weight(const struct call *call)
+{
+    const json_t *weight = json_object_get(call->body, "weight");
+
+    return json_is_null(weight) ? 1 : (unsigned) json_get_int(call->body, "weight", 0);
+}
+
 /* Whose jobs run on the cluster as which account is for those to say who run it. */
 static void project_update(struct call *call)
 {
@@ -75,11 +83,16 @@ static void project_update(struct call *call)
     const struct project_change change = { .project = call->project,
                                            .tags = json_object_get(call->body, "tags"),
                                            .account = account,
+                                           .weight = new_weight(call),
                                            .actor = call->actor };
     struct error err = { 0 };
 
     if (account && !id_is_none(&call->key_project)) {
         call_refuse(call, -EPERM, "account: a key of one project may not name it");
+        return;
+    }
+    if (change.weight && !id_is_none(&call->key_project)) {
+        call_refuse(call, -EPERM, "weight: a key of one project may not set it");
         return;
     }
     int r = lifecycle_update_project(call->api->options.lifecycle, &change, project_changed, call,
@@ -101,19 +114,52 @@ static void org_list(struct call *call)
     call_answer(call, 200, answer);
 }
 
-static void org_made(void *userdata)
+/* NULL: there is none of that name or id. */
+static const struct org *find_org(const struct call *call, const char *name)
 {
-    struct call *call = userdata;
-    const struct created *created = call->state;
     const struct org *const *orgs;
-    json_t *answer = NULL;
+    char id[ID_TEXT_LEN + 1];
     size_t n;
 
     lifecycle_orgs(call->api->options.lifecycle, &orgs, &n);
-    for (size_t i = 0; i < n && !answer; i++)
-        if (id_equal(&orgs[i]->id, &created->id))
-            answer = with_tags(call, &orgs[i]->id, org_to_json(orgs[i]));
-    call_answer_once(call, 201, answer ? answer : json_object());
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(name, orgs[i]->name) || str_equal(name, id_format(&orgs[i]->id, id)))
+            return orgs[i];
+    return NULL;
+}
+
+static json_t *org_json(const struct call *call)
+{
+    const struct created *created = call->state;
+    char id[ID_TEXT_LEN + 1];
+
+    return with_tags(call, &created->id, org_to_json(find_org(call, id_format(&created->id, id))));
+}
+
+static void org_made(void *userdata) { call_answer_once(userdata, 201, org_json(userdata)); }
+
+static void org_changed(void *userdata) { call_answer(userdata, 200, org_json(userdata)); }
+
+static void org_update(struct call *call)
+{
+    const struct org *org = find_org(call, call_param(call, "org"));
+    struct created *changes = xnew(struct created);
+    struct error err = { 0 };
+
+    call->state = changes;
+    call->free_state = free;
+    if (!org) {
+        call_refuse(call, -ENOENT, "there is no org '%s'", call_param(call, "org"));
+        return;
+    }
+    changes->id = org->id;
+    const struct org_change change = { .org = org->id,
+                                       .tags = json_object_get(call->body, "tags"),
+                                       .weight = new_weight(call),
+                                       .actor = call->actor };
+    int r = lifecycle_update_org(call->api->options.lifecycle, &change, org_changed, call, &err);
+    if (r < 0)
+        call_fail(call, r, &err);
 }
 
 static void org_create(struct call *call)
@@ -133,6 +179,7 @@ static void org_create(struct call *call)
 const struct api_route project_routes[] = {
     { "org.list", org_list },
     { "org.create", org_create },
+    { "org.update", org_update },
     { "project.list", project_list },
     { "project.create", project_create },
     { "project.update", project_update },

@@ -91,21 +91,6 @@ static bool is_named(const char *wanted, const char *name, const struct id *id)
     return str_equal(wanted, name) || str_equal(wanted, id_format(id, text));
 }
 
-static void org_update(struct call *call)
-{
-    const char *name = call_param(call, "org");
-    const struct org *const *orgs;
-    size_t n;
-
-    lifecycle_orgs(call->api->options.lifecycle, &orgs, &n);
-    for (size_t i = 0; i < n; i++)
-        if (is_named(name, orgs[i]->name, &orgs[i]->id)) {
-            change_tags(call, "org", "org.updated", &orgs[i]->id, org_to_json(orgs[i]));
-            return;
-        }
-    call_refuse(call, -ENOENT, "there is no org '%s'", name);
-}
-
 static void key_update(struct call *call)
 {
     const char *name = call_param(call, "key");
@@ -160,7 +145,9 @@ static void node_update(struct call *call)
 }
 
 const struct api_route tag_routes[] = {
-    { "org.update", org_update },       { "key.update", key_update },
-    { "secret.update", secret_update }, { "image.update", image_update },
-    { "node.update", node_update },     { NULL, NULL },
+    { "key.update", key_update },
+    { "secret.update", secret_update },
+    { "image.update", image_update },
+    { "node.update", node_update },
+    { NULL, NULL },
 };

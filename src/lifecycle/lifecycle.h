@@ -329,16 +329,25 @@ int lifecycle_create_org(struct lifecycle *lc, const struct new_tenant *new, lif
 int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
                              lifecycle_ok_f done, void *userdata, struct id *ret,
                              struct error *err);
+struct org_change {
+    struct id org;
+    const json_t *tags; /* null removes one; NULL: as they are */
+    unsigned weight;    /* 0: as it is */
+    const char *actor;
+};
+int lifecycle_update_org(struct lifecycle *lc, const struct org_change *change, lifecycle_ok_f done,
+                         void *userdata, struct error *err);
 struct project_change {
     struct id project;
     const json_t *tags;  /* null removes one; NULL: as they are */
     const char *account; /* of the cluster; "": none, NULL: as it is */
+    unsigned weight;     /* 0: as it is */
     const char *actor;
 };
 int lifecycle_update_project(struct lifecycle *lc, const struct project_change *change,
                              lifecycle_ok_f done, void *userdata, struct error *err);
-/* Tags, where null removes one, of what has no call of its own to change them: KIND "org", EVENT
- * "org.updated". */
+/* Tags, where null removes one, of what has no call of its own to change them: KIND "key", EVENT
+ * "key.updated". */
 struct tagging {
     const char *kind, *event;
     struct id subject;

@@ -142,6 +142,7 @@ int lifecycle_create_org(struct lifecycle *lc, const struct new_tenant *new, lif
     struct org *org = xnew(struct org);
     org->id = lc_new_id(lc);
     org->name = xstrdup(name);
+    org->weight = 1;
     org->created_us = lc_now(lc);
     vec_push(&lc->orgs, org);
 
@@ -173,6 +174,7 @@ int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
     project->id = lc_new_id(lc);
     project->org = lc->orgs.items[0]->id;
     project->name = xstrdup(name);
+    project->weight = 1;
     project->range = lc->next_range++;
     project->created_us = lc_now(lc);
     add_project(lc, project);
@@ -230,14 +232,48 @@ int lifecycle_update_project(struct lifecycle *lc, const struct project_change *
         tags_put(c, &project->id, tags);
         json_put(data, "tags", tags);
     }
-    if (account) {
+    if (account)
         set_account(project, account, data);
+    if (change->weight)
+        json_put_int(data, "weight", project->weight = change->weight);
+    if (account || change->weight)
         store_put_project(c->batch, project);
-    }
     struct event what = { .subject_kind = "project",
                           .subject = project->id,
                           .project = project->id,
                           .type = "project.updated" };
+    note(c, &what, change->actor, data);
+    commit_send(c);
+    return 0;
+}
+
+int lifecycle_update_org(struct lifecycle *lc, const struct org_change *change, lifecycle_ok_f done,
+                         void *userdata, struct error *err)
+{
+    struct org *org = NULL;
+    json_t *tags = NULL;
+
+    vec_foreach(&lc->orgs, one)
+        if (id_equal(&(*one)->id, &change->org))
+            org = *one;
+    if (!org)
+        return error_set(err, -ENOENT, "there is no such org");
+    int r = change->tags ? tags_merge(lifecycle_tags(lc, &org->id), change->tags, &tags, err) : 0;
+    if (r < 0)
+        return r;
+    struct commit *c = commit_new(lc, NULL);
+    json_t *data = json_object();
+    c->ok = done;
+    c->userdata = userdata;
+    if (tags) {
+        tags_put(c, &org->id, tags);
+        json_put(data, "tags", tags);
+    }
+    if (change->weight) {
+        json_put_int(data, "weight", org->weight = change->weight);
+        store_put_org(c->batch, org);
+    }
+    const struct event what = { .subject_kind = "org", .subject = org->id, .type = "org.updated" };
     note(c, &what, change->actor, data);
     commit_send(c);
     return 0;

@@ -15,12 +15,13 @@
 
 static int load_orgs(struct backend *b, struct store_state *ret, struct error *err)
 {
-    PREPARE(stmt, "SELECT id, name, created FROM orgs ORDER BY id");
+    PREPARE(stmt, "SELECT id, name, created, weight FROM orgs ORDER BY id");
     while (sqlite3_step(stmt) == SQLITE_ROW) {
         struct org *org = xnew(struct org);
         org->id = column_id(stmt, 0);
         org->name = column_str(stmt, 1);
         org->created_us = sqlite3_column_int64(stmt, 2);
+        org->weight = (unsigned) sqlite3_column_int64(stmt, 3);
         vec_push(&ret->orgs, org);
     }
     sqlite3_reset(stmt);
@@ -29,7 +30,8 @@ static int load_orgs(struct backend *b, struct store_state *ret, struct error *e
 
 static int load_projects(struct backend *b, struct store_state *ret, struct error *err)
 {
-    PREPARE(stmt, "SELECT id, org, name, uid_range, created, account FROM projects ORDER BY id");
+    PREPARE(stmt,
+            "SELECT id, org, name, uid_range, created, account, weight FROM projects ORDER BY id");
     while (sqlite3_step(stmt) == SQLITE_ROW) {
         struct project *p = xnew(struct project);
         p->id = column_id(stmt, 0);
@@ -38,6 +40,7 @@ static int load_projects(struct backend *b, struct store_state *ret, struct erro
         p->range = (unsigned) sqlite3_column_int64(stmt, 3);
         p->created_us = sqlite3_column_int64(stmt, 4);
         p->account = column_str(stmt, 5);
+        p->weight = (unsigned) sqlite3_column_int64(stmt, 6);
         if (p->range >= ret->next_range)
             ret->next_range = p->range + 1;
         vec_push(&ret->projects, p);

@@ -13,23 +13,26 @@
 
 static int put_org(struct backend *b, const struct org *org, struct error *err)
 {
-    PREPARE(stmt, "INSERT OR REPLACE INTO orgs (id, name, created) VALUES (?, ?, ?)");
+    PREPARE(stmt, "INSERT OR REPLACE INTO orgs (id, name, created, weight) VALUES (?, ?, ?, ?)");
     bind_id(stmt, 1, &org->id);
     bind_str(stmt, 2, org->name);
     sqlite3_bind_int64(stmt, 3, org->created_us);
+    sqlite3_bind_int64(stmt, 4, org->weight);
     return sqlite_run(&b->writer, stmt, err);
 }
 
 static int put_project(struct backend *b, const struct project *p, struct error *err)
 {
-    PREPARE(stmt, "INSERT OR REPLACE INTO projects (id, org, name, uid_range, created, account) "
-                  "VALUES (?, ?, ?, ?, ?, ?)");
+    PREPARE(stmt,
+            "INSERT OR REPLACE INTO projects (id, org, name, uid_range, created, account, weight) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)");
     bind_id(stmt, 1, &p->id);
     bind_id(stmt, 2, &p->org);
     bind_str(stmt, 3, p->name);
     sqlite3_bind_int64(stmt, 4, p->range);
     sqlite3_bind_int64(stmt, 5, p->created_us);
     bind_str(stmt, 6, p->account);
+    sqlite3_bind_int64(stmt, 7, p->weight);
     return sqlite_run(&b->writer, stmt, err);
 }
 

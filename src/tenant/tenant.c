@@ -104,6 +104,7 @@ json_t *org_to_json(const struct org *org)
 
     put_id(json, "id", &org->id);
     json_put_str(json, "name", org->name);
+    json_put_int(json, "weight", org->weight);
     put_time(json, "created", org->created_us);
     return json;
 }
@@ -115,6 +116,7 @@ json_t *project_to_json(const struct project *project)
     put_id(json, "id", &project->id);
     put_id(json, "org", &project->org);
     json_put_str(json, "name", project->name);
+    json_put_int(json, "weight", project->weight);
     json_put_str(json, "account", project->account);
     put_time(json, "created", project->created_us);
     return json;

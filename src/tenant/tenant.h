@@ -11,18 +11,23 @@
 /* Each project owns one range of 65,536 uids, the same on every node, never reused (DESIGN 5b). */
 #define UID_RANGE_LEN 65536u
 
+/* Among their siblings; what `fair` goes by (placement/share.h). */
+#define WEIGHT_MAX 10000u
+
 struct org {
     struct id id;
     char *name;
+    unsigned weight; /* 1 to WEIGHT_MAX */
     int64_t created_us;
 };
 
 struct project {
     struct id id;
     struct id org;
-    char *name;     /* unique in the cloud: it is a URL segment */
-    char *account;  /* whose its jobs are on a cluster; NULL: nobody's of its own */
-    unsigned range; /* index of its uid range: base = first + range * UID_RANGE_LEN; from 0 */
+    char *name;      /* unique in the cloud: it is a URL segment */
+    char *account;   /* whose its jobs are on a cluster; NULL: nobody's of its own */
+    unsigned weight; /* within its org */
+    unsigned range;  /* index of its uid range: base = first + range * UID_RANGE_LEN; from 0 */
     int64_t created_us;
 };
 

@@ -147,7 +147,9 @@ test_expect_success 'a booking has its machine in time, and who was there goes o
     grep "state *active" booking.out && await 20 is_in_state roomy queued &&
     berth why roomy | grep "it was preempted and goes on when it can: node .* is booked for guests" &&
     berth run --project guests --source none --detach --name guest -- true && berth job wait --project guests guest &&
+    berth org update acme --weight 3 >/dev/null && berth project update guests --weight 2 >/dev/null &&
     berth_stop && berth_server && is_in_state roomy queued &&
+    berth org list -o json | jq -e ".items[0].weight == 3" && berth project show guests -o json | jq -e ".weight == 2" &&
     berth booking list --all-projects >list.out && grep "course  *active  *guests" list.out &&
     berth booking delete --project guests course && await 20 is_in_state roomy running &&
     berth stop --grace 0 --wait roomy
