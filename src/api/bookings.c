@@ -26,7 +26,7 @@ static char *machines_text(const struct booking_record *booking)
     return text_take(&out);
 }
 
-static json_t *booking_json(const struct call *call, const struct booking_record *booking)
+json_t *booking_json(const struct call *call, const struct booking_record *booking)
 {
     json_t *json = booking_record_to_json(booking);
     _cleanup_free_ char *on = machines_text(booking);
@@ -54,7 +54,7 @@ static void booking_list(struct call *call)
     }
     lifecycle_bookings(lifecycle_of(call), all ? &id_none : &call->project, &bookings, &n);
     for (size_t i = 0; i < n; i++)
-        (void) json_array_append_new(array, booking_json(call, bookings[i]));
+        add_tagged(call, array, &bookings[i]->id, booking_json(call, bookings[i]));
     json_put(answer, "items", array);
     call_answer(call, 200, answer);
 }
@@ -75,7 +75,7 @@ static void booking_show(struct call *call)
     const struct booking_record *booking = of_path(call);
 
     if (booking)
-        call_answer(call, 200, booking_json(call, booking));
+        call_answer(call, 200, with_tags(call, &booking->id, booking_json(call, booking)));
 }
 
 struct made {
@@ -91,7 +91,7 @@ static void booking_made(void *userdata)
         lifecycle_booking(lifecycle_of(call), &call->project, id_format(&made->id, id));
 
     if (booking)
-        call_answer_once(call, 201, booking_json(call, booking));
+        call_answer_once(call, 201, with_tags(call, &made->id, booking_json(call, booking)));
     else
         call_refuse(call, -ENOENT, "the booking was given up at once");
 }
@@ -126,6 +126,7 @@ static void booking_create(struct call *call)
         .nodes = (unsigned) json_get_int(call->body, "nodes", 0),
         .gpus = (unsigned) json_get_int(call->body, "gpus", 0),
         .gpu_model = json_get_str(call->body, "gpu_model", NULL),
+        .tags = json_object_get(call->body, "tags"),
         .actor = call->actor,
     };
 

@@ -188,6 +188,8 @@ void add_tagged(const struct call *call, json_t *items, const struct id *subject
 
 /* The one of the path; answers 404 itself, and gives NULL then. */
 const struct node *node_of_path(struct call *call);
+/* Without its tags. */
+json_t *booking_json(const struct call *call, const struct booking_record *booking);
 json_t *node_json(const struct call *call, const struct node *node);
 
 /* ---- uploads --------------------------------------------------------------------------------------- */

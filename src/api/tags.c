@@ -134,6 +134,18 @@ static void image_update(struct call *call)
         call_refuse(call, -ENOENT, "the project has no image '%.100s'", name);
 }
 
+static void booking_update(struct call *call)
+{
+    const char *name = call_param(call, "booking");
+    const struct booking_record *booking =
+        lifecycle_booking(call->api->options.lifecycle, &call->project, name);
+
+    if (booking)
+        change_tags(call, "booking", "booking.updated", &booking->id, booking_json(call, booking));
+    else
+        call_refuse(call, -ENOENT, "the project has no booking '%s' that has not ended", name);
+}
+
 static void node_update(struct call *call)
 {
     const struct node *node = node_of_path(call);
@@ -145,9 +157,7 @@ static void node_update(struct call *call)
 }
 
 const struct api_route tag_routes[] = {
-    { "key.update", key_update },
-    { "secret.update", secret_update },
-    { "image.update", image_update },
-    { "node.update", node_update },
-    { NULL, NULL },
+    { "key.update", key_update },         { "secret.update", secret_update },
+    { "image.update", image_update },     { "node.update", node_update },
+    { "booking.update", booking_update }, { NULL, NULL },
 };

@@ -157,7 +157,9 @@ static bool turn_one(struct lifecycle *lc, int64_t now_us)
     vec_foreach(&lc->bookings->items, one) {
         struct booking_record *record = one->record;
         if (record->until_us <= now_us) {
-            commit_send(note(lc, record, "booking.ended", "system", false));
+            struct commit *c = note(lc, record, "booking.ended", "system", false);
+            tags_forget(c, &record->id);
+            commit_send(c);
             drop(lc, record);
             return true;
         }
@@ -196,6 +198,8 @@ static int check(struct lifecycle *lc, const struct new_booking *new, struct err
 {
     int r = name_check("name", new->name, err);
 
+    if (r >= 0)
+        r = tags_check(new->tags, err);
     if (r >= 0)
         r = check_times(new, lc_now(lc), err);
     if (r < 0)
@@ -283,6 +287,8 @@ int lifecycle_book(struct lifecycle *lc, const struct new_booking *new, lifecycl
     if (r < 0)
         return r;
     struct commit *c = note(lc, record, "booking.created", new->actor, true);
+    if (json_object_size(new->tags))
+        tags_put(c, &record->id, new->tags);
     c->ok = done;
     c->userdata = userdata;
     *ret = record->id;
@@ -302,6 +308,7 @@ int lifecycle_unbook(struct lifecycle *lc, const struct id *project, const char 
     struct commit *c = note(lc, record, "booking.deleted", actor, false);
     c->ok = done;
     c->userdata = userdata;
+    tags_forget(c, &record->id);
     drop(lc, record);
     commit_send(c);
     changed(lc);

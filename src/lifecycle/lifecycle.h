@@ -304,6 +304,7 @@ struct new_booking {
     const char *gpu_model; /* NULL: any */
     int64_t from_us, until_us;
     const char *actor;
+    const json_t *tags; /* NULL: none */
 };
 /* Keep machines for a project. -EBUSY: it could not be honoured, with the numbers. */
 int lifecycle_book(struct lifecycle *lc, const struct new_booking *new, lifecycle_ok_f done,
