@@ -7,8 +7,11 @@
 
 /* ---- again ------------------------------------------------------------------------------------------- */
 
-static const char *const hardware[] = { "flavor",    "cpus",    "memory", "disk",   "gpus",
-                                        "gpu_model", "devices", "pids",   "shared", "rdma" };
+static const char *const hardware[] = { "flavor",        "cpus",        "memory",
+                                        "disk",          "gpus",        "gpu_model",
+                                        "devices",       "pids",        "shared",
+                                        "rdma",          "numa_strict", "network_optimised",
+                                        "splits_islands" };
 
 /* Another shape is resolved anew, as a whole; more memory alone changes nothing else. */
 static void change_hardware(json_t *spec, const json_t *body)

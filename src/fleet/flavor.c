@@ -11,6 +11,22 @@ enum { PIDS_DEFAULT = 4096, CORES_MAX = CPU_SET_MAX };
 
 #define MIB (INT64_C(1) << 20)
 
+static const struct {
+    const char *key;
+    size_t offset;
+} rules[] = {
+    { "numa_strict", offsetof(struct flavor, numa_strict) },
+    { "network_optimised", offsetof(struct flavor, network_optimised) },
+    { "splits_islands", offsetof(struct flavor, splits_islands) },
+    { "whole_node", offsetof(struct flavor, whole_node) },
+};
+enum { N_RULES = sizeof rules / sizeof *rules };
+
+static bool *rule_of(struct flavor *flavor, size_t i)
+{
+    return (bool *) (void *) ((char *) flavor + rules[i].offset);
+}
+
 void flavor_free(struct flavor *flavor)
 {
     if (!flavor)
@@ -33,6 +49,9 @@ json_t *flavor_to_json(const struct flavor *flavor)
     json_put_int(json, "pids", flavor->pids);
     json_put(json, "rdma", json_boolean(flavor->rdma));
     json_put(json, "shared", json_boolean(flavor->shared));
+    for (size_t i = 0; i < N_RULES; i++)
+        json_put(json, rules[i].key,
+                 json_boolean(*rule_of((struct flavor *) (uintptr_t) flavor, i)));
     return json;
 }
 
@@ -53,8 +72,19 @@ static int read_bytes(const json_t *json, const char *key, int64_t *ret, struct 
 
 static int check_known(const json_t *json, struct error *err)
 {
-    static const char *const known[] = { "name",      "cores", "memory", "disk",  "gpus",
-                                         "gpu_model", "pids",  "rdma",   "shared" };
+    static const char *const known[] = { "name",
+                                         "cores",
+                                         "memory",
+                                         "disk",
+                                         "gpus",
+                                         "gpu_model",
+                                         "pids",
+                                         "rdma",
+                                         "shared",
+                                         "numa_strict",
+                                         "network_optimised",
+                                         "splits_islands",
+                                         "whole_node" };
     const char *key;
     json_t *value;
 
@@ -67,7 +97,8 @@ static int check_known(const json_t *json, struct error *err)
         if (!found)
             return error_set(err, -EINVAL,
                              "%.40s: is not known; a flavor has name, cores, memory, disk, gpus, "
-                             "gpu_model, pids, rdma and shared",
+                             "gpu_model, pids, rdma, shared, numa_strict, network_optimised, "
+                             "splits_islands and whole_node",
                              key);
     }
     return 0;
@@ -117,6 +148,8 @@ int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
     flavor->pids = (unsigned) pids;
     flavor->rdma = json_get_bool(json, "rdma", false);
     flavor->shared = json_get_bool(json, "shared", false);
+    for (size_t i = 0; i < N_RULES; i++)
+        *rule_of(flavor, i) = json_get_bool(json, rules[i].key, false);
     *ret = flavor;
     return 0;
 }

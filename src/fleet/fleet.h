@@ -154,6 +154,9 @@ struct flavor {
     unsigned pids;
     bool rdma;   /* /dev/infiniband and as much locked memory as it likes */
     bool shared; /* tasks of one org may share cores (marked "not isolated") */
+    /* Its rules; see workload_spec. */
+    bool numa_strict, network_optimised, splits_islands;
+    bool whole_node; /* a task has a machine to itself */
 };
 
 void flavor_free(struct flavor *flavor);

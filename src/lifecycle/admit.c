@@ -50,6 +50,10 @@ static void from_flavor(struct workload_spec *spec, const struct flavor *flavor)
     spec->gpus = flavor->gpus;
     spec->shared = flavor->shared;
     spec->rdma = flavor->rdma;
+    spec->numa_strict = flavor->numa_strict;
+    spec->network_optimised = flavor->network_optimised;
+    spec->splits_islands = flavor->splits_islands;
+    spec->machines.exclusive |= flavor->whole_node;
     if (flavor->gpu_model)
         xstr_set(&spec->gpu_model, flavor->gpu_model);
     if (spec->memory_bytes == 0)

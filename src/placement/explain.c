@@ -1,5 +1,5 @@
 /* explain.c - why a request does not fit, with the numbers */
-#include "placement/internal.h"
+#include "placement/slice.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -13,6 +13,7 @@ static const char *const rule_names[PLACEMENT_RULE_MAX] = {
     [PLACEMENT_PLACED] = "placed",       [PLACEMENT_BACKOFF] = "backoff",
     [PLACEMENT_HELD] = "image",          [PLACEMENT_NO_CORES] = "no_cores",
     [PLACEMENT_NO_MEMORY] = "no_memory", [PLACEMENT_NO_DISK] = "no_disk",
+    [PLACEMENT_NO_ISLAND] = "island",    [PLACEMENT_NO_NUMA] = "numa",
     [PLACEMENT_NO_GPU] = "no_gpu",       [PLACEMENT_CORDONED] = "cordoned",
     [PLACEMENT_BEHIND] = "behind",       [PLACEMENT_NEVER] = "never",
     [PLACEMENT_BEGIN] = "begin",         [PLACEMENT_NOT_ALLOWED] = "not_allowed",
@@ -133,6 +134,52 @@ static void explain_not_empty(const struct node_state *state, char *text, size_t
                     node_has_others(state->node) ? " and others outside of Berth" : "");
 }
 
+static void explain_island(const struct node_state *state, const struct shape *shape, char *text,
+                           size_t len)
+{
+    _cleanup_free_ char *wanted = wanted_gpus(shape);
+    unsigned is_free = node_state_gpus(state, shape, false);
+    unsigned apart = (unsigned) __builtin_popcountll(slice_candidates(state, shape));
+
+    (void) snprintf(
+        text, len,
+        "needs %s; %u %s free on node %s, but %u of them %s joined by NVLink or an IOMMU "
+        "group to GPUs of another org",
+        wanted, is_free, is_are(is_free), state->node->name, is_free - apart,
+        is_are(is_free - apart));
+}
+
+/* GPUs that are free on N nodes, and the most of them that are near to each other. */
+static void explain_numa(const struct node_state *states, size_t n, const struct shape *shape,
+                         char *text, size_t len)
+{
+    _cleanup_free_ char *wanted = wanted_gpus(shape);
+    unsigned is_free = 0, most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (states[i].node->cordoned || states[i].node->fault ||
+            !rules_allow(shape->rules, states[i].node))
+            continue;
+        unsigned together = slice_most_together(&states[i], shape);
+        is_free += (unsigned) __builtin_popcountll(slice_candidates(&states[i], shape));
+        most = together > most ? together : most;
+    }
+    if (shape->gpus == 0)
+        (void) snprintf(text, len, "needs %u core%s with their memory%s on one NUMA node",
+                        shape->cores, plural(shape->cores),
+                        shape->network_optimised ? " and a NIC" : "");
+    else if (most < shape->gpus)
+        (void) snprintf(text, len, "needs %s %s: %u %s free, at most %u together", wanted,
+                        shape->numa_strict ? "on one NUMA node" : "in one partition", is_free,
+                        is_are(is_free), most);
+    else
+        (void) snprintf(text, len,
+                        "needs %s with %u core%s, memory%s near them: %u %s free, but not these "
+                        "with them",
+                        wanted, shape->cores, plural(shape->cores),
+                        shape->network_optimised ? " and a NIC" : "", is_free, is_are(is_free));
+}
+
 static void explain_node(const struct node_state *state, const struct shape *shape,
                          enum placement_rule rule, char *text, size_t len)
 {
@@ -142,6 +189,12 @@ static void explain_node(const struct node_state *state, const struct shape *sha
         break;
     case PLACEMENT_NO_GPU:
         explain_gpus(state, shape, text, len);
+        break;
+    case PLACEMENT_NO_ISLAND:
+        explain_island(state, shape, text, len);
+        break;
+    case PLACEMENT_NO_NUMA:
+        explain_numa(state, 1, shape, text, len);
         break;
     case PLACEMENT_NO_MEMORY:
         explain_bytes(&(struct shortage){ "memory", shape->memory_bytes, state->memory_free_bytes,
@@ -174,9 +227,10 @@ static void explain_node(const struct node_state *state, const struct shape *sha
 static int progress(enum placement_rule rule)
 {
     static const int order[PLACEMENT_RULE_MAX] = {
-        [PLACEMENT_NOT_ALLOWED] = 0, [PLACEMENT_CORDONED] = 1, [PLACEMENT_NOT_EMPTY] = 2,
-        [PLACEMENT_NO_GPU] = 3,      [PLACEMENT_NO_CORES] = 4, [PLACEMENT_NO_MEMORY] = 5,
-        [PLACEMENT_NO_DISK] = 6,     [PLACEMENT_BOOKED] = 7,
+        [PLACEMENT_NOT_ALLOWED] = 0, [PLACEMENT_CORDONED] = 1,  [PLACEMENT_NOT_EMPTY] = 2,
+        [PLACEMENT_NO_GPU] = 3,      [PLACEMENT_NO_ISLAND] = 4, [PLACEMENT_NO_CORES] = 5,
+        [PLACEMENT_NO_MEMORY] = 6,   [PLACEMENT_NO_DISK] = 7,   [PLACEMENT_NO_NUMA] = 8,
+        [PLACEMENT_BOOKED] = 9,
     };
     return order[rule];
 }
@@ -257,6 +311,10 @@ enum placement_rule explain_refusal(const struct node_state *states, size_t n,
     if (!nearest) {
         (void) snprintf(text, len, "there is no node yet");
         return PLACEMENT_NO_CORES;
+    }
+    if (rule == PLACEMENT_NO_NUMA && n > 1) {
+        explain_numa(states, n, shape, text, len);
+        return rule;
     }
     explain_node(nearest, shape, rule, text, len);
     if (n > 1) {

@@ -1,15 +1,17 @@
 /* fit.c - one node during a pass: what is free, does a shape fit, which cores and GPUs it gets
  *
- * Cores are given whole, with their SMT siblings. A task's cores lie on as few NUMA nodes as
- * possible: on the one with the fewest free cores that still holds them all (large holes stay for
+ * Cores are given whole, with their SMT siblings. Those of a task with GPUs lie near these (slice.h). Another's
+ * lie on as few NUMA nodes as possible: on the one with the fewest free cores that still holds them all (large holes stay for
  * large tasks), else on those with the most free cores. Its memory nodes are the same ones, and
  * more only if their memory would not be enough.
  */
-#include "placement/internal.h"
+#include "placement/slice.h"
 
 #include "base/text.h"
 
 #include <assert.h>
+
+#define MIB (INT64_C(1) << 20)
 
 struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
 {
@@ -26,9 +28,12 @@ struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
         .memory_bytes = spec->memory_bytes * ranks,
         .disk_bytes = spec->disk_bytes * ranks,
         .shared = spec->shared,
+        .numa_strict = spec->numa_strict || spec->network_optimised,
+        .network_optimised = spec->network_optimised,
+        .splits_islands = spec->splits_islands,
         .rules = &spec->machines,
     };
-    if (spec->shared)
+    if (spec->shared || spec->gpus > 0)
         shape.owner = *owner;
     return shape;
 }
@@ -46,9 +51,10 @@ bool shape_equal(const struct shape *a, const struct shape *b)
 {
     return a->groups == b->groups && a->tasks == b->tasks && a->cores == b->cores &&
            a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes &&
-           a->gpus == b->gpus && a->shared == b->shared && str_equal(a->gpu_model, b->gpu_model) &&
-           lists_equal(a->devices, b->devices) && id_equal(&a->owner, &b->owner) &&
-           rules_equal(a->rules, b->rules);
+           a->gpus == b->gpus && a->shared == b->shared && a->numa_strict == b->numa_strict &&
+           a->network_optimised == b->network_optimised && a->splits_islands == b->splits_islands &&
+           str_equal(a->gpu_model, b->gpu_model) && lists_equal(a->devices, b->devices) &&
+           id_equal(&a->owner, &b->owner) && rules_equal(a->rules, b->rules);
 }
 
 static struct numa_state *find_numa(struct node_state *state, unsigned id)
@@ -100,6 +106,7 @@ static void init_cores(struct node_state *state)
                 continue;
             }
             state->cores_usable++;
+            numa->cores_usable++;
             if (cpu_set_intersects(&core->cpus, &taken))
                 continue;
             state->core_free[core->id] = true;
@@ -109,27 +116,58 @@ static void init_cores(struct node_state *state)
     }
 }
 
-static bool gpu_is_taken(const struct node_state *state, const char *uuid)
+static uint64_t partition_bits(const struct node *node, const struct allocation *a, size_t gpu)
 {
+    vec_foreach(&node->partitions, partition)
+        if (a->in_partition && partition->id == a->partition)
+            return partition->gpus;
+    return UINT64_C(1) << gpu;
+}
+
+static void hold_gpu(struct node_state *state, const struct placement_grant *grant, size_t i)
+{
+    const struct allocation *a = grant->allocation;
+
+    state->gpu_holds[i] = (struct gpu_hold){ .is_held = true,
+                                             .splits_islands = a->splits_islands,
+                                             .owner = grant->owner,
+                                             .partition = partition_bits(state->node, a, i) };
+}
+
+static void init_holds(struct node_state *state)
+{
+    const struct node *node = state->node;
+
+    state->gpu_holds = xnew_n(struct gpu_hold, node->gpus.len + 1);
     for (size_t i = 0; i < state->n_grants; i++)
-        for (char **gpu = state->grants[i].allocation->gpus; gpu && *gpu; gpu++)
-            if (str_equal(*gpu, uuid))
-                return true;
-    return false;
+        for (char **uuid = state->grants[i].allocation->gpus; uuid && *uuid; uuid++)
+            for (size_t k = 0; k < node->gpus.len; k++)
+                if (str_equal(*uuid, node->gpus.items[k].uuid))
+                    hold_gpu(state, &state->grants[i], k);
 }
 
 static void init_gpus(struct node_state *state)
 {
+    init_holds(state);
     state->gpu_free = xnew_n(bool, state->node->gpus.len + 1);
     for (size_t i = 0; i < state->node->gpus.len; i++) {
-        const struct gpu *gpu = &state->node->gpus.items[i];
-        if (gpu->fault || gpu_is_taken(state, gpu->uuid))
-            continue;
-        state->gpu_free[i] = true;
-        state->gpus_free++;
-        struct numa_state *numa = gpu->numa < 0 ? NULL : find_numa(state, (unsigned) gpu->numa);
-        if (numa)
-            numa->gpus_free++;
+        state->gpu_free[i] = !state->node->gpus.items[i].fault && !state->gpu_holds[i].is_held;
+        state->gpus_free += state->gpu_free[i];
+    }
+}
+
+static void init_nics(struct node_state *state)
+{
+    const struct node *node = state->node;
+
+    state->vfs_free = xnew_n(unsigned, node->nics.len + 1);
+    for (size_t k = 0; k < node->nics.len; k++) {
+        unsigned taken = 0;
+        for (size_t i = 0; i < state->n_grants; i++)
+            for (char **nic = state->grants[i].allocation->nics; nic && *nic; nic++)
+                taken += str_equal(*nic, node->nics.items[k].name);
+        if (taken < node->nics.items[k].vfs)
+            state->vfs_free[k] = node->nics.items[k].vfs - taken;
     }
 }
 
@@ -152,12 +190,8 @@ static void leave_to_others(struct node_state *state)
     for (size_t i = node->gpus.len; i-- > 0 && gpus > 0;) {
         if (!state->gpu_free[i])
             continue;
-        int at = node->gpus.items[i].numa;
-        struct numa_state *numa = at < 0 ? NULL : find_numa(state, (unsigned) at);
         state->gpu_free[i] = false;
         state->gpus_free--;
-        if (numa)
-            numa->gpus_free--;
         gpus--;
     }
     state->memory_free_bytes -= node->others_memory_bytes;
@@ -187,6 +221,23 @@ static void init_disk(struct node_state *state, int64_t used_bytes)
         state->disk_free_bytes = is_free - state->disk_kept_bytes;
 }
 
+/* The reserve is kept on each NUMA node in proportion. */
+static void init_memory(struct node_state *state)
+{
+    const struct node *node = state->node;
+    int64_t all = node->memory_bytes / MIB;
+
+    for (size_t i = 0; i < state->numas.len; i++) {
+        struct numa_state *numa = &state->numas.items[i];
+        numa->memory_free_bytes = numa->memory_bytes;
+        if (all > 0)
+            numa->memory_free_bytes -=
+                node->reserved_memory_bytes / MIB * (numa->memory_bytes / MIB) / all * MIB;
+        for (size_t k = 0; k < state->n_grants; k++)
+            numa->memory_free_bytes -= slice_memory_share(state, state->grants[k].allocation, i);
+    }
+}
+
 void node_state_init(struct node_state *state, const struct placement_node *taken)
 {
     const struct node *node = taken->node;
@@ -197,9 +248,11 @@ void node_state_init(struct node_state *state, const struct placement_node *take
         struct numa_state item = { .id = numa->id, .memory_bytes = numa->memory_bytes };
         vec_push(&state->numas, item);
     }
+    init_memory(state);
     init_pools(state);
     init_cores(state);
     init_gpus(state);
+    init_nics(state);
     state->memory_usable_bytes = without_reserve(node->memory_bytes, node->reserved_memory_bytes);
     state->memory_free_bytes = state->memory_usable_bytes;
     for (size_t i = 0; i < taken->n_grants; i++)
@@ -212,6 +265,8 @@ void node_state_done(struct node_state *state)
 {
     free(state->core_free);
     free(state->gpu_free);
+    free(state->gpu_holds);
+    free(state->vfs_free);
     vec_done(&state->numas);
     vec_done(&state->pools);
 }
@@ -232,7 +287,7 @@ bool node_state_has_room(const struct node_state *state)
     return false;
 }
 
-static bool gpu_would_do(const struct gpu *gpu, const struct shape *shape)
+bool gpu_would_do(const struct gpu *gpu, const struct shape *shape)
 {
     if (!gpu_is_model(gpu, shape->gpu_model))
         return false;
@@ -252,6 +307,11 @@ unsigned node_state_gpus(const struct node_state *state, const struct shape *sha
         n += (all ? !state->node->gpus.items[i].fault : state->gpu_free[i]) &&
              gpu_would_do(&state->node->gpus.items[i], shape);
     return n;
+}
+
+static unsigned n_candidates(const struct node_state *state, const struct shape *shape)
+{
+    return (unsigned) __builtin_popcountll(slice_candidates(state, shape));
 }
 
 static struct placement_pool *find_pool(const struct node_state *state, const struct id *owner)
@@ -285,6 +345,26 @@ static unsigned pool_growth(const struct node_state *state, const struct shape *
     return need > have ? need - have : 0;
 }
 
+static enum placement_rule check_hardware(const struct node_state *state, const struct shape *shape)
+{
+    struct slice slice;
+
+    if (shape->gpus > 0 && node_state_gpus(state, shape, false) < shape->gpus)
+        return PLACEMENT_NO_GPU;
+    if (shape->gpus > 0 && n_candidates(state, shape) < shape->gpus)
+        return PLACEMENT_NO_ISLAND;
+    unsigned cores = shape->shared ? pool_growth(state, shape) : shape->cores;
+    if (state->cores_free < cores)
+        return PLACEMENT_NO_CORES;
+    if (state->memory_free_bytes < shape->memory_bytes)
+        return PLACEMENT_NO_MEMORY;
+    if (shape->disk_bytes > 0 && state->disk_free_bytes < shape->disk_bytes)
+        return PLACEMENT_NO_DISK;
+    if (slice_matters(state, shape) && !slice_choose(state, shape, &slice))
+        return PLACEMENT_NO_NUMA;
+    return PLACEMENT_PLACED;
+}
+
 enum placement_rule node_state_check(const struct node_state *state, const struct shape *shape)
 {
     if (!rules_allow(shape->rules, state->node))
@@ -293,16 +373,8 @@ enum placement_rule node_state_check(const struct node_state *state, const struc
         return PLACEMENT_CORDONED;
     if (shape->rules->exclusive && !node_state_is_empty(state))
         return PLACEMENT_NOT_EMPTY;
-    if (shape->gpus > 0 && node_state_gpus(state, shape, false) < shape->gpus)
-        return PLACEMENT_NO_GPU;
-    unsigned cores = shape->shared ? pool_growth(state, shape) : shape->cores;
-    if (state->cores_free < cores)
-        return PLACEMENT_NO_CORES;
-    if (state->memory_free_bytes < shape->memory_bytes)
-        return PLACEMENT_NO_MEMORY;
-    if (shape->disk_bytes > 0 && state->disk_free_bytes < shape->disk_bytes)
-        return PLACEMENT_NO_DISK;
-    return state->booked ? PLACEMENT_BOOKED : PLACEMENT_PLACED;
+    enum placement_rule rule = check_hardware(state, shape);
+    return rule == PLACEMENT_PLACED && state->booked ? PLACEMENT_BOOKED : rule;
 }
 
 /* How many times EACH goes into IS_FREE, at most MAX. */
@@ -331,56 +403,74 @@ unsigned node_state_room(const struct node_state *state, const struct shape *sha
         max = !node_state_is_empty(state) ? 0 : max < shape->tasks ? max : shape->tasks;
     max =
         shape->shared ? pool_room(state, shape, max) : times(state->cores_free, shape->cores, max);
-    max = times(node_state_gpus(state, shape, false), shape->gpus, max);
+    if (shape->gpus > 0)
+        max = times(n_candidates(state, shape), shape->gpus, max);
     max = times(state->memory_free_bytes, shape->memory_bytes, max);
-    return times(state->disk_free_bytes, shape->disk_bytes, max);
+    max = times(state->disk_free_bytes, shape->disk_bytes, max);
+    return slice_matters(state, shape) ? slice_room(state, shape, max) : max;
 }
 
 /* Is A the better NUMA node to take CORES from? */
-static bool numa_is_better(const struct numa_state *a, const struct numa_state *b, unsigned cores,
-                           unsigned gpus)
+static bool numa_is_better(const struct numa_state *a, const struct numa_state *b, unsigned cores)
 {
     bool a_holds = a->cores_free >= cores, b_holds = b->cores_free >= cores;
 
     if (a_holds != b_holds)
         return a_holds;
-    if ((a->gpus_free >= gpus) != (b->gpus_free >= gpus))
-        return a->gpus_free >= gpus;
     if (a->cores_free != b->cores_free)
         return a_holds ? a->cores_free < b->cores_free : a->cores_free > b->cores_free;
     return a->id < b->id;
 }
 
-static struct numa_state *best_numa(struct node_state *state, unsigned cores, unsigned gpus)
+static struct numa_state *best_numa(struct node_state *state, unsigned cores)
 {
     struct numa_state *best = NULL;
 
     vec_foreach(&state->numas, numa) {
         if (numa->cores_free == 0)
             continue;
-        if (!best || numa_is_better(numa, best, cores, gpus))
+        if (!best || numa_is_better(numa, best, cores))
             best = numa;
     }
     return best;
 }
 
+/* Take CORES whole cores of NUMA into CPUS, as many as there are; how many are still wanted. */
+static unsigned take_cores_on(struct node_state *state, struct numa_state *numa, unsigned cores,
+                              struct cpu_set *cpus)
+{
+    vec_foreach(&state->node->cores, core) {
+        if (cores == 0)
+            break;
+        if (core->numa != numa->id || !state->core_free[core->id])
+            continue;
+        state->core_free[core->id] = false;
+        state->cores_free--;
+        numa->cores_free--;
+        cores--;
+        cpu_set_union(cpus, &core->cpus);
+    }
+    return cores;
+}
+
 /* Take CORES whole cores into CPUS. */
-static void take_cores(struct node_state *state, unsigned cores, unsigned gpus,
-                       struct cpu_set *cpus)
+static void take_cores(struct node_state *state, unsigned cores, struct cpu_set *cpus)
 {
     while (cores > 0) {
-        struct numa_state *numa = best_numa(state, cores, gpus);
+        struct numa_state *numa = best_numa(state, cores);
         assert(numa);
-        vec_foreach(&state->node->cores, core) {
-            if (cores == 0 || core->numa != numa->id || !state->core_free[core->id])
-                continue;
-            state->core_free[core->id] = false;
-            state->cores_free--;
-            numa->cores_free--;
-            cores--;
-            cpu_set_union(cpus, &core->cpus);
-        }
+        cores = take_cores_on(state, numa, cores, cpus);
     }
+}
+
+/* First those that are near the slice's GPUs. */
+static void take_cores_of(struct node_state *state, const struct slice *slice, unsigned cores,
+                          struct cpu_set *cpus)
+{
+    for (size_t i = 0; i < state->numas.len && i < SLICE_NUMAS_MAX; i++)
+        cores -=
+            slice->cores[i] - take_cores_on(state, &state->numas.items[i], slice->cores[i], cpus);
+    take_cores(state, cores, cpus);
 }
 
 /* The NUMA nodes of CPUS, and more where their memory is not enough. */
@@ -405,35 +495,39 @@ static void choose_mems(const struct node_state *state, const struct cpu_set *cp
     }
 }
 
-/* One pass over the GPUs: those near MEMS, or those that are not. */
-static unsigned take_gpus_near(struct node_state *state, const struct shape *shape, bool near,
-                               struct allocation *a, unsigned n)
+static void take_gpus(struct node_state *state, const struct shape *shape,
+                      const struct slice *slice, struct allocation *a)
 {
-    for (size_t i = 0; i < state->node->gpus.len && n < shape->gpus; i++) {
+    uint64_t within = slice_partition_of(state, slice);
+    size_t n = 0;
+
+    a->gpus = xnew_n(char *, shape->gpus + 1);
+    a->devices = xnew_n(char *, shape->gpus + 1);
+    a->splits_islands = shape->splits_islands;
+    for (size_t i = 0; i < state->node->gpus.len; i++) {
         const struct gpu *gpu = &state->node->gpus.items[i];
-        bool is_near = gpu->numa >= 0 && cpu_set_has(&a->mems, (unsigned) gpu->numa);
-        if (!state->gpu_free[i] || is_near != near || !gpu_would_do(gpu, shape))
+        if (!(slice->gpus & UINT64_C(1) << i))
             continue;
-        state->gpu_free[i] = false;
-        state->gpus_free--;
-        struct numa_state *numa = gpu->numa < 0 ? NULL : find_numa(state, (unsigned) gpu->numa);
-        if (numa)
-            numa->gpus_free--;
         a->devices[n] = xstrdup(gpu->cdi ? gpu->cdi : "");
         a->gpus[n++] = xstrdup(gpu->uuid);
     }
-    return n;
+    assert(n == shape->gpus);
+    vec_foreach(&state->node->partitions, partition) {
+        if (a->in_partition || partition->gpus != within)
+            continue;
+        a->in_partition = true;
+        a->partition = partition->id;
+    }
+    slice_hold(state, shape, slice);
 }
 
-static void take_gpus(struct node_state *state, const struct shape *shape, struct allocation *a)
+static void take_nics(struct node_state *state, const struct slice *slice, struct allocation *a)
 {
-    if (shape->gpus == 0)
+    a->nics = xnew_n(char *, NODE_GPUS_MAX + SLICE_NUMAS_MAX + 1);
+    if (slice_take_nics(state, slice, a->nics) > 0)
         return;
-    a->gpus = xnew_n(char *, shape->gpus + 1);
-    a->devices = xnew_n(char *, shape->gpus + 1);
-    unsigned n = take_gpus_near(state, shape, true, a, 0);
-    n = take_gpus_near(state, shape, false, a, n);
-    assert(n == shape->gpus);
+    free(a->nics);
+    a->nics = NULL;
 }
 
 static void take_share(struct node_state *state, const struct shape *shape, struct cpu_set *cpus)
@@ -441,7 +535,7 @@ static void take_share(struct node_state *state, const struct shape *shape, stru
     unsigned growth = pool_growth(state, shape);
     struct placement_pool *pool = pool_of(state, &shape->owner);
 
-    take_cores(state, growth, 0, &pool->cpus);
+    take_cores(state, growth, &pool->cpus);
     pool->cores_asked += shape->cores;
     *cpus = pool->cpus;
 }
@@ -449,7 +543,12 @@ static void take_share(struct node_state *state, const struct shape *shape, stru
 struct allocation *node_state_take(struct node_state *state, const struct shape *shape)
 {
     struct allocation *a = xnew(struct allocation);
+    struct slice slice = { 0 };
 
+    if (shape->gpus > 0 || slice_matters(state, shape)) {
+        bool found = slice_choose(state, shape, &slice);
+        assert(found);
+    }
     state->is_given = true;
     a->node = xstrdup(state->node->name);
     a->shared = shape->shared;
@@ -458,9 +557,14 @@ struct allocation *node_state_take(struct node_state *state, const struct shape 
     if (shape->shared)
         take_share(state, shape, &a->cpus);
     else
-        take_cores(state, shape->cores, shape->gpus, &a->cpus);
+        take_cores_of(state, &slice, shape->cores, &a->cpus);
     choose_mems(state, &a->cpus, a->memory_bytes, &a->mems);
-    take_gpus(state, shape, a);
+    if (shape->gpus > 0)
+        take_gpus(state, shape, &slice, a);
+    if (shape->network_optimised)
+        take_nics(state, &slice, a);
+    for (size_t i = 0; i < state->numas.len; i++)
+        state->numas.items[i].memory_free_bytes -= slice_memory_share(state, a, i);
     state->memory_free_bytes -= a->memory_bytes;
     state->disk_free_bytes -= a->disk_bytes;
     return a;
@@ -472,7 +576,7 @@ void node_state_take_rest(struct node_state *state, const struct shape *shape,
     if (!shape->rules->exclusive || shape->shared)
         return;
     for (unsigned i = 0; state->cores_free > 0; i++)
-        take_cores(state, 1, 0, &tasks[i % n]->cpus);
+        take_cores(state, 1, &tasks[i % n]->cpus);
     for (unsigned i = 0; i < n; i++)
         choose_mems(state, &tasks[i]->cpus, tasks[i]->memory_bytes, &tasks[i]->mems);
 }

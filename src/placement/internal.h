@@ -8,9 +8,18 @@
 /* A NUMA node during a pass. */
 struct numa_state {
     unsigned id;
-    unsigned cores_free;
-    unsigned gpus_free; /* of any model */
+    unsigned cores_usable, cores_free;
     int64_t memory_bytes;
+    int64_t memory_free_bytes; /* of what is promised to tasks, by their cores */
+};
+
+/* Whose a GPU is. */
+struct gpu_hold {
+    bool is_held;
+    bool splits_islands;
+    struct id owner;
+    uint64_t
+        partition; /* bits: GPUs of the fabric manager's partition that it is in, itself without one */
 };
 
 /* A node during a pass; begins as the snapshot and shrinks with each placement. */
@@ -20,6 +29,8 @@ struct node_state {
     size_t n_grants;
     bool *core_free; /* by core id */
     bool *gpu_free;  /* by position */
+    struct gpu_hold *gpu_holds;
+    unsigned *vfs_free; /* by NIC */
     VEC(struct numa_state) numas;
     VEC(struct placement_pool) pools;
     unsigned cores_usable; /* without the reserve */
@@ -43,7 +54,8 @@ struct shape {
     int64_t memory_bytes;
     int64_t disk_bytes;
     bool shared;
-    struct id owner;                   /* of shared shapes; otherwise none */
+    bool numa_strict, network_optimised, splits_islands;
+    struct id owner;                   /* of shared shapes and those with GPUs; otherwise none */
     const struct machine_rules *rules; /* borrowed */
 };
 
@@ -68,6 +80,7 @@ struct allocation *node_state_take(struct node_state *state, const struct shape 
 /* Where SHAPE is to have a machine to itself, the cores that its N tasks there left go to them in turn. */
 void node_state_take_rest(struct node_state *state, const struct shape *shape,
                           struct allocation *const *tasks, unsigned n);
+bool gpu_would_do(const struct gpu *gpu, const struct shape *shape);
 /* How many tasks of SHAPE the node could hold now, cordoned or not; counts to MAX. */
 unsigned node_state_room(const struct node_state *state, const struct shape *shape, unsigned max);
 /* GPUs that would do for SHAPE and are free, or with ALL all of them. */

@@ -76,6 +76,8 @@ enum placement_rule {
     PLACEMENT_NO_MEMORY,
     PLACEMENT_NO_DISK,
     PLACEMENT_NO_GPU,
+    PLACEMENT_NO_ISLAND, /* there are GPUs, and NVLink joins them to those of another org */
+    PLACEMENT_NO_NUMA, /* there are GPUs, and not together with cores, memory and NICs near them */
     PLACEMENT_CORDONED,
     PLACEMENT_NOT_ALLOWED, /* the job wants other machines */
     PLACEMENT_NOT_EMPTY,   /* it wants one to itself */

@@ -20,6 +20,7 @@ void allocation_free(struct allocation *a)
     free(a->node);
     texts_free(a->gpus);
     texts_free(a->devices);
+    texts_free(a->nics);
     free(a);
 }
 
@@ -43,6 +44,7 @@ struct allocation *allocation_copy(const struct allocation *a)
     copy->node = xstrdup(a->node);
     copy->gpus = texts_copy(a->gpus);
     copy->devices = texts_copy(a->devices);
+    copy->nics = texts_copy(a->nics);
     return copy;
 }
 
@@ -70,6 +72,12 @@ json_t *allocation_to_json(const struct allocation *a)
         json_put(json, "gpus", texts_to_json(a->gpus));
     if (a->devices)
         json_put(json, "devices", texts_to_json(a->devices));
+    if (a->nics)
+        json_put(json, "nics", texts_to_json(a->nics));
+    if (a->in_partition)
+        json_put_int(json, "partition", a->partition);
+    if (a->splits_islands)
+        json_put(json, "splits_islands", json_true());
     json_put(json, "shared", json_boolean(a->shared));
     return json;
 }
@@ -108,6 +116,9 @@ int allocation_from_json(const json_t *json, struct allocation **ret, struct err
     if (!a->node)
         return error_set(err, -EINVAL, "node: is missing");
     a->shared = json_get_bool(json, "shared", false);
+    a->splits_islands = json_get_bool(json, "splits_islands", false);
+    a->in_partition = json_is_integer(json_object_get(json, "partition"));
+    a->partition = (unsigned) json_get_int(json, "partition", 0);
 
     int r = read_set(json, "cpus", &a->cpus, err);
     if (r >= 0)
@@ -120,6 +131,8 @@ int allocation_from_json(const json_t *json, struct allocation **ret, struct err
         r = texts_read(json, "gpus", &a->gpus, err);
     if (r >= 0)
         r = texts_read(json, "devices", &a->devices, err);
+    if (r >= 0)
+        r = texts_read(json, "nics", &a->nics, err);
     if (r < 0)
         return r;
 

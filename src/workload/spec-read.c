@@ -223,6 +223,9 @@ static int read_hardware(struct workload_spec *spec, const json_t *json, struct 
     spec->gpu_model = xstrdup(json_get_str(json, "gpu_model", NULL));
     spec->shared = json_get_bool(json, "shared", false);
     spec->rdma = json_get_bool(json, "rdma", false);
+    spec->numa_strict = json_get_bool(json, "numa_strict", false);
+    spec->network_optimised = json_get_bool(json, "network_optimised", false);
+    spec->splits_islands = json_get_bool(json, "splits_islands", false);
 
     int r = read_count(json, "cpus", 4096, &spec->cores, err);
     if (r >= 0)

@@ -82,6 +82,12 @@ static void put_hardware(json_t *json, const struct workload_spec *spec)
     put_positive(json, "pids", spec->pids);
     if (spec->rdma)
         json_put(json, "rdma", json_true());
+    if (spec->numa_strict)
+        json_put(json, "numa_strict", json_true());
+    if (spec->network_optimised)
+        json_put(json, "network_optimised", json_true());
+    if (spec->splits_islands)
+        json_put(json, "splits_islands", json_true());
     if (spec->shared)
         json_put(json, "shared", json_true());
 }

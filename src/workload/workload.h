@@ -123,7 +123,10 @@ struct workload_spec {
     char *gpu_model;
     char **devices; /* CDI names of the GPUs that it must be, as many as GPUS; NULL: any */
     unsigned pids;
-    bool rdma; /* of the flavor */
+    bool rdma;        /* of the flavor, as are the next three */
+    bool numa_strict; /* cores, memory and GPUs of as few NUMA nodes as can hold them, or nothing */
+    bool network_optimised; /* and a NIC for RDMA on each of these */
+    bool splits_islands;    /* others' tasks may have GPUs of the same NVLink island */
     bool shared;
     struct env_var *env;
     size_t n_env;
@@ -224,9 +227,13 @@ struct allocation {
     struct cpu_set mems; /* NUMA nodes */
     int64_t memory_bytes;
     int64_t disk_bytes;
-    char **gpus;    /* UUIDs, NULL-terminated; NULL when none */
-    char **devices; /* the CDI devices that give them to a container, one each; "=INDEX": of the
+    char **gpus;        /* UUIDs, NULL-terminated; NULL when none */
+    char **devices;     /* the CDI devices that give them to a container, one each; "=INDEX": of the
                        machine's own kind */
+    char **nics;        /* one name for each virtual function; NULL: it has none of its own */
+    unsigned partition; /* of the fabric manager, that its GPUs lie in */
+    bool in_partition;
+    bool splits_islands; /* by the rule of its flavor */
     bool shared;
 };
 

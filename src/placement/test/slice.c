@@ -1,0 +1,532 @@
+/* Slices by property: over random hardware, random requests of several orgs, departures, failures and cordons the eight invariants
+ * of a partitioned machine hold. They are counted here from what tasks were given alone, naively.
+ *
+ *   I1 a core, a GPU, a huge page's memory and a virtual function has one owner at most
+ *   I2 no NVLink joins GPUs of two orgs, but by an override that both took, or through a partition
+ *   I3 the cores, memory and GPUs of a NUMA-strict task are on the same NUMA nodes, in proportion, and these are as few as can be
+ *   I4 SMT siblings are never split
+ *   I5 the reserve of each NUMA node is kept
+ *   I6 GPUs of an IOMMU group belong to one org
+ *   I7 GPUs of a task lie in one partition of the table, and partitions of two orgs do not overlap
+ *   I8 free, used, reserved and faulty add up to all there is
+ */
+#include "placement/slice.h"
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "tests/tap.h"
+
+#define GIB (INT64_C(1) << 30)
+
+enum { TASKS_MAX = 64, ORGS = 3 };
+
+static uint64_t seed;
+
+static unsigned random_below(unsigned n)
+{
+    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+    return (unsigned) (seed >> 33) % n;
+}
+
+static bool one_in(unsigned n) { return random_below(n) == 0; }
+
+struct task {
+    struct placement_grant grant;
+    struct workload_spec spec;
+};
+
+static struct node *node;
+static struct task tasks[TASKS_MAX];
+static size_t n_tasks;
+
+/* ---- hardware ----------------------------------------------------------------------------------------- */
+
+static void add_numas(void)
+{
+    static const unsigned odd[] = { 3, 1, 7, 5 };
+    unsigned numas = 1u << random_below(3), cores = 1 + random_below(12),
+             threads = 1 + random_below(2);
+    bool is_odd = one_in(2);
+
+    node->reserved_cores = random_below(2);
+    node->reserved_memory_bytes = random_below(3) * GIB;
+    for (unsigned i = 0; i < numas; i++) {
+        unsigned id = is_odd ? odd[i] : i;
+        vec_push(&node->numas,
+                 ((struct numa_node){ .id = id, .memory_bytes = (8 + random_below(24)) * GIB }));
+        node->memory_bytes += node->numas.items[i].memory_bytes;
+        for (unsigned k = 0; k < cores; k++) {
+            struct core core = { .id = i * cores + k, .numa = id, .socket = i / 2 };
+            for (unsigned t = 0; t < threads; t++)
+                cpu_set_add(&core.cpus, i * cores + k + t * numas * cores);
+            vec_push(&node->cores, core);
+        }
+    }
+}
+
+static void add_gpus(void)
+{
+    unsigned n = random_below(17), island = random_below(4), group = random_below(4);
+    size_t numas = node->numas.len;
+
+    for (unsigned i = 0; i < n; i++) {
+        unsigned numa = (unsigned) (i * numas / n);
+        struct gpu gpu = {
+            .uuid = xasprintf("GPU-%u", i),
+            .model = xstrdup(one_in(8) ? "T4" : "H100"),
+            .numa = one_in(20) ? -1 : (int) node->numas.items[numa].id,
+            .module = i + 1,
+            /* none, pairs, fours, all */
+            .island = island == 0   ? 0
+                      : island == 3 ? 1
+                                    : 1 + i / (2 * island),
+            .pcie = one_in(6) ? NULL : xasprintf("r%u/s%u", numa, i / 2),
+            .iommu_group = group == 0 ? xasprintf("%u", i / 2) : NULL,
+            .fault = one_in(15) ? xstrdup("it fell off the bus") : NULL,
+        };
+        vec_push(&node->gpus, gpu);
+    }
+}
+
+/* Halves, quarters and single ones, as on an HGX board; or sets at random, which overlap in any way. */
+static void add_partitions(void)
+{
+    uint64_t all = (UINT64_C(1) << node->gpus.len) - 1;
+    unsigned id = 0;
+
+    if (node->gpus.len == 0 || !one_in(3))
+        return;
+    if (one_in(2)) {
+        for (unsigned k = 0; k < 8; k++)
+            vec_push(&node->partitions,
+                     ((struct gpu_partition){ k, 1 | (random_below(1u << 16) & all) }));
+        return;
+    }
+    for (size_t size = node->gpus.len; size > 0; size /= 2)
+        for (size_t at = 0; at + size <= node->gpus.len; at += size)
+            vec_push(&node->partitions,
+                     ((struct gpu_partition){ id++, ((UINT64_C(1) << size) - 1) << at }));
+}
+
+static void add_nics(void)
+{
+    for (unsigned i = random_below(5); i > 0; i--) {
+        size_t numa = random_below((unsigned) node->numas.len);
+        struct nic nic = { .name = xasprintf("mlx5_%u", i),
+                           .numa = (int) node->numas.items[numa].id,
+                           .vfs = random_below(4),
+                           .rdma = !one_in(5) };
+        vec_push(&node->nics, nic);
+    }
+}
+
+static void make_node(void)
+{
+    node = xnew(struct node);
+    node->name = xstrdup("n1");
+    node->disk_bytes = 1000 * GIB;
+    add_numas();
+    add_gpus();
+    add_partitions();
+    add_nics();
+}
+
+/* ---- invariants ---------------------------------------------------------------------------------------- */
+
+static size_t gpu_at(const char *uuid)
+{
+    size_t i = 0;
+
+    while (!str_equal(node->gpus.items[i].uuid, uuid))
+        i++;
+    return i;
+}
+
+static uint64_t gpus_of(const struct task *task)
+{
+    uint64_t bits = 0;
+
+    for (char **gpu = task->grant.allocation->gpus; gpu && *gpu; gpu++)
+        bits |= UINT64_C(1) << gpu_at(*gpu);
+    return bits;
+}
+
+static uint64_t partition_of(const struct task *task)
+{
+    vec_foreach(&node->partitions, partition)
+        if (task->grant.allocation->in_partition &&
+            partition->id == task->grant.allocation->partition)
+            return partition->gpus;
+    return 0;
+}
+
+static bool are_of_one_org(const struct task *a, const struct task *b)
+{
+    return id_equal(&a->grant.owner, &b->grant.owner);
+}
+
+/* I2, I6: may GPU I be A's and GPU K be B's? */
+static void check_joined(const struct task *a, const struct task *b, size_t i, size_t k)
+{
+    const struct gpu *one = &node->gpus.items[i], *other = &node->gpus.items[k];
+    bool override = a->spec.splits_islands && b->spec.splits_islands;
+
+    ok(!one->iommu_group || !str_equal(one->iommu_group, other->iommu_group));
+    if (node->partitions.len == 0 && !override)
+        ok(one->island == 0 || one->island != other->island);
+}
+
+static void check_pair(const struct task *a, const struct task *b)
+{
+    uint64_t gpus_a = gpus_of(a), gpus_b = gpus_of(b);
+
+    ok(!cpu_set_intersects(&a->grant.allocation->cpus, &b->grant.allocation->cpus)); /* I1 */
+    ok(!(gpus_a & gpus_b));
+    if (are_of_one_org(a, b))
+        return;
+    ok(!(partition_of(a) & partition_of(b))); /* I7 */
+    for (size_t i = 0; i < node->gpus.len; i++)
+        for (size_t k = 0; k < node->gpus.len; k++)
+            if ((gpus_a >> i & 1) && (gpus_b >> k & 1))
+                check_joined(a, b, i, k);
+}
+
+static unsigned cores_on(const struct task *task, const struct numa_node *numa)
+{
+    unsigned n = 0;
+
+    vec_foreach(&node->cores, core)
+        n += (!numa || core->numa == numa->id) &&
+             cpu_set_intersects(&core->cpus, &task->grant.allocation->cpus);
+    return n;
+}
+
+static unsigned gpus_on(const struct task *task, const struct numa_node *numa)
+{
+    uint64_t bits = gpus_of(task);
+    unsigned n = 0;
+
+    for (size_t i = 0; i < node->gpus.len; i++)
+        n +=
+            (bits >> i & 1) && (node->gpus.items[i].numa == (int) numa->id || node->numas.len == 1);
+    return n;
+}
+
+/* The fewest NUMA nodes that have as many GPUs of the model as the task wanted: most first. */
+static unsigned fewest(const struct task *task)
+{
+    unsigned has[8] = { 0 }, n = 0, have = 0;
+
+    for (size_t i = 0; i < node->numas.len; i++)
+        vec_foreach(&node->gpus, gpu)
+            has[i] += gpu_is_model(gpu, task->spec.gpu_model) &&
+                      (gpu->numa == (int) node->numas.items[i].id || node->numas.len == 1);
+    while (have < task->spec.gpus) {
+        unsigned best = 0;
+        for (unsigned i = 1; i < 8; i++)
+            best = has[i] > has[best] ? i : best;
+        have += has[best];
+        has[best] = 0;
+        n++;
+    }
+    return n;
+}
+
+/* I3 */
+static void check_near(const struct task *task)
+{
+    const struct allocation *a = task->grant.allocation;
+    unsigned used = 0;
+
+    if (!task->spec.numa_strict || task->spec.gpus == 0)
+        return;
+    vec_foreach(&node->numas, numa) {
+        unsigned gpus = gpus_on(task, numa), cores = cores_on(task, numa);
+        unsigned share = task->spec.cores * gpus / task->spec.gpus;
+        used += gpus > 0;
+        ok(gpus > 0 ? cores >= share && cores <= share + 1 : cores == 0);
+        ok(cpu_set_has(&a->mems, numa->id) == (cores > 0));
+    }
+    ok(used == fewest(task));
+}
+
+/* A NIC for RDMA on each NUMA node of the GPUs. */
+static void check_nics(const struct task *task)
+{
+    vec_foreach(&node->numas, numa) {
+        bool has = false;
+        vec_foreach(&node->nics, nic)
+            has |= nic->rdma && nic->numa == (int) numa->id;
+        ok(!task->spec.network_optimised || has || gpus_on(task, numa) == 0);
+    }
+}
+
+static void check_task(const struct task *task)
+{
+    uint64_t gpus = gpus_of(task);
+
+    ok(cores_on(task, NULL) == task->spec.cores);
+    ok((unsigned) __builtin_popcountll(gpus) == task->spec.gpus);
+    vec_foreach(&node->cores, core) { /* I4 */
+        struct cpu_set rest = core->cpus;
+        cpu_set_subtract(&rest, &task->grant.allocation->cpus);
+        ok(cpu_set_count(&rest) == 0 || cpu_set_equal(&rest, &core->cpus));
+    }
+    if (node->partitions.len > 0 && gpus) /* I7 */
+        ok(task->grant.allocation->in_partition && (gpus & ~partition_of(task)) == 0);
+    check_near(task);
+    check_nics(task);
+}
+
+/* I1 of virtual functions. */
+static void check_vfs(void)
+{
+    vec_foreach(&node->nics, nic) {
+        unsigned given = 0;
+        for (size_t i = 0; i < n_tasks; i++)
+            for (char **name = tasks[i].grant.allocation->nics; name && *name; name++)
+                given += str_equal(*name, nic->name);
+        ok(given <= nic->vfs);
+    }
+}
+
+/* I5, and I8 of cores: what the state says is free is what nobody has. */
+static void check_cores(const struct node_state *state)
+{
+    for (size_t i = 0; i < node->numas.len; i++) {
+        const struct numa_node *numa = &node->numas.items[i];
+        unsigned all = 0, used = 0, reserve = 0;
+        int64_t memory = state->numas.items[i].memory_free_bytes;
+        vec_foreach(&node->cores, core)
+            all += core->numa == numa->id;
+        reserve = node->reserved_cores < all ? node->reserved_cores : all;
+        for (size_t k = 0; k < n_tasks; k++) {
+            used += cores_on(&tasks[k], numa);
+            memory += slice_memory_share(state, tasks[k].grant.allocation, i);
+        }
+        ok(state->numas.items[i].cores_free + used + reserve == all);
+        ok(memory <= numa->memory_bytes);
+    }
+}
+
+/* I8 of GPUs. */
+static void check_gpus(const struct node_state *state)
+{
+    unsigned is_free = 0, used = 0, faulty = 0;
+
+    for (size_t i = 0; i < node->gpus.len; i++)
+        is_free += state->gpu_free[i];
+    for (size_t i = 0; i < n_tasks; i++)
+        used += tasks[i].spec.gpus;
+    for (size_t i = 0; i < node->gpus.len; i++) {
+        bool is_used = false;
+        for (size_t k = 0; k < n_tasks; k++)
+            is_used |= gpus_of(&tasks[k]) >> i & 1;
+        faulty += !is_used && node->gpus.items[i].fault;
+    }
+    ok(is_free == state->gpus_free && is_free + used + faulty == node->gpus.len);
+}
+
+static void state_of_tasks(struct placement_grant *grants, struct node_state *ret)
+{
+    for (size_t i = 0; i < n_tasks; i++)
+        grants[i] = tasks[i].grant;
+    struct placement_node taken = { .node = node, .grants = grants, .n_grants = n_tasks };
+    node_state_init(ret, &taken);
+}
+
+static void check_all(void)
+{
+    struct placement_grant grants[TASKS_MAX];
+    struct node_state state;
+
+    for (size_t i = 0; i < n_tasks; i++) {
+        check_task(&tasks[i]);
+        for (size_t k = 0; k < i; k++)
+            check_pair(&tasks[i], &tasks[k]);
+    }
+    check_vfs();
+    state_of_tasks(grants, &state);
+    check_cores(&state);
+    check_gpus(&state);
+    node_state_done(&state);
+}
+
+/* ---- what happens ----------------------------------------------------------------------------------------- */
+
+static struct workload_spec random_spec(void)
+{
+    static char model[] = "H100";
+    unsigned gpus = one_in(4) ? 0 : one_in(3) ? random_below(9) : 1u << random_below(4);
+
+    return (struct workload_spec){
+        .cores = 1 + random_below(gpus ? 2 * gpus : 6),
+        .memory_bytes = random_below(8) * GIB,
+        .gpus = gpus,
+        .gpu_model = one_in(3) ? model : NULL,
+        .numa_strict = one_in(2),
+        .network_optimised = one_in(6),
+        .splits_islands = one_in(4),
+        .nodes = 1,
+        .tasks_per_node = 1,
+    };
+}
+
+static void leave(size_t i)
+{
+    allocation_free((struct allocation *) (uintptr_t) tasks[i].grant.allocation);
+    tasks[i] = tasks[--n_tasks];
+}
+
+/* A refusal that numbers do not explain must be for a reason: with no rules and nobody else there is none. */
+static void arrive(void)
+{
+    struct placement_grant grants[TASKS_MAX];
+    struct workload_spec spec = random_spec();
+    struct id owner = { .bytes = { (uint8_t) (1 + random_below(ORGS)) } };
+    struct shape shape = shape_of(&spec, &owner);
+    struct node_state state;
+
+    spec.numa_strict = shape.numa_strict;
+    state_of_tasks(grants, &state);
+    enum placement_rule rule = node_state_check(&state, &shape);
+    ok((node_state_room(&state, &shape, 1) == 1 || node->cordoned) ==
+       (rule == PLACEMENT_PLACED || node->cordoned));
+    if (rule == PLACEMENT_PLACED && n_tasks < TASKS_MAX) {
+        struct allocation *a = node_state_take(&state, &shape);
+        tasks[n_tasks++] = (struct task){ { a, owner, spec.cores }, spec };
+    }
+    if (rule == PLACEMENT_NO_NUMA && !shape.numa_strict)
+        ok(node->partitions.len > 0);
+    node_state_done(&state);
+}
+
+static void happen(void)
+{
+    if (node->gpus.len > 0 && one_in(12)) {
+        struct gpu *gpu = &node->gpus.items[random_below((unsigned) node->gpus.len)];
+        xstr_set(&gpu->fault, gpu->fault ? NULL : "it fell off the bus");
+    }
+    if (one_in(10))
+        node->cordoned = !node->cordoned;
+    arrive();
+    if (n_tasks > 0 && one_in(3))
+        leave(random_below((unsigned) n_tasks));
+}
+
+TEST(the_eight_invariants_hold)
+{
+    seed = 88172645463325252U;
+    for (int world = 0; world < 400; world++) {
+        make_node();
+        for (int i = 0; i < 40; i++) {
+            happen();
+            check_all();
+        }
+        while (n_tasks > 0)
+            leave(0);
+        node_free(node);
+    }
+}
+
+/* ---- by hand ---------------------------------------------------------------------------------------------- */
+
+/* Two NUMA nodes with 4 GPUs each on 2 switches. */
+static void make_hgx(bool has_islands)
+{
+    node = xnew(struct node);
+    node->name = xstrdup("n1");
+    node->memory_bytes = 64 * GIB;
+    for (unsigned i = 0; i < 2; i++)
+        vec_push(&node->numas, ((struct numa_node){ .id = i, .memory_bytes = 32 * GIB }));
+    for (unsigned i = 0; i < 32; i++) {
+        struct core core = { .id = i, .numa = i / 16 };
+        cpu_set_add(&core.cpus, i);
+        vec_push(&node->cores, core);
+    }
+    for (unsigned i = 0; i < 8; i++)
+        vec_push(&node->gpus, ((struct gpu){ .uuid = xasprintf("GPU-%u", i),
+                                             .model = xstrdup("H100"),
+                                             .numa = (int) i / 4,
+                                             .module = i + 1,
+                                             .island = has_islands,
+                                             .pcie = xasprintf("r%u/s%u", i / 4, i / 2) }));
+}
+
+static enum placement_rule ask(unsigned gpus, uint8_t org, bool strict, uint64_t *ret)
+{
+    struct placement_grant grants[TASKS_MAX];
+    struct workload_spec spec = {
+        .cores = gpus * 4, .gpus = gpus, .numa_strict = strict, .nodes = 1, .tasks_per_node = 1
+    };
+    struct id owner = { .bytes = { org } };
+    struct shape shape = shape_of(&spec, &owner);
+    struct node_state state;
+
+    state_of_tasks(grants, &state);
+    enum placement_rule rule = node_state_check(&state, &shape);
+    if (rule == PLACEMENT_PLACED) {
+        tasks[n_tasks++] =
+            (struct task){ { node_state_take(&state, &shape), owner, spec.cores }, spec };
+        *ret = gpus_of(&tasks[n_tasks - 1]);
+    }
+    node_state_done(&state);
+    return rule;
+}
+
+static void empty(void)
+{
+    while (n_tasks > 0)
+        leave(0);
+    node_free(node);
+}
+
+TEST(small_ones_leave_large_holes)
+{
+    uint64_t got = 0;
+
+    make_hgx(false);
+    ok(ask(1, 1, true, &got) == PLACEMENT_PLACED && got == 1);
+    ok(ask(2, 1, true, &got) == PLACEMENT_PLACED && got == 0xc);
+    ok(ask(1, 1, true, &got) == PLACEMENT_PLACED && got == 2);
+    ok(ask(4, 1, true, &got) == PLACEMENT_PLACED && got == 0xf0);
+    empty();
+}
+
+TEST(an_island_is_one_orgs)
+{
+    uint64_t got = 0;
+
+    make_hgx(true);
+    ok(ask(2, 1, false, &got) == PLACEMENT_PLACED);
+    ok(ask(1, 2, false, &got) == PLACEMENT_NO_ISLAND);
+    ok(ask(1, 1, false, &got) == PLACEMENT_PLACED);
+    empty();
+}
+
+TEST(a_refusal_says_how_many_are_together)
+{
+    struct workload_spec spec = {
+        .cores = 4, .gpus = 4, .numa_strict = true, .nodes = 1, .tasks_per_node = 1
+    };
+    struct shape shape = shape_of(&spec, &id_none);
+    struct placement_grant grants[TASKS_MAX];
+    struct node_state states[2];
+    char text[232];
+    uint64_t got;
+
+    make_hgx(false);
+    ok(ask(4, 1, true, &got) == PLACEMENT_PLACED && ask(1, 1, true, &got) == PLACEMENT_PLACED);
+    leave(0);
+    ok(ask(1, 1, false, &got) == PLACEMENT_PLACED);
+    for (unsigned i = 0; i < 2; i++)
+        state_of_tasks(grants, &states[i]);
+    states[0].gpu_free[0] = states[1].gpu_free[0] = false;
+    ok(explain_refusal(states, 2, &shape, text, sizeof text) == PLACEMENT_NO_NUMA);
+    is_str(text, "needs 4 GPUs on one NUMA node: 10 are free, at most 3 together");
+    node_state_done(&states[0]);
+    node_state_done(&states[1]);
+    empty();
+}
+
+TAP_MAIN
