@@ -1,5 +1,5 @@
 /* snapshot-read.c - a snapshot from JSON that anybody may have written */
-#include "placement/snapshot.h"
+#include "placement/snapshot-form.h"
 
 #include "base/alloc.h"
 #include "base/map.h"
@@ -10,8 +10,7 @@
 #include <inttypes.h>
 
 enum { TEXT_MAX = 1000, PRIORITY_MAX = 1000 };
-#define TIME_MAX_US (INT64_C(250000000000) * US_PER_S) /* the year 9892 */
-#define BYTES_MAX   (INT64_C(1) << 60)
+#define BYTES_MAX (INT64_C(1) << 60)
 
 static int read_int(const json_t *json, const char *key, int64_t min, int64_t max, int64_t *ret,
                     struct error *err)
@@ -28,13 +27,19 @@ static int read_int(const json_t *json, const char *key, int64_t min, int64_t ma
     return 0;
 }
 
-static int read_us(const json_t *json, const char *key, int64_t *ret, struct error *err)
+int snapshot_read_us(const json_t *json, const char *key, int64_t max_us, int64_t *ret,
+                     struct error *err)
 {
-    return read_int(json, key, 0, TIME_MAX_US, ret, err);
+    return read_int(json, key, 0, max_us, ret, err);
 }
 
-static int read_id(const json_t *json, const char *key, bool needed, struct id *ret,
-                   struct error *err)
+static int read_us(const json_t *json, const char *key, int64_t *ret, struct error *err)
+{
+    return snapshot_read_us(json, key, SNAPSHOT_TIME_MAX_US, ret, err);
+}
+
+int snapshot_read_id(const json_t *json, const char *key, bool needed, struct id *ret,
+                     struct error *err)
 {
     const char *text = json_get_str(json, key, NULL);
 
@@ -55,24 +60,25 @@ static int read_text(const json_t *json, const char *key, char **ret, struct err
     return 0;
 }
 
-static int read_options(struct snapshot *s, const json_t *json, struct error *err)
+int snapshot_options_from_json(const json_t *json, struct schedule_options *ret,
+                               const struct score **ret_score, struct error *err)
 {
     const char *policy = json_get_str(json, "policy", ""), *score = json_get_str(json, "score", "");
 
-    s->options.policy = policy_find(policy);
-    s->score = score_find(score);
-    if (!s->options.policy)
+    ret->policy = policy_find(policy);
+    *ret_score = score_find(score);
+    if (!ret->policy)
         return error_set(err, -EINVAL, "policy: there is no policy '%.60s'", policy);
-    if (!s->score)
+    if (!*ret_score)
         return error_set(err, -EINVAL, "score: there is no score '%.60s'", score);
-    int r = read_us(json, "guaranteed_us", &s->options.guaranteed_us, err);
+    int r = read_us(json, "guaranteed_us", &ret->guaranteed_us, err);
     if (r >= 0)
-        r = read_us(json, "restart_us", &s->options.restart_us, err);
+        r = read_us(json, "restart_us", &ret->restart_us, err);
     if (r >= 0)
-        r = read_us(json, "patience_us", &s->options.patience_us, err);
+        r = read_us(json, "patience_us", &ret->patience_us, err);
     if (r >= 0)
-        r = read_us(json, "half_life_us", &s->options.half_life_us, err);
-    return r < 0 ? r : read_us(json, "backoff_us", &s->options.backoff_us, err);
+        r = read_us(json, "half_life_us", &ret->half_life_us, err);
+    return r < 0 ? r : read_us(json, "backoff_us", &ret->backoff_us, err);
 }
 
 /* ---- machines --------------------------------------------------------------------------------------- */
@@ -91,26 +97,32 @@ static int read_others(struct node *node, const json_t *json, struct error *err)
     return r;
 }
 
-static int read_node(struct snapshot *s, const json_t *json, struct map *names, struct error *err)
+int snapshot_node_from_json(const json_t *json, struct snapshot_node *ret, struct error *err)
 {
     const json_t *body = json_object_get(json, "node"), *tags = json_object_get(json, "tags");
-    struct snapshot_node one = { 0 };
 
-    int r = node_from_json(body, &one.node, err);
+    *ret = (struct snapshot_node){ 0 };
+    int r = node_from_json(body, &ret->node, err);
     if (r < 0)
         return error_context(err, r, "node");
-    vec_push(&s->nodes, one);
-    if (map_set_str(names, one.node->name, one.node))
-        return error_set(err, -EINVAL, "node: there are two machines %s", one.node->name);
     if (tags && !json_is_object(tags))
         return error_set(err, -EINVAL, "tags: must be an object of texts");
-    one.node->tags = tags ? json_deep_copy(tags) : NULL;
-    r = read_text(body, "fault", &one.node->fault, err);
+    ret->node->tags = tags ? json_deep_copy(tags) : NULL;
+    r = read_text(body, "fault", &ret->node->fault, err);
     if (r >= 0)
-        r = read_others(one.node, body, err);
-    if (r >= 0)
-        r = read_int(json, "disk_used", 0, BYTES_MAX,
-                     &s->nodes.items[s->nodes.len - 1].disk_used_bytes, err);
+        r = read_others(ret->node, body, err);
+    return r < 0 ? r : read_int(json, "disk_used", 0, BYTES_MAX, &ret->disk_used_bytes, err);
+}
+
+static int read_node(struct snapshot *s, const json_t *json, struct map *names, struct error *err)
+{
+    struct snapshot_node one;
+    int r = snapshot_node_from_json(json, &one, err);
+
+    if (one.node)
+        vec_push(&s->nodes, one);
+    if (r >= 0 && map_set_str(names, one.node->name, one.node))
+        r = error_set(err, -EINVAL, "node: there are two machines %s", one.node->name);
     return r;
 }
 
@@ -157,32 +169,39 @@ static int read_asks(struct snapshot_job *job, const json_t *json, struct error 
     return r < 0 ? error_context(err, r, "asks") : 0;
 }
 
-static int read_job(struct snapshot *s, const json_t *json, struct map *ids, struct error *err)
+int snapshot_job_from_json(const json_t *json, int64_t now_us, struct snapshot_job *ret,
+                           struct error *err)
 {
-    struct snapshot_job job = { 0 };
     int64_t priority = 0;
 
-    int r = read_id(json, "id", true, &job.id, err);
-    if (r >= 0 && map_set(ids, &job.id, sizeof job.id, s))
-        r = error_set(err, -EINVAL, "id: is another job's, too");
+    *ret = (struct snapshot_job){ 0 };
+    int r = snapshot_read_id(json, "id", true, &ret->id, err);
     if (r >= 0)
-        r = read_id(json, "org", false, &job.org, err);
+        r = snapshot_read_id(json, "org", false, &ret->org, err);
     if (r >= 0)
-        r = read_id(json, "project", false, &job.project, err);
+        r = snapshot_read_id(json, "project", false, &ret->project, err);
     if (r >= 0)
         r = read_int(json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, err);
     if (r >= 0)
-        r = read_times(&job, json, s->now_us, err);
+        r = read_times(ret, json, now_us, err);
     if (r >= 0)
-        r = read_text(json, "name", &job.name, err);
+        r = read_text(json, "name", &ret->name, err);
     if (r >= 0)
-        r = read_text(json, "held", &job.held, err);
+        r = read_text(json, "held", &ret->held, err);
     if (r >= 0)
-        r = read_asks(&job, json, err);
-    if (r >= 0)
-        r = read_allocations(&job, json, err);
-    job.priority = (int) priority;
+        r = read_asks(ret, json, err);
+    ret->priority = (int) priority;
+    return r < 0 ? r : read_allocations(ret, json, err);
+}
+
+static int read_job(struct snapshot *s, const json_t *json, struct map *ids, struct error *err)
+{
+    struct snapshot_job job;
+    int r = snapshot_job_from_json(json, s->now_us, &job, err);
+
     vec_push(&s->jobs, job);
+    if (r >= 0 && map_set(ids, &job.id, sizeof job.id, s))
+        r = error_set(err, -EINVAL, "id: is another job's, too");
     return r;
 }
 
@@ -233,8 +252,9 @@ int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *
                          SNAPSHOT_FORMAT);
     if (time_parse(json_get_str(json, "time", ""), &s->now_us) < 0)
         return error_set(err, -EINVAL, "time: must be one such as 2026-11-21T12:00:00Z");
-    int r = json_is_object(options) ? read_options(s, options, err)
-                                    : error_set(err, -EINVAL, "must be an object");
+    int r = json_is_object(options)
+                ? snapshot_options_from_json(options, &s->options, &s->score, err)
+                : error_set(err, -EINVAL, "must be an object");
     if (r < 0)
         return error_context(err, r, "options");
     r = read_list(s, json, "nodes", read_node, err);

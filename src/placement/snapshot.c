@@ -1,5 +1,5 @@
 /* snapshot.c - a snapshot, and its JSON form */
-#include "placement/snapshot.h"
+#include "placement/snapshot-form.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -81,15 +81,15 @@ struct snapshot *snapshot_copy(const struct snapshot *s)
 /* ---- JSON ------------------------------------------------------------------------------------------- */
 
 /* What a machine says of itself has its own form; what is known of it beside is written next to that. */
-static json_t *node_of(const struct snapshot_node *one)
+json_t *snapshot_node_to_json(const struct node *node, int64_t disk_used_bytes)
 {
     json_t *json = json_object();
 
-    json_put(json, "node", node_to_json(one->node));
-    if (one->node->tags)
-        json_put(json, "tags", json_deep_copy(one->node->tags));
-    if (one->disk_used_bytes)
-        json_put_int(json, "disk_used", one->disk_used_bytes);
+    json_put(json, "node", node_to_json(node));
+    if (node->tags)
+        json_put(json, "tags", json_deep_copy(node->tags));
+    if (disk_used_bytes)
+        json_put_int(json, "disk_used", disk_used_bytes);
     return json;
 }
 
@@ -107,7 +107,7 @@ static void put_id(json_t *json, const char *key, const struct id *id)
         json_put_str(json, key, id_format(id, text));
 }
 
-static json_t *job_of(const struct snapshot_job *job)
+json_t *snapshot_job_to_json(const struct snapshot_job *job)
 {
     json_t *json = json_object();
 
@@ -132,17 +132,17 @@ static json_t *job_of(const struct snapshot_job *job)
     return json;
 }
 
-static json_t *options_of(const struct snapshot *s)
+json_t *snapshot_options_to_json(const struct schedule_options *options, const struct score *score)
 {
     json_t *json = json_object();
 
-    json_put_str(json, "policy", s->options.policy->name);
-    json_put_str(json, "score", s->score->name);
-    json_put_int(json, "guaranteed_us", s->options.guaranteed_us);
-    json_put_int(json, "restart_us", s->options.restart_us);
-    json_put_int(json, "patience_us", s->options.patience_us);
-    json_put_int(json, "half_life_us", s->options.half_life_us);
-    json_put_int(json, "backoff_us", s->options.backoff_us);
+    json_put_str(json, "policy", options->policy->name);
+    json_put_str(json, "score", score->name);
+    json_put_int(json, "guaranteed_us", options->guaranteed_us);
+    json_put_int(json, "restart_us", options->restart_us);
+    json_put_int(json, "patience_us", options->patience_us);
+    json_put_int(json, "half_life_us", options->half_life_us);
+    json_put_int(json, "backoff_us", options->backoff_us);
     return json;
 }
 
@@ -153,11 +153,12 @@ json_t *snapshot_to_json(const struct snapshot *s)
 
     json_put_int(json, "format", SNAPSHOT_FORMAT);
     json_put_str(json, "time", time_format(s->now_us, time));
-    json_put(json, "options", options_of(s));
+    json_put(json, "options", snapshot_options_to_json(&s->options, s->score));
     vec_foreach(&s->nodes, node)
-        (void) json_array_append_new(nodes, node_of(node));
+        (void) json_array_append_new(nodes,
+                                     snapshot_node_to_json(node->node, node->disk_used_bytes));
     vec_foreach(&s->jobs, job)
-        (void) json_array_append_new(jobs, job_of(job));
+        (void) json_array_append_new(jobs, snapshot_job_to_json(job));
     json_put(json, "nodes", nodes);
     json_put(json, "jobs", jobs);
     json_put(json, "history", history_to_json(s->history));

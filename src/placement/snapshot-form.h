@@ -1,0 +1,25 @@
+/* snapshot-form.h - parts of a snapshot's JSON, which records have, too */
+#ifndef PLACEMENT_SNAPSHOT_FORM_H
+#define PLACEMENT_SNAPSHOT_FORM_H
+
+#include "placement/snapshot.h"
+
+json_t *snapshot_options_to_json(const struct schedule_options *options, const struct score *score);
+json_t *snapshot_node_to_json(const struct node *node, int64_t disk_used_bytes);
+json_t *snapshot_job_to_json(const struct snapshot_job *job);
+
+/* What is read is the caller's. */
+int snapshot_options_from_json(const json_t *json, struct schedule_options *ret,
+                               const struct score **ret_score, struct error *err);
+int snapshot_node_from_json(const json_t *json, struct snapshot_node *ret, struct error *err);
+/* Nothing of it may be later than NOW_US. */
+int snapshot_job_from_json(const json_t *json, int64_t now_us, struct snapshot_job *ret,
+                           struct error *err);
+/* KEY of JSON: a whole number of microseconds, 0 to MAX_US; a UUID. */
+int snapshot_read_us(const json_t *json, const char *key, int64_t max_us, int64_t *ret,
+                     struct error *err);
+int snapshot_read_id(const json_t *json, const char *key, bool needed, struct id *ret,
+                     struct error *err);
+#define SNAPSHOT_TIME_MAX_US (INT64_C(250000000000) * 1000000) /* the year 9892 */
+
+#endif
