@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "placement/host.h"
+#include "placement/record.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ struct item {
 };
 
 struct planner {
+    struct record *record; /* of the calls; NULL: nobody wants it */
+    struct planner_guard guard;
     struct host host;
     struct schedule *schedule;
     struct map *by_id, *by_number;
@@ -110,22 +113,49 @@ void planner_free(struct planner *p)
     vec_done(&p->leaving);
     vec_done(&p->deferred);
     vec_done(&p->acts);
+    record_free(p->record);
     free(p);
 }
 
 void planner_set_node(struct planner *p, const struct node *node, int64_t disk_used_bytes)
 {
+    record_set_node(p->record, node, disk_used_bytes);
     host_set_node(&p->host, node, disk_used_bytes);
+}
+
+static bool ask_guard(void *userdata, const char *node, const struct planner_stay *stay)
+{
+    struct planner *p = userdata;
+    bool allows = p->guard.allows(p->guard.userdata, node, stay);
+
+    if (!allows)
+        record_refusal(p->record, node, stay);
+    return allows;
 }
 
 void planner_set_guard(struct planner *p, const struct planner_guard *guard)
 {
-    p->host.guard = *guard;
+    p->guard = *guard;
+    p->host.guard = (struct planner_guard){ guard->allows ? ask_guard : NULL, p };
 }
 
-void planner_touch(struct planner *p, const char *node) { host_touch(&p->host, node); }
+void planner_touch(struct planner *p, const char *node)
+{
+    record_touch(p->record, node);
+    host_touch(&p->host, node);
+}
 
-void planner_drop_node(struct planner *p, const char *name) { host_drop_node(&p->host, name); }
+void planner_drop_node(struct planner *p, const char *name)
+{
+    record_drop_node(p->record, name);
+    host_drop_node(&p->host, name);
+}
+
+void planner_record(struct planner *p, struct record *record)
+{
+    record_free(p->record);
+    p->record = record;
+}
 
 /* ---- jobs ------------------------------------------------------------------------------------------ */
 
@@ -146,6 +176,24 @@ static bool is_passed_over(const struct item *item, int64_t now_us)
     return item->held || item->state == STATE_LEAVES || item->eligible_us > now_us;
 }
 
+static void leave(struct planner *p, const struct id *job, int64_t now_us)
+{
+    struct item *item = map_remove(p->by_id, job->bytes, sizeof job->bytes);
+
+    if (!item)
+        return;
+    (void) map_remove(p->by_number, &item->number, sizeof item->number);
+    schedule_end(p->schedule, item->number, now_us);
+    if (item->state == STATE_OUTSIDE)
+        give_outside(p, item);
+    forget_in(&p->claims, item);
+    forget_in(&p->leaving, item);
+    forget_in(&p->deferred, item);
+    terms_unref(&p->host.terms, item->terms);
+    item_free(item);
+    host_forget_idle(&p->host);
+}
+
 static struct item *add(struct planner *p, const struct planner_job *job, int64_t now_us)
 {
     const struct workload_spec *spec = job->spec;
@@ -154,7 +202,7 @@ static struct item *add(struct planner *p, const struct planner_job *job, int64_
                             .preemptible = spec->preemptible };
     struct item *item = xnew(struct item);
 
-    planner_end(p, &job->id, now_us);
+    leave(p, &job->id, now_us);
     wanted.shape.owner = job->org;
     if (spec->max_time_s)
         wanted.stays_us = (spec->max_time_s + spec->grace_s) * 1000000;
@@ -185,6 +233,7 @@ void planner_submit(struct planner *p, const struct planner_job *job, int64_t no
 {
     struct item *item = add(p, job, now_us);
 
+    record_submit(p->record, job, now_us);
     if (item->eligible_us > now_us)
         vec_push(&p->deferred, item);
     if (is_passed_over(item, now_us))
@@ -197,6 +246,7 @@ void planner_hold(struct planner *p, const struct id *job, bool held)
 
     if (!item || item->held == held)
         return;
+    record_hold(p->record, job, held);
     item->held = held;
     if (item->state != STATE_WAITS)
         return;
@@ -208,20 +258,10 @@ void planner_hold(struct planner *p, const struct id *job, bool held)
 
 void planner_end(struct planner *p, const struct id *job, int64_t now_us)
 {
-    struct item *item = map_remove(p->by_id, job->bytes, sizeof job->bytes);
-
-    if (!item)
+    if (!planner_knows(p, job))
         return;
-    (void) map_remove(p->by_number, &item->number, sizeof item->number);
-    schedule_end(p->schedule, item->number, now_us);
-    if (item->state == STATE_OUTSIDE)
-        give_outside(p, item);
-    forget_in(&p->claims, item);
-    forget_in(&p->leaving, item);
-    forget_in(&p->deferred, item);
-    terms_unref(&p->host.terms, item->terms);
-    item_free(item);
-    host_forget_idle(&p->host);
+    record_gone(p->record, job, now_us);
+    leave(p, job, now_us);
 }
 
 /* ---- what runs already -------------------------------------------------------------------------------- */
@@ -291,6 +331,7 @@ void planner_run(struct planner *p, const struct planner_job *job,
     struct item *item = add(p, job, started_us);
     _cleanup_free_ size_t *machines = xnew_n(size_t, item->terms->shape.groups + 1);
 
+    record_run(p->record, job, tasks, n, started_us);
     if (find_machines(p, item, tasks, n, machines)) {
         adopt(p, item, tasks, machines, started_us);
         return;
@@ -416,6 +457,7 @@ void planner_pass(struct planner *p, int64_t now_us, unsigned limit, struct plan
     schedule_pass(p->schedule, now_us, &p->acts);
     carry_out(p, ret);
     give_out(p, limit, ret);
+    record_pass(p->record, now_us, limit, ret);
     host_forget_idle(&p->host);
 }
 

@@ -15,6 +15,7 @@
 #include "workload/workload.h"
 
 struct planner;
+struct record;
 
 struct planner_options {
     const struct score *score;
@@ -75,6 +76,9 @@ struct planner_guard {
 struct planner *planner_new(const struct planner_options *options);
 void planner_free(struct planner *planner);
 DEFINE_CLEANUP(struct planner *, planner_free);
+
+/* From now on every call is told to RECORD (record.h), which becomes the planner's; NULL: to nobody. */
+void planner_record(struct planner *planner, struct record *record);
 
 /* A machine came or changed; of what was told by that name before nothing is kept but who runs there. NODE is
  * borrowed until it is set again or dropped; DISK_USED_BYTES: what its tasks were seen to use. */

@@ -1,5 +1,5 @@
-/* What is known of a scheduler, printed, says the same. */
-#include "placement/snapshot.h"
+/* What is known of a scheduler, printed, says the same; and whatever it says can be looked ahead from. */
+#include "placement/placement.h"
 
 #include <assert.h>
 
@@ -17,5 +17,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
     assert(snapshot_from_json(out, &copy, NULL) == 0);
     again = snapshot_to_json(copy);
     assert(json_equal(out, again));
+    struct forecast forecast;
+    forecast_run(s, &(const struct forecast_options){ 1000000, 20 }, &forecast);
+    forecast_done(&forecast);
     return 0;
 }

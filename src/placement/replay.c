@@ -1,0 +1,296 @@
+/* replay.c - lines of a record as calls */
+#include "placement/replay.h"
+
+#include "base/alloc.h"
+#include "base/map.h"
+#include "placement/snapshot-form.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct replay {
+    struct planner *planner;
+    struct map *nodes;   /* by name; owned */
+    struct map *refused; /* what the guard said no to in the pass, as text */
+    struct replay_counts counts;
+};
+
+static void free_node(void *node) { node_free(node); }
+
+struct replay *replay_new(void)
+{
+    struct replay *r = xnew(struct replay);
+
+    r->nodes = map_new();
+    r->refused = map_new();
+    return r;
+}
+
+void replay_free(struct replay *r)
+{
+    if (!r)
+        return;
+    planner_free(r->planner);
+    map_free_with(r->nodes, free_node);
+    map_free(r->refused);
+    free(r);
+}
+
+const struct replay_counts *replay_counts(const struct replay *r) { return &r->counts; }
+
+static int read_now(const json_t *json, int64_t *ret, struct error *err)
+{
+    return snapshot_read_us(json, "now_us", SNAPSHOT_TIME_MAX_US, ret, err);
+}
+
+static bool allows(void *userdata, const char *node, const struct planner_stay *stay)
+{
+    const struct replay *r = userdata;
+    _cleanup_json_ json_t *json = record_refusal_to_json(node, stay);
+    _cleanup_free_ char *text = json_text(json);
+
+    return !map_get_str(r->refused, text);
+}
+
+static void read_refused(struct replay *r, const json_t *json)
+{
+    const json_t *list = json_object_get(json, "refused");
+
+    map_free(r->refused);
+    r->refused = map_new();
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        _cleanup_free_ char *text = json_text(json_array_get(list, i));
+        (void) map_set_str(r->refused, text, r);
+    }
+}
+
+static int do_new(struct replay *r, const json_t *json, struct error *err)
+{
+    struct planner_options options = { 0 };
+
+    if (json_get_int(json, "format", 0) != RECORD_FORMAT)
+        return error_set(err, -EBADMSG, "format: must be %d", RECORD_FORMAT);
+    int n = snapshot_options_from_json(json_object_get(json, "options"), &options.schedule,
+                                       &options.score, err);
+    if (n < 0)
+        return error_context(err, n, "options");
+    planner_free(r->planner);
+    map_free_with(r->nodes, free_node);
+    r->nodes = map_new();
+    r->planner = planner_new(&options);
+    planner_set_guard(r->planner, &(const struct planner_guard){ allows, r });
+    return 0;
+}
+
+/* ---- machines --------------------------------------------------------------------------------------- */
+
+static int do_node(struct replay *r, const json_t *json, struct error *err)
+{
+    struct snapshot_node one = { 0 };
+    int n = snapshot_node_from_json(json, &one, err);
+
+    if (n < 0) {
+        node_free(one.node);
+        return n;
+    }
+    planner_set_node(r->planner, one.node, one.disk_used_bytes);
+    node_free(map_set_str(r->nodes, one.node->name, one.node));
+    return 0;
+}
+
+static struct node *known_node(const struct replay *r, const json_t *json, struct error *err)
+{
+    const char *name = json_get_str(json, "name", "");
+    struct node *node = map_get_str(r->nodes, name);
+
+    if (!node)
+        (void) !error_set(err, -EBADMSG, "name: no machine '%.60s' was told of", name);
+    return node;
+}
+
+static int do_disk(struct replay *r, const json_t *json, struct error *err)
+{
+    struct node *node = known_node(r, json, err);
+    int64_t free_bytes = json_get_int(json, "free", 0), used = json_get_int(json, "used", 0);
+
+    if (!node)
+        return -EBADMSG;
+    if (free_bytes < 0 || used < 0)
+        return error_set(err, -EBADMSG, "free, used: must be bytes, 0 or more");
+    node->disk_free_bytes = free_bytes;
+    planner_set_node(r->planner, node, used);
+    return 0;
+}
+
+static int do_touch(struct replay *r, const json_t *json, struct error *err)
+{
+    const struct node *node = known_node(r, json, err);
+
+    if (!node)
+        return -EBADMSG;
+    planner_touch(r->planner, node->name);
+    return 0;
+}
+
+static int do_drop(struct replay *r, const json_t *json, struct error *err)
+{
+    struct node *node = known_node(r, json, err);
+
+    if (!node)
+        return -EBADMSG;
+    planner_drop_node(r->planner, node->name);
+    (void) map_remove_str(r->nodes, json_get_str(json, "name", ""));
+    node_free(node);
+    return 0;
+}
+
+/* ---- jobs ------------------------------------------------------------------------------------------- */
+
+static struct planner_job job_of(const struct snapshot_job *job)
+{
+    return (struct planner_job){
+        .id = job->id,
+        .org = job->org,
+        .project = job->project,
+        .spec = job->spec,
+        .priority = job->priority,
+        .since_us = job->since_us,
+        .eligible_us = job->eligible_us,
+        .held = job->held != NULL,
+    };
+}
+
+static int do_submit(struct replay *r, const json_t *json, struct error *err)
+{
+    struct snapshot_job job = { 0 };
+    int64_t now_us;
+    int n = read_now(json, &now_us, err);
+
+    if (n >= 0)
+        n = snapshot_job_from_json(json_object_get(json, "job"), SNAPSHOT_TIME_MAX_US, &job, err);
+    if (n >= 0) {
+        const struct planner_job one = job_of(&job);
+        planner_submit(r->planner, &one, now_us);
+        r->counts.jobs++;
+    }
+    snapshot_job_done(&job);
+    return n;
+}
+
+static int run(struct replay *r, const json_t *json, const struct snapshot_job *job,
+               struct error *err)
+{
+    const json_t *on = json_object_get(json, "on");
+    size_t n = job->allocations.len;
+    _cleanup_free_ struct planner_place *places = xnew_n(struct planner_place, n + 1);
+    const struct planner_job one = job_of(job);
+
+    if (n == 0 || json_array_size(on) != n)
+        return error_set(err, -EBADMSG, "on: must name the machine of each of %zu tasks", n);
+    for (size_t i = 0; i < n; i++)
+        places[i] = (struct planner_place){ json_string_value(json_array_get(on, i)),
+                                            job->allocations.items[i] };
+    planner_run(r->planner, &one, places, n, job->started_us);
+    r->counts.jobs++;
+    return 0;
+}
+
+static int do_run(struct replay *r, const json_t *json, struct error *err)
+{
+    struct snapshot_job job = { 0 };
+    int n = snapshot_job_from_json(json_object_get(json, "job"), SNAPSHOT_TIME_MAX_US, &job, err);
+
+    if (n >= 0)
+        n = run(r, json, &job, err);
+    snapshot_job_done(&job);
+    return n;
+}
+
+static int do_hold(struct replay *r, const json_t *json, struct error *err)
+{
+    struct id id;
+    int n = snapshot_read_id(json, "id", true, &id, err);
+
+    if (n >= 0)
+        planner_hold(r->planner, &id, json_get_bool(json, "held", false));
+    return n;
+}
+
+static int do_end(struct replay *r, const json_t *json, struct error *err)
+{
+    struct id id;
+    int64_t now_us;
+    int n = snapshot_read_id(json, "id", true, &id, err);
+
+    if (n >= 0)
+        n = read_now(json, &now_us, err);
+    if (n >= 0)
+        planner_end(r->planner, &id, now_us);
+    return n;
+}
+
+/* ---- decisions -------------------------------------------------------------------------------------- */
+
+static int compare(const json_t *was, const json_t *is, const char *key, struct error *err)
+{
+    const json_t *a = json_object_get(was, key), *b = json_object_get(is, key);
+
+    if (json_equal((json_t *) (uintptr_t) a, (json_t *) (uintptr_t) b))
+        return 0;
+    _cleanup_free_ char *before = a ? json_text(a) : xstrdup("nothing"), *now = json_text(b);
+    (void) !error_set(err, 1, "%s: was %.90s, is %.90s", key, before, now);
+    return 1;
+}
+
+static int do_pass(struct replay *r, const json_t *json, struct error *err)
+{
+    struct planner_plan plan;
+    int64_t now_us, limit = json_get_int(json, "limit", 0);
+    int n = read_now(json, &now_us, err);
+
+    if (n >= 0 && (limit < 0 || limit > UINT32_MAX))
+        n = error_set(err, -EBADMSG, "limit: must be a count");
+    if (n < 0)
+        return n;
+    read_refused(r, json);
+    planner_pass(r->planner, now_us, (unsigned) limit, &plan);
+    _cleanup_json_ json_t *is = record_plan(now_us, (unsigned) limit, &plan);
+    r->counts.passes++;
+    r->counts.starts += plan.starts.len;
+    r->counts.stops += plan.stops.len;
+    r->counts.first_us = r->counts.first_us ? r->counts.first_us : now_us;
+    r->counts.last_us = now_us;
+    planner_plan_done(&plan);
+    n = compare(json, is, "stops", err);
+    return n ? n : compare(json, is, "starts", err);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct replay *r, const json_t *json, struct error *err);
+} calls[] = {
+    { "new", do_new },     { "node", do_node },     { "disk", do_disk }, { "drop", do_drop },
+    { "touch", do_touch }, { "submit", do_submit }, { "run", do_run },   { "hold", do_hold },
+    { "end", do_end },     { "pass", do_pass },
+};
+
+int replay_line(struct replay *r, const char *line, size_t len, struct error *err)
+{
+    _cleanup_json_ json_t *json = NULL;
+    int n = json_parse(line, len, &json, err);
+
+    if (n < 0)
+        return error_set(err, -EBADMSG, "is no line of a record: JSON with \"do\"");
+    const char *what = json_get_str(json, "do", "");
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        if (!str_equal(calls[i].name, what))
+            continue;
+        if (!r->planner && calls[i].run != do_new)
+            return error_set(err, -EBADMSG, "do: a record begins with \"new\", not with \"%s\"",
+                             what);
+        r->counts.calls++;
+        n = calls[i].run(r, json, err);
+        return n >= 0 ? n : error_context(err, -EBADMSG, "%s", what);
+    }
+    return error_set(err, -EBADMSG, "do: '%.40s' is no call of a planner", what);
+}
