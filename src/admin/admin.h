@@ -3,6 +3,7 @@
 #define ADMIN_ADMIN_H
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 
 /* `berth doctor [-o table|json|yaml] [--state DIR] [--runtime DIR]`: look at this machine and name
@@ -58,6 +59,13 @@ void admin_simulate_queue_help(struct text *out);
 /* `berth simulate goodput`: one large job and its failures. ARGV[0] is "goodput". Exit codes as of pack. */
 int admin_simulate_goodput(int argc, char **argv);
 void admin_simulate_goodput_help(struct text *out);
+/* `berth simulate what-if`: look ahead from a snapshot, and with changes. FETCH asks the server for one. ARGV[0] is
+ * "what-if". Exit codes as of pack. */
+int admin_simulate_what_if(int argc, char **argv, int (*fetch)(json_t **ret, struct error *err));
+void admin_simulate_what_if_help(struct text *out);
+/* `berth simulate replay`: decide once more what a server's record says. ARGV[0] is "replay". Exit codes as of pack. */
+int admin_simulate_replay(int argc, char **argv);
+void admin_simulate_replay_help(struct text *out);
 /* `berth simulate turnover`: requests that leave again. ARGV[0] is "turnover". Exit codes: 0, 2 usage. */
 int admin_simulate_turnover(int argc, char **argv);
 void admin_simulate_turnover_help(struct text *out);

@@ -2,6 +2,8 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include "base/error.h"
+#include "base/json.h"
 #include "base/text.h"
 
 /* A program of its own in the same executable, which works without the API. Its help names every flag as
@@ -17,5 +19,8 @@ struct cli_role {
  * failed, 2 usage, 3 not found, 4 denied, 5 no capacity or conflict; `berth run` gives the job's own, or 125
  * when Berth itself failed. */
 int cli_main(int argc, char **argv, const struct cli_role *roles);
+
+/* GET TARGET from the server of the context, for roles. */
+int cli_fetch(const char *target, json_t **ret, struct error *err);
 
 #endif

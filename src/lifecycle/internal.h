@@ -161,9 +161,10 @@ struct lifecycle {
     unsigned n_singletons;              /* jobs that wait for namesakes */
 
     struct planner *planner;
-    int64_t plan_due_us;             /* of sources.boot_us: a pass may decide otherwise then */
-    uint64_t changes;                /* of the queue and of what is free */
-    struct placement_plan explained; /* the queue as it was at change EXPLAINED_CHANGE */
+    struct planner_options plan_options; /* its own */
+    int64_t plan_due_us;                 /* of sources.boot_us: a pass may decide otherwise then */
+    uint64_t changes;                    /* of the queue and of what is free */
+    struct placement_plan explained;     /* the queue as it was at change EXPLAINED_CHANGE */
     uint64_t explained_change;
     int64_t explained_us;
 

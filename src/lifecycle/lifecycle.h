@@ -75,6 +75,8 @@ struct lifecycle_sources {
     /* Bring it to the project's /storage, then call lifecycle_landed(); the attempt's end waits for it. Asked again
      * after a restart, and done again then. NULL where nothing is pushed. */
     void (*land)(void *userdata, const struct landing *landing);
+    /* Each line of the record of what the scheduler is told and decides (placement/record.h). NULL: it is not kept. */
+    void (*record)(void *userdata, const char *line, size_t len);
     void *userdata;
 };
 

@@ -58,14 +58,17 @@ int64_t plan_now(struct lifecycle *lc)
 
 struct planner *plan_new(struct lifecycle *lc)
 {
-    const struct planner_options options = {
+    lc->plan_options = (struct planner_options){
         .score = &score_yield,
         .schedule = { .policy = &policy_skip,
                       .guaranteed_us = lc->settings.guaranteed_s * US_PER_S,
                       .patience_us = 24 * 3600 * US_PER_S },
     };
 
-    struct planner *planner = planner_new(&options);
+    struct planner *planner = planner_new(&lc->plan_options);
+    const struct record_sink sink = { lc->sources.record, lc->sources.userdata };
+    if (sink.line)
+        planner_record(planner, record_new(&sink, &lc->plan_options));
     planner_set_guard(planner, &(struct planner_guard){ bookings_allow, lc });
     return planner;
 }

@@ -10,13 +10,13 @@ static void add_job(const struct lifecycle *lc, struct snapshot *s, const struct
         .project = w->project,
         .name = xstrdup(w->name),
         .priority = w->priority,
-        .since_us = w->created_us,
+        .since_us = w->eligible_us,
         .eligible_us = w->eligible_us,
         .spec = workload_wishes_copy(w->spec),
     };
 
     if (workload_has_live_attempt(w)) {
-        one.started_us = w->attempt->created_us;
+        one.started_us = w->attempt->started_us ? w->attempt->started_us : w->attempt->created_us;
         for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
             vec_push(&one.allocations, allocation_copy(attempt_task_allocation(w->attempt, rank)));
     } else {
@@ -31,8 +31,8 @@ struct snapshot *lifecycle_snapshot(struct lifecycle *lc)
     const struct job *job;
 
     s->now_us = lc_now(lc);
-    s->options.policy = &policy_skip;
-    s->score = &score_first_fit;
+    s->options = lc->plan_options.schedule;
+    s->score = lc->plan_options.score;
     history_free(s->history);
     s->history = history_copy(lc->run_times);
     vec_foreach(&lc->nodes, use)

@@ -11,6 +11,16 @@
 static int role_fetch_image(int argc, char **argv) { return image_fetch_main(); }
 static int role_push_image(int argc, char **argv) { return image_push_main(); }
 
+static int fetch_snapshot(json_t **ret, struct error *err)
+{
+    return cli_fetch("/v1/scheduler/snapshot", ret, err);
+}
+
+static int role_simulate_what_if(int argc, char **argv)
+{
+    return admin_simulate_what_if(argc, argv, fetch_snapshot);
+}
+
 static int role_version(int argc, char **argv) { return puts("berth " BERTH_VERSION) < 0; }
 
 static const struct cli_role roles[] = {
@@ -36,6 +46,10 @@ static const struct cli_role roles[] = {
       admin_simulate_queue },
     { "simulate goodput", "see what failures cost a large training job",
       admin_simulate_goodput_help, admin_simulate_goodput },
+    { "simulate what-if", "see what more machines, another job or policy would change",
+      admin_simulate_what_if_help, role_simulate_what_if },
+    { "simulate replay", "decide once more what the record of a server says, and compare",
+      admin_simulate_replay_help, admin_simulate_replay },
     { "simulate turnover", "see how often no machine is free for a large request",
       admin_simulate_turnover_help, admin_simulate_turnover },
     { "version", "print the version", NULL, role_version },

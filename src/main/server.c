@@ -20,6 +20,7 @@
 #include "main/machine.h"
 #include "main/notify.h"
 #include "main/privilege.h"
+#include "main/recorder.h"
 #include "main/seal.h"
 #include "main/settings.h"
 #include "metrics/metrics.h"
@@ -69,7 +70,8 @@ struct server {
     struct pusher *pusher;
     struct lifecycle *lifecycle;
     struct collector *collector;
-    char *machine; /* its name */
+    struct recorder *recorder; /* NULL: nothing is recorded */
+    char *machine;             /* its name */
     char storage_mark[VOLUME_MARK_LEN + 1];
     char *storage_probe; /* where the server itself can try how fast /storage is */
     struct node *node;   /* this machine, until lifecycle has it */
@@ -104,6 +106,13 @@ static int source_load_manifest(void *userdata, const struct sha256 *sum, struct
     _cleanup_text_ struct text bytes = { 0 };
     int r = blob_read(s->blobs, sum, MANIFEST_BYTES_MAX, &bytes, err);
     return r < 0 ? r : manifest_parse(text_str(&bytes), bytes.len, ret, err);
+}
+
+static void source_record(void *userdata, const char *line, size_t len)
+{
+    const struct server *s = userdata;
+
+    recorder_line(s->recorder, line, len);
 }
 
 static void source_land(void *userdata, const struct landing *landing)
@@ -324,6 +333,16 @@ static void open_puller(struct server *s)
     lifecycle_set_pusher(s->lifecycle, s->pusher);
 }
 
+/* Without it everything else goes on. */
+static void open_recorder(struct server *s)
+{
+    _cleanup_free_ char *directory = xasprintf("%s/scheduler", s->settings.state);
+    struct error err = { 0 };
+
+    if (recorder_open(directory, s->pool, &s->recorder, &err) < 0)
+        log_warn("what the scheduler decides is not recorded", "why", err.text);
+}
+
 static int open_lifecycle(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
@@ -347,6 +366,7 @@ static int open_lifecycle(struct server *s, struct error *err)
         .image_paths = (const char *const *) set->image_paths,
         .image_registries = (const char *const *) set->image_registries,
     };
+    open_recorder(s);
     struct lifecycle_sources sources = {
         .now_us = source_now,
         .boot_us = source_boot,
@@ -356,6 +376,7 @@ static int open_lifecycle(struct server *s, struct error *err)
         .token = source_token,
         .load_manifest = source_load_manifest,
         .land = source_land,
+        .record = s->recorder ? source_record : NULL,
         .unseal = source_unseal,
         .seal = source_seal,
         .userdata = s,
@@ -506,6 +527,7 @@ static void server_done(struct server *s)
     pusher_free(s->pusher);
     engine_free(s->engine);
     pool_free(s->pool);
+    recorder_close(s->recorder);
     safe_close(s->keeper_fd);
     store_close(s->store);
     blob_store_close(s->blobs);

@@ -6,5 +6,6 @@
 #include "sim/pack.h"
 #include "sim/queue.h"
 #include "sim/turnover.h"
+#include "sim/what-if.h"
 
 #endif

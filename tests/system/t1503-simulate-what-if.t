@@ -21,4 +21,30 @@ test_expect_success 'a snapshot holds machines and jobs, and nothing of what the
     BERTH_KEY=$(cat key) test_expect_code 4 berth scheduler snapshot
 '
 
+test_expect_success 'what-if looks ahead from it, as it is and with changes' '
+    berth simulate what-if --add-nodes 1 >said && grep "^machines  *1  *2$" said &&
+    grep "^waits  *in [0-9ms ]* (declared)  *at once$" said &&
+    node=$(berth node list -o name) && berth simulate what-if --snapshot live.json --add-nodes "3x$node" --cpus 1 --nodes 3 -o json >if.json &&
+    jq -e ".after.nodes == 4 and .after.start_now == 2 and .jobs[0].before.basis == \"declared\" and
+        .jobs[0].after.basis == \"now\" and .jobs[1].before == null" if.json &&
+    berth simulate what-if --snapshot live.json --without-job runs --policy fifo -o json | jq -e ".after.start_now == 1" &&
+    berth simulate what-if --snapshot - --remove-node "$node" <live.json | grep "^runs  *runs  *not known$" &&
+    berth job stop runs >/dev/null && berth job wait waits >/dev/null
+'
+test_expect_success 'what is wrong is named' '
+    test_expect_code 1 berth simulate what-if --snapshot live.json --remove-node n77 2>said && grep "there is no machine n77" said &&
+    test_expect_code 1 berth simulate what-if --snapshot live.json --add-nodes 0 2>said && grep "add-nodes is .0.; it must be" said &&
+    jq ".jobs[0].asks.gpus = -1" live.json >bad.json && test_expect_code 1 berth simulate what-if --snapshot bad.json 2>said &&
+    grep "bad.json: jobs\[0\]: asks: gpus" said && test_expect_code 2 berth simulate what-if --policy luck
+'
+test_expect_success 'the record of a server, killed in the middle, replays to the same decisions' '
+    berth run --source none --name after -- true && kill -9 "$berth_pid" && berth_server && berth run --source none -- true &&
+    for record in record.jsonl record.1.jsonl; do
+        berth simulate replay "$BERTH_STATE/scheduler/$record" >said && grep "^all decided as they were$" said || return 1
+    done && grep "^starts  *3$" said &&
+    ! grep -E "hidden|what-it-does|sleep" "$BERTH_STATE/scheduler/record.1.jsonl" &&
+    sed "/\"starts\":\[{/s/\"cpus\":\"[^\"]*\"/\"cpus\":\"4095\"/" "$BERTH_STATE/scheduler/record.1.jsonl" >other.jsonl &&
+    test_expect_code 1 berth simulate replay other.jsonl 2>said && grep "other.jsonl:[0-9]*: it is decided otherwise now: starts: was" said
+'
+
 test_done
