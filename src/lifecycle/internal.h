@@ -60,17 +60,18 @@ struct gang {
 struct job {
     struct workload *w;
     const struct project *project;
-    struct job *same_name;          /* the next older live one of its name */
-    unsigned refs;                  /* commits under way that know it */
-    char *waits;                    /* why the engine has not begun the current attempt; NULL */
-    int64_t disk_used_bytes;        /* by the current attempt, at most what it may */
-    struct gang *gang;              /* of the current attempt; NULL: it is a single task */
-    struct array *array;            /* NULL: none, or it is final */
-    size_t array_at;                /* its place in it */
-    bool has_turn;                  /* it is one of those that the array's limit lets run */
-    bool began;                     /* its command began once */
-    bool is_waiter;                 /* it has dependencies, and not all were met yet */
-    unsigned n_waits;               /* so many of them are not */
+    struct job *same_name;   /* the next older live one of its name */
+    unsigned refs;           /* commits under way that know it */
+    char *waits;             /* why the engine has not begun the current attempt; NULL */
+    int64_t disk_used_bytes; /* by the current attempt, at most what it may */
+    struct gang *gang;       /* of the current attempt; NULL: it is a single task */
+    struct array *array;     /* NULL: none, or it is final */
+    size_t array_at;         /* its place in it */
+    bool has_turn;           /* it is one of those that the array's limit lets run */
+    bool began;              /* its command began once */
+    bool is_waiter;          /* it has dependencies, and not all were met yet */
+    unsigned n_waits;        /* so many of them are not */
+    unsigned n_stopped;      /* others that were stopped so that its next attempt can begin */
     const struct dependency *never; /* one that can no longer be; in its specification */
     struct ashore *ashore; /* the current attempt has ended, and waits for its landing; NULL */
     bool launched;         /* the engine knows the current attempt */

@@ -96,6 +96,9 @@ static void begin_attempt(struct lifecycle *lc, struct commit *c, struct job *jo
     json_put(data, "record", record_make(lc, w, d->allocations[0]));
     if (workload_spec_is_gang(w->spec))
         json_put(data, "tasks", tasks_make(lc, w, &id, d));
+    if (job->n_stopped)
+        json_put_int(data, "stopped", job->n_stopped);
+    job->n_stopped = 0;
     queue_leave(lc, job);
     waits_leave(lc, job);
     commit_fold(c, job, EVENT_STARTING, "system", data);

@@ -3,6 +3,8 @@
 
 #include "base/time.h"
 
+_Static_assert(WORKLOAD_STEADY_US == SCHEDULE_STEADY_US, "a job is as steady as the other");
+
 static struct planner_job describe(const struct lifecycle *lc, const struct job *job)
 {
     const struct workload *w = job->w;
@@ -16,6 +18,9 @@ static struct planner_job describe(const struct lifecycle *lc, const struct job 
         .since_us = w->eligible_us,
         .eligible_us = w->eligible_us,
         .ran_us = w->ran_us,
+        .waits_since_us = w->attempts > 0 ? w->queued_us : 0,
+        .returns = w->returns,
+        .stopped = w->stops,
         .held = job_hold(lc, job) != NULL,
     };
 }

@@ -34,12 +34,15 @@ void preempt_planned(struct lifecycle *lc, const struct planner_plan *plan)
 {
     vec_foreach(&plan->stops, stop) {
         struct job *job = live_get(lc, &stop->id);
-        const struct job *other = live_get(lc, &stop->started);
+        struct job *other = live_get(lc, &stop->started);
         const struct preemption why = { .actor = "system",
                                         .beneficiary = other && other != job ? other->w : NULL,
                                         .grace_s = -1 };
-        if (job && preempt_may(job))
-            preempt(lc, job, &why, commit_new(lc, job));
+        if (!job || !preempt_may(job))
+            continue;
+        if (other)
+            other->n_stopped++;
+        preempt(lc, job, &why, commit_new(lc, job));
     }
 }
 

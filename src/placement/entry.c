@@ -161,6 +161,15 @@ struct entry *entry_find(const struct schedule *s, uint64_t id)
     return NULL;
 }
 
+static void past_take(struct past *past, const struct schedule_job *job)
+{
+    past->ran_us = job->ran_us;
+    past->returns = job->returns;
+    past->stopped = job->stopped;
+    if (job->waits_since_us)
+        past->waits_since_us = job->waits_since_us;
+}
+
 struct entry *entry_new(struct schedule *s, const struct schedule_job *job, int64_t now_us)
 {
     struct entry *entry = xnew(struct entry);
@@ -171,8 +180,8 @@ struct entry *entry_new(struct schedule *s, const struct schedule_job *job, int6
     entry->limit_us = job->limit_us;
     entry->line = line_of(s, job);
     entry->line->n_entries++;
-    if (job->ran_us > 0)
-        entry_past(entry)->ran_us = job->ran_us;
+    if (job->ran_us > 0 || job->waits_since_us || job->returns || job->stopped)
+        past_take(entry_past(entry), job);
     table_add(&s->by_id, &entry->link, hash_mix(0, job->id));
     share_count(s->share, job->group, 1);
     return entry;

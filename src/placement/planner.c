@@ -224,6 +224,9 @@ static struct item *add(struct planner *p, const struct planner_job *job, int64_
         .limit_us = spec->max_time_s * 1000000,
         .since_us = job->since_us,
         .ran_us = job->ran_us,
+        .waits_since_us = job->waits_since_us,
+        .returns = job->returns,
+        .stopped = job->stopped,
     };
     schedule_submit(p->schedule, &one, now_us);
     return item;

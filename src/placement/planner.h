@@ -31,8 +31,10 @@ struct planner_job {
     int priority;
     int64_t since_us;    /* when it came */
     int64_t eligible_us; /* not before */
-    int64_t ran_us;      /* in attempts that have ended */
-    bool held;           /* it waits for something that is no hardware */
+    /* Of one that had attempts: as schedule_job has them. */
+    int64_t ran_us, waits_since_us;
+    unsigned returns, stopped;
+    bool held; /* it waits for something that is no hardware */
 };
 
 /* Of a job that runs already: where a task is. */

@@ -25,7 +25,11 @@ struct schedule_job {
     bool preemptible;
     int64_t limit_us; /* declared: it runs no longer; 0: not declared */
     int64_t since_us; /* it came then, which is its place among those of equal right; 0: now */
-    int64_t ran_us;   /* in all, before it came */
+    /* Of one that was here before. */
+    int64_t ran_us;         /* in all, before it came */
+    int64_t waits_since_us; /* it was stopped or came back then; 0: SINCE_US */
+    unsigned returns;       /* it came back so often, since it ran for SCHEDULE_STEADY_US */
+    unsigned stopped;       /* so many others were stopped for it, since then */
 };
 
 enum schedule_verb { SCHEDULE_STOP, SCHEDULE_START };

@@ -74,6 +74,8 @@ static int fold_queued(struct workload **w, const struct event *event, struct er
 {
     (*w)->eligible_us = json_get_int(event->data, "eligible_us", event->time_us);
     (*w)->queued_us = event->time_us;
+    if ((*w)->attempts > 0 && !workload_is_preempted(*w, (*w)->cause))
+        (*w)->returns++;
     (*w)->started_us = 0;
     (*w)->stop_requested = false;
     (*w)->stop_cause = END_NONE;
@@ -128,6 +130,8 @@ static int fold_starting(struct workload **w, const struct event *event, struct 
     attempt_free((*w)->attempt);
     (*w)->attempt = attempt;
     (*w)->attempts = attempt->number;
+    int64_t stopped = json_get_int(event->data, "stopped", 0);
+    (*w)->stops += stopped > 0 ? (unsigned) stopped : 0;
     (*w)->started_us = 0;
     return 0;
 }
@@ -255,8 +259,10 @@ static int fold_ended(struct workload **w, const struct event *event, struct err
     replace_object(&attempt->usage, event->data, "usage");
 
     attempt->state = state_of_end(*w, cause, attempt->exit_code);
-    if (attempt->started_us && attempt->ended_us > attempt->started_us)
-        (*w)->ran_us += attempt->ended_us - attempt->started_us;
+    int64_t ran_us = attempt->started_us ? attempt->ended_us - attempt->started_us : 0;
+    (*w)->ran_us += ran_us > 0 ? ran_us : 0;
+    if (ran_us >= WORKLOAD_STEADY_US)
+        (*w)->returns = (*w)->stops = 0;
     (*w)->preemptions += workload_is_preempted(*w, cause);
     (*w)->started_us = attempt->started_us;
     (*w)->cause = cause;

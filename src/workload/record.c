@@ -14,6 +14,10 @@ json_t *workload_to_record(const struct workload *w)
     put_time(json, "queued", w->queued_us);
     if (w->ran_us)
         json_put_int(json, "ran_us", w->ran_us);
+    if (w->returns)
+        json_put_int(json, "returns", w->returns);
+    if (w->stops)
+        json_put_int(json, "stops", w->stops);
     if (!id_is_none(&w->preempted_for))
         put_id(json, "preempted_for", &w->preempted_for);
     if (w->stop_cause != END_NONE)
@@ -74,6 +78,8 @@ int workload_from_record(const json_t *json, struct workload **ret, struct error
     w->attempts = (unsigned) json_get_int(json, "attempts", 0);
     w->preemptions = (unsigned) json_get_int(json, "preemptions", 0);
     w->ran_us = json_get_int(json, "ran_us", 0);
+    w->returns = (unsigned) json_get_int(json, "returns", 0);
+    w->stops = (unsigned) json_get_int(json, "stops", 0);
 
     int r = read_id(json, "id", &w->id, err);
     if (r >= 0 && json_object_get(json, "rerun_of"))

@@ -319,6 +319,8 @@ json_t *attempt_to_json(const struct attempt *attempt);
 /* The inverse, for stores: every field is kept. */
 int attempt_from_json(const json_t *json, struct attempt **ret, struct error *err);
 
+#define WORKLOAD_STEADY_US (INT64_C(3600) * 1000000)
+
 struct workload {
     struct id id;
     struct id project;
@@ -346,6 +348,9 @@ struct workload {
     struct id
         preempted_for; /* the job of the same project that the last was stopped for; id_none: an
                                 operator's order, or a job of another project */
+    /* Since an attempt ran for WORKLOAD_STEADY_US: how often it came back because it failed, and how many others
+     * were stopped for it. Who fails over and over is not to take from others over and over. */
+    unsigned returns, stops;
     struct attempt *attempt; /* current or last; NULL before the first */
     /* Of the first job of an array, where a store read it: how many jobs of the array are in each state.
      * WORKLOAD_STATE_MAX numbers, no part of the record; NULL: not counted. */
@@ -396,7 +401,8 @@ json_t *record_diff(const json_t *a, const json_t *b);
 enum workload_event {
     EVENT_SUBMITTED,      /* data: name, spec, tags, priority */
     EVENT_QUEUED,         /* data: eligible_us, [attempt that failed before: cause, reason] */
-    EVENT_STARTING,       /* data: attempt id, number, epoch, allocation, record, [tasks] */
+    EVENT_STARTING,       /* data: attempt id, number, epoch, allocation, record, [tasks],
+                             [stopped: so many others were for it] */
     EVENT_RUNNING,        /* data: started_us, evidence, [tasks: all of a gang run] */
     EVENT_STOP_REQUESTED, /* data: cause, [by], grace_s, [failed_rank, tasks: the first that failed],
                              [for: a preemption's job] */

@@ -149,6 +149,36 @@ TEST(a_gang_gets_its_machines_from_those_of_less_right_alone)
     world_close();
 }
 
+/* It fails soon after every start. */
+TEST(who_fails_over_and_over_has_no_more_than_two_stopped)
+{
+    struct error err = { 0 };
+    struct id looper;
+
+    world_open(1);
+    struct id low = begin("{\"command\":[\"x\"],\"cpus\":1,\"env\":{\"NULL_SECONDS\":\"1000\"},"
+                          "\"preemptible\":true}",
+                          "low");
+    pass_time(US_PER_S);
+    ok(submit_json(
+           "{\"command\":[\"x\"],\"cpus\":1,\"retries\":{\"max\":20,\"backoff\":10},\"env\":"
+           "{\"NULL_SECONDS\":\"1\",\"NULL_EXIT\":\"3\"}}",
+           "looper", 9, &looper, &err) == 0);
+    for (int i = 0; i < 9; i++) {
+        pass_time(100 * US_PER_S);
+        if (i % 2)
+            crash();
+    }
+    is_life(&low, "running attempt 3 preempted 2");
+    is_life(&looper, "queued attempt 2 preempted 0");
+    pass_time(2000 * US_PER_S);
+    is_life(&low, "succeeded attempt 3 preempted 2");
+    pass_time(40 * 3600 * US_PER_S);
+    is_life(&looper, "failed attempt 21 preempted 0");
+    verify();
+    world_close();
+}
+
 TEST(only_who_is_preemptible_is_asked)
 {
     struct error err = { 0 };

@@ -262,6 +262,44 @@ TEST(who_makes_room_uses_up_no_retry)
        workload_outcome(w, w->cause, -1) == EVENT_STOPPED);
 }
 
+static json_t *starting_data(const struct workload *w, int stopped)
+{
+    json_t *data = data_for(w, EVENT_STARTING, 1);
+
+    json_put_int(data, "stopped", stopped);
+    return data;
+}
+
+TEST(who_fails_over_and_over_is_known_until_it_runs_for_long)
+{
+    _cleanup_(workload_freep) struct workload *w = NULL;
+    int64_t at_us = 10;
+
+    must(&w, EVENT_SUBMITTED, NULL, 1);
+    must(&w, EVENT_QUEUED, NULL, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        must(&w, EVENT_STARTING, starting_data(w, 2), at_us);
+        ok(w->returns == i && w->stops == 2 * (i + 1));
+        must(&w, EVENT_RUNNING, json_pack("{s:I}", "started_us", (json_int_t) at_us), at_us);
+        must(&w, EVENT_ENDED,
+             json_pack("{s:s,s:i,s:I}", "cause", "exited", "exit_code", 3, "ended_us",
+                       (json_int_t) at_us + 5),
+             at_us + 5);
+        must(&w, EVENT_QUEUED, NULL, at_us + 5);
+        at_us += 10;
+    }
+    must(&w, EVENT_STARTING, starting_data(w, 0), at_us);
+    must(&w, EVENT_RUNNING, json_pack("{s:I}", "started_us", (json_int_t) at_us), at_us);
+    at_us += WORKLOAD_STEADY_US;
+    must(&w, EVENT_ENDED,
+         json_pack("{s:s,s:i,s:I}", "cause", "exited", "exit_code", 3, "ended_us",
+                   (json_int_t) at_us),
+         at_us);
+    ok(w->returns == 0 && w->stops == 0);
+    must(&w, EVENT_QUEUED, NULL, at_us);
+    ok(w->returns == 1);
+}
+
 TEST(an_event_that_is_not_understood_changes_nothing)
 {
     _cleanup_(workload_freep) struct workload *w = NULL;
