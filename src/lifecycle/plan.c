@@ -30,6 +30,7 @@ void plan_submit(struct lifecycle *lc, const struct job *job)
     const struct planner_job one = describe(lc, job);
 
     planner_submit(lc->planner, &one, plan_now(lc));
+    lc_want_pass(lc);
 }
 
 void plan_adopt(struct lifecycle *lc, const struct job *job)
@@ -65,9 +66,10 @@ struct planner *plan_new(struct lifecycle *lc)
 {
     lc->plan_options = (struct planner_options){
         .score = &score_yield,
-        .schedule = { .policy = &policy_skip,
+        .schedule = { .policy = &policy_fair,
                       .guaranteed_us = lc->settings.guaranteed_s * US_PER_S,
-                      .patience_us = 24 * 3600 * US_PER_S },
+                      .patience_us = 24 * 3600 * US_PER_S,
+                      .half_life_us = 7 * 86400 * US_PER_S },
     };
 
     struct planner *planner = planner_new(&lc->plan_options);

@@ -73,6 +73,26 @@ static const struct placement_plan *explain_queue(struct lifecycle *lc)
     return &lc->explained;
 }
 
+/* W would fit, and waits nevertheless. *RET_RULE: why; owned by the caller. */
+static char *why_not_yet(struct lifecycle *lc, const struct workload *w,
+                         enum placement_rule *ret_rule)
+{
+    unsigned n = planner_awaits(lc->planner, &w->id);
+    const struct id *first = planner_keeps_for(lc->planner);
+    const struct job *job = first ? live_get(lc, first) : NULL;
+
+    if (n > 0)
+        return xasprintf(
+            "it has its place, and starts when %u job%s that %s stopped for it %s gone", n,
+            n == 1 ? "" : "s", n == 1 ? "is" : "are", n == 1 ? "is" : "are");
+    if (lc->pass_wanted || !first || id_equal(first, &w->id))
+        return xstrdup("it starts with the next pass");
+    *ret_rule = PLACEMENT_RESERVED;
+    if (job && id_equal(&job->w->project, &w->project))
+        return xasprintf("what is free is kept for %s, which goes first", job->w->name);
+    return xstrdup("what is free is kept for a job of another project, which goes first");
+}
+
 static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *json)
 {
     const struct placement_plan *plan = explain_queue(lc);
@@ -83,13 +103,15 @@ static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *j
     if (position >= plan->n_decisions || lc->queue.items[lc->queue.head + position].workload != w)
         return;
     const struct placement_decision *d = &plan->decisions[position];
-    bool placed = d->rule == PLACEMENT_PLACED;
+    enum placement_rule decided = d->rule;
+    _cleanup_free_ char *not_yet =
+        d->rule == PLACEMENT_PLACED ? why_not_yet(lc, w, &decided) : NULL;
     const struct job *job = live_get(lc, &w->id);
     const char *rule = NULL;
     _cleanup_free_ char *held =
         d->rule == PLACEMENT_HELD && job ? job_hold_why(lc, job, &rule) : NULL;
-    json_put_str(json, "rule", held ? rule : placement_rule_name(d->rule));
-    const char *waits = placed ? "it starts with the next pass" : held ? held : d->text;
+    json_put_str(json, "rule", held ? rule : placement_rule_name(decided));
+    const char *waits = not_yet ? not_yet : held ? held : d->text;
     _cleanup_free_ char *preempted = preempt_queued_text(lc, w, waits);
     json_put_str(json, "text", preempted ? preempted : waits);
     json_put_int(json, "position", (int64_t) position);

@@ -18,6 +18,7 @@ static const char *const rule_names[PLACEMENT_RULE_MAX] = {
     [PLACEMENT_BEHIND] = "behind",       [PLACEMENT_NEVER] = "never",
     [PLACEMENT_BEGIN] = "begin",         [PLACEMENT_NOT_ALLOWED] = "not_allowed",
     [PLACEMENT_NOT_EMPTY] = "not_empty", [PLACEMENT_BOOKED] = "booked",
+    [PLACEMENT_RESERVED] = "reserved",
 };
 
 const char *placement_rule_name(enum placement_rule rule)

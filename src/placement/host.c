@@ -186,6 +186,19 @@ static struct grant *grant_new(struct host *host, size_t node, const struct shap
     return grant;
 }
 
+/* By position, as far as rooms know positions. */
+static uint32_t gpus_of(const struct node *node, const struct grant *grant)
+{
+    uint32_t bits = 0;
+
+    for (unsigned t = 0; t < grant->n; t++)
+        for (char **uuid = grant->tasks[t]->gpus; uuid && *uuid; uuid++)
+            for (size_t i = 0; i < node->gpus.len && i < CAPACITY_GPUS_MAX; i++)
+                if (str_equal(node->gpus.items[i].uuid, *uuid))
+                    bits |= 1u << i;
+    return bits;
+}
+
 static void leave_idle(struct host *host, const struct grant *grant)
 {
     for (size_t i = 0; i < host->idle.len; i++)
@@ -215,6 +228,7 @@ static struct room take(void *userdata, const struct ask *ask, struct choice *ch
     else
         choice->grant = grant = grant_new(host, choice->node, &terms->shape);
     assert(!grant->is_taken);
+    choice->gpus = gpus_of(m->node, grant);
     grant->is_taken = true;
     for (unsigned i = 0; i < grant->n; i++)
         vec_push(&m->grants,

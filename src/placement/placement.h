@@ -85,6 +85,7 @@ enum placement_rule {
     PLACEMENT_NOT_ALLOWED, /* the job wants other machines */
     PLACEMENT_NOT_EMPTY,   /* it wants one to itself */
     PLACEMENT_BOOKED,      /* what is free is kept for others */
+    PLACEMENT_RESERVED,    /* what is free is kept for a job that goes first */
     PLACEMENT_BEHIND,      /* others go first and take what is free */
     PLACEMENT_NEVER,       /* no node could hold it even when empty */
     PLACEMENT_RULE_MAX,

@@ -44,6 +44,7 @@ struct planner {
     struct host host;
     struct schedule *schedule;
     struct map *by_id, *by_number;
+    struct map *groups; /* of orgs and projects, by id: their number */
     uint64_t last;
     VEC(struct item *) claims; /* in the order of the plan */
     VEC(struct item *) leaving;
@@ -62,6 +63,7 @@ struct planner *planner_new(const struct planner_options *options)
     p->schedule = schedule_new(&schedule, capacity);
     p->by_id = map_new();
     p->by_number = map_new();
+    p->groups = map_new();
     return p;
 }
 
@@ -108,6 +110,7 @@ void planner_free(struct planner *p)
     host_done(&p->host);
     schedule_free(p->schedule);
     map_free(p->by_number);
+    map_free(p->groups);
     map_free_with(p->by_id, item_free);
     vec_done(&p->claims);
     vec_done(&p->leaving);
@@ -194,6 +197,28 @@ static void leave(struct planner *p, const struct id *job, int64_t now_us)
     host_forget_idle(&p->host);
 }
 
+static uint32_t group_of(struct planner *p, uint32_t parent, const struct id *id)
+{
+    const void *known = map_get(p->groups, id->bytes, sizeof id->bytes);
+
+    if (known)
+        return (uint32_t) (uintptr_t) known;
+    uint32_t group = share_add(schedule_shares(p->schedule), parent, 1);
+    (void) map_set(p->groups, id->bytes, sizeof id->bytes, (void *) (uintptr_t) group);
+    return group;
+}
+
+void planner_weigh(struct planner *p, const struct id *org, const struct id *project,
+                   unsigned weight)
+{
+    uint32_t group = group_of(p, SHARE_ROOT, org);
+
+    record_weigh(p->record, org, project, weight);
+    if (project)
+        group = group_of(p, group, project);
+    share_weigh(schedule_shares(p->schedule), group, weight);
+}
+
 static struct item *add(struct planner *p, const struct planner_job *job, int64_t now_us)
 {
     const struct workload_spec *spec = job->spec;
@@ -218,6 +243,7 @@ static struct item *add(struct planner *p, const struct planner_job *job, int64_
         .id = item->number,
         .ask = host_ask(&wanted.shape, item->terms->number),
         .tasks = wanted.shape.groups,
+        .group = group_of(p, group_of(p, SHARE_ROOT, &job->org), &job->project),
         .wish = { .apart = true },
         .priority = job->priority,
         .preemptible = spec->preemptible,
@@ -412,14 +438,21 @@ static void carry_out(struct planner *p, struct planner_plan *ret)
     }
 }
 
-/* Is somebody still there who was stopped? */
+/* Does OTHER still leave a machine on which ITEM is to start? */
+static bool is_in_the_way(const struct item *other, const struct item *item)
+{
+    for (unsigned i = 0; i < other->n_places; i++)
+        for (unsigned k = 0; k < item->n_places; k++)
+            if (other->places[i].machine == item->places[k].machine)
+                return true;
+    return false;
+}
+
 static bool is_blocked(const struct planner *p, const struct item *item)
 {
     vec_foreach(&p->leaving, other)
-        for (unsigned i = 0; i < (*other)->n_places; i++)
-            for (unsigned k = 0; k < item->n_places; k++)
-                if ((*other)->places[i].machine == item->places[k].machine)
-                    return true;
+        if (is_in_the_way(*other, item))
+            return true;
     return false;
 }
 
@@ -468,6 +501,28 @@ void planner_plan_done(struct planner_plan *plan)
 {
     vec_done(&plan->stops);
     vec_done(&plan->starts);
+}
+
+const struct id *planner_keeps_for(const struct planner *p)
+{
+    uint64_t number;
+
+    if (!schedule_keeps(p->schedule, &number))
+        return NULL;
+    const struct item *item = map_get(p->by_number, &number, sizeof number);
+    return item ? &item->id : NULL;
+}
+
+unsigned planner_awaits(const struct planner *p, const struct id *job)
+{
+    const struct item *item = find(p, job);
+    unsigned n = 0;
+
+    if (!item || item->state != STATE_CLAIMS)
+        return 0;
+    vec_foreach(&p->leaving, other)
+        n += is_in_the_way(*other, item);
+    return n;
 }
 
 int64_t planner_next_us(const struct planner *p, int64_t now_us)

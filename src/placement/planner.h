@@ -92,6 +92,10 @@ void planner_touch(struct planner *planner, const char *node);
 /* It is gone; nothing runs there. */
 void planner_drop_node(struct planner *planner, const char *name);
 
+/* An org's weight among the orgs or, unless PROJECT is NULL, a project's within its org: 1 until it is said otherwise. */
+void planner_weigh(struct planner *planner, const struct id *org, const struct id *project,
+                   unsigned weight);
+
 void planner_submit(struct planner *planner, const struct planner_job *job, int64_t now_us);
 void planner_hold(struct planner *planner, const struct id *job, bool held);
 /* A job runs since STARTED_US, with N tasks by rank; what was said of it before is forgotten. */
@@ -105,6 +109,10 @@ bool planner_knows(const struct planner *planner, const struct id *job);
 void planner_pass(struct planner *planner, int64_t now_us, unsigned limit,
                   struct planner_plan *ret);
 void planner_plan_done(struct planner_plan *plan);
+/* For whom the last pass keeps machines that others could use; NULL: for nobody. Valid until the next call. */
+const struct id *planner_keeps_for(const struct planner *planner);
+/* For JOB others are being stopped, and it starts when they are gone: so many; 0: it is not so. */
+unsigned planner_awaits(const struct planner *planner, const struct id *job);
 /* When a pass might decide otherwise though nothing happens; INT64_MAX: never. */
 int64_t planner_next_us(const struct planner *planner, int64_t now_us);
 

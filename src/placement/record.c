@@ -170,6 +170,18 @@ void record_submit(struct record *r, const struct planner_job *job, int64_t now_
     write_line(r, line);
 }
 
+void record_weigh(struct record *r, const struct id *org, const struct id *project, unsigned weight)
+{
+    if (!r)
+        return;
+    json_t *line = line_new("weigh");
+    put_id(line, "org", org);
+    if (project)
+        put_id(line, "project", project);
+    json_put_int(line, "weight", weight);
+    write_line(r, line);
+}
+
 void record_hold(struct record *r, const struct id *job, bool held)
 {
     if (!r)

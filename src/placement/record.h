@@ -8,6 +8,7 @@
  *   {"do":"disk","name":"n1","free":…,"used":…}       nothing but its disk did
  *   {"do":"drop","name":"n1"}
  *   {"do":"touch","name":"n1"}                        the guard may say otherwise of it
+ *   {"do":"weigh","org":"…","project":"…","weight":2} without project: the org among the orgs
  *   {"do":"submit","now_us":…,"job":{…}}
  *   {"do":"run","job":{… "started_us", "allocations"},"on":["n1",null]}
  *   {"do":"hold","id":"…","held":true}
@@ -41,6 +42,8 @@ void record_touch(struct record *record, const char *name);
 /* The planner's guard said no, in the pass that is under way. */
 void record_refusal(struct record *record, const char *node, const struct planner_stay *stay);
 void record_submit(struct record *record, const struct planner_job *job, int64_t now_us);
+void record_weigh(struct record *record, const struct id *org, const struct id *project,
+                  unsigned weight);
 void record_hold(struct record *record, const struct id *job, bool held);
 void record_run(struct record *record, const struct planner_job *job,
                 const struct planner_place *tasks, size_t n, int64_t started_us);

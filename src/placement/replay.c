@@ -206,6 +206,21 @@ static int do_run(struct replay *r, const json_t *json, struct error *err)
     return n;
 }
 
+static int do_weigh(struct replay *r, const json_t *json, struct error *err)
+{
+    int64_t weight = json_get_int(json, "weight", 0);
+    struct id org, project = id_none;
+    int n = snapshot_read_id(json, "org", true, &org, err);
+
+    if (n >= 0)
+        n = snapshot_read_id(json, "project", false, &project, err);
+    if (n >= 0 && (weight < 1 || weight > SHARE_WEIGHT_MAX))
+        n = error_set(err, -EBADMSG, "weight: must be from 1 to %d", SHARE_WEIGHT_MAX);
+    if (n >= 0)
+        planner_weigh(r->planner, &org, id_is_none(&project) ? NULL : &project, (unsigned) weight);
+    return n;
+}
+
 static int do_hold(struct replay *r, const json_t *json, struct error *err)
 {
     struct id id;
@@ -269,9 +284,9 @@ static const struct {
     const char *name;
     int (*run)(struct replay *r, const json_t *json, struct error *err);
 } calls[] = {
-    { "new", do_new },     { "node", do_node },     { "disk", do_disk }, { "drop", do_drop },
-    { "touch", do_touch }, { "submit", do_submit }, { "run", do_run },   { "hold", do_hold },
-    { "end", do_end },     { "pass", do_pass },
+    { "new", do_new },     { "node", do_node },     { "disk", do_disk },   { "drop", do_drop },
+    { "touch", do_touch }, { "submit", do_submit }, { "run", do_run },     { "hold", do_hold },
+    { "end", do_end },     { "pass", do_pass },     { "weigh", do_weigh },
 };
 
 int replay_line(struct replay *r, const char *line, size_t len, struct error *err)

@@ -418,8 +418,11 @@ static bool consider(struct pass *pass, struct entry *entry)
     bool is_apart = entry->past;
     bool started = starts(pass, entry);
 
-    if (!started && pass->reserved.len == 0)
+    if (!started && pass->reserved.len == 0) {
         reserve(pass, entry);
+        s->is_kept = pass->reserved.len > 0;
+        s->kept_for = entry->id;
+    }
     if (!is_apart) {
         struct entry *next = started ? behind : next_in_line(pass, entry);
         if (next)
@@ -443,6 +446,7 @@ void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret
 
     wakes_look(s, now_us);
     patience_look(s, now_us);
+    s->is_kept = false;
     if (s->n_ready == 0)
         return;
     s->n_passes++;
@@ -453,6 +457,12 @@ void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret
     close_reserved(&pass, false);
     vec_done(&pass.reserved);
     vec_done(&pass.refusals);
+}
+
+bool schedule_keeps(const struct schedule *s, uint64_t *ret_id)
+{
+    *ret_id = s->kept_for;
+    return s->is_kept;
 }
 
 int64_t schedule_next_us(const struct schedule *s, int64_t now_us)

@@ -85,6 +85,8 @@ void schedule_requeue(struct schedule *schedule, uint64_t id, int64_t now_us);
 void schedule_hold(struct schedule *schedule, uint64_t id, bool held);
 /* Decide; RET is appended to. */
 void schedule_pass(struct schedule *schedule, int64_t now_us, struct schedule_acts *ret);
+/* For whom the last pass keeps machines that others could use; false: for nobody. */
+bool schedule_keeps(const struct schedule *schedule, uint64_t *ret_id);
 /* When a pass might decide otherwise though nothing happens; INT64_MAX: never. */
 int64_t schedule_next_us(const struct schedule *schedule, int64_t now_us);
 /* Jobs that wait, with those that are held. */

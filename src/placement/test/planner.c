@@ -62,7 +62,11 @@ static struct workload_spec ask(unsigned cores, unsigned gpus)
 
 static struct planner_job job_of(unsigned n, const struct workload_spec *spec)
 {
-    return (struct planner_job){ .id = id_of(n), .spec = spec, .since_us = n + 1 };
+    struct planner_job job = { .id = id_of(n), .spec = spec, .since_us = n + 1 };
+
+    job.org.bytes[0] = 1;
+    job.project.bytes[0] = 2;
+    return job;
 }
 
 static unsigned number_of(const struct id *id) { return id->bytes[15] + id->bytes[14] * 256u; }
@@ -240,6 +244,30 @@ TEST(a_claim_that_is_given_up_leaves_its_place)
     is_plan(p, 3 * HOUR + 1, 0, "");
     planner_end(p, &a.id, 3 * HOUR + 2);
     is_plan(p, 3 * HOUR + 2, 0, "start 3 on n1 0-1");
+}
+
+TEST(orgs_go_by_their_weight)
+{
+    _cleanup_(node_freep) struct node *n1 = machine("n1", 6, 0);
+    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_fair);
+    struct workload_spec one = ask(1, 0);
+
+    planner_set_node(p, n1, 0);
+    for (unsigned i = 0; i < 12; i++) {
+        struct planner_job job = job_of(i, &one);
+        job.org.bytes[0] = i < 6 ? 1 : 3;
+        job.project.bytes[0] = i < 6 ? 2 : 4;
+        planner_weigh(p, &job.org, NULL, i < 6 ? 1 : 2);
+        planner_submit(p, &job, 1);
+    }
+    struct planner_plan plan;
+    unsigned n = 0;
+    planner_pass(p, 1, 0, &plan);
+    ok(plan.starts.len == 6);
+    vec_foreach(&plan.starts, start)
+        n += number_of(&start->id) >= 6;
+    ok(n == 4);
+    planner_plan_done(&plan);
 }
 
 TEST(a_machine_that_changes_keeps_who_runs_there)
