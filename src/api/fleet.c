@@ -5,6 +5,8 @@ json_t *node_json(const struct call *call, const struct node *node)
 {
     json_t *json = node_to_json(node);
 
+    if (node->gpus.len > 1)
+        json_put(json, "gpu_paths", node_gpu_paths(node));
     json_put(json, "use", lifecycle_node_use(call->api->options.lifecycle, node));
     lifecycle_node_standing(call->api->options.lifecycle, node, json);
     return json;

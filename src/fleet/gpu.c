@@ -104,3 +104,17 @@ enum gpu_path gpu_path(const struct gpu *a, const struct gpu *b)
         return GPU_PATH_PHB;
     return a->numa >= 0 && a->numa == b->numa ? GPU_PATH_NODE : GPU_PATH_SYS;
 }
+
+json_t *node_gpu_paths(const struct node *node)
+{
+    json_t *paths = json_array();
+
+    vec_foreach(&node->gpus, a) {
+        json_t *row = json_array();
+        vec_foreach(&node->gpus, b)
+            (void) json_array_append_new(row,
+                                         json_string(a == b ? "X" : gpu_path_name(gpu_path(a, b))));
+        (void) json_array_append_new(paths, row);
+    }
+    return paths;
+}

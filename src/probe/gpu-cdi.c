@@ -143,6 +143,7 @@ static void add_gpu(const struct place *place, const struct candidate *c, struct
     };
     if (has_pci) {
         gpu.pci = xstrdup(address);
+        gpu.pcie = pcie_path(place->sys, address);
         gpu.numa = (int) kernel_number(place->sys, "bus/pci/devices/%s/numa_node", address);
     }
     vec_push(&node->gpus, gpu);

@@ -13,6 +13,7 @@ static void take_gpu(const struct place *place, const struct gpu_state *state, s
         .vendor = xstrdup("nvidia"),
         .model = xstrdup(state->model),
         .pci = xstrdup(state->pci),
+        .pcie = pcie_path(place->sys, state->pci),
         .index = state->index,
         .minor = state->minor,
         .numa = (int) kernel_number(place->sys, "bus/pci/devices/%s/numa_node", state->pci),

@@ -56,6 +56,7 @@ static void take_gpu(const struct place *place, const char *name, struct node *n
         .model = xasprintf("%04x:%04x", (unsigned) hex_number(place->sys, name, "vendor"),
                            (unsigned) hex_number(place->sys, name, "device")),
         .pci = xstrdup(address),
+        .pcie = pcie_path(place->sys, address),
         .index = (unsigned) node->gpus.len,
         .minor = -1,
         .numa = (int) numa,

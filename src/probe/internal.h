@@ -17,6 +17,13 @@ int field_find(const char *text, size_t len, const char *name, const char **ret)
 /* The same as bytes, from "NAME: 123 kB"; -EINVAL. */
 int field_kilobytes(const char *text, size_t len, const char *name, int64_t *ret_bytes);
 
+/* "pci0000:15/0000:16:00.0", the host bridge and the upstream ports of the switches below it, of where sysfs has a PCI
+ * device: "../../../devices/pci0000:15/0000:15:01.0/0000:16:00.0/0000:17:00.0/0000:18:00.0". Owned by the caller; NULL: it is
+ * another path. */
+char *pcie_path_of(const char *target);
+/* The same of the device at ADDRESS; NULL: not known. */
+char *pcie_path(const char *sys, const char *address);
+
 /* A small file of the kernel's, without the newline at its end. PATH is DIRECTORY/FORMAT…. */
 __attribute__((format(printf, 3, 4))) int kernel_text(struct text *ret, const char *directory,
                                                       const char *fmt, ...);

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #define KERNEL_TEXT_LIMIT (1024 * 1024)
 
@@ -100,4 +102,38 @@ long long kernel_number(const char *directory, const char *fmt, ...)
     if (read_text(&text, path.data) < 0 || str_to_i64(text_str(&text), 0, INT64_MAX, &number) < 0)
         return -1;
     return number;
+}
+
+char *pcie_path_of(const char *target)
+{
+    const char *p = strstr(target, "/devices/pci");
+    struct text path = { 0 };
+
+    if (!p)
+        return NULL;
+    p += strlen("/devices/");
+    /* Host bridge, root port, then each switch with its upstream and its downstream port, then the device. */
+    for (unsigned i = 0;; i++) {
+        size_t n = strcspn(p, "/");
+        if (!p[n])
+            break;
+        if (i == 0 || (i > 1 && i % 2 == 0)) {
+            text_add(&path, path.len ? "/" : "");
+            text_add_bytes(&path, p, n);
+        }
+        p += n + 1;
+    }
+    return path.len ? text_take(&path) : NULL;
+}
+
+char *pcie_path(const char *sys, const char *address)
+{
+    _cleanup_free_ char *link = xasprintf("%s/bus/pci/devices/%s", sys, address);
+    char target[512];
+    ssize_t n = readlink(link, target, sizeof target - 1);
+
+    if (n <= 0)
+        return NULL;
+    target[n] = '\0';
+    return pcie_path_of(target);
 }

@@ -231,6 +231,25 @@ TEST(fields_end_where_their_line_does)
     ok(field_find(text, sizeof text - 1, "Mem", &value) == -ENOENT);
 }
 
+TEST(a_pcie_path_is_the_host_bridge_and_its_switches)
+{
+    static const struct {
+        const char *target, *path;
+    } cases[] = {
+        { "../../../devices/pci0000:15/0000:15:01.0/0000:16:00.0/0000:17:00.0/0000:18:00.0",
+          "pci0000:15/0000:16:00.0" },
+        { "../../../devices/pci0000:15/0000:15:01.0/a/b/c/d/0000:18:00.0", "pci0000:15/a/c" },
+        { "../../../devices/pci0000:15/0000:15:01.0/0000:16:00.0", "pci0000:15" },
+        { "../../../devices/pci0000:00/0000:00:02.0", "pci0000:00" },
+        { "../../../devices/pci0000:00", "" },
+        { "../../../devices/vio/71", "" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        _cleanup_free_ char *path = pcie_path_of(cases[i].target);
+        is_str(path ? path : "", cases[i].path);
+    }
+}
+
 TEST(pci_addresses_have_one_form)
 {
     char address[16];
