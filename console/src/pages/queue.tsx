@@ -5,6 +5,7 @@ import { duration, seconds } from '../format';
 import { may, useNow } from '../live';
 import { useChanges, useLoad } from '../load';
 import { href, setQuery, useLocation } from '../route';
+import { Bookings } from '../ui/bookings';
 import { Command, Empty, State, Trouble } from '../ui/parts';
 import { Virtual } from '../ui/virtual';
 import { asks } from '../ui/waiting';
@@ -28,6 +29,7 @@ export function QueuePage({ project }: { project: string }) {
         <Command behind={() => ofAll ? { cli: 'berth queue --all-projects', curl: curl('queue.all', { query: input.query }) } : { cli: command('queue.show', { project }), curl: curl('queue.show', input) }} />
       </header>
       {problem ? <Trouble reason={problem} again={reload} /> : null}
+      <Bookings project={project} ofAll={ofAll} />
       <div class="table queue" role="table" aria-label="Queue">
         <div role="rowgroup"><div class="row row-head" role="row">
           <span role="columnheader" class="num">Place</span><span role="columnheader">State</span><span role="columnheader">Name</span>
