@@ -73,6 +73,7 @@ void bookings_take(struct lifecycle *lc, struct store_state *state)
     const struct lifecycle_settings *set = &lc->settings;
     const struct calendar_options options = {
         .notice_us = (set->booking_notice_s ? set->booking_notice_s : NOTICE_DEFAULT_S) * US_PER_S,
+        .guaranteed_us = set->guaranteed_s * US_PER_S,
     };
 
     lc->bookings = xnew(struct bookings);

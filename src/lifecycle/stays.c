@@ -197,11 +197,12 @@ bool bookings_allow(void *userdata, const char *node, const struct planner_stay 
     return calendar_is_empty(lc->bookings->calendar) || !use || !obstacle(lc, use->node, job);
 }
 
-void bookings_touch(struct lifecycle *lc)
+bool bookings_touch(struct lifecycle *lc)
 {
     /* Also those whose booking is over. */
     vec_foreach(&lc->bookings->names, name)
         planner_touch(lc->planner, *name);
+    return !calendar_is_empty(lc->bookings->calendar);
 }
 
 bool bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot)
