@@ -93,7 +93,7 @@ await walk(async () => {
   const blocks = await submit({ name: 'blocks', cpus: cores, command: ['true'] });
   const behind = await submit({ name: 'behind', cpus: cores, command: ['true'] });
   await page.goto(`${base}/console/p/lab/queue`);
-  await page.getByRole('row', { name: new RegExp(`^2 queued behind ${cores} cores, 256.* MiB needs ${cores} cores`) }).waitFor();
+  await page.getByRole('row', { name: new RegExp(`^2 queued behind ${cores} cores, 256.* MiB \\? needs ${cores} cores`) }).waitFor();
   await check(page, 'queue-waiting');
   await page.getByLabel('All projects').check();
   await page.getByRole('row', { name: /lab \/ behind/ }).waitFor();

@@ -134,6 +134,7 @@ void api_free(struct api *api)
     node_orders_end(api);
     next_end(api);
     storage_looks_end(api);
+    eta_end(api);
     http_server_free(api->server); /* stops every stream */
     watch_free(api->beat);
     file_watches_free(api->watches);

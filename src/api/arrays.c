@@ -9,8 +9,9 @@
 /* ---- why ---------------------------------------------------------------------------------------------- */
 
 /* The first job that waits says what all of them wait for. */
-static json_t *next_why(struct lifecycle *lc, const struct id *array, char **ret_name)
+static json_t *next_why(const struct api *api, const struct id *array, char **ret_name)
 {
+    struct lifecycle *lc = api->options.lifecycle;
     size_t n;
     _cleanup_free_ struct workload **jobs = lifecycle_queue(lc, NULL, &n);
 
@@ -18,16 +19,18 @@ static json_t *next_why(struct lifecycle *lc, const struct id *array, char **ret
         if (jobs[i]->state == WORKLOAD_QUEUED && workload_in_array(jobs[i]) &&
             id_equal(&jobs[i]->spec->array->id, array)) {
             *ret_name = xstrdup(jobs[i]->name);
-            return lifecycle_why_at_length(lc, jobs[i]);
+            json_t *why = lifecycle_why_at_length(lc, jobs[i]);
+            eta_put(api, jobs[i], why);
+            return why;
         }
     return NULL;
 }
 
 void array_why(struct call *call, const struct workload *w)
 {
-    static const char *const of_next[] = { "position", "before", "changes" };
+    static const char *const of_next[] = { "position", "before", "changes", "eta" };
     _cleanup_free_ char *states = workload_array_text(w), *name = NULL;
-    _cleanup_json_ json_t *next = next_why(call->api->options.lifecycle, &w->id, &name);
+    _cleanup_json_ json_t *next = next_why(call->api, &w->id, &name);
     const char *reason = json_get_str(next, "text", NULL);
     _cleanup_free_ char *text =
         reason ? xasprintf("%s; next is %s: %s", states, name, reason) : xstrdup(states);

@@ -57,6 +57,7 @@ struct api {
     struct next_wait *next_waits;       /* newest first */
     struct blob_sets *blob_sets;        /* NULL before the first */
     struct storage_look *storage_looks; /* under way */
+    struct eta *eta;                    /* NULL before the first */
     uint64_t answers[6];                /* by hundreds of the status */
 
     uint64_t n_beats;
@@ -157,6 +158,16 @@ typedef void (*attempt_found_f)(struct call *call, const struct workload *w,
 /* The same, and the attempt that the query's `attempt` names (the last without one); ATTEMPT is NULL when
  * there is none yet. */
 void attempt_find(struct call *call, attempt_found_f found);
+
+/* ---- eta ------------------------------------------------------------------------------------------- */
+
+/* GO is called when it is known as well as it can be when those that wait will begin; now or later. */
+void eta_await(struct call *call, void (*go)(struct call *call));
+/* Adds "eta", if W waits and something is foretold of it. */
+void eta_put(const struct api *api, const struct workload *w, json_t *json);
+/* Answers with PLAN of a job that is not submitted, with its eta if it would wait. Takes PLAN. */
+void eta_answer_plan(struct call *call, json_t *plan, int priority);
+void eta_end(struct api *api);
 
 /* ---- datasets ------------------------------------------------------------------------------------- */
 

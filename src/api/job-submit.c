@@ -71,7 +71,7 @@ static void plan(struct call *call, struct submission *s)
     if (r < 0)
         call_fail(call, r, &err);
     else
-        call_answer(call, 200, json);
+        eta_answer_plan(call, json, s->submit.priority);
 }
 
 static void create(struct call *call, struct submission *s)

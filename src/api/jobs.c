@@ -340,10 +340,13 @@ static void why(struct call *call, const struct workload *w)
     json_t *json = lifecycle_why_at_length(call->api->options.lifecycle, w);
 
     put_limit(call->api, w, json);
+    eta_put(call->api, w, json);
     call_answer(call, 200, json);
 }
 
-static void job_why(struct call *call) { job_find_any(call, why, array_why); }
+static void find_why(struct call *call) { job_find_any(call, why, array_why); }
+
+static void job_why(struct call *call) { eta_await(call, find_why); }
 
 static void attempts_listed(void *userdata, int r, struct attempt **items, size_t n,
                             const struct error *err)

@@ -14,15 +14,17 @@ static bool is_asked_for(const struct call *call, const struct workload *w)
     return is_in && (!flavor || str_equal(flavor, w->spec->flavor)) && tags_fit(call, w->tags);
 }
 
-static json_t *item_of(struct lifecycle *lc, const struct workload *w)
+static json_t *item_of(const struct api *api, const struct workload *w)
 {
-    json_t *item = json_object();
+    struct lifecycle *lc = api->options.lifecycle;
+    json_t *item = json_object(), *why = lifecycle_why(lc, w);
     char id[ID_TEXT_LEN + 1];
     const struct project *project = lifecycle_project(lc, id_format(&w->project, id));
 
     json_put_str(item, "project", project ? project->name : id);
     json_put(item, "job", workload_to_json(w, false));
-    json_put(item, "why", lifecycle_why(lc, w));
+    eta_put(api, w, why);
+    json_put(item, "why", why);
     return item;
 }
 
@@ -36,14 +38,16 @@ static void show(struct call *call)
 
     for (size_t i = 0; i < n; i++)
         if (is_asked_for(call, jobs[i]) && total++ < limit)
-            (void) json_array_append_new(array, item_of(lc, jobs[i]));
+            (void) json_array_append_new(array, item_of(call->api, jobs[i]));
     json_put(answer, "items", array);
     json_put_int(answer, "total", (int64_t) total);
     call_answer(call, 200, answer);
 }
 
+static void queue_show(struct call *call) { eta_await(call, show); }
+
 const struct api_route queue_routes[] = {
-    { "queue.show", show },
-    { "queue.all", show },
+    { "queue.show", queue_show },
+    { "queue.all", queue_show },
     { NULL, NULL },
 };

@@ -42,6 +42,23 @@ static char *asks_of(const json_t *numbers)
     return text_take(&t);
 }
 
+/* "< 2h 10m": sooner where jobs end before their time; "~ 2h": by what is usual */
+static char *begins_of(const json_t *eta)
+{
+    const char *basis = json_get_str(eta, "basis", "");
+    char in[32];
+
+    if (!eta)
+        return NULL;
+    if (!json_object_get(eta, "seconds"))
+        return xstrdup("?");
+    return xasprintf("%s%s",
+                     str_equal(basis, "declared")  ? "< "
+                     : str_equal(basis, "history") ? "~ "
+                                                   : "",
+                     seconds_to_str(json_get_int(eta, "seconds", 0), in));
+}
+
 static void add_columns(struct table *table, bool of_all)
 {
     table_column(table, "#", true, 0);
@@ -52,6 +69,7 @@ static void add_columns(struct table *table, bool of_all)
     table_column(table, "PRIORITY", true, 0);
     table_column(table, "ASKS", false, 12);
     table_column(table, "SINCE", true, 0);
+    table_column(table, "BEGINS", true, 0);
     table_column(table, "WHY", false, 24);
 }
 
@@ -63,6 +81,7 @@ static void add_row(struct table *table, const json_t *item, bool of_all)
     _cleanup_free_ char *n = position >= 0 ? xasprintf("%lld", (long long) position + 1) : NULL;
     _cleanup_free_ char *priority = xasprintf("%lld", (long long) json_get_int(job, "priority", 0));
     _cleanup_free_ char *asks = asks_of(json_object_get(why, "numbers"));
+    _cleanup_free_ char *begins = begins_of(json_object_get(why, "eta"));
     _cleanup_free_ char *age =
         format_age(json_get_str(why, "since", json_get_str(job, "created", "")), clock_now_us());
 
@@ -74,6 +93,7 @@ static void add_row(struct table *table, const json_t *item, bool of_all)
     table_cell(table, STYLE_PLAIN, priority);
     table_cell(table, STYLE_PLAIN, asks);
     table_cell(table, STYLE_PLAIN, age);
+    table_cell(table, STYLE_PLAIN, begins);
     table_cell(table, STYLE_PLAIN, json_get_str(why, "text", ""));
 }
 

@@ -81,6 +81,8 @@ void why_add(const struct cli *cli, const json_t *why, struct text *out)
         add_line(cli, "limit", json_get_str(json_object_get(why, "limit"), "text", "-"), out);
     add_numbers(cli, json_object_get(why, "numbers"), out);
     add_place(cli, why, out);
+    if (json_object_get(why, "eta"))
+        add_line(cli, "begins", json_get_str(json_object_get(why, "eta"), "text", "-"), out);
     if (since) {
         _cleanup_free_ char *s = format_age(since, clock_now_us());
         add_line(cli, "since", s, out);

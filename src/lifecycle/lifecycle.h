@@ -217,6 +217,10 @@ struct snapshot *lifecycle_snapshot(struct lifecycle *lc);
 /* The same for one that is asked about alone; of one that waits also who is before it, and what change would let it begin
  * now: {"before":{"count","jobs","others"},"changes":[…]}. */
 json_t *lifecycle_why_at_length(struct lifecycle *lc, const struct workload *w);
+/* How many jobs wait. */
+size_t lifecycle_waiting(const struct lifecycle *lc);
+/* Grows with each change of who waits and of what is free. */
+uint64_t lifecycle_changes(const struct lifecycle *lc);
 
 /* ---- tenants ----------------------------------------------------------------------------------- */
 

@@ -108,3 +108,7 @@ json_t *lifecycle_why_at_length(struct lifecycle *lc, const struct workload *w)
         outlook_put(lc, w, &job->project->org, json);
     return json;
 }
+
+size_t lifecycle_waiting(const struct lifecycle *lc) { return lc->queue.len; }
+
+uint64_t lifecycle_changes(const struct lifecycle *lc) { return lc->changes; }

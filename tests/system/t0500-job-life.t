@@ -35,7 +35,7 @@ test_expect_success 'two jobs at once have no core in common' '
 '
 
 test_expect_success 'a job that waits says for what, with numbers' '
-    submit hog --cpus $cores -- sleep 600 &&
+    submit hog --cpus $cores --max-time 1h -- sleep 600 &&
     await 20 is_in_state hog running &&
     submit waiting --cpus 1 -- true &&
     berth why waiting >why.out &&
@@ -45,12 +45,14 @@ test_expect_success 'a job that waits says for what, with numbers' '
     berth queue -A --state queued >queue.out && grep "lab *waiting" queue.out && ! grep hog queue.out
 '
 
-test_expect_success 'and what would let it begin, and who goes before it' '
+test_expect_success 'and when it begins, what would let it begin, and who goes before it' '
+    grep "begins *in .* or sooner, by the max_time" why.out && berth queue -o json >queue.json &&
+    jq -e ".items[1].why.eta | .basis == \"declared\" and .seconds <= 3600 and .begins" queue.json &&
     grep "  add a machine like" why.out &&
     submit later --cpus 1 --priority -1 -- true &&
     berth why later >why.out && grep "queue *1 before it: waiting" why.out &&
     berth run --source none --dry-run --cpus 1 -- true >plan && grep "it would wait: needs 1 core" plan &&
-    grep "before it: waiting" plan && grep "  add a machine like" plan &&
+    grep "before it: waiting" plan && grep "begins *in .* or sooner" plan && grep "  add a machine like" plan &&
     berth stop later
 '
 

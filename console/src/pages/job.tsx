@@ -88,6 +88,7 @@ function Why({ project, job, why }: { project: string; job: Api.Job; why: Api.Wh
       {why.position !== undefined && <span class="faint"> · place {why.position + 1} in the queue</span>}
       {why.limit && why.limit.rule !== 'unknown' ? <span> · {why.limit.text}<span class="faint"> · rule <code>{why.limit.rule}</code></span></span>
         : <span class="faint"> · rule <code>{why.rule}</code></span>}</p>
+      {why.eta && <p><span class="faint">It begins </span>{why.eta.text}</p>}
       {why.before && <Before project={project} before={why.before} />}
       {why.changes && <Changes changes={why.changes} />}
     </div>

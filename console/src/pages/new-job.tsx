@@ -105,6 +105,7 @@ function Form({ project, model }: { project: string; model: Values }) {
         <div class="card">
           <h2>What would happen</h2>
           <p role="status" class={shown ? 'help bad' : ''}>{shown ? shown.text : plan ? sayPlan(plan) : <span class="faint">Give a command.</span>}</p>
+          {!shown && plan?.placement.eta && <p class="faint">It begins {plan.placement.eta.text}.</p>}
           {!shown && plan?.placement.before && <Before project={project} before={plan.placement.before} />}
           {!shown && plan?.placement.changes && <Changes changes={plan.placement.changes} use={change} />}
           <button class="primary" disabled={busy || !hasWork(body)}>{busy ? 'Submitting…' : 'Submit'}</button>

@@ -8,7 +8,7 @@ import { href, setQuery, useLocation } from '../route';
 import { Bookings } from '../ui/bookings';
 import { Command, Empty, State, Trouble } from '../ui/parts';
 import { Virtual } from '../ui/virtual';
-import { asks } from '../ui/waiting';
+import { asks, begins } from '../ui/waiting';
 
 const ROW = 34;
 
@@ -33,7 +33,7 @@ export function QueuePage({ project }: { project: string }) {
       <div class="table queue" role="table" aria-label="Queue">
         <div role="rowgroup"><div class="row row-head" role="row">
           <span role="columnheader" class="num">Place</span><span role="columnheader">State</span><span role="columnheader">Name</span>
-          <span role="columnheader">Asks</span><span role="columnheader">Why</span><span role="columnheader" class="num">Priority</span><span role="columnheader" class="num">Since</span>
+          <span role="columnheader">Asks</span><span role="columnheader" class="num">Begins in</span><span role="columnheader">Why</span><span role="columnheader" class="num">Priority</span><span role="columnheader" class="num">Since</span>
         </div></div>
         {data && !items.length ? <Empty title="Nothing waits or runs" /> :
           <Virtual count={items.length} rowHeight={ROW} attributes={{ role: 'rowgroup' }} row={(i) => {
@@ -44,6 +44,7 @@ export function QueuePage({ project }: { project: string }) {
                 <span role="cell"><State state={job.state} /></span>
                 <span role="cell" class="col-name">{ofAll && <span class="faint">{of} / </span>}<a href={href('p', of, 'jobs', job.id)}>{job.name}</a></span>
                 <span role="cell" class="faint" title={asks(why)}>{asks(why)}</span>
+                <span role="cell" class="num" title={why.eta?.text}>{begins(why.eta)}</span>
                 <span role="cell" title={why.text}>{why.text}</span>
                 <span role="cell" class="num">{job.priority}</span>
                 <span role="cell" class="num faint">{duration(seconds(job.state === 'running' ? job.started ?? job.created : job.created, now))}</span>

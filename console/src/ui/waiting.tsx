@@ -1,6 +1,6 @@
 // waiting.tsx - what a job that waits asks for, who goes before it, and what would let it begin now
 import type * as Api from '#declared/api';
-import { bytes, count, plural } from '../format';
+import { bytes, count, duration, plural } from '../format';
 import { href } from '../route';
 
 interface Numbers { tasks?: number; gpus?: number; gpu_model?: string; cores?: number; memory?: number }
@@ -12,6 +12,12 @@ export function asks(why: Api.Why): string {
   const each = [numbers.gpus ? `${numbers.gpus} x ${numbers.gpu_model ?? 'GPU'}` : '', plural(numbers.cores, 'core'), bytes(numbers.memory)];
   return `${(numbers.tasks ?? 1) > 1 ? `${count(numbers.tasks!)} tasks of ` : ''}${each.filter(Boolean).join(', ')}`;
 }
+
+const SIGN = { now: '', declared: '< ', history: '~ ', unknown: '' };
+
+/** "< 2 h 10 m": sooner where jobs end before their time; "~ 2 h": by what is usual. */
+export const begins = (eta: Api.WhyEta | undefined): string =>
+  !eta ? '' : eta.seconds === undefined ? '?' : `${SIGN[eta.basis]}${duration(eta.seconds)}`;
 
 /** Those of the project by name; of others the number alone is known. */
 export function Before({ project, before }: { project: string; before: Api.WhyBefore }) {
