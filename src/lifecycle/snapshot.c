@@ -12,6 +12,7 @@ static void add_job(const struct lifecycle *lc, struct snapshot *s, const struct
         .priority = w->priority,
         .since_us = w->eligible_us,
         .eligible_us = w->eligible_us,
+        .ran_us = w->ran_us,
         .spec = workload_wishes_copy(w->spec),
     };
 

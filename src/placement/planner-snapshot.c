@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 
-static struct planner_job job_of(const struct snapshot_job *job)
+struct planner_job planner_job_of(const struct snapshot_job *job)
 {
     return (struct planner_job){
         .id = job->id,
@@ -13,6 +13,7 @@ static struct planner_job job_of(const struct snapshot_job *job)
         .priority = job->priority,
         .since_us = job->since_us,
         .eligible_us = job->eligible_us,
+        .ran_us = job->ran_us,
         .held = job->held != NULL,
     };
 }
@@ -21,7 +22,7 @@ static void run(struct planner *planner, const struct snapshot_job *job)
 {
     size_t n = job->allocations.len;
     _cleanup_free_ struct planner_place *places = xnew_n(struct planner_place, n + 1);
-    const struct planner_job one = job_of(job);
+    const struct planner_job one = planner_job_of(job);
 
     for (size_t i = 0; i < n; i++) {
         const struct allocation *allocation = job->allocations.items[i];
@@ -32,7 +33,7 @@ static void run(struct planner *planner, const struct snapshot_job *job)
 
 void planner_add(struct planner *planner, const struct snapshot_job *job, int64_t now_us)
 {
-    const struct planner_job one = job_of(job);
+    const struct planner_job one = planner_job_of(job);
 
     if (job->started_us)
         run(planner, job);

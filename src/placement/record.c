@@ -154,6 +154,7 @@ static json_t *job_to_json(const struct planner_job *job)
         .priority = job->priority,
         .since_us = job->since_us,
         .eligible_us = job->eligible_us,
+        .ran_us = job->ran_us,
         .held = job->held ? something : NULL,
     };
 

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "placement/planner-snapshot.h"
 #include "placement/snapshot-form.h"
 
 #include <errno.h>
@@ -146,20 +147,6 @@ static int do_drop(struct replay *r, const json_t *json, struct error *err)
 
 /* ---- jobs ------------------------------------------------------------------------------------------- */
 
-static struct planner_job job_of(const struct snapshot_job *job)
-{
-    return (struct planner_job){
-        .id = job->id,
-        .org = job->org,
-        .project = job->project,
-        .spec = job->spec,
-        .priority = job->priority,
-        .since_us = job->since_us,
-        .eligible_us = job->eligible_us,
-        .held = job->held != NULL,
-    };
-}
-
 static int do_submit(struct replay *r, const json_t *json, struct error *err)
 {
     struct snapshot_job job = { 0 };
@@ -169,7 +156,7 @@ static int do_submit(struct replay *r, const json_t *json, struct error *err)
     if (n >= 0)
         n = snapshot_job_from_json(json_object_get(json, "job"), SNAPSHOT_TIME_MAX_US, &job, err);
     if (n >= 0) {
-        const struct planner_job one = job_of(&job);
+        const struct planner_job one = planner_job_of(&job);
         planner_submit(r->planner, &one, now_us);
         r->counts.jobs++;
     }
@@ -183,7 +170,7 @@ static int run(struct replay *r, const json_t *json, const struct snapshot_job *
     const json_t *on = json_object_get(json, "on");
     size_t n = job->allocations.len;
     _cleanup_free_ struct planner_place *places = xnew_n(struct planner_place, n + 1);
-    const struct planner_job one = job_of(job);
+    const struct planner_job one = planner_job_of(job);
 
     if (n == 0 || json_array_size(on) != n)
         return error_set(err, -EBADMSG, "on: must name the machine of each of %zu tasks", n);
