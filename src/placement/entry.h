@@ -78,9 +78,19 @@ struct tenant {
     const struct choice *place; /* the entry's */
 };
 
+/* Of the tasks on a machine that somebody might be given the place of: bounds, so that most machines need no closer look. */
+struct prospect {
+    bool is_known;
+    int priority;           /* the lowest */
+    unsigned level;         /* the highest */
+    unsigned gpus;          /* of all of them */
+    int64_t price, per_gpu; /* the least */
+};
+
 struct tenants {
     struct tenant *items; /* a vec */
     size_t len, cap;
+    struct prospect prospect;
 };
 
 /* The first of a line, or somebody who stands apart. */

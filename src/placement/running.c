@@ -81,12 +81,20 @@ static int64_t next_right_us(const struct schedule *s, const struct entry *entry
     return next_us;
 }
 
+/* What is known of the machines it is on no longer holds. */
+static void prospects_forget(struct schedule *s, const struct entry *entry)
+{
+    for (unsigned i = 0; i < entry_tasks(entry); i++)
+        s->machines[entry->past->places[i].node].prospect.is_known = false;
+}
+
 static void right_look(struct schedule *s, struct entry *entry, int64_t now_us)
 {
     if (!s->options.policy->preempts || !entry->line->preemptible)
         return;
     entry->past->level = entry_level(s, entry, now_us);
     wake_set(s, entry, next_right_us(s, entry, now_us));
+    prospects_forget(s, entry);
 }
 
 void wakes_look(struct schedule *s, int64_t now_us)
@@ -122,6 +130,7 @@ static void tenants_add(struct schedule *s, struct entry *entry)
         const struct choice *place = &entry->past->places[i];
         const struct tenant tenant = { entry, place };
         vec_push(&s->machines[place->node], tenant);
+        s->machines[place->node].prospect.is_known = false;
     }
 }
 
@@ -129,6 +138,7 @@ static void tenants_remove(struct schedule *s, const struct entry *entry)
 {
     for (unsigned i = 0; i < entry_tasks(entry); i++) {
         struct tenants *tenants = &s->machines[entry->past->places[i].node];
+        tenants->prospect.is_known = false;
         for (size_t at = tenants->len; at-- > 0;)
             if (tenants->items[at].entry == entry) {
                 tenants->items[at] = tenants->items[--tenants->len];

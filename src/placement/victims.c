@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,10 +64,15 @@ static bool has_too_much(const struct search *x, const struct entry *other)
            share_over(x->s->share, side) + entry_milli(x->entry) <= 0;
 }
 
+static bool may_be_stopped(const struct search *x, const struct entry *entry)
+{
+    return entry->line->preemptible &&
+           x->now_us - entry->past->started_us >= x->s->options.guaranteed_us;
+}
+
 static bool has_less_right(const struct search *x, const struct entry *other)
 {
-    if (!other->line->preemptible ||
-        x->now_us - other->past->started_us < x->s->options.guaranteed_us)
+    if (!may_be_stopped(x, other))
         return false;
     if (x->s->options.policy->shares && other->line->group != x->entry->line->group)
         return has_too_much(x, other);
@@ -157,12 +163,22 @@ static int64_t price_of_set(const struct search *x, uint32_t set)
 /* The cheapest set of few. */
 static uint32_t choose_exactly(const struct search *x, size_t node, int64_t below)
 {
-    uint32_t best = 0;
+    const struct prey *prey = x->prey.items;
+    uint32_t best = 0, same[EXACT_MAX] = { 0 }, all = (1u << x->prey.len) - 1;
+    int64_t prices[1u << EXACT_MAX];
 
-    for (uint32_t set = 1; set < 1u << x->prey.len; set++) {
-        int64_t price = price_of_set(x, set);
-        if (price < below && makes_room(x, node, set)) {
-            below = price;
+    if (!makes_room(x, node, all))
+        return 0;
+    for (size_t i = 0; i < x->prey.len; i++)
+        for (size_t k = 0; k < x->prey.len; k++)
+            same[i] |= (uint32_t) (prey[k].entry == prey[i].entry) << k;
+    prices[0] = 0;
+    for (uint32_t set = 1; set <= all; set++) {
+        unsigned i = (unsigned) __builtin_ctz(set);
+        uint32_t rest = set & (set - 1);
+        prices[set] = prices[rest] + (rest & same[i] ? 0 : prey[i].price);
+        if (prices[set] < below && makes_room(x, node, set)) {
+            below = prices[set];
             best = set;
         }
     }
@@ -191,6 +207,79 @@ static uint32_t choose_one_by_one(const struct search *x, size_t node)
     return set;
 }
 
+static void look_at(const struct search *x, struct tenants *tenants)
+{
+    struct prospect p = {
+        .is_known = true, .priority = INT_MAX, .price = INT64_MAX, .per_gpu = INT64_MAX
+    };
+
+    vec_foreach(tenants, tenant) {
+        const struct entry *entry = tenant->entry;
+        if (!may_be_stopped(x, entry))
+            continue;
+        int64_t price = price_of(entry), per_gpu = price / entry_weight(entry);
+        p.priority = entry->line->priority < p.priority ? entry->line->priority : p.priority;
+        p.level = entry->past->level > p.level ? entry->past->level : p.level;
+        p.price = price < p.price ? price : p.price;
+        p.per_gpu = per_gpu < p.per_gpu ? per_gpu : p.per_gpu;
+        p.gpus += entry_ask(entry)->gpus;
+    }
+    tenants->prospect = p;
+}
+
+static bool has_prospect(const struct search *x, size_t node)
+{
+    struct tenants *tenants = &x->s->machines[node];
+    const struct prospect *p = &tenants->prospect;
+    int priority = x->entry->line->priority;
+
+    if (!p->is_known)
+        look_at(x, tenants);
+    if (p->price == INT64_MAX)
+        return false;
+    return x->s->options.policy->shares || p->priority < priority ||
+           (p->priority == priority && p->level > x->level);
+}
+
+static unsigned gpus_that_do(const struct search *x, size_t node)
+{
+    const struct room *room = capacity_room(x->s->capacity, node);
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < room->n_gpus; i++)
+        n += room->gpu[i] >= entry_ask(x->entry)->gpu_milli;
+    return n;
+}
+
+/* May somebody on NODE be stopped, and make room for less than PRICE? */
+static bool is_prospect(const struct search *x, size_t node, int64_t price)
+{
+    const struct prospect *p = &x->s->machines[node].prospect;
+
+    if (!has_prospect(x, node) || p->price >= price)
+        return false;
+    unsigned wants = entry_ask(x->entry)->gpus, do_now = wants ? gpus_that_do(x, node) : 0;
+    unsigned lacking = wants > do_now ? wants - do_now : 0;
+    return p->gpus >= lacking && p->per_gpu * lacking < price;
+}
+
+/* Are there GPUs for all tasks of a gang, at most? */
+static bool may_suffice(const struct search *x)
+{
+    const struct schedule *s = x->s;
+    unsigned wants = entry_ask(x->entry)->gpus, tasks = entry_tasks(x->entry), found = 0;
+
+    if (wants == 0 || entry_ask(x->entry)->gpu_milli < CAPACITY_GPU)
+        return true;
+    for (size_t node = 0; node < capacity_len(s->capacity) && found < tasks; node++)
+        if (!capacity_is_closed(s->capacity, node)) {
+            bool is_known = node < s->n_machines && has_prospect(x, node);
+            unsigned stopped = is_known ? s->machines[node].prospect.gpus : 0;
+            found += (gpus_that_do(x, node) + stopped) / wants;
+        }
+    return found >= tasks;
+}
+
 /* The cheapest jobs that make room for a task, on any machine. */
 static bool find_cheapest(struct search *x, struct entries *ret)
 {
@@ -198,7 +287,8 @@ static bool find_cheapest(struct search *x, struct entries *ret)
 
     ret->len = 0;
     for (size_t node = 0; node < x->s->n_machines; node++) {
-        if (x->s->machines[node].len == 0 || capacity_is_closed(x->s->capacity, node))
+        if (x->s->machines[node].len == 0 || !is_prospect(x, node, price) ||
+            capacity_is_closed(x->s->capacity, node))
             continue;
         find_prey(x, node);
         if (x->prey.len == 0)
@@ -285,6 +375,8 @@ bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
     unsigned n_taken = 0;
 
     if (s->options.policy->shares && !may_have_more(s, entry))
+        return false;
+    if (entry_tasks(entry) > 1 && !may_suffice(&x))
         return false;
 
     bool taken = take_all(&x, s->places, stopped, &n_taken);
