@@ -284,6 +284,8 @@ void outlook_put(struct lifecycle *lc, const struct workload *w, const struct id
 
 /* ---- plan.c ---- */
 struct planner *plan_new(struct lifecycle *lc);
+/* What orgs and projects weigh. */
+void plan_weigh(struct lifecycle *lc);
 /* JOB came into the queue. */
 void plan_submit(struct lifecycle *lc, const struct job *job);
 /* It runs already, or a machine on which it does became known. */

@@ -61,6 +61,7 @@ int lifecycle_new(const struct lifecycle_settings *settings,
     lc->plan_due_us = INT64_MAX;
     lc->last_time_us = state->last_time_us;
     tenants_take(lc, state);
+    plan_weigh(lc);
     datasets_take(lc, state);
     images_take(lc, state);
     tags_take(lc, state);

@@ -34,8 +34,11 @@ struct lifecycle_settings {
     int64_t guaranteed_s;       /* no job is stopped for another before it ran so long */
     int64_t
         node_timeout_s; /* a machine that joined and was not heard of for so long is lost; 0: 35 */
-    int64_t booking_notice_s;       /* before a booking begins others are told to leave; 0: 300 */
-    const char *version;            /* for records */
+    const struct policy *policy; /* who goes first; NULL: fair */
+    int64_t patience_s;          /* who waited so long has machines kept free; 0: nobody has */
+    int64_t half_life_s;         /* with fair: what was used so long ago counts half; 0: a week */
+    int64_t booking_notice_s;    /* before a booking begins others are told to leave; 0: 300 */
+    const char *version;         /* for records */
     const char *const *image_paths; /* directories from which layouts and archives may be taken;
                                        NULL-terminated; NULL: none */
     const char *const *image_registries; /* the only ones that may be asked; NULL or empty: any */

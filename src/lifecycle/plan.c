@@ -3,6 +3,8 @@
 
 #include "base/time.h"
 
+enum { HALF_LIFE_S = 7 * 86400 };
+
 _Static_assert(WORKLOAD_STEADY_US == SCHEDULE_STEADY_US, "a job is as steady as the other");
 
 static struct planner_job describe(const struct lifecycle *lc, const struct job *job)
@@ -62,14 +64,28 @@ int64_t plan_now(struct lifecycle *lc)
     return now_us > lc->eligible_floor_us ? now_us : lc->eligible_floor_us;
 }
 
+/* All weigh 1 until it is said otherwise. */
+void plan_weigh(struct lifecycle *lc)
+{
+    vec_foreach(&lc->orgs, org)
+        if ((*org)->weight > 1)
+            planner_weigh(lc->planner, &(*org)->id, NULL, (*org)->weight);
+    vec_foreach(&lc->projects, project)
+        if ((*project)->weight > 1)
+            planner_weigh(lc->planner, &(*project)->org, &(*project)->id, (*project)->weight);
+}
+
 struct planner *plan_new(struct lifecycle *lc)
 {
+    const struct lifecycle_settings *set = &lc->settings;
+
     lc->plan_options = (struct planner_options){
         .score = &score_yield,
-        .schedule = { .policy = &policy_fair,
-                      .guaranteed_us = lc->settings.guaranteed_s * US_PER_S,
-                      .patience_us = 24 * 3600 * US_PER_S,
-                      .half_life_us = 7 * 86400 * US_PER_S },
+        .schedule = { .policy = set->policy ? set->policy : &policy_fair,
+                      .guaranteed_us = set->guaranteed_s * US_PER_S,
+                      .patience_us = set->patience_s * US_PER_S,
+                      .half_life_us =
+                          (set->half_life_s ? set->half_life_s : HALF_LIFE_S) * US_PER_S },
     };
 
     struct planner *planner = planner_new(&lc->plan_options);

@@ -234,8 +234,12 @@ int lifecycle_update_project(struct lifecycle *lc, const struct project_change *
     }
     if (account)
         set_account(project, account, data);
-    if (change->weight)
+    if (change->weight) {
         json_put_int(data, "weight", project->weight = change->weight);
+        planner_weigh(lc->planner, &project->org, &project->id, project->weight);
+        lc->changes++;
+        lc_want_pass(lc);
+    }
     if (account || change->weight)
         store_put_project(c->batch, project);
     struct event what = { .subject_kind = "project",
@@ -271,6 +275,9 @@ int lifecycle_update_org(struct lifecycle *lc, const struct org_change *change, 
     }
     if (change->weight) {
         json_put_int(data, "weight", org->weight = change->weight);
+        planner_weigh(lc->planner, &org->id, NULL, org->weight);
+        lc->changes++;
+        lc_want_pass(lc);
         store_put_org(c->batch, org);
     }
     const struct event what = { .subject_kind = "org", .subject = org->id, .type = "org.updated" };

@@ -7,6 +7,7 @@
 #include "base/yaml.h"
 #include "os/fd.h"
 #include "os/log.h"
+#include "placement/placement.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -119,6 +120,12 @@ static const struct setting table[] = {
             "no job is preempted for another before it ran so long"),
     SETTING(node_timeout, TYPE_SECONDS, "35s",
             "a machine that joined and was not heard of for so long is lost"),
+    SETTING(scheduler_policy, TYPE_STRING, "fair",
+            "who goes first: fair, las, easy, skip or fifo (docs/simulate.md)"),
+    SETTING(scheduler_patience, TYPE_SECONDS, "24h",
+            "who has waited for so long has machines kept free; 0: nobody has"),
+    SETTING(scheduler_half_life, TYPE_SECONDS, "7d",
+            "what was used so long ago counts half, with scheduler_policy: fair"),
     SETTING(booking_notice, TYPE_SECONDS, "5m",
             "how long before a booking begins those are preempted who are in its way"),
     SETTING(collect_interval, TYPE_SECONDS, "1h",
@@ -375,7 +382,7 @@ static void derive(struct settings *s)
 }
 
 /* What the flags ask for instead of running. */
-struct asked {
+struct wanted {
     bool print;
     bool help;
 };
@@ -394,7 +401,7 @@ static int set_defaults(struct settings *s, struct error *err)
 /* Later sources win, but the file's path itself may come from them: so flags and environment are
  * read twice around the file. S holds the defaults. */
 static int load_all(struct settings *s, int argc, char **argv,
-                    const char *(*read_env)(const char *), struct asked *ret, struct error *err)
+                    const char *(*read_env)(const char *), struct wanted *ret, struct error *err)
 {
     int r = 0;
     for (int pass = 0; pass < 2 && r >= 0; pass++) {
@@ -411,7 +418,7 @@ static int load_all(struct settings *s, int argc, char **argv,
 int settings_load(int argc, char **argv, const char *(*read_env)(const char *name),
                   struct settings *ret, struct error *err)
 {
-    struct asked asked = { 0 };
+    struct wanted asked = { 0 };
 
     *ret = (struct settings){ .origin = xnew_n(const char *, N_SETTINGS) };
     int r = set_defaults(ret, err);
@@ -440,6 +447,17 @@ static bool is_loopback(const char *address)
 {
     return str_starts(address, "127.") || str_starts(address, "localhost:") ||
            str_starts(address, "[::1]:");
+}
+
+static int check_scheduler(const struct settings *s, struct error *err)
+{
+    if (!policy_find(s->scheduler_policy))
+        return error_set(err, -EINVAL,
+                         "setting scheduler_policy: '%s' is not fair, las, easy, skip or fifo",
+                         s->scheduler_policy);
+    if (s->scheduler_half_life < 1)
+        return error_set(err, -EINVAL, "setting scheduler_half_life: it must be 1s or more");
+    return 0;
 }
 
 /* The prefix becomes part of names of jobs, which are found by it. */
@@ -477,6 +495,9 @@ int settings_check(const struct settings *s, struct error *err)
     if (!str_equal(s->network, "egress") && !str_equal(s->network, "none"))
         return error_set(err, -EINVAL, "setting network: '%s' is not egress or none", s->network);
     int r = check_engine(s, err);
+
+    if (r >= 0)
+        r = check_scheduler(s, err);
     if (r < 0)
         return r;
     for (char *const *p = s->listen; *p; p++)

@@ -60,6 +60,8 @@ struct settings {
     int64_t max_time;
     int64_t node_timeout;
     int64_t booking_notice;
+    char *scheduler_policy;
+    int64_t scheduler_patience, scheduler_half_life;
     int64_t collect_interval;
     int64_t collect_grace;
     int64_t sessions_per_key;

@@ -1,0 +1,58 @@
+/* What orgs and projects weigh decides who goes first, also after a restart. */
+#include "lifecycle/test/world.h"
+
+static struct id run_for(const struct id *project, const char *seconds)
+{
+    _cleanup_free_ char *spec =
+        xasprintf("{\"command\":[\"x\"],\"cpus\":1,\"env\":{\"NULL_SECONDS\":\"%s\"}}", seconds);
+    struct error err = { 0 };
+    struct id id = id_none, before = world.project;
+
+    world.project = *project;
+    ok(submit_json(spec, NULL, 0, &id, &err) == 0);
+    world.project = before;
+    pass_time(0);
+    return id;
+}
+
+static bool runs(const struct id *id)
+{
+    const struct workload *w = lifecycle_get(world.lc, id);
+
+    return w && w->state == WORKLOAD_RUNNING;
+}
+
+/* The first project had 100 s, the second 150 s: who of two that wait goes first? */
+static bool second_goes_first(unsigned weight, bool crashes)
+{
+    struct error err = { 0 };
+    struct id second;
+
+    world_open(1);
+    ok(lifecycle_create_project(world.lc, &(struct new_tenant){ .name = "p2", .actor = "test" },
+                                NULL, NULL, &second, &err) == 0);
+    settle();
+    const struct project_change change = { .project = second, .weight = weight, .actor = "test" };
+    ok(lifecycle_update_project(world.lc, &change, NULL, NULL, &err) == 0);
+    settle();
+    if (crashes)
+        crash();
+    (void) run_for(&world.project, "100");
+    pass_time(101 * US_PER_S);
+    (void) run_for(&second, "150");
+    struct id one = run_for(&world.project, "1000"), other = run_for(&second, "1000");
+    pass_time(151 * US_PER_S);
+    ok(runs(&one) != runs(&other));
+    bool is_other = runs(&other);
+    world_close();
+    return is_other;
+}
+
+TEST(weight_decides_who_goes_first)
+{
+    ok(!second_goes_first(1, false));
+    ok(second_goes_first(3, false));
+    ok(second_goes_first(3, true));
+}
+
+TAP_MAIN
