@@ -23,6 +23,7 @@
  * snapshot.c what placement decides from, as plain data
  * outlook.c  who goes before a job that waits, and what would let it begin now
  * run-times.c  how long jobs of projects ran lately
+ * turns.c    in which order those that wait go
  * datasets.c datasets and their versions, what jobs read and write
  * images.c   images of projects: pulled once, pinned, kept while used
  * image-push.c  images on their way to registries
@@ -92,7 +93,7 @@ struct array {
     bool dirty;
 };
 
-/* Queued jobs in the policy's order; room at both ends, so that both are cheap. */
+/* Queued jobs by priority and time; room at both ends, so that both are cheap. */
 struct queue_order {
     struct placement_request *items;
     size_t head, len, cap;
@@ -102,6 +103,14 @@ struct node_use {
     struct node *node;
     VEC(struct placement_grant) grants; /* of the tasks there */
     int64_t disk_used_bytes;            /* by them */
+};
+
+/* The order in which they go, as it was at change CHANGE. */
+struct turns {
+    VEC(const struct workload *) list; /* borrowed */
+    struct map *places;                /* id -> its place, from 1; NULL: nobody asked yet */
+    uint64_t change;
+    int64_t at_us; /* of the boot clock */
 };
 
 enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE, TIMER_WAIT, TIMER_BOOKING };
@@ -130,6 +139,7 @@ struct lifecycle {
     struct map *tasks; /* the same by the ids of tasks, of which a single one has the attempt's */
     struct map *final_versions; /* of final workloads that were updated: id -> version */
     struct queue_order queue;
+    struct turns turns;
     VEC(struct node_use) nodes;
     VEC(const struct node *) node_list; /* the same nodes, for callers */
     VEC(struct flavor *) flavors;
@@ -301,6 +311,13 @@ void run_times_note(struct lifecycle *lc, const struct workload *w);
 /* After a start: what the store remembers. */
 void run_times_recall(struct lifecycle *lc);
 void run_times_done(struct lifecycle *lc);
+
+/* ---- turns.c ---- */
+/* So many jobs go before W, which waits or would wait. */
+size_t turn_of(struct lifecycle *lc, const struct workload *w);
+/* Who is at place I of those that wait. */
+const struct workload *turn_at(struct lifecycle *lc, size_t i);
+void turns_done(struct turns *turns);
 
 /* ---- timer.c ---- */
 void timer_add(struct lifecycle *lc, const struct timer *timer);

@@ -90,6 +90,7 @@ void lifecycle_free(struct lifecycle *lc)
     planner_free(lc->planner);
     arrays_done(lc);
     waits_done(lc);
+    turns_done(&lc->turns);
     live_done(lc);
     use_done(lc);
     storage_done(lc);

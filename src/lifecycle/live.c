@@ -321,7 +321,7 @@ struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project
         if (job->w->state != WORKLOAD_QUEUED && !job->final && is_wanted(job->w, project))
             list[n++] = job->w;
     for (size_t i = 0; i < lc->queue.len; i++) {
-        job = live_get(lc, &lc->queue.items[lc->queue.head + i].workload->id);
+        job = live_get(lc, &turn_at(lc, i)->id);
         if (job && is_wanted(job->w, project))
             list[n++] = job->w;
     }

@@ -15,13 +15,13 @@ static json_t *name_of(const struct workload *w)
 }
 
 /* Jobs of other projects are a number: who asks may not see more of them. */
-static void put_before(const struct lifecycle *lc, const struct workload *w, json_t *json)
+static void put_before(struct lifecycle *lc, const struct workload *w, json_t *json)
 {
-    size_t count = queue_position(&lc->queue, w), others = 0;
+    size_t count = turn_of(lc, w), others = 0;
     json_t *before = json_object(), *jobs = json_array();
 
     for (size_t i = 0; i < count; i++) {
-        const struct workload *other = lc->queue.items[lc->queue.head + i].workload;
+        const struct workload *other = turn_at(lc, i);
         if (!id_equal(&other->project, &w->project))
             others++;
         else if (json_array_size(jobs) < NAMED_MAX)
@@ -48,13 +48,14 @@ static bool is_short(const char *rule)
     return false;
 }
 
-/* It would fit if it were the first. */
-static void put_priority(const struct lifecycle *lc, json_t *changes)
+/* It would fit if it were the first. Priority decides between jobs of one project. */
+static void put_priority(struct lifecycle *lc, const struct workload *w, json_t *changes)
 {
     enum { PRIORITY_MAX = 1000 };
-    int first = lc->queue.len ? lc->queue.items[lc->queue.head].workload->priority : 0;
+    const struct workload *before = lc->queue.len ? turn_at(lc, 0) : NULL;
+    int first = before ? before->priority : 0;
 
-    if (first >= PRIORITY_MAX)
+    if (first >= PRIORITY_MAX || (before && !id_equal(&before->project, &w->project)))
         return;
     _cleanup_free_ char *text = xasprintf("give it priority %d: then it goes first", first + 1);
     (void) json_array_append_new(changes, json_pack("{s:s, s:s, s:{s:i}}", "change", "priority",
@@ -95,7 +96,7 @@ void outlook_put(struct lifecycle *lc, const struct workload *w, const struct id
     if (is_short(rule))
         put_remedies(lc, w, owner, changes);
     else if (str_equal(rule, placement_rule_name(PLACEMENT_BEHIND)))
-        put_priority(lc, changes);
+        put_priority(lc, w, changes);
     json_put(json, "changes", changes);
 }
 

@@ -96,7 +96,7 @@ static char *why_not_yet(struct lifecycle *lc, const struct workload *w,
 static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *json)
 {
     const struct placement_plan *plan = explain_queue(lc);
-    /* The queue is in the policy's order, and so are the decisions: one for each. */
+    /* The queue is ordered, and so are the decisions: one for each. */
     size_t position = queue_position(&lc->queue, w);
 
     json_put(json, "numbers", numbers_of(w->spec));
@@ -114,7 +114,7 @@ static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *j
     const char *waits = not_yet ? not_yet : held ? held : d->text;
     _cleanup_free_ char *preempted = preempt_queued_text(lc, w, waits);
     json_put_str(json, "text", preempted ? preempted : waits);
-    json_put_int(json, "position", (int64_t) position);
+    json_put_int(json, "position", (int64_t) turn_of(lc, w));
 }
 
 static void put_text(json_t *json, const char *rule, const char *text)

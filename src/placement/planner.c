@@ -525,6 +525,18 @@ unsigned planner_awaits(const struct planner *p, const struct id *job)
     return n;
 }
 
+void planner_order(struct planner *p, int64_t now_us, size_t limit, struct planner_ids *ret)
+{
+    struct schedule_ids numbers = { 0 };
+
+    schedule_order(p->schedule, now_us, limit, &numbers);
+    vec_foreach(&numbers, number) {
+        const struct item *item = map_get(p->by_number, number, sizeof *number);
+        vec_push(ret, item->id);
+    }
+    vec_done(&numbers);
+}
+
 int64_t planner_next_us(const struct planner *p, int64_t now_us)
 {
     int64_t next_us = schedule_next_us(p->schedule, now_us);

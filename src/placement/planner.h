@@ -113,6 +113,12 @@ void planner_plan_done(struct planner_plan *plan);
 const struct id *planner_keeps_for(const struct planner *planner);
 /* For JOB others are being stopped, and it starts when they are gone: so many; 0: it is not so. */
 unsigned planner_awaits(const struct planner *planner, const struct id *job);
+struct planner_ids {
+    struct id *items; /* a vec */
+    size_t len, cap;
+};
+/* Those that wait for hardware, as schedule_order(). */
+void planner_order(struct planner *planner, int64_t now_us, size_t limit, struct planner_ids *ret);
 /* When a pass might decide otherwise though nothing happens; INT64_MAX: never. */
 int64_t planner_next_us(const struct planner *planner, int64_t now_us);
 

@@ -211,6 +211,18 @@ static void line_up(struct schedule *s, int64_t now_us)
         sink(s->candidates.items, s->candidates.len, i, s->candidates.items[i]);
 }
 
+void schedule_order(struct schedule *s, int64_t now_us, size_t limit, struct schedule_ids *ret)
+{
+    line_up(s, now_us);
+    while (s->candidates.len > 0 && limit-- > 0) {
+        const struct entry *entry = next(s, now_us);
+        vec_push(ret, entry->id);
+        if (!entry->past && entry->behind)
+            add(s, entry->behind, entry_right(s, entry->behind), now_us);
+    }
+    s->candidates.len = 0;
+}
+
 /* ---- a pass ----------------------------------------------------------------------------------------- */
 
 struct refusal {

@@ -92,4 +92,13 @@ int64_t schedule_next_us(const struct schedule *schedule, int64_t now_us);
 /* Jobs that wait, with those that are held. */
 size_t schedule_waiting(const struct schedule *schedule);
 
+struct schedule_ids {
+    uint64_t *items; /* a vec */
+    size_t len, cap;
+};
+/* Those that wait and may start, in the order in which a pass looks at them while nobody starts; at most LIMIT are
+ * appended to RET. */
+void schedule_order(struct schedule *schedule, int64_t now_us, size_t limit,
+                    struct schedule_ids *ret);
+
 #endif

@@ -264,6 +264,38 @@ TEST(how_long_jobs_ran_is_known_also_after_a_restart)
     world_close();
 }
 
+/* Under a fair share the project that has had nothing goes first, although it came last. */
+TEST(ranks_are_those_of_the_policy)
+{
+    struct error err = { 0 };
+    struct id first, mine, second, others, id;
+    size_t n = 0;
+
+    world_open(2);
+    const struct id p1 = world.project;
+    ok(lifecycle_create_project(world.lc, &(struct new_tenant){ .name = "p2", .actor = "test" },
+                                NULL, NULL, &others, &err) == 0);
+    settle();
+    ok(submit_json("{\"command\":[\"x\"],\"cpus\":2,\"env\":{\"NULL_SECONDS\":\"99\"}}", NULL, 0,
+                   &id, &err) == 0);
+    pass_time(50 * US_PER_S);
+    ok(submit_json("{\"command\":[\"x\"],\"cpus\":2}", "first", 0, &first, &err) == 0);
+    ok(submit_json("{\"command\":[\"x\"],\"cpus\":1}", "mine", 0, &mine, &err) == 0);
+    pass_time(0);
+    world.project = others;
+    ok(submit_json("{\"command\":[\"x\"],\"cpus\":2}", "second", 0, &second, &err) == 0);
+    world.project = p1;
+    pass_time(0);
+
+    _cleanup_free_ struct workload **queue = lifecycle_queue(world.lc, NULL, &n);
+    ok(n == 4 && id_equal(&queue[1]->id, &second) && id_equal(&queue[2]->id, &first));
+    _cleanup_json_ json_t *why = lifecycle_why_at_length(world.lc, lifecycle_get(world.lc, &mine));
+    const json_t *before = json_object_get(why, "before");
+    ok(json_get_int(why, "position", 0) == 2 && json_get_int(before, "others", 0) == 1);
+    ok(json_array_size(json_object_get(before, "jobs")) == 1);
+    world_close();
+}
+
 TEST(tags_and_priority_change_also_after_the_end)
 {
     struct error err = { 0 };
