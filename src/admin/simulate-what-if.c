@@ -174,9 +174,7 @@ static bool parse(int argc, char **argv, void *options)
 
 static int read_file(const char *path, size_t limit, struct text *ret, struct error *err)
 {
-    int r = file_read(AT_FDCWD, str_equal(path, "-") ? "/dev/stdin" : path, limit, ret, err);
-
-    return r < 0 ? error_context(err, r, "%s", path) : 0;
+    return file_read(AT_FDCWD, str_equal(path, "-") ? "/dev/stdin" : path, limit, ret, err);
 }
 
 static int read_snapshot(const struct options *o, struct snapshot **ret, struct error *err)

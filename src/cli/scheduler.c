@@ -45,7 +45,8 @@ const struct command command_scheduler_snapshot = {
     .noun = "scheduler",
     .verb = "snapshot",
     .operands = "[FILE]",
-    .summary = "Save all that the scheduler decides from: no commands, environments or secrets",
+    .summary =
+        "Save to FILE, or print, all that the scheduler decides from: no commands or secrets",
     .examples = "berth scheduler snapshot queue.json\n"
                 "berth simulate what-if --snapshot queue.json --add-nodes 20",
     .endpoint = "scheduler.snapshot",

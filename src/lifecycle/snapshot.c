@@ -26,6 +26,18 @@ static void add_job(const struct lifecycle *lc, struct snapshot *s, const struct
     vec_push(&s->jobs, one);
 }
 
+static void add_weights(const struct lifecycle *lc, struct snapshot *s)
+{
+    vec_foreach(&lc->orgs, org)
+        if ((*org)->weight > 1)
+            vec_push(&s->weights,
+                     ((struct snapshot_weight){ .org = (*org)->id, .weight = (*org)->weight }));
+    vec_foreach(&lc->projects, project)
+        if ((*project)->weight > 1)
+            vec_push(&s->weights, ((struct snapshot_weight){ (*project)->org, (*project)->id,
+                                                             (*project)->weight }));
+}
+
 struct snapshot *lifecycle_snapshot(struct lifecycle *lc)
 {
     struct snapshot *s = snapshot_new();
@@ -36,6 +48,7 @@ struct snapshot *lifecycle_snapshot(struct lifecycle *lc)
     s->score = lc->plan_options.score;
     history_free(s->history);
     s->history = history_copy(lc->run_times);
+    add_weights(lc, s);
     vec_foreach(&lc->nodes, use)
         snapshot_add_node(s, use->node, use->disk_used_bytes);
     map_foreach(lc->jobs, pos, job)

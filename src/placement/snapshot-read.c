@@ -1,4 +1,5 @@
 /* snapshot-read.c - a snapshot from JSON that anybody may have written */
+#include "placement/share.h"
 #include "placement/snapshot-form.h"
 
 #include "base/alloc.h"
@@ -229,6 +230,37 @@ static int read_list(struct snapshot *s, const json_t *json, const char *key, re
     return 0;
 }
 
+static int read_weight(struct snapshot *s, const json_t *json, struct error *err)
+{
+    struct snapshot_weight one = { 0 };
+    int64_t weight;
+
+    int r = snapshot_read_id(json, "org", true, &one.org, err);
+    if (r >= 0)
+        r = snapshot_read_id(json, "project", false, &one.project, err);
+    if (r >= 0)
+        r = read_int(json, "weight", 1, SHARE_WEIGHT_MAX, &weight, err);
+    if (r < 0)
+        return r;
+    one.weight = (unsigned) weight;
+    vec_push(&s->weights, one);
+    return 0;
+}
+
+static int read_weights(struct snapshot *s, const json_t *json, struct error *err)
+{
+    const json_t *list = json_object_get(json, "weights");
+
+    if (list && (!json_is_array(list) || json_array_size(list) > SNAPSHOT_JOBS_MAX))
+        return error_set(err, -EINVAL, "weights: must be a list, at most %d", SNAPSHOT_JOBS_MAX);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        int r = read_weight(s, json_array_get(list, i), err);
+        if (r < 0)
+            return error_context(err, r, "weights[%zu]", i);
+    }
+    return 0;
+}
+
 static int read_history(struct snapshot *s, const json_t *json, struct error *err)
 {
     struct history *history;
@@ -260,6 +292,8 @@ int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *
     r = read_list(s, json, "nodes", read_node, err);
     if (r >= 0)
         r = read_list(s, json, "jobs", read_job, err);
+    if (r >= 0)
+        r = read_weights(s, json, err);
     if (r >= 0)
         r = read_history(s, json, err);
     if (r < 0)

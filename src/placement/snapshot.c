@@ -37,6 +37,7 @@ void snapshot_free(struct snapshot *s)
     vec_foreach(&s->jobs, job)
         snapshot_job_done(job);
     vec_done(&s->jobs);
+    vec_done(&s->weights);
     history_free(s->history);
     free(s);
 }
@@ -61,6 +62,8 @@ struct snapshot *snapshot_copy(const struct snapshot *s)
     copy->now_us = s->now_us;
     copy->options = s->options;
     copy->score = s->score;
+    vec_foreach(&s->weights, weight)
+        vec_push(&copy->weights, *weight);
     vec_foreach(&s->nodes, node)
         snapshot_add_node(copy, node->node, node->disk_used_bytes);
     vec_foreach(&s->jobs, job) {
@@ -146,6 +149,20 @@ json_t *snapshot_options_to_json(const struct schedule_options *options, const s
     return json;
 }
 
+static json_t *weights_to_json(const struct snapshot *s)
+{
+    json_t *list = json_array();
+
+    vec_foreach(&s->weights, weight) {
+        json_t *json = json_object();
+        put_id(json, "org", &weight->org);
+        put_id(json, "project", &weight->project);
+        json_put_int(json, "weight", weight->weight);
+        (void) json_array_append_new(list, json);
+    }
+    return list;
+}
+
 json_t *snapshot_to_json(const struct snapshot *s)
 {
     json_t *json = json_object(), *nodes = json_array(), *jobs = json_array();
@@ -161,6 +178,7 @@ json_t *snapshot_to_json(const struct snapshot *s)
         (void) json_array_append_new(jobs, snapshot_job_to_json(job));
     json_put(json, "nodes", nodes);
     json_put(json, "jobs", jobs);
+    json_put(json, "weights", weights_to_json(s));
     json_put(json, "history", history_to_json(s->history));
     return json;
 }

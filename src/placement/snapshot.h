@@ -38,13 +38,20 @@ struct snapshot_job {
     VEC(struct allocation *) allocations; /* while it runs, one a rank */
 };
 
+/* Under a policy that shares. */
+struct snapshot_weight {
+    struct id org, project; /* PROJECT none: the org's own */
+    unsigned weight;
+};
+
 struct snapshot {
     int64_t now_us;
     struct schedule_options options;
     const struct score *score;
-    VEC(struct snapshot_node) nodes; /* in the order in which ties go to them */
-    VEC(struct snapshot_job) jobs;   /* in the order in which they came */
-    struct history *history;         /* of run times; never NULL */
+    VEC(struct snapshot_node) nodes;     /* in the order in which ties go to them */
+    VEC(struct snapshot_job) jobs;       /* in the order in which they came */
+    VEC(struct snapshot_weight) weights; /* that are not 1 */
+    struct history *history;             /* of run times; never NULL */
 };
 
 struct snapshot *snapshot_new(void);

@@ -21,6 +21,7 @@ static const char good[] =
     "   'allocations': [{'node': 'n1', 'cpus': '0', 'mems': '0', 'memory': 4096, 'disk': 0}]},"
     "  {'id': '01900000-0000-7000-8000-000000000004', 'since_us': 1500000, 'held': 'its image is pulled',"
     "   'asks': {'cpus': 1, 'memory': 4096, 'nodes': 3}}],"
+    " 'weights': [{'org': '01900000-0000-7000-8000-000000000009', 'weight': 3}],"
     " 'history': [{'project': '01900000-0000-7000-8000-000000000003', 'ran_us': [5, 6]}]}";
 
 static json_t *parse(const char *text)
@@ -111,6 +112,7 @@ TEST(names_what_is_wrong)
     refuses("'started_us': 2000000,", "", "jobs[0]: allocations: has 1");
     refuses("{'node': 'n1', 'cpus': '0'", "{'node': 'n1', 'cpus': 'x'", "jobs[0]: allocations[0]:");
     refuses("'ran_us': [5, 6]", "'ran_us': [5, -6]", "history: [0]: ran_us[1]:");
+    refuses("'weight': 3", "'weight': 0", "weights[0]: weight: is 0; it must be 1 to");
     refuses("'history': [{", "'history': ['x', {", "history: [0]: project:");
 }
 
