@@ -13,6 +13,9 @@ static void add_job(const struct lifecycle *lc, struct snapshot *s, const struct
         .since_us = w->eligible_us,
         .eligible_us = w->eligible_us,
         .ran_us = w->ran_us,
+        .waits_since_us = w->attempts > 0 ? w->queued_us : 0,
+        .returns = w->returns,
+        .stopped = w->stops,
         .spec = workload_wishes_copy(w->spec),
     };
 

@@ -14,6 +14,9 @@ struct planner_job planner_job_of(const struct snapshot_job *job)
         .since_us = job->since_us,
         .eligible_us = job->eligible_us,
         .ran_us = job->ran_us,
+        .waits_since_us = job->waits_since_us,
+        .returns = job->returns,
+        .stopped = job->stopped,
         .held = job->held != NULL,
     };
 }

@@ -155,6 +155,9 @@ static json_t *job_to_json(const struct planner_job *job)
         .since_us = job->since_us,
         .eligible_us = job->eligible_us,
         .ran_us = job->ran_us,
+        .waits_since_us = job->waits_since_us,
+        .returns = job->returns,
+        .stopped = job->stopped,
         .held = job->held ? something : NULL,
     };
 

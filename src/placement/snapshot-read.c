@@ -157,7 +157,21 @@ static int read_times(struct snapshot_job *job, const json_t *json, int64_t now_
         r = read_us(json, "eligible_us", &job->eligible_us, err);
     if (r >= 0)
         r = read_us(json, "ran_us", &job->ran_us, err);
+    if (r >= 0)
+        r = read_int(json, "waits_since_us", 0, now_us, &job->waits_since_us, err);
     return r < 0 ? r : read_int(json, "started_us", 0, now_us, &job->started_us, err);
+}
+
+static int read_counts(struct snapshot_job *job, const json_t *json, struct error *err)
+{
+    int64_t returns = 0, stopped = 0;
+
+    int r = read_int(json, "returns", 0, INT32_MAX, &returns, err);
+    if (r >= 0)
+        r = read_int(json, "stopped", 0, INT32_MAX, &stopped, err);
+    job->returns = (unsigned) returns;
+    job->stopped = (unsigned) stopped;
+    return r;
 }
 
 static int read_asks(struct snapshot_job *job, const json_t *json, struct error *err)
@@ -185,6 +199,8 @@ int snapshot_job_from_json(const json_t *json, int64_t now_us, struct snapshot_j
         r = read_int(json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, err);
     if (r >= 0)
         r = read_times(ret, json, now_us, err);
+    if (r >= 0)
+        r = read_counts(ret, json, err);
     if (r >= 0)
         r = read_text(json, "name", &ret->name, err);
     if (r >= 0)

@@ -124,6 +124,9 @@ json_t *snapshot_job_to_json(const struct snapshot_job *job)
     put_positive(json, "eligible_us", job->eligible_us);
     json_put_str(json, "held", job->held);
     put_positive(json, "ran_us", job->ran_us);
+    put_positive(json, "waits_since_us", job->waits_since_us);
+    put_positive(json, "returns", job->returns);
+    put_positive(json, "stopped", job->stopped);
     json_put(json, "asks", workload_wishes_to_json(job->spec));
     if (!job->started_us)
         return json;

@@ -33,6 +33,8 @@ struct snapshot_job {
     int64_t eligible_us;        /* not before; 0: at once */
     char *held;                 /* what it waits for that is no hardware, in words; NULL: nothing */
     int64_t ran_us;             /* in all, before it began last */
+    int64_t waits_since_us;     /* it was stopped or came back then; 0: it did not */
+    unsigned returns, stopped;  /* as schedule_job has them */
     int64_t started_us;         /* 0: it waits */
     struct workload_spec *spec; /* wishes alone (workload_wishes_to_json()) */
     VEC(struct allocation *) allocations; /* while it runs, one a rank */
