@@ -420,4 +420,50 @@ TEST(anybody_may_leave_at_any_time)
     }
 }
 
+/* The bound of docs/design/0015: K jobs wait before it when it comes, none runs longer than LONGEST. More is asked for than
+ * there is, so that without patience those for a whole machine would wait until all others have gone. */
+TEST(nobody_waits_longer_than_the_bound)
+{
+    enum { MANY = 1200, LONGEST_S = 4000 };
+    static const struct policy *const passing[] = { &policy_skip, &policy_easy };
+    static int64_t came_s[MANY + 1], end_s[MANY + 1], bound_s[MANY + 1];
+
+    for (size_t p = 0; p < sizeof passing / sizeof *passing; p++) {
+        struct schedule *s = small(passing[p], 2);
+        struct schedule_acts acts = { 0 };
+        unsigned n_large = 0;
+        int64_t at_s = 0;
+        seed = 88172645463325252U + p;
+        for (uint64_t id = 1; id <= MANY || schedule_waiting(s) > 0;) {
+            at_s += 60;
+            for (uint64_t i = 1; i < id; i++)
+                if (end_s[i] && end_s[i] <= at_s) {
+                    schedule_end(s, i, at_s * SECOND);
+                    end_s[i] = 0;
+                }
+            if (id <= MANY && random_below(4) == 0) {
+                uint16_t gpus = random_below(12) ? (uint16_t) (1 + random_below(2)) : 4;
+                const struct schedule_job job = { .id = id,
+                                                  .ask = { 0, 0, gpus, CAPACITY_GPU, 0 },
+                                                  .tasks = 1 };
+                came_s[id] = at_s;
+                bound_s[id] =
+                    patience_us / SECOND + (int64_t) (schedule_waiting(s) + 1) * (LONGEST_S + 60);
+                schedule_submit(s, &job, at_s * SECOND);
+                end_s[id++] = 0;
+            }
+            acts.len = 0;
+            schedule_pass(s, at_s * SECOND, &acts);
+            vec_foreach(&acts, act) {
+                end_s[act->id] = at_s + 1 + random_below(LONGEST_S);
+                ok(at_s - came_s[act->id] <= bound_s[act->id]);
+                n_large += at_s - came_s[act->id] > patience_us / SECOND;
+            }
+        }
+        ok(n_large > 20); /* patience was needed */
+        vec_done(&acts);
+        schedule_free(s);
+    }
+}
+
 TAP_MAIN
