@@ -106,6 +106,7 @@ struct schedule {
     struct schedule_options options;
     struct capacity *capacity;
     struct share *share;
+    struct booked *booked; /* NULL: nothing was ever booked */
     struct table by_id, demands, lines;
     VEC(struct line *) waiting; /* lines that have somebody */
     struct entries apart;
@@ -179,6 +180,22 @@ void entry_resume(struct schedule *s, struct entry *entry);
 void wakes_look(struct schedule *s, int64_t now_us);
 void wake_set(struct schedule *s, struct entry *entry, int64_t at_us);
 void wake_clear(struct schedule *s, struct entry *entry);
+
+/* ---- booked.c: bookings ---- */
+
+void booked_free(struct booked *booked);
+/* Forget what is over. */
+void booked_look(struct schedule *s, int64_t now_us);
+/* Whom to stop now for bookings; halted, and appended to RET. */
+void booked_leave(struct schedule *s, int64_t now_us, struct entries *ret);
+/* Close the machines that are kept from ENTRY, if it were to start now, BY_FORCE if others are to be stopped for it; true: there
+ * are some. And open them. */
+bool booked_close(struct schedule *s, const struct entry *entry, bool by_force, int64_t now_us);
+void booked_open(struct schedule *s);
+/* Take a place on a machine that is kept for ENTRY's group now, if it has one task. */
+bool booked_take(struct schedule *s, const struct entry *entry, struct choice *places,
+                 int64_t now_us);
+int64_t booked_next_us(const struct schedule *s, int64_t now_us);
 
 /* ---- victims.c, reserve.c ---- */
 

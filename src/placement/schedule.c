@@ -55,6 +55,7 @@ void schedule_free(struct schedule *s)
     vec_done(&s->candidates);
     free(s->places);
     share_free(s->share);
+    booked_free(s->booked);
     capacity_free(s->capacity);
     free(s);
 }
@@ -244,7 +245,8 @@ struct pass {
     bool is_kept;      /* they are kept for somebody from now on */
     bool closed;       /* the reserved machines are */
     bool knows_lowest;
-    int lowest; /* priority of those that run and are preemptible */
+    int lowest;         /* priority of those that run and are preemptible */
+    bool is_booked_out; /* machines were kept from who was looked at last */
 };
 
 static void act(struct pass *pass, enum schedule_verb verb, const struct entry *entry)
@@ -307,15 +309,35 @@ static bool take(struct pass *pass, const struct entry *entry)
 {
     struct demand *demand = entry->line->demand;
     bool shut = pass->reserved.len > 0 && !is_short(pass, entry);
+    unsigned refusals = shut ? REFUSED_SHUT | REFUSED_ROOM : REFUSED_ROOM;
 
-    if (refused(pass, demand) & (shut ? REFUSED_SHUT | REFUSED_ROOM : REFUSED_ROOM))
+    pass->is_booked_out = false;
+    if (refused(pass, demand) & refusals)
         return false;
     close_reserved(pass, shut);
-    if (together_take(pass->s->capacity, entry_ask(entry), entry_tasks(entry), demand->wish,
-                      pass->s->places))
-        return true;
-    refuse(pass, demand, shut ? REFUSED_SHUT : REFUSED_SHUT | REFUSED_ROOM);
-    return false;
+    pass->is_booked_out = booked_close(pass->s, entry, false, pass->now_us);
+    bool taken = booked_take(pass->s, entry, pass->s->places, pass->now_us) ||
+                 together_take(pass->s->capacity, entry_ask(entry), entry_tasks(entry),
+                               demand->wish, pass->s->places);
+    booked_open(pass->s);
+    /* What is kept from one may be free for the next. */
+    if (!taken && !pass->is_booked_out)
+        refuse(pass, demand, shut ? REFUSED_SHUT : REFUSED_SHUT | REFUSED_ROOM);
+    return taken;
+}
+
+/* Those who are halted wait again, and may be looked at in this pass too. */
+static void stop_all(struct pass *pass, struct entries *stopped, bool is_lined_up)
+{
+    vec_foreach(stopped, victim) {
+        entry_stop(pass->s, *victim, pass->now_us);
+        (*victim)->is_held = pass->s->options.hold_stopped;
+        entry_join(pass->s, *victim);
+        if (is_lined_up && !(*victim)->is_held)
+            add(pass->s, *victim, entry_right(pass->s, *victim), pass->now_us);
+        act(pass, SCHEDULE_STOP, *victim);
+    }
+    vec_done(stopped);
 }
 
 /* Does more than priority say who has less right than whom, and change with time? */
@@ -347,28 +369,24 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
     struct demand *demand = entry->line->demand;
     struct entries stopped = { 0 };
     unsigned max = entry_stops_max(entry);
+    bool taken = false, is_booked_out = false;
 
     if (max == 0 || (refused(pass, demand) & REFUSED_VICTIMS))
         return false;
-    close_reserved(pass, true);
-    if (!may_stop_others(pass, entry) ||
-        !victims_take(pass->s, entry, pass->now_us, max, &stopped)) {
+    if (may_stop_others(pass, entry)) {
+        close_reserved(pass, true);
+        is_booked_out = booked_close(pass->s, entry, true, pass->now_us);
+        taken = victims_take(pass->s, entry, pass->now_us, max, &stopped);
+        booked_open(pass->s);
+    }
+    if (!taken) {
         /* Groups have more and less right for the same demand. */
-        if (max == UINT_MAX && !pass->s->options.policy->shares)
+        if (max == UINT_MAX && !pass->s->options.policy->shares && !is_booked_out)
             refuse(pass, demand, REFUSED_VICTIMS);
         return false;
     }
     pass->n_stopped = (unsigned) stopped.len;
-    vec_foreach(&stopped, victim) {
-        entry_stop(pass->s, *victim, pass->now_us);
-        (*victim)->is_held = pass->s->options.hold_stopped;
-        if (!(*victim)->is_held) {
-            entry_join(pass->s, *victim);
-            add(pass->s, *victim, entry_right(pass->s, *victim), pass->now_us);
-        }
-        act(pass, SCHEDULE_STOP, *victim);
-    }
-    vec_done(&stopped);
+    stop_all(pass, &stopped, true);
     return true;
 }
 
@@ -377,15 +395,22 @@ static void reserve(struct pass *pass, const struct entry *entry)
     const struct schedule_options *o = &pass->s->options;
     struct demand *demand = entry->line->demand;
 
+    bool is_due = o->patience_us > 0 && pass->now_us - entry_waits_since(entry) >= o->patience_us;
+
     if (o->policy->wait == WAIT_RESERVE && !(refused(pass, demand) & REFUSED_TERM)) {
+        bool is_booked_out = booked_close(pass->s, entry, false, pass->now_us);
         pass->shadow_us = reserve_for(pass->s, entry, pass->now_us, &pass->reserved);
+        booked_open(pass->s);
         if (pass->reserved.len > 0)
             return;
-        refuse(pass, demand, REFUSED_TERM);
+        if (!is_booked_out)
+            refuse(pass, demand, REFUSED_TERM);
     }
-    if (o->patience_us == 0 || pass->now_us - entry_waits_since(entry) < o->patience_us)
+    if (!is_due)
         return;
+    (void) booked_close(pass->s, entry, false, pass->now_us);
     reserve_nearest(pass->s, entry, &pass->reserved);
+    booked_open(pass->s);
     pass->is_kept = pass->reserved.len > 0;
 }
 
@@ -407,12 +432,25 @@ static bool starts(struct pass *pass, struct entry *entry)
     return true;
 }
 
+/* The next of its line who is gone sooner: it may be let in before a booking begins. Not many are looked at. */
+static struct entry *next_shorter(const struct entry *entry)
+{
+    enum { LOOK_MAX = 64 };
+    struct entry *next = entry->behind;
+
+    for (unsigned i = 0; next && next->limit_us >= entry->limit_us; i++)
+        next = i == LOOK_MAX ? NULL : next->behind;
+    return next;
+}
+
 /* Who of ENTRY's line is to be looked at after it; NULL: nobody in this pass. */
 static struct entry *next_in_line(struct pass *pass, const struct entry *entry)
 {
     const struct line *line = entry->line;
     struct entry *next = entry->behind;
 
+    if (pass->is_booked_out && next)
+        return next_shorter(entry);
     /* Only those remain who end before the reservation begins. */
     if ((refused(pass, line->demand) & REFUSED_ROOM) || pass->is_kept || line->limits == 0 ||
         INT64_C(1) << (line->limits - 1) > pass->shadow_us - pass->now_us)
@@ -440,7 +478,8 @@ static bool consider(struct pass *pass, struct entry *entry)
         if (next)
             add(s, next, entry_right(s, next), pass->now_us);
     }
-    return started || s->options.policy->wait != WAIT_BLOCK;
+    /* Who is kept out by a booking must not hold back those whom it is for. */
+    return started || s->options.policy->wait != WAIT_BLOCK || pass->is_booked_out;
 }
 
 /* Everybody who waits asks for what was refused, and nobody has waited so long that machines are kept. */
@@ -455,7 +494,11 @@ static bool is_over(const struct pass *pass)
 void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret)
 {
     struct pass pass = { .s = s, .now_us = now_us, .acts = ret };
+    struct entries leaving = { 0 };
 
+    booked_look(s, now_us);
+    booked_leave(s, now_us, &leaving);
+    stop_all(&pass, &leaving, false);
     wakes_look(s, now_us);
     patience_look(s, now_us);
     s->is_kept = false;
@@ -487,5 +530,7 @@ int64_t schedule_next_us(const struct schedule *s, int64_t now_us)
         next_us = s->wakes.items[0]->past->wake_us;
     if (s->oldest && entry_waits_since(s->oldest) + s->options.patience_us < next_us)
         next_us = entry_waits_since(s->oldest) + s->options.patience_us;
+    if (booked_next_us(s, now_us) < next_us)
+        next_us = booked_next_us(s, now_us);
     return next_us > now_us ? next_us : now_us;
 }

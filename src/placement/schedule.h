@@ -7,6 +7,7 @@
 #define PLACEMENT_SCHEDULE_H
 
 #include "base/vec.h"
+#include "placement/booking.h"
 #include "placement/capacity.h"
 #include "placement/policy.h"
 #include "placement/share.h"
@@ -58,6 +59,7 @@ struct schedule_options {
     /* Who has waited so long since it came or ran is no longer passed over: machines are kept for it. One job at a time, the first
      * in order. 0: never, and large jobs may starve. */
     int64_t patience_us;
+    int64_t notice_us;    /* before a booking begins who is in its way and may be stopped is */
     int64_t half_life_us; /* of what a group has had; 0: nothing is forgotten */
     /* Who is stopped is held, as by schedule_hold(): it has not left its place yet. The caller says when it has. */
     bool hold_stopped;
@@ -83,6 +85,14 @@ void schedule_run(struct schedule *schedule, uint64_t id, struct choice *places,
 void schedule_requeue(struct schedule *schedule, uint64_t id, int64_t now_us);
 /* A job waits and is passed over, until it is held no longer. */
 void schedule_hold(struct schedule *schedule, uint64_t id, bool held);
+/* Machines, or parts of them, are kept for a group of schedule_shares() and those below it: nobody else starts there who would
+ * still be there when the booking begins, and who is there then and may be stopped is stopped. BOOKING is copied; which machines
+ * there may be booking_choose() tells. */
+void schedule_book(struct schedule *schedule, const struct booking *booking);
+/* False: there is none of that id. */
+bool schedule_unbook(struct schedule *schedule, uint64_t id);
+/* NULL: nothing was ever booked. */
+const struct calendar *schedule_calendar(const struct schedule *schedule);
 /* Decide; RET is appended to. */
 void schedule_pass(struct schedule *schedule, int64_t now_us, struct schedule_acts *ret);
 /* For whom the last pass keeps machines that others could use; false: for nobody. */

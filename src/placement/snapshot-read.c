@@ -78,6 +78,8 @@ int snapshot_options_from_json(const json_t *json, struct schedule_options *ret,
     if (r >= 0)
         r = read_us(json, "patience_us", &ret->patience_us, err);
     if (r >= 0)
+        r = read_us(json, "notice_us", &ret->notice_us, err);
+    if (r >= 0)
         r = read_us(json, "half_life_us", &ret->half_life_us, err);
     return r < 0 ? r : read_us(json, "backoff_us", &ret->backoff_us, err);
 }

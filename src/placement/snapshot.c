@@ -147,6 +147,7 @@ json_t *snapshot_options_to_json(const struct schedule_options *options, const s
     json_put_int(json, "guaranteed_us", options->guaranteed_us);
     json_put_int(json, "restart_us", options->restart_us);
     json_put_int(json, "patience_us", options->patience_us);
+    json_put_int(json, "notice_us", options->notice_us);
     json_put_int(json, "half_life_us", options->half_life_us);
     json_put_int(json, "backoff_us", options->backoff_us);
     return json;

@@ -21,7 +21,9 @@ static const uint16_t sizes[NODES] = { 8, 8, 4, 1 };
 
 static struct room size_of(size_t node)
 {
-    struct room room = { 64000, 65536, sizes[node], { 0 }, 1 + (node == 2) };
+    struct room room = {
+        .cpu_milli = 64000, .memory_mib = 65536, .n_gpus = sizes[node], .model = 1 + (node == 2)
+    };
 
     for (unsigned i = 0; i < room.n_gpus; i++)
         room.gpu[i] = CAPACITY_GPU;

@@ -1,0 +1,235 @@
+/* booked.c - what bookings mean for a pass: who keeps off machines, and who leaves them in time */
+#include "placement/calendar.h"
+#include "placement/entry.h"
+
+#include "base/alloc.h"
+
+#include <stdlib.h>
+
+struct booked {
+    struct calendar *calendar;
+    VEC(size_t) nodes;  /* of which something is kept, ascending */
+    VEC(size_t) closed; /* for who is looked at */
+    VEC(struct stay) stays;
+    struct entries there; /* whose stays they are */
+    VEC(bool) leaves;
+};
+
+static bool is_within(const void *userdata, uint32_t group, uint32_t ancestor)
+{
+    return share_is_below(((const struct schedule *) userdata)->share, group, ancestor);
+}
+
+static struct booked *booked_new(struct schedule *s)
+{
+    struct booked *b = xnew(struct booked);
+
+    b->calendar = calendar_new(&(const struct calendar_options){
+        .notice_us = s->options.notice_us,
+        .guaranteed_us = s->options.guaranteed_us,
+        .is_within = is_within,
+        .userdata = s,
+    });
+    return b;
+}
+
+void booked_free(struct booked *b)
+{
+    if (!b)
+        return;
+    calendar_free(b->calendar);
+    vec_done(&b->nodes);
+    vec_done(&b->closed);
+    vec_done(&b->stays);
+    vec_done(&b->there);
+    vec_done(&b->leaves);
+    free(b);
+}
+
+static void find_nodes(struct schedule *s)
+{
+    struct booked *b = s->booked;
+
+    b->nodes.len = 0;
+    for (size_t node = 0; node < capacity_len(s->capacity); node++)
+        if (calendar_has(b->calendar, node))
+            vec_push(&b->nodes, node);
+}
+
+void schedule_book(struct schedule *s, const struct booking *booking)
+{
+    if (!s->booked)
+        s->booked = booked_new(s);
+    calendar_add(s->booked->calendar, booking);
+    find_nodes(s);
+}
+
+bool schedule_unbook(struct schedule *s, uint64_t id)
+{
+    if (!s->booked || !calendar_remove(s->booked->calendar, id))
+        return false;
+    find_nodes(s);
+    return true;
+}
+
+const struct calendar *schedule_calendar(const struct schedule *s)
+{
+    return s->booked ? s->booked->calendar : NULL;
+}
+
+/* ---- who is on a machine ------------------------------------------------------------------------------ */
+
+static struct stay stay_of(const struct schedule *s, const struct entry *entry, size_t node,
+                           unsigned tasks, int64_t from_us)
+{
+    const struct room *size = capacity_size(s->capacity, node);
+    bool is_known = entry->limit_us > 0 && entry->limit_us < INT64_MAX - from_us;
+
+    return (struct stay){ .group = entry->line->group,
+                          .from_us = from_us,
+                          .until_us = is_known ? from_us + entry->limit_us : INT64_MAX,
+                          .preemptible = entry->line->preemptible,
+                          .milli = booking_share(size, entry_ask(entry), tasks) };
+}
+
+/* Who is cheaper to stop stands first. */
+static int compare(const void *pa, const void *pb)
+{
+    const struct entry *a = *(const struct entry *const *) pa,
+                       *b = *(const struct entry *const *) pb;
+    int64_t a_weight = entry_weight(a), b_weight = entry_weight(b);
+
+    if (a_weight != b_weight)
+        return a_weight < b_weight ? -1 : 1;
+    return entry_is_before(b, a) ? -1 : entry_is_before(a, b);
+}
+
+static struct booking_node node_of(struct schedule *s, size_t node)
+{
+    struct booked *b = s->booked;
+    const struct room *size = capacity_size(s->capacity, node);
+
+    b->there.len = b->stays.len = 0;
+    if (node < s->n_machines)
+        vec_foreach(&s->machines[node], tenant)
+            vec_push(&b->there, tenant->entry);
+    if (b->there.len > 1)
+        qsort(b->there.items, b->there.len, sizeof *b->there.items, compare);
+    vec_foreach(&b->there, entry) {
+        const struct stay stay = stay_of(s, *entry, node, 1, (*entry)->past->started_us);
+        vec_push(&b->stays, stay);
+    }
+    return (struct booking_node){ .milli = booking_size(size),
+                                  .has_gpus = size->n_gpus > 0,
+                                  .stays = b->stays.items,
+                                  .n_stays = b->stays.len };
+}
+
+/* ---- a pass ------------------------------------------------------------------------------------------- */
+
+void booked_look(struct schedule *s, int64_t now_us)
+{
+    if (!s->booked)
+        return;
+    calendar_expire(s->booked->calendar, now_us);
+    find_nodes(s);
+}
+
+void booked_leave(struct schedule *s, int64_t now_us, struct entries *ret)
+{
+    struct booked *b = s->booked;
+
+    for (size_t i = 0; b && i < b->nodes.len; i++) {
+        const struct booking_node node = node_of(s, b->nodes.items[i]);
+        b->leaves.len = 0;
+        for (size_t k = 0; k < node.n_stays; k++)
+            vec_push(&b->leaves, false);
+        if (node.n_stays == 0 ||
+            !calendar_leave(b->calendar, b->nodes.items[i], &node, now_us, b->leaves.items))
+            continue;
+        for (size_t k = 0; k < node.n_stays; k++)
+            if (b->leaves.items[k] && entry_runs(b->there.items[k])) {
+                entry_halt(s, b->there.items[k]);
+                vec_push(ret, b->there.items[k]);
+            }
+    }
+}
+
+/* How many tasks of a gang may come to stand there, when what is free is all there is, or when others are stopped. */
+static unsigned tasks_on(const struct schedule *s, const struct entry *entry, size_t node,
+                         bool by_force)
+{
+    struct room room =
+        by_force ? *capacity_size(s->capacity, node) : *capacity_room(s->capacity, node);
+    unsigned n = 0;
+
+    while (n < entry_tasks(entry) && room_holds(&room, entry_ask(entry))) {
+        (void) room_take(&room, entry_ask(entry));
+        n++;
+    }
+    return n;
+}
+
+bool booked_close(struct schedule *s, const struct entry *entry, bool by_force, int64_t now_us)
+{
+    struct booked *b = s->booked;
+
+    for (size_t i = 0; b && i < b->nodes.len; i++) {
+        size_t node = b->nodes.items[i];
+        unsigned tasks = entry_tasks(entry) == 1 ? 1 : tasks_on(s, entry, node, by_force);
+        if (capacity_is_closed(s->capacity, node) || tasks == 0)
+            continue;
+        const struct booking_node there = node_of(s, node);
+        const struct stay stay = stay_of(s, entry, node, tasks, now_us);
+        if (!calendar_obstacle(b->calendar, node, &there, &stay))
+            continue;
+        capacity_close(s->capacity, node, true);
+        vec_push(&b->closed, node);
+    }
+    return b && b->closed.len > 0;
+}
+
+void booked_open(struct schedule *s)
+{
+    for (size_t i = 0; s->booked && i < s->booked->closed.len; i++)
+        capacity_close(s->capacity, s->booked->closed.items[i], false);
+    if (s->booked)
+        s->booked->closed.len = 0;
+}
+
+static bool is_inside(const struct schedule *s, const struct entry *entry, size_t node,
+                      int64_t now_us)
+{
+    const struct page *page = calendar_page(s->booked->calendar, node);
+
+    if (!page)
+        return false;
+    vec_foreach(&page->entries, kept) {
+        const struct booking *booking = kept->booking;
+        if (booking->from_us <= now_us && now_us < booking->until_us &&
+            share_is_below(s->share, entry->line->group, booking->group))
+            return true;
+    }
+    return false;
+}
+
+bool booked_take(struct schedule *s, const struct entry *entry, struct choice *places,
+                 int64_t now_us)
+{
+    const struct booked *b = s->booked;
+
+    for (size_t i = 0; b && entry_tasks(entry) == 1 && i < b->nodes.len; i++) {
+        size_t node = b->nodes.items[i];
+        if (!is_inside(s, entry, node, now_us) || capacity_is_closed(s->capacity, node) ||
+            !capacity_choose_on(s->capacity, entry_ask(entry), node, places))
+            continue;
+        capacity_take(s->capacity, entry_ask(entry), places);
+        return true;
+    }
+    return false;
+}
+
+int64_t booked_next_us(const struct schedule *s, int64_t now_us)
+{
+    return s->booked ? calendar_next_us(s->booked->calendar, now_us) : INT64_MAX;
+}
