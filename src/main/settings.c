@@ -121,7 +121,7 @@ static const struct setting table[] = {
     SETTING(node_timeout, TYPE_SECONDS, "35s",
             "a machine that joined and was not heard of for so long is lost"),
     SETTING(scheduler_policy, TYPE_STRING, "fair",
-            "who goes first: fair, las, easy, skip or fifo (docs/simulate.md)"),
+            "who goes first: fair, las, easy, conservative, skip or fifo (docs/simulate.md)"),
     SETTING(scheduler_patience, TYPE_SECONDS, "24h",
             "who has waited for so long has machines kept free; 0: nobody has"),
     SETTING(scheduler_half_life, TYPE_SECONDS, "7d",
@@ -452,9 +452,10 @@ static bool is_loopback(const char *address)
 static int check_scheduler(const struct settings *s, struct error *err)
 {
     if (!policy_find(s->scheduler_policy))
-        return error_set(err, -EINVAL,
-                         "setting scheduler_policy: '%s' is not fair, las, easy, skip or fifo",
-                         s->scheduler_policy);
+        return error_set(
+            err, -EINVAL,
+            "setting scheduler_policy: '%s' is not fair, las, easy, conservative, skip or fifo",
+            s->scheduler_policy);
     if (s->scheduler_half_life < 1)
         return error_set(err, -EINVAL, "setting scheduler_half_life: it must be 1s or more");
     return 0;

@@ -11,6 +11,7 @@ struct booked {
     VEC(size_t) nodes;  /* of which something is kept, ascending */
     VEC(size_t) closed; /* for who is looked at */
     VEC(struct stay) stays;
+    uint64_t version;
     struct entries there; /* whose stays they are */
     VEC(bool) leaves;
 };
@@ -51,6 +52,7 @@ static void find_nodes(struct schedule *s)
     struct booked *b = s->booked;
 
     b->nodes.len = 0;
+    b->version++;
     for (size_t node = 0; node < capacity_len(s->capacity); node++)
         if (calendar_has(b->calendar, node))
             vec_push(&b->nodes, node);
@@ -131,8 +133,13 @@ void booked_look(struct schedule *s, int64_t now_us)
 {
     if (!s->booked)
         return;
-    calendar_expire(s->booked->calendar, now_us);
-    find_nodes(s);
+    const struct booked *b = s->booked;
+    calendar_expire(b->calendar, now_us);
+    for (size_t i = 0; i < b->nodes.len; i++)
+        if (!calendar_has(b->calendar, b->nodes.items[i])) {
+            find_nodes(s);
+            return;
+        }
 }
 
 void booked_leave(struct schedule *s, int64_t now_us, struct entries *ret)
@@ -228,6 +235,8 @@ bool booked_take(struct schedule *s, const struct entry *entry, struct choice *p
     }
     return false;
 }
+
+uint64_t booked_version(const struct schedule *s) { return s->booked ? s->booked->version : 0; }
 
 int64_t booked_next_us(const struct schedule *s, int64_t now_us)
 {

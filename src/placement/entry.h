@@ -106,7 +106,8 @@ struct schedule {
     struct schedule_options options;
     struct capacity *capacity;
     struct share *share;
-    struct booked *booked; /* NULL: nothing was ever booked */
+    struct promises *promises; /* NULL: the policy makes none */
+    struct booked *booked;     /* NULL: nothing was ever booked */
     struct table by_id, demands, lines;
     VEC(struct line *) waiting; /* lines that have somebody */
     struct entries apart;
@@ -195,6 +196,8 @@ void booked_open(struct schedule *s);
 /* Take a place on a machine that is kept for ENTRY's group now, if it has one task. */
 bool booked_take(struct schedule *s, const struct entry *entry, struct choice *places,
                  int64_t now_us);
+/* Goes up with every change of bookings. */
+uint64_t booked_version(const struct schedule *s);
 int64_t booked_next_us(const struct schedule *s, int64_t now_us);
 
 /* ---- victims.c, reserve.c ---- */

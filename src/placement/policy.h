@@ -4,6 +4,7 @@
  *   skip   the same order; who does not fit is passed over, and may starve
  *   easy   the same; the first that does not fit has a reservation that nobody who is let in delays (Lifka, "The
  *          ANL/IBM SP scheduling system", JSSPP'95). Goes by declared times
+ *   conservative  the same; all that wait, to a depth, have a reservation that nobody who comes later delays
  *   las    least attained service (Gu et al., "Tiresias", NSDI'19) in levels, with credit for time waited; stops
  *          preemptible jobs of a higher level. Needs no durations
  *   fair   whose group has had least of its part, by weight and with decay (share.h); within a group priority and time. Reserves
@@ -28,6 +29,7 @@ enum policy_wait {
     WAIT_SKIP,    /* who does not fit is passed over */
     WAIT_BLOCK,   /* and everybody after it waits */
     WAIT_RESERVE, /* and nobody after it may delay it */
+    WAIT_PROMISE, /* so it is for all that wait, to a depth */
 };
 
 struct policy {
@@ -42,7 +44,8 @@ struct policy {
     int64_t (*next_level_us)(const struct claim *claim);
 };
 
-extern const struct policy policy_fifo, policy_skip, policy_easy, policy_las, policy_fair;
+extern const struct policy policy_fifo, policy_skip, policy_easy, policy_las, policy_fair,
+    policy_conservative;
 extern const struct policy *const policies[]; /* ends with NULL */
 /* NULL: there is none of that name. */
 const struct policy *policy_find(const char *name);

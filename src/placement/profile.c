@@ -98,6 +98,19 @@ void profile_drop(struct profile *p, size_t node, uint64_t id)
     }
 }
 
+void profile_drop_passable(struct profile *p, size_t node)
+{
+    struct machine *machine = &p->machines.items[node];
+
+    for (size_t i = machine->spans.len; machine->n_passable > 0 && i-- > 0;) {
+        if (!machine->spans.items[i].is_passable)
+            continue;
+        machine->n_passable--;
+        vec_remove(&machine->spans, i);
+        machine->is_stale = true;
+    }
+}
+
 /* ---- steps ------------------------------------------------------------------------------------------ */
 
 static int compare_times(const void *pa, const void *pb)
@@ -350,7 +363,7 @@ static int64_t first_time(struct profile *p, const struct profile_wish *wish, ui
 /* One task alone: nothing needs to be added up over machines, and none is looked at beyond the best time so far. */
 static int64_t first_time_of_one(struct profile *p, const struct profile_wish *wish)
 {
-    int64_t best_us = INT64_MAX;
+    int64_t best_us = wish->only_now ? wish->from_us + 1 : INT64_MAX;
 
     for (size_t node = 0; node < p->machines.len && best_us > wish->from_us; node++) {
         if (!would_do(&p->machines.items[node], wish))
@@ -365,7 +378,7 @@ static int64_t first_time_of_one(struct profile *p, const struct profile_wish *w
                 best_us = at_us;
         }
     }
-    return best_us;
+    return wish->only_now && best_us > wish->from_us ? INT64_MAX : best_us;
 }
 
 /* A machine that holds some of the tasks then. */
@@ -427,6 +440,8 @@ int64_t profile_earliest(struct profile *p, const struct profile_wish *wish, siz
     bool is_one = wish->tasks == 1 && !wish->domains;
     int64_t at_us = is_one ? first_time_of_one(p, wish) : first_time(p, wish, &domain);
 
+    if (wish->only_now && at_us > wish->from_us)
+        return INT64_MAX;
     if (at_us != INT64_MAX)
         choose(p, wish, at_us, domain, ret);
     return at_us;

@@ -30,6 +30,7 @@ struct profile_span {
     int32_t cpu_milli, memory_mib;
     uint16_t n_gpus;  /* of a reservation; 0 where GPUS says which */
     uint32_t gpus;    /* bits, of who runs */
+    uint32_t group;   /* whom a booking is for */
     bool is_passable; /* a booking's: it is no obstacle to everybody */
 };
 
@@ -37,6 +38,8 @@ struct profile_span {
 struct profile_span profile_span_of(uint64_t id, const struct ask *ask, int64_t from_us,
                                     int64_t until_us);
 void profile_put(struct profile *profile, size_t node, const struct profile_span *span);
+/* All passable spans on NODE. */
+void profile_drop_passable(struct profile *profile, size_t node);
 /* All spans of ID on NODE. */
 void profile_drop(struct profile *profile, size_t node, uint64_t id);
 
@@ -45,6 +48,7 @@ struct profile_wish {
     const struct ask *ask;
     unsigned tasks;
     int64_t from_us, length_us; /* LENGTH INT64_MAX: not known */
+    bool only_now;              /* later than FROM_US is of no use */
     bool is_apart;              /* each task on a machine of its own */
     const uint32_t *domains;    /* by machine, all tasks in one domain; NULL: anywhere */
     /* Is a passable span no obstacle? NULL: all are. */

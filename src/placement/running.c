@@ -1,5 +1,6 @@
 /* running.c - jobs that run: the tasks on each machine, and the times at which their right changes */
 #include "placement/entry.h"
+#include "placement/promise.h"
 
 #include "base/alloc.h"
 
@@ -176,6 +177,7 @@ void entry_start(struct schedule *s, struct entry *entry, const struct choice *p
     tenants_add(s, entry);
     share_run(s->share, entry->line->group, entry_milli(entry), now_us);
     s->n_starts++;
+    promises_start(s, entry);
     right_look(s, entry, now_us);
 }
 
@@ -193,6 +195,7 @@ void entry_stop(struct schedule *s, struct entry *entry, int64_t now_us)
     wake_clear(s, entry);
     past->ran_us += now_us - past->started_us;
     past->waits_since_us = now_us;
+    promises_stop(s, entry);
     free(past->places);
     past->places = NULL;
     s->n_waiting++;

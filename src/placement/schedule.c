@@ -1,5 +1,5 @@
 /* schedule.c - a pass over who waits, in the policy's order */
-#include "placement/entry.h"
+#include "placement/promise.h"
 
 #include "base/alloc.h"
 
@@ -30,6 +30,8 @@ struct schedule *schedule_new(const struct schedule_options *options, struct cap
         s->options.guaranteed_us = s->options.restart_us;
     if (s->options.guaranteed_us < 1)
         s->options.guaranteed_us = 1;
+    if (s->options.depth == 0)
+        s->options.depth = SCHEDULE_DEPTH;
     s->capacity = capacity;
     s->share = share_new(options->half_life_us);
     return s;
@@ -55,6 +57,7 @@ void schedule_free(struct schedule *s)
     vec_done(&s->candidates);
     free(s->places);
     share_free(s->share);
+    promises_free(s->promises);
     booked_free(s->booked);
     capacity_free(s->capacity);
     free(s);
@@ -84,6 +87,7 @@ void schedule_end(struct schedule *s, uint64_t id, int64_t now_us)
     entry_leave(s, entry);
     wake_clear(s, entry);
     s->n_waiting--;
+    promises_forget(s, id);
     entry_free(s, entry);
 }
 
@@ -414,15 +418,20 @@ static void reserve(struct pass *pass, const struct entry *entry)
     pass->is_kept = pass->reserved.len > 0;
 }
 
+static void need_places(struct schedule *s, unsigned tasks)
+{
+    if (s->n_places >= tasks)
+        return;
+    s->n_places = tasks;
+    s->places = xrealloc(s->places, tasks * sizeof *s->places);
+}
+
 static bool starts(struct pass *pass, struct entry *entry)
 {
     struct schedule *s = pass->s;
     unsigned tasks = entry_tasks(entry);
 
-    if (s->n_places < tasks) {
-        s->n_places = tasks;
-        s->places = xrealloc(s->places, tasks * sizeof *s->places);
-    }
+    need_places(s, tasks);
     pass->n_stopped = 0;
     if (!take(pass, entry) && !take_from_others(pass, entry))
         return false;
@@ -491,6 +500,33 @@ static bool is_over(const struct pass *pass)
            (pass->reserved.len > 0 || s->options.patience_us == 0 || s->n_patient == s->n_ready);
 }
 
+/* All who wait, in order: each starts, or is promised a time, where nothing that was promised before is touched. */
+static void keep_promises(struct pass *pass)
+{
+    struct schedule *s = pass->s;
+
+    promises_begin(s, pass->now_us);
+    while (s->candidates.len > 0) {
+        struct entry *entry = next(s, pass->now_us);
+        struct entry *behind = entry->past ? NULL : entry->behind;
+        need_places(s, entry_tasks(entry));
+        (void) booked_close(s, entry, false, pass->now_us);
+        bool taken = promise_try(s, entry, s->places, pass->now_us);
+        booked_open(s);
+        if (taken) {
+            entry_start(s, entry, s->places, pass->now_us);
+            act(pass, SCHEDULE_START, entry);
+        } else if (promise_time(s, entry->id) == INT64_MAX && behind) {
+            behind = next_shorter(entry);
+        }
+        if (behind)
+            add(s, behind, entry_right(s, behind), pass->now_us);
+    }
+    promises_finish(s);
+}
+
+int64_t schedule_promised_us(const struct schedule *s, uint64_t id) { return promise_time(s, id); }
+
 void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret)
 {
     struct pass pass = { .s = s, .now_us = now_us, .acts = ret };
@@ -506,6 +542,8 @@ void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret
         return;
     s->n_passes++;
     line_up(s, now_us);
+    if (s->options.policy->wait == WAIT_PROMISE)
+        keep_promises(&pass);
     while (s->candidates.len > 0 && !is_over(&pass))
         if (!consider(&pass, next(s, now_us)))
             break;
@@ -530,6 +568,8 @@ int64_t schedule_next_us(const struct schedule *s, int64_t now_us)
         next_us = s->wakes.items[0]->past->wake_us;
     if (s->oldest && entry_waits_since(s->oldest) + s->options.patience_us < next_us)
         next_us = entry_waits_since(s->oldest) + s->options.patience_us;
+    if (promises_next_us(s, now_us) < next_us)
+        next_us = promises_next_us(s, now_us);
     if (booked_next_us(s, now_us) < next_us)
         next_us = booked_next_us(s, now_us);
     return next_us > now_us ? next_us : now_us;

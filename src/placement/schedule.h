@@ -33,6 +33,8 @@ struct schedule_job {
     unsigned stopped;       /* so many others were stopped for it, since then */
 };
 
+enum { SCHEDULE_DEPTH = 100 };
+
 enum schedule_verb { SCHEDULE_STOP, SCHEDULE_START };
 
 /* One decision; they are carried out in their order. */
@@ -59,7 +61,8 @@ struct schedule_options {
     /* Who has waited so long since it came or ran is no longer passed over: machines are kept for it. One job at a time, the first
      * in order. 0: never, and large jobs may starve. */
     int64_t patience_us;
-    int64_t notice_us;    /* before a booking begins who is in its way and may be stopped is */
+    int64_t notice_us; /* before a booking begins who is in its way and may be stopped is */
+    unsigned depth; /* so many who wait are promised a time under conservative; 0: SCHEDULE_DEPTH */
     int64_t half_life_us; /* of what a group has had; 0: nothing is forgotten */
     /* Who is stopped is held, as by schedule_hold(): it has not left its place yet. The caller says when it has. */
     bool hold_stopped;
@@ -97,6 +100,8 @@ const struct calendar *schedule_calendar(const struct schedule *schedule);
 void schedule_pass(struct schedule *schedule, int64_t now_us, struct schedule_acts *ret);
 /* For whom the last pass keeps machines that others could use; false: for nobody. */
 bool schedule_keeps(const struct schedule *schedule, uint64_t *ret_id);
+/* When a job that waits starts at the latest, as it was promised in the last pass; INT64_MAX: nothing is promised. */
+int64_t schedule_promised_us(const struct schedule *schedule, uint64_t id);
 /* When a pass might decide otherwise though nothing happens; INT64_MAX: never. */
 int64_t schedule_next_us(const struct schedule *schedule, int64_t now_us);
 /* Jobs that wait, with those that are held. */

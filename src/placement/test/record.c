@@ -149,8 +149,8 @@ static char *foretell(const struct world *w)
     return json_text(json);
 }
 
-/* A snapshot does not tell of jobs that are leaving, nor all that counts for one that was stopped before; and easy decides by what
- * it reserved before, too. */
+/* A snapshot does not tell of jobs that are leaving, nor all that counts for one that was stopped before; and easy and conservative decide by
+ * what they reserved before, too. */
 static bool is_told(const struct world *w)
 {
     for (unsigned i = 0; i <= w->came; i++)
@@ -159,7 +159,8 @@ static bool is_told(const struct world *w)
     vec_foreach(&w->snapshot->jobs, job)
         if (job->ran_us > 0)
             return false;
-    return w->snapshot->options.policy->wait != WAIT_RESERVE;
+    return w->snapshot->options.policy->wait != WAIT_RESERVE &&
+           w->snapshot->options.policy->wait != WAIT_PROMISE;
 }
 
 static void decide(struct world *w)

@@ -1,0 +1,386 @@
+/* promise.c - promises, on a profile of what is free when */
+#include "placement/promise.h"
+
+#include "base/alloc.h"
+#include "placement/calendar.h"
+#include "placement/locality.h"
+#include "placement/profile.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Who stays longer than declared is taken to be gone so much later. */
+enum { OVERRUN_S = 60 };
+
+struct promise {
+    struct link link;
+    uint64_t id;
+    int64_t start_us;
+    int priority;
+    uint64_t version; /* of the profile when it was made */
+    uint64_t pass;    /* that looked at it last */
+    size_t at;        /* in the list */
+    unsigned tasks;
+    size_t nodes[]; /* one a task, ascending */
+};
+
+/* A machine as the profile has it. */
+struct known {
+    struct room size;
+    bool closed;
+};
+
+struct promises {
+    struct profile *profile;
+    VEC(struct known) nodes;
+    struct table by_id;
+    VEC(struct promise *) list; /* owned */
+    uint64_t version;           /* goes up when something is free that was not */
+    uint64_t calendar;          /* that is in the profile */
+    unsigned n_kept;            /* in this pass */
+    uint32_t *domains;          /* by machine, of the job that is looked at */
+    size_t *found;              /* machines of the job that is looked at */
+    size_t n_found;
+};
+
+/* ---- promises -------------------------------------------------------------------------------------------- */
+
+static struct promise *find(const struct promises *p, uint64_t id)
+{
+    for (struct link *l = table_first(&p->by_id, hash_mix(0, id)); l; l = link_next(l)) {
+        struct promise *promise = link_owner(l, struct promise, link);
+        if (promise->id == id)
+            return promise;
+    }
+    return NULL;
+}
+
+static void clear_spans(struct promises *p, const struct promise *promise)
+{
+    for (unsigned i = 0; i < promise->tasks; i++)
+        if (i == 0 || promise->nodes[i] != promise->nodes[i - 1])
+            profile_drop(p->profile, promise->nodes[i], promise->id);
+}
+
+static void forget(struct promises *p, struct promise *promise, bool is_freed)
+{
+    struct promise *moved = p->list.items[--p->list.len];
+
+    clear_spans(p, promise);
+    p->list.items[promise->at] = moved;
+    moved->at = promise->at;
+    table_remove(&p->by_id, &promise->link);
+    free(promise);
+    p->version += is_freed;
+}
+
+void promises_forget(struct schedule *s, uint64_t id)
+{
+    struct promise *promise = s->promises ? find(s->promises, id) : NULL;
+
+    if (promise)
+        forget(s->promises, promise, true);
+}
+
+void promises_free(struct promises *p)
+{
+    if (!p)
+        return;
+    vec_foreach(&p->list, promise)
+        free(*promise);
+    vec_done(&p->list);
+    vec_done(&p->nodes);
+    table_done(&p->by_id);
+    profile_free(p->profile);
+    free(p->found);
+    free(p->domains);
+    free(p);
+}
+
+int64_t promise_time(const struct schedule *s, uint64_t id)
+{
+    const struct promise *promise = s->promises ? find(s->promises, id) : NULL;
+
+    return promise ? promise->start_us : INT64_MAX;
+}
+
+int64_t promises_next_us(const struct schedule *s, int64_t now_us)
+{
+    int64_t next_us = INT64_MAX;
+
+    if (s->promises)
+        vec_foreach(&s->promises->list, promise)
+            if ((*promise)->start_us > now_us && (*promise)->start_us < next_us)
+                next_us = (*promise)->start_us;
+    return next_us;
+}
+
+/* ---- what the profile knows -------------------------------------------------------------------------------- */
+
+static int64_t end_of(const struct entry *entry, int64_t start_us)
+{
+    bool is_known = entry->limit_us > 0 && entry->limit_us < INT64_MAX - start_us;
+
+    return is_known ? start_us + entry->limit_us : INT64_MAX;
+}
+
+static void put_running(struct schedule *s, const struct entry *entry, int64_t until_us)
+{
+    for (unsigned i = 0; i < entry_tasks(entry); i++) {
+        const struct choice *place = &entry->past->places[i];
+        struct profile_span span =
+            profile_span_of(entry->id, entry_ask(entry), entry->past->started_us, until_us);
+        span.gpus = place->gpus;
+        profile_put(s->promises->profile, place->node, &span);
+    }
+}
+
+static void drop_running(struct schedule *s, const struct entry *entry)
+{
+    for (unsigned i = 0; i < entry_tasks(entry); i++)
+        profile_drop(s->promises->profile, entry->past->places[i].node, entry->id);
+}
+
+void promises_start(struct schedule *s, const struct entry *entry)
+{
+    if (!s->promises || entry->past->places[0].node >= s->promises->nodes.len)
+        return;
+    int64_t until_us = end_of(entry, entry->past->started_us);
+    put_running(s, entry, until_us);
+}
+
+void promises_stop(struct schedule *s, const struct entry *entry)
+{
+    if (!s->promises)
+        return;
+    drop_running(s, entry);
+    s->promises->version++;
+}
+
+static void look_at_nodes(struct schedule *s)
+{
+    static const struct room none = { 0 };
+    struct promises *p = s->promises;
+
+    for (size_t i = 0; i < capacity_len(s->capacity); i++) {
+        const struct room *size = capacity_size(s->capacity, i);
+        bool closed = capacity_is_closed(s->capacity, i);
+        if (i < p->nodes.len && p->nodes.items[i].closed == closed &&
+            memcmp(&p->nodes.items[i].size, size, sizeof *size) == 0)
+            continue;
+        const struct known known = { *size, closed };
+        if (i == p->nodes.len)
+            vec_push(&p->nodes, known);
+        p->nodes.items[i] = known;
+        profile_set_node(p->profile, i, closed ? &none : size);
+        p->version++;
+    }
+}
+
+/* Who should be gone by now is there for a while yet. */
+static void look_at_running(struct schedule *s, int64_t now_us)
+{
+    vec_foreach(&s->running, entry) {
+        if (end_of(*entry, (*entry)->past->started_us) > now_us)
+            continue;
+        drop_running(s, *entry);
+        put_running(s, *entry, now_us + OVERRUN_S * INT64_C(1000000));
+    }
+}
+
+/* Bookings have numbers of their own: jobs count from below. */
+static uint64_t number_of(const struct booking *booking) { return UINT64_MAX - booking->id; }
+
+static void look_at_bookings(struct schedule *s)
+{
+    const struct calendar *calendar = schedule_calendar(s);
+    struct promises *p = s->promises;
+
+    for (size_t node = 0; calendar && node < p->nodes.len; node++) {
+        const struct page *page = calendar_page(calendar, node);
+        const struct room *size = &p->nodes.items[node].size;
+        profile_drop_passable(p->profile, node);
+        for (size_t i = 0; page && i < page->entries.len; i++) {
+            const struct booking *b = page->entries.items[i].booking;
+            int64_t milli = page->entries.items[i].milli, all = booking_size(size);
+            const struct profile_span span = {
+                .id = number_of(b),
+                .from_us = b->from_us,
+                .until_us = b->until_us,
+                .cpu_milli = (int32_t) (size->cpu_milli * milli / all),
+                .memory_mib = (int32_t) (size->memory_mib * milli / all),
+                .n_gpus = size->n_gpus ? (uint16_t) ((milli + CAPACITY_GPU - 1) / CAPACITY_GPU) : 0,
+                .is_passable = true,
+                .group = b->group,
+            };
+            profile_put(p->profile, node, &span);
+        }
+    }
+}
+
+static struct promises *make(struct schedule *s)
+{
+    struct promises *p = s->promises = xnew(struct promises);
+
+    p->profile = profile_new();
+    look_at_nodes(s);
+    vec_foreach(&s->running, entry)
+        put_running(s, *entry, end_of(*entry, (*entry)->past->started_us));
+    return p;
+}
+
+void promises_begin(struct schedule *s, int64_t now_us)
+{
+    if (!s->promises)
+        (void) make(s);
+    look_at_nodes(s);
+    look_at_running(s, now_us);
+    if (s->promises->calendar != booked_version(s)) {
+        look_at_bookings(s);
+        s->promises->calendar = booked_version(s);
+        s->promises->version++;
+    }
+    s->promises->n_kept = 0;
+}
+
+void promises_finish(struct schedule *s)
+{
+    struct promises *p = s->promises;
+
+    for (size_t i = p->list.len; i-- > 0;)
+        if (p->list.items[i]->pass != s->n_passes)
+            forget(p, p->list.items[i], true);
+}
+
+/* ---- who is next ------------------------------------------------------------------------------------------- */
+
+/* Kept for whoever asks. */
+struct asker {
+    const struct schedule *s;
+    const struct entry *entry;
+};
+
+static bool is_for_it(void *userdata, const struct profile_span *span)
+{
+    const struct asker *asker = userdata;
+
+    return share_is_below(asker->s->share, asker->entry->line->group, span->group);
+}
+
+/* Whoever has less priority is promised something else after this one. */
+static void forget_lower(struct promises *p, int priority)
+{
+    for (size_t i = p->list.len; i-- > 0;)
+        if (p->list.items[i]->priority < priority)
+            forget(p, p->list.items[i], true);
+}
+
+static void keep(struct schedule *s, const struct entry *entry, int64_t start_us)
+{
+    struct promises *p = s->promises;
+    unsigned tasks = entry_tasks(entry);
+    struct promise *promise = xcalloc(1, sizeof *promise + tasks * sizeof *promise->nodes);
+    const struct profile_span span =
+        profile_span_of(entry->id, entry_ask(entry), start_us, end_of(entry, start_us));
+
+    promise->id = entry->id;
+    promise->start_us = start_us;
+    promise->priority = entry->line->priority;
+    promise->version = p->version;
+    promise->pass = s->n_passes;
+    promise->tasks = tasks;
+    promise->at = p->list.len;
+    for (unsigned i = 0; i < tasks; i++) {
+        promise->nodes[i] = p->found[i];
+        profile_put(p->profile, p->found[i], &span);
+    }
+    vec_push(&p->list, promise);
+    table_add(&p->by_id, &promise->link, hash_mix(0, promise->id));
+    p->n_kept++;
+}
+
+static bool take(struct schedule *s, const struct entry *entry, struct choice *places)
+{
+    const struct ask *ask = entry_ask(entry);
+
+    for (unsigned i = 0; i < entry_tasks(entry); i++) {
+        if (capacity_choose_on(s->capacity, ask, s->promises->found[i], &places[i])) {
+            capacity_take(s->capacity, ask, &places[i]);
+            continue;
+        }
+        while (i > 0)
+            capacity_give(s->capacity, ask, &places[--i]);
+        return false;
+    }
+    return true;
+}
+
+/* The domains of the level inside which all tasks are to be, by machine; NULL: anywhere. */
+static const uint32_t *domains_of(struct schedule *s, const struct entry *entry)
+{
+    struct locality *locality = capacity_locality(s->capacity);
+    enum level level = entry->line->demand->wish.within;
+    struct promises *p = s->promises;
+
+    if (level == LEVEL_ALL)
+        return NULL;
+    p->domains = xrealloc(p->domains, (p->nodes.len + 1) * sizeof *p->domains);
+    for (size_t i = 0; i < p->nodes.len; i++)
+        p->domains[i] = (uint32_t) locality_domain_at(locality, level, locality_at(locality, i));
+    return p->domains;
+}
+
+static int64_t earliest(struct schedule *s, const struct entry *entry, bool only_now,
+                        int64_t now_us)
+{
+    struct promises *p = s->promises;
+    struct asker asker = { s, entry };
+    const struct profile_wish wish = { .ask = entry_ask(entry),
+                                       .tasks = entry_tasks(entry),
+                                       .from_us = now_us,
+                                       .only_now = only_now,
+                                       .length_us = entry->limit_us ? entry->limit_us : INT64_MAX,
+                                       .is_apart =
+                                           entry->line->demand->wish.apart && p->nodes.len > 1,
+                                       .domains = domains_of(s, entry),
+                                       .passes = is_for_it,
+                                       .userdata = &asker };
+
+    if (p->n_found < wish.tasks) {
+        p->n_found = wish.tasks;
+        p->found = xrealloc(p->found, wish.tasks * sizeof *p->found);
+    }
+    return profile_earliest(p->profile, &wish, p->found);
+}
+
+static bool promise_moved(int64_t before_us, int64_t at_us)
+{
+    return before_us != INT64_MAX && at_us != before_us;
+}
+
+bool promise_try(struct schedule *s, const struct entry *entry, struct choice *places,
+                 int64_t now_us)
+{
+    struct promises *p = s->promises;
+    struct promise *promise = find(p, entry->id);
+    bool is_far = p->n_kept >= s->options.depth;
+
+    if (promise && promise->start_us > now_us && promise->version == p->version && !is_far) {
+        promise->pass = s->n_passes;
+        p->n_kept++;
+        return false;
+    }
+    int64_t before_us = promise ? promise->start_us : INT64_MAX;
+    if (promise)
+        forget(p, promise, false);
+    else if (!is_far)
+        forget_lower(p, entry->line->priority);
+    int64_t at_us = earliest(s, entry, is_far, now_us);
+    /* What was promised before is free for others. */
+    p->version += promise_moved(before_us, at_us);
+    if (at_us == now_us)
+        return take(s, entry, places);
+    if (at_us != INT64_MAX && !is_far)
+        keep(s, entry, at_us);
+    return false;
+}

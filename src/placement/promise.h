@@ -1,0 +1,31 @@
+/* promise.h - conservative backfill: times that jobs which wait can count on
+ *
+ * The first jobs of the queue, to a depth, each have a time and machines at which they start at the latest, if everybody keeps
+ * to the time declared. Whoever else is let in, or promised a time, stands where no promise is touched. When somebody
+ * leaves early promises move forward, one by one in the order of the queue, each with all others where they are: so none
+ * ever moves back, but for a job of higher priority, a machine that is lost, or somebody who stays longer than he said
+ * (Mu'alem and Feitelson, "Utilization, predictability, workloads, and user runtime estimates", TPDS 2001).
+ */
+#ifndef PLACEMENT_PROMISE_H
+#define PLACEMENT_PROMISE_H
+
+#include "placement/entry.h"
+
+struct promises;
+
+void promises_free(struct promises *promises);
+/* Before and after a pass; those who were not looked at in it have no promise any more. */
+void promises_begin(struct schedule *s, int64_t now_us);
+void promises_finish(struct schedule *s);
+/* ENTRY is the next in order: take its places (true), or promise it a time if it is not too far back. */
+bool promise_try(struct schedule *s, const struct entry *entry, struct choice *places,
+                 int64_t now_us);
+/* When it starts at the latest; INT64_MAX: nothing is promised. */
+int64_t promise_time(const struct schedule *s, uint64_t id);
+int64_t promises_next_us(const struct schedule *s, int64_t now_us);
+/* ENTRY runs on its places; it no longer does; a job waits no more. */
+void promises_start(struct schedule *s, const struct entry *entry);
+void promises_stop(struct schedule *s, const struct entry *entry);
+void promises_forget(struct schedule *s, uint64_t id);
+
+#endif
