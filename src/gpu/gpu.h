@@ -140,7 +140,9 @@ struct gpu_state {
     char uuid[GPU_TEXT_MAX], model[GPU_TEXT_MAX];
     char pci[16]; /* "0000:3b:00.0" */
     unsigned index;
-    int minor; /* of its device node */
+    int minor;       /* of its device node */
+    unsigned island; /* GPUs that NVLink joined at nvml_open() have the same; 0: joined to none */
+    unsigned module; /* its place on the board; 0: not known */
     int64_t memory_bytes, memory_used_bytes;
     int busy_percent; /* part of the last moment in which something ran on it */
     double power_w, power_limit_w;

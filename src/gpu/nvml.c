@@ -36,6 +36,11 @@ _Static_assert(sizeof(struct nvml_event) == 32, "as in nvml.h");
 
 typedef struct nvml_events *nvml_events_t;
 
+enum {
+    INVALID_ARGUMENT = 2,
+    LINKS_MAX = 64, /* more than any GPU has; the library says when there are no more */
+    PCI_ADDRESS_MAX = 16,
+};
 enum { TEMPERATURE_GPU = 0, EVENT_XID = 0x8, EVENTS_MAX = 64 };
 
 struct nvml {
@@ -56,6 +61,9 @@ struct nvml {
     int (*power)(nvml_device_t device, unsigned *ret_mw);
     int (*power_limit)(nvml_device_t device, unsigned *ret_mw);
     int (*temperature)(nvml_device_t device, int sensor, unsigned *ret);
+    int (*module)(nvml_device_t device, unsigned *ret);
+    int (*link_state)(nvml_device_t device, unsigned link, int *ret_is_active);
+    int (*link_remote)(nvml_device_t device, unsigned link, struct nvml_pci *ret);
     int (*events_new)(nvml_events_t *ret);
     int (*events_free)(nvml_events_t events);
     int (*events_register)(nvml_device_t device, unsigned long long types, nvml_events_t events);
@@ -66,7 +74,8 @@ struct nvml {
         char uuid[GPU_TEXT_MAX];
         unsigned last;
         uint64_t count;
-    } xids[GPUS_MAX]; /* by index */
+    } xids[GPUS_MAX];           /* by index */
+    unsigned islands[GPUS_MAX]; /* by index; 0: no NVLink is active */
 };
 
 void nvml_close(struct nvml *n)
@@ -97,6 +106,9 @@ static bool find_all(struct nvml *n)
     (void) find(n, "nvmlDeviceGetPowerUsage", &n->power);
     (void) find(n, "nvmlDeviceGetEnforcedPowerLimit", &n->power_limit);
     (void) find(n, "nvmlDeviceGetTemperature", &n->temperature);
+    (void) find(n, "nvmlDeviceGetModuleId", &n->module);
+    (void) find(n, "nvmlDeviceGetNvLinkState", &n->link_state);
+    (void) find(n, "nvmlDeviceGetNvLinkRemotePciInfo_v2", &n->link_remote);
     (void) find(n, "nvmlEventSetCreate", &n->events_new);
     (void) find(n, "nvmlEventSetFree", &n->events_free);
     (void) find(n, "nvmlDeviceRegisterEvents", &n->events_register);
@@ -144,6 +156,71 @@ static void take_xids(struct nvml *n)
     }
 }
 
+/* What the NVLinks of a GPU lead to, and itself: GPUs, or the switches of the board. */
+struct ends {
+    unsigned n;
+    char addresses[LINKS_MAX + 1][PCI_ADDRESS_MAX];
+};
+
+static void read_ends(const struct nvml *n, unsigned index, struct ends *ret)
+{
+    nvml_device_t device;
+    struct nvml_pci pci;
+
+    ret->n = 0;
+    if (n->handle(index, &device) != 0)
+        return;
+    for (unsigned link = 0; link < LINKS_MAX; link++) {
+        int is_active = 0, code = n->link_state(device, link, &is_active);
+        if (code == INVALID_ARGUMENT)
+            break; /* it has no more */
+        if (code != 0 || !is_active || n->link_remote(device, link, &pci) != 0)
+            continue;
+        pci.bus_id[sizeof pci.bus_id - 1] = '\0';
+        ret->n += pci_address_normalise(pci.bus_id, ret->addresses[ret->n]) == 0;
+    }
+    if (ret->n > 0 && n->pci(device, &pci) == 0) {
+        pci.bus_id[sizeof pci.bus_id - 1] = '\0';
+        ret->n += pci_address_normalise(pci.bus_id, ret->addresses[ret->n]) == 0;
+    }
+}
+
+static bool have_common_end(const struct ends *a, const struct ends *b)
+{
+    for (unsigned i = 0; i < a->n; i++)
+        for (unsigned k = 0; k < b->n; k++)
+            if (str_equal(a->addresses[i], b->addresses[k]))
+                return true;
+    return false;
+}
+
+/* Of the first COUNT GPUs, those of islands A and B are of the one with the lower number. */
+static void join_islands(unsigned *islands, unsigned count, unsigned a, unsigned b)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (islands[i] == (a > b ? a : b))
+            islands[i] = a > b ? b : a;
+}
+
+/* GPUs whose links lead to each other, or to the same switch, are of one island; it has the number of its first, from 1. */
+static void find_islands(struct nvml *n)
+{
+    unsigned count = 0;
+
+    if (!n->link_state || !n->link_remote || n->count(&count) != 0)
+        return;
+    count = count < GPUS_MAX ? count : GPUS_MAX;
+    struct ends *ends = xnew_n(struct ends, count + 1);
+    for (unsigned i = 0; i < count; i++) {
+        read_ends(n, i, &ends[i]);
+        n->islands[i] = ends[i].n ? i + 1 : 0;
+        for (unsigned k = 0; k < i; k++)
+            if (have_common_end(&ends[i], &ends[k]))
+                join_islands(n->islands, i + 1, n->islands[i], n->islands[k]);
+    }
+    free(ends);
+}
+
 int nvml_open(const char *library, struct nvml **ret)
 {
     _cleanup_(nvml_closep) struct nvml *n = xnew(struct nvml);
@@ -155,6 +232,7 @@ int nvml_open(const char *library, struct nvml **ret)
         return -ENOENT;
     n->is_started = true;
     watch_xids(n);
+    find_islands(n);
     *ret = take_ptr(n);
     return 0;
 }
@@ -195,7 +273,10 @@ static bool read_gpu(const struct nvml *n, unsigned index, struct gpu_state *gpu
     if (index < GPUS_MAX) {
         gpu->xid = n->xids[index].last;
         gpu->xids = n->xids[index].count;
+        gpu->island = n->islands[index];
     }
+    if (n->module && n->module(device, &gpu->module) != 0)
+        gpu->module = 0;
     gpu->minor = (int) number;
     gpu->memory_bytes = (int64_t) memory.total;
     gpu->memory_used_bytes = (int64_t) memory.used;

@@ -16,6 +16,8 @@ static void take_gpu(const struct place *place, const struct gpu_state *state, s
         .pcie = pcie_path(place->sys, state->pci),
         .index = state->index,
         .minor = state->minor,
+        .module = state->module,
+        .island = state->island <= NODE_GPUS_MAX ? state->island : 0,
         .numa = (int) kernel_number(place->sys, "bus/pci/devices/%s/numa_node", state->pci),
         .memory_bytes = state->memory_bytes,
     };

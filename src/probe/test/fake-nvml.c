@@ -9,7 +9,14 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-enum { SUCCESS = 0, NOT_SUPPORTED = 3, DRIVER_NOT_LOADED = 9, TIMEOUT = 10, GPU_IS_LOST = 15 };
+enum {
+    SUCCESS = 0,
+    INVALID_ARGUMENT = 2,
+    NOT_SUPPORTED = 3,
+    DRIVER_NOT_LOADED = 9,
+    TIMEOUT = 10,
+    GPU_IS_LOST = 15
+};
 
 typedef struct {
     char busIdLegacy[16];
@@ -72,6 +79,10 @@ EXPORT int nvmlDeviceRegisterEvents(void *device, unsigned long long types, void
 EXPORT int nvmlEventSetWait_v2(void *set, nvmlEventData_t *data, unsigned int timeout_ms);
 EXPORT int nvmlDeviceGetTemperature(void *device, int sensor, unsigned int *ret);
 
+EXPORT int nvmlDeviceGetModuleId(void *device, unsigned int *ret);
+EXPORT int nvmlDeviceGetNvLinkState(void *device, unsigned int link, int *active);
+EXPORT int nvmlDeviceGetNvLinkRemotePciInfo_v2(void *device, unsigned int link, nvmlPciInfo_t *pci);
+
 int nvmlInit_v2(void) { return getenv("FAKE_NVML_BROKEN") ? DRIVER_NOT_LOADED : SUCCESS; }
 
 int nvmlShutdown(void) { return SUCCESS; }
@@ -114,6 +125,28 @@ int nvmlDeviceGetPciInfo_v3(void *device, nvmlPciInfo_t *pci)
     memset(pci, 0, sizeof *pci);
     (void) snprintf(pci->busId, sizeof pci->busId, "00000000:%s:00.0",
                     *(int *) device ? "AB" : "1B");
+    return SUCCESS;
+}
+
+int nvmlDeviceGetModuleId(void *device, unsigned int *ret)
+{
+    *ret = (unsigned) *(int *) device + 1;
+    return SUCCESS;
+}
+
+/* With FAKE_NVML_LINKS each GPU has two links, the second of which leads to the switch of this address. */
+int nvmlDeviceGetNvLinkState(void *device, unsigned int link, int *active)
+{
+    (void) device;
+    *active = link == 1;
+    return !getenv("FAKE_NVML_LINKS") ? NOT_SUPPORTED : link < 2 ? SUCCESS : INVALID_ARGUMENT;
+}
+
+int nvmlDeviceGetNvLinkRemotePciInfo_v2(void *device, unsigned int link, nvmlPciInfo_t *pci)
+{
+    (void) device, (void) link;
+    memset(pci, 0, sizeof *pci);
+    (void) snprintf(pci->busId, sizeof pci->busId, "%s", getenv("FAKE_NVML_LINKS"));
     return SUCCESS;
 }
 

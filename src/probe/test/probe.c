@@ -156,6 +156,21 @@ TEST(gpus_with_a_driver_are_what_nvml_says)
     machine_drop();
 }
 
+TEST(gpus_that_nvlink_joins_are_an_island)
+{
+    _cleanup_(node_freep) struct node *node = NULL, *alone = NULL;
+    _cleanup_free_ char *nvml = fake_nvml();
+
+    make_machine("0-7");
+    ok(setenv("FAKE_NVML_LINKS", "00000000:C0:00.0", 1) == 0);
+    ok(look(nvml, &node) == 0 && node->gpus.len == 2);
+    ok(unsetenv("FAKE_NVML_LINKS") == 0);
+    ok(node->gpus.items[0].island == 1 && node->gpus.items[1].island == 1);
+    ok(node->gpus.items[0].module == 1 && node->gpus.items[1].module == 2);
+    ok(look(nvml, &alone) == 0 && alone->gpus.items[0].island == 0);
+    machine_drop();
+}
+
 TEST(a_lost_gpu_is_left_out_and_a_broken_driver_leads_to_the_bus)
 {
     _cleanup_(node_freep) struct node *lost = NULL, *broken = NULL;
