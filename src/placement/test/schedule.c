@@ -397,7 +397,7 @@ TEST(who_runs_already_is_told_of)
 TEST(anybody_may_leave_at_any_time)
 {
     enum { MANY = 2000 };
-    uint64_t ids[MANY];
+    static uint64_t ids[MANY];
 
     for (const struct policy *const *policy = policies; *policy; policy++) {
         struct schedule *s = small(*policy, 2);
