@@ -209,7 +209,7 @@ static void look_at_bookings(struct schedule *s)
                 .until_us = b->until_us,
                 .cpu_milli = (int32_t) (size->cpu_milli * milli / all),
                 .memory_mib = (int32_t) (size->memory_mib * milli / all),
-                .n_gpus = size->n_gpus ? (uint16_t) ((milli + CAPACITY_GPU - 1) / CAPACITY_GPU) : 0,
+                .n_gpus = (uint16_t) (size->n_gpus ? (milli + CAPACITY_GPU - 1) / CAPACITY_GPU : 0),
                 .is_passable = true,
                 .group = b->group,
             };
