@@ -2,8 +2,8 @@
  *
  *     bench-capacity MACHINES DECISIONS [GANG]
  *
- * MACHINES of 8 GPUs are filled to half with requests of mixed shapes; then so many requests come and leave again at that
- * level. Prints one line: machines, decisions a second, p50 and p99 of one in microseconds, bytes a GPU, milliseconds
+ * MACHINES of 8 GPUs, 32 a leaf and 512 a block, are filled to half with requests of mixed shapes; then so many requests
+ * come and leave again at that level. Prints one line: machines, decisions a second, p50 and p99 of one in microseconds, bytes a GPU, milliseconds
  * that a gang of GANG whole machines took (0: none).
  */
 #include "base/alloc.h"
@@ -70,8 +70,10 @@ static struct capacity *build(unsigned machines)
 
     for (unsigned i = 0; i < GPUS; i++)
         size.gpu[i] = CAPACITY_GPU;
-    for (unsigned i = 0; i < machines; i++)
+    for (unsigned i = 0; i < machines; i++) {
         (void) capacity_add(c, &size);
+        capacity_stand(c, i, &(struct spot){ .block = i / 512, .leaf = i / 32 });
+    }
     return c;
 }
 
@@ -97,21 +99,18 @@ static size_t fill_half(struct capacity *c, unsigned machines, struct task *task
     return n;
 }
 
-/* Milliseconds for N whole machines, all or none. */
+/* Milliseconds for N whole machines near each other, all or none. */
 static double place_gang(struct capacity *c, unsigned n)
 {
-    const struct ask ask = { 64000, 65536, GPUS, CAPACITY_GPU, 0 };
+    const struct ask ask = { 64000, 65536, GPUS, CAPACITY_GPU, 0, 0 };
+    struct choice *places = xnew_n(struct choice, n);
     double began = now_us();
-    unsigned placed = 0;
-    struct choice choice;
 
-    while (placed < n && capacity_choose(c, &ask, &choice)) {
-        capacity_take(c, &ask, &choice);
-        placed++;
-    }
-    if (placed < n)
-        (void) fprintf(stderr, "bench-capacity: only %u of %u machines were whole\n", placed, n);
-    return (now_us() - began) / 1e3;
+    if (!together_take(c, &ask, n, (struct wish){ 0 }, places))
+        (void) fprintf(stderr, "bench-capacity: fewer than %u machines were whole\n", n);
+    double took_us = now_us() - began;
+    free(places);
+    return took_us / 1e3;
 }
 
 int main(int argc, char **argv)

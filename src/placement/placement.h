@@ -20,6 +20,7 @@
 #include "placement/schedule.h"
 #include "placement/score.h"
 #include "placement/snapshot.h"
+#include "placement/together.h"
 #include "workload/workload.h"
 
 /* Tasks of shared flavors of one owner (an org) share these cores; nobody else has them. */
