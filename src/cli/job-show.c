@@ -227,6 +227,9 @@ static void machines_line(const json_t *job, struct text *t)
     list_line(job, "on_nodes", "on ", t);
     list_line(job, "not_nodes", "not on ", t);
     list_line(job, "node_tags", "with ", t);
+    const char *within = json_get_str(spec_of(job), "within", NULL);
+    if (within)
+        text_addf(t, "%sin one %s", t->len ? "; " : "", within);
     if (json_get_bool(spec_of(job), "exclusive", false))
         text_addf(t, "%sits own", t->len ? "; " : "");
 }

@@ -113,6 +113,9 @@ json_t *node_gpu_paths(const struct node *node);
 bool node_has_tag(const struct node *node, const char *wanted);
 /* Its cores without the reserve. */
 unsigned node_usable_cores(const struct node *node);
+/* The name of what NODE stands in, as it is known or as its tags `site`, `block`, `leaf` say; NULL: not known. */
+enum fabric { FABRIC_SITE, FABRIC_BLOCK, FABRIC_LEAF };
+const char *node_stands_in(const struct node *node, enum fabric part);
 /* What GPUs there are, in words: "2 x NVIDIA H100 80GB HBM3", "none"; owned by the caller. */
 char *node_gpus_text(const struct node *node);
 

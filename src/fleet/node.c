@@ -259,6 +259,15 @@ static bool has_one(const json_t *tags, const char *wanted, size_t len)
     return value && (!equals || str_equal(value, equals + 1));
 }
 
+const char *node_stands_in(const struct node *node, enum fabric part)
+{
+    static const char *const tags[] = { "site", "block", "leaf" };
+    const char *const known[] = { node->site, node->block, node->leaf };
+    const char *tag = json_get_str(node->tags, tags[part], NULL);
+
+    return tag && *tag ? tag : known[part];
+}
+
 bool node_has_tag(const struct node *node, const char *wanted)
 {
     for (const char *p = wanted; *p;) {

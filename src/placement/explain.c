@@ -268,6 +268,15 @@ static struct shape multiply(const struct shape *shape, unsigned n)
     return all;
 }
 
+/* " in one leaf" */
+static const char *in_one(const struct shape *shape)
+{
+    static const char *const words[WITHIN_MAX] = { "", " in one site", " in one block",
+                                                   " in one leaf" };
+
+    return words[shape->rules->within];
+}
+
 static enum placement_rule explain_gang(const struct node_state *states, size_t n,
                                         const struct shape *shape, char *text, size_t len)
 {
@@ -278,14 +287,15 @@ static enum placement_rule explain_gang(const struct node_state *states, size_t 
         return PLACEMENT_NO_CORES;
     struct shape all = multiply(shape, room + 1);
     enum placement_rule rule = node_state_check(nearest, &all);
-    int used =
-        n == 1 ? snprintf(text, len, "all %u tasks begin at once, and there is room for %u: ",
-                          shape->groups * shape->tasks, room)
-               : snprintf(text, len,
-                          "all begin at once: %u node%s with room for %u task%s each, and %u "
-                          "of %zu %s; %s has room for %u: ",
-                          shape->groups, plural(shape->groups), shape->tasks, plural(shape->tasks),
-                          found, n, found == 1 ? "has it" : "have it", nearest->node->name, room);
+    int used = n == 1
+                   ? snprintf(text, len, "all %u tasks begin at once, and there is room for %u: ",
+                              shape->groups * shape->tasks, room)
+                   : snprintf(text, len,
+                              "all begin at once: %u node%s%s with room for %u task%s each, and %u "
+                              "of %zu %s; %s has room for %u: ",
+                              shape->groups, plural(shape->groups), in_one(shape), shape->tasks,
+                              plural(shape->tasks), found, n, found == 1 ? "has it" : "have it",
+                              nearest->node->name, room);
     if (used > 0 && (size_t) used < len)
         explain_node(nearest, &all, rule, text + used, len - (size_t) used);
     return rule == PLACEMENT_PLACED ? PLACEMENT_NO_CORES : rule;
@@ -412,9 +422,9 @@ static int gang_can_ever_fit(const struct node *const *nodes, size_t n, const st
                          shape->groups * shape->tasks, nodes[0]->name, most);
     return error_set(
         err, -EDOM,
-        "nodes: the job needs %u nodes with room for %u task%s each, and %u of %zu have "
+        "nodes: the job needs %u nodes%s with room for %u task%s each, and %u of %zu have "
         "it when they are empty; the largest has room for %u",
-        shape->groups, shape->tasks, plural(shape->tasks), found, n, most);
+        shape->groups, in_one(shape), shape->tasks, plural(shape->tasks), found, n, most);
 }
 
 static int not_allowed(const struct machine_rules *rules, const struct node *const *nodes, size_t n,

@@ -261,7 +261,7 @@ static struct room give(void *userdata, const struct choice *choice)
 
 void host_init(struct host *host, struct capacity *capacity)
 {
-    *host = (struct host){ .capacity = capacity, .by_name = map_new() };
+    *host = (struct host){ .capacity = capacity, .by_name = map_new(), .spots = map_new() };
     terms_table_init(&host->terms);
     capacity_set_host(capacity, &(struct capacity_host){ host, holds, take, give });
 }
@@ -283,6 +283,7 @@ void host_done(struct host *host)
     }
     vec_done(&host->machines);
     map_free(host->by_name);
+    map_free(host->spots);
     terms_table_done(&host->terms);
 }
 
@@ -306,6 +307,30 @@ static size_t place_for(struct host *host)
     return capacity_add(host->capacity, &(struct room){ 0 });
 }
 
+/* The number of what NODE stands in; where that is not known one that no other machine has. */
+static uint32_t spot_number(struct host *host, const struct node *node, size_t i, enum fabric part)
+{
+    const char *name = node_stands_in(node, part);
+
+    if (!name)
+        return (UINT32_MAX >> 1) + (uint32_t) i;
+    uintptr_t number = (uintptr_t) map_get_str(host->spots, name);
+    if (number == 0) {
+        number = ++host->n_spots;
+        (void) map_set_str(host->spots, name, (void *) number);
+    }
+    return (uint32_t) number;
+}
+
+static void stand(struct host *host, const struct node *node, size_t i)
+{
+    const struct spot spot = { .site = spot_number(host, node, i, FABRIC_SITE),
+                               .block = spot_number(host, node, i, FABRIC_BLOCK),
+                               .leaf = spot_number(host, node, i, FABRIC_LEAF) };
+
+    capacity_stand(host->capacity, i, &spot);
+}
+
 void host_set_node(struct host *host, const struct node *node, int64_t disk_used_bytes)
 {
     size_t i;
@@ -318,6 +343,7 @@ void host_set_node(struct host *host, const struct node *node, int64_t disk_used
     forget_state(m);
     m->node = node;
     m->disk_used_bytes = disk_used_bytes;
+    stand(host, node, i);
     host_touch(host, node->name);
 }
 

@@ -62,8 +62,12 @@ void locality_grow(struct locality *l, size_t n)
 
 void locality_stand(struct locality *l, size_t node, const struct spot *spot)
 {
+    struct spot *at = &l->spots.items[node];
+
     assert(node < l->spots.len);
-    l->spots.items[node] = *spot;
+    if (at->site == spot->site && at->block == spot->block && at->leaf == spot->leaf)
+        return;
+    *at = *spot;
     l->is_sorted = false;
 }
 

@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+_Static_assert((int) WITHIN_SITE == LEVEL_SITE && (int) WITHIN_LEAF == LEVEL_LEAF, "one order");
+
 enum state {
     STATE_WAITS,
     STATE_CLAIMS,  /* it has its places, and others may still be there */
@@ -244,7 +246,7 @@ static struct item *add(struct planner *p, const struct planner_job *job, int64_
         .ask = host_ask(&wanted.shape, item->terms->number),
         .tasks = wanted.shape.groups,
         .group = group_of(p, group_of(p, SHARE_ROOT, &job->org), &job->project),
-        .wish = { .apart = true },
+        .wish = { .within = (uint8_t) wanted.shape.rules->within, .apart = true },
         .priority = job->priority,
         .preemptible = spec->preemptible,
         .limit_us = spec->max_time_s * 1000000,

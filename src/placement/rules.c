@@ -37,8 +37,9 @@ static bool lists_equal(char *const *a, char *const *b)
 
 bool rules_equal(const struct machine_rules *a, const struct machine_rules *b)
 {
-    return a == b || (a->exclusive == b->exclusive && lists_equal(a->names, b->names) &&
-                      lists_equal(a->without, b->without) && lists_equal(a->tags, b->tags));
+    return a == b || (a->exclusive == b->exclusive && a->within == b->within &&
+                      lists_equal(a->names, b->names) && lists_equal(a->without, b->without) &&
+                      lists_equal(a->tags, b->tags));
 }
 
 static void add_list(struct text *t, const char *what, char *const *list)

@@ -59,7 +59,8 @@ static struct terms *terms_new(const struct terms *wanted)
     t->rules = (struct machine_rules){ .names = list_copy(shape->rules->names),
                                        .without = list_copy(shape->rules->without),
                                        .tags = list_copy(shape->rules->tags),
-                                       .exclusive = shape->rules->exclusive };
+                                       .exclusive = shape->rules->exclusive,
+                                       .within = shape->rules->within };
     t->shape.rules = &t->rules;
     return t;
 }

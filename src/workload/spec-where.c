@@ -33,6 +33,24 @@ static int check_tags(const struct machine_rules *m, struct error *err)
     return 0;
 }
 
+static const char *const within_names[WITHIN_MAX] = { NULL, "site", "block", "leaf" };
+
+const char *within_name(enum within within) { return within_names[within]; }
+
+static int read_within(struct machine_rules *m, const json_t *json, struct error *err)
+{
+    const char *text = json_get_str(json, "within", NULL);
+
+    if (!text)
+        return 0;
+    for (int i = WITHIN_SITE; i < WITHIN_MAX; i++)
+        if (str_equal(text, within_names[i])) {
+            m->within = (enum within) i;
+            return 0;
+        }
+    return error_set(err, -EINVAL, "within: '%.40s' must be site, block or leaf", text);
+}
+
 int read_where(struct workload_spec *spec, const json_t *json, struct error *err)
 {
     struct machine_rules *m = &spec->machines;
@@ -44,6 +62,8 @@ int read_where(struct workload_spec *spec, const json_t *json, struct error *err
         r = texts_read(json, "node_tags", &m->tags, err);
     if (r >= 0)
         r = read_time(json, "begin", &spec->begin_us, err);
+    if (r >= 0)
+        r = read_within(m, json, err);
     m->exclusive = json_get_bool(json, "exclusive", false);
     if (r >= 0)
         r = check_both(m, err);
@@ -62,6 +82,7 @@ void put_where(json_t *json, const struct workload_spec *spec)
         json_put(json, "node_tags", texts_to_json(m->tags));
     if (m->exclusive)
         json_put(json, "exclusive", json_true());
+    json_put_str(json, "within", within_name(m->within));
     put_time(json, "begin", spec->begin_us);
 }
 

@@ -6,11 +6,33 @@
 #include <assert.h>
 
 static const char *const fields[] = {
-    "flavor",         "cpus",      "memory",         "disk",     "gpus",        "gpu_model",
-    "devices",        "pids",      "rdma",           "shared",   "numa_strict", "network_optimised",
-    "splits_islands", "nodes",     "tasks_per_node", "mpi",      "on_nodes",    "not_nodes",
-    "node_tags",      "exclusive", "begin",          "max_time", "grace",       "checkpoint",
-    "preemptible",    NULL,
+    "flavor",
+    "cpus",
+    "memory",
+    "disk",
+    "gpus",
+    "gpu_model",
+    "devices",
+    "pids",
+    "rdma",
+    "shared",
+    "numa_strict",
+    "network_optimised",
+    "splits_islands",
+    "nodes",
+    "tasks_per_node",
+    "mpi",
+    "on_nodes",
+    "not_nodes",
+    "node_tags",
+    "exclusive",
+    "begin",
+    "within",
+    "max_time",
+    "grace",
+    "checkpoint",
+    "preemptible",
+    NULL,
 };
 
 static json_t *only_wishes(const json_t *json)

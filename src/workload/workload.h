@@ -96,6 +96,11 @@ struct dependency {
         begun_us; /* of what has ended: when it began, or ended without; 0: not known; not kept */
 };
 
+/* What all machines of a job have in common: the fabric between them. */
+enum within { WITHIN_ANY, WITHIN_SITE, WITHIN_BLOCK, WITHIN_LEAF, WITHIN_MAX };
+/* "leaf"; NULL: any. */
+const char *within_name(enum within within);
+
 /* The machines that will do for a job. */
 struct machine_rules {
     char **names;   /* on these; NULL: on any */
@@ -103,6 +108,7 @@ struct machine_rules {
     char **
         tags; /* each "KEY" or "KEY=VALUE" of its tags, or several with '|' of which one is enough */
     bool exclusive; /* all cores of a machine on which nothing else runs */
+    enum within within;
 };
 
 struct workload_spec {

@@ -86,6 +86,8 @@ test_expect_success 'a job begins no earlier than it is to, and where it is to' 
     test_expect_code 5 job --not-node "$node" -- true 2>err && grep "not_nodes $node leave no machine" err &&
     test_expect_code 5 job --node-tag speed=high -- true 2>err && grep "node_tags speed=high leave no machine" err &&
     berth node update "$node" --tag speed=high && job --name fast --node-tag "speed=high|speed=top" -- true 2>told && grep "^succeeded" told &&
+    job --name near --within leaf -- true 2>told && grep "^succeeded" told && berth job show near | grep "in one leaf" &&
+    test_expect_code 2 job --within rack -- true 2>err && grep "rack" err && grep "site, block, leaf" err &&
     job --name alone --exclusive -- sh -c "echo cores \$(nproc)" >said 2>/dev/null && grep "^cores $(berth node show "$node" -o json | jq "[.cores[].cpus] | length")" said
 '
 

@@ -428,4 +428,40 @@ TEST(a_gang_with_machines_to_itself_leaves_the_others_alone)
     placement_plan_done(&plan);
 }
 
+/* n1 and n3 stand in a leaf, n2 in another; where n4 stands nobody knows. */
+TEST(a_gang_may_be_within_one_leaf)
+{
+    static const char *const leaves[] = { "l1", "l2", "l1" };
+    static const char *const names[] = { "n1", "n2", "n3", "n4" };
+    struct placement_node taken[4] = { 0 };
+    struct node *nodes[4];
+    struct error err;
+
+    for (unsigned i = 0; i < 4; i++) {
+        taken[i].node = nodes[i] = machine(names[i], 4);
+        nodes[i]->site = xstrdup("a");
+        nodes[i]->block = xstrdup("b");
+        nodes[i]->tags = i < 3 ? json_pack("{s:s}", "leaf", leaves[i]) : NULL;
+    }
+    ask(0, 4)->machines.within = WITHIN_LEAF;
+    specs[0].nodes = 2;
+    struct placement_plan plan = pass(taken, 4, 1, false);
+    ok(plan.n_decisions == 1 && plan.decisions[0].n_allocations == 2);
+    is_str(plan.decisions[0].allocations[0]->node, "n1");
+    is_str(plan.decisions[0].allocations[1]->node, "n3");
+    placement_plan_done(&plan);
+
+    nodes[2]->cordoned = true;
+    _cleanup_free_ char *text = said(taken, 4);
+    ok(strstr(text, "2 nodes in one leaf with room for 1 task each, and 1 of 4 has it"));
+    ok(placement_can_ever_fit((const struct node *const *) nodes, 4, &specs[0], &err) == 0);
+    specs[0].nodes = 3;
+    ok(placement_can_ever_fit((const struct node *const *) nodes, 4, &specs[0], &err) == -EDOM);
+    ok(strstr(err.text, "needs 3 nodes in one leaf with room for 1 task each, and 2 of 4 have it"));
+    specs[0].machines.within = WITHIN_BLOCK;
+    ok(placement_can_ever_fit((const struct node *const *) nodes, 4, &specs[0], &err) == 0);
+    for (unsigned i = 0; i < 4; i++)
+        node_free(nodes[i]);
+}
+
 TAP_MAIN
