@@ -21,6 +21,8 @@ struct demand {
     /* In pass number PASS: what it was refused, and how many of the refusals of others it has read. */
     uint64_t pass;
     unsigned refused;
+    uint64_t victims_pass;  /* in that one nobody could be stopped for it, */
+    uint32_t victims_group; /* of that group */
     size_t n_read;
 };
 

@@ -245,12 +245,12 @@ struct pass {
     size_t n_refused_all; /* demands */
     unsigned n_stopped;   /* for the job that is looked at */
     struct machines reserved;
-    int64_t shadow_us; /* they are reserved from then on; 0: they are not */
-    bool is_kept;      /* they are kept for somebody from now on */
-    bool closed;       /* the reserved machines are */
-    bool knows_lowest;
-    int lowest;         /* priority of those that run and are preemptible */
-    bool is_booked_out; /* machines were kept from who was looked at last */
+    int64_t shadow_us;    /* they are reserved from then on; 0: they are not */
+    bool is_kept;         /* they are kept for somebody from now on */
+    bool closed;          /* the reserved machines are */
+    bool has_preemptible; /* somebody who runs may be stopped */
+    int *lowest;          /* by group: priority of those that may; NULL: not known yet */
+    bool is_booked_out;   /* machines were kept from who was looked at last */
 };
 
 static void act(struct pass *pass, enum schedule_verb verb, const struct entry *entry)
@@ -347,35 +347,81 @@ static void stop_all(struct pass *pass, struct entries *stopped, bool is_lined_u
 /* Does more than priority say who has less right than whom, and change with time? */
 static bool is_by_time(const struct policy *policy) { return policy->level || policy->shares; }
 
-static void find_lowest(struct pass *pass)
+/* Where groups go first, priority counts within them. */
+static uint32_t group_of(const struct pass *pass, const struct entry *entry)
 {
-    pass->knows_lowest = true;
-    pass->lowest = INT_MAX;
-    vec_foreach(&pass->s->running, entry)
-        if ((*entry)->line->preemptible && (*entry)->line->priority < pass->lowest)
-            pass->lowest = (*entry)->line->priority;
+    return pass->s->options.policy->shares ? entry->line->group : SHARE_ROOT;
 }
 
-/* Where priority alone decides, nobody needs to be looked for if all who run have as much. */
+static void find_lowest(struct pass *pass)
+{
+    uint32_t n = share_len(pass->s->share);
+
+    pass->lowest = xnew_n(int, n);
+    for (uint32_t group = 0; group < n; group++)
+        pass->lowest[group] = INT_MAX;
+    vec_foreach(&pass->s->running, entry) {
+        int *lowest = &pass->lowest[group_of(pass, *entry)];
+        if (!(*entry)->line->preemptible)
+            continue;
+        pass->has_preemptible = true;
+        if ((*entry)->line->priority < *lowest)
+            *lowest = (*entry)->line->priority;
+    }
+}
+
+/* With ENTRY, would its group or one above it run no more than its part? Only then others may be stopped for it. */
+static bool has_less_than_its_part(const struct schedule *s, const struct entry *entry)
+{
+    for (uint32_t g = entry->line->group; g != SHARE_ROOT; g = share_parent(s->share, g))
+        if (share_over(s->share, g) + entry_milli(entry) <= 0)
+            return true;
+    return false;
+}
+
+/* Nobody needs to be looked for if all who run have as much right, as far as priority and groups say. */
 static bool may_stop_others(struct pass *pass, const struct entry *entry)
 {
     const struct policy *policy = pass->s->options.policy;
 
-    if (!policy->preempts || is_by_time(policy))
+    if (!policy->preempts || policy->level)
         return policy->preempts;
-    if (!pass->knows_lowest)
+    if (!pass->lowest)
         find_lowest(pass);
-    return pass->lowest < entry->line->priority;
+    if (pass->lowest[group_of(pass, entry)] < entry->line->priority)
+        return true;
+    return policy->shares && pass->has_preemptible && has_less_than_its_part(pass->s, entry);
+}
+
+/* Groups have more and less right for the same demand: what one was refused holds for itself. */
+static bool knows_no_victims(struct pass *pass, const struct entry *entry)
+{
+    struct demand *demand = entry->line->demand;
+    bool is_refused = refused(pass, demand) & REFUSED_VICTIMS;
+
+    return is_refused || (demand->victims_pass == pass->s->n_passes &&
+                          demand->victims_group == entry->line->group);
+}
+
+static void refuse_victims(struct pass *pass, const struct entry *entry)
+{
+    struct demand *demand = entry->line->demand;
+
+    if (!pass->s->options.policy->shares) {
+        refuse(pass, demand, REFUSED_VICTIMS);
+        return;
+    }
+    demand->victims_pass = pass->s->n_passes;
+    demand->victims_group = entry->line->group;
 }
 
 static bool take_from_others(struct pass *pass, struct entry *entry)
 {
-    struct demand *demand = entry->line->demand;
     struct entries stopped = { 0 };
     unsigned max = entry_stops_max(entry);
     bool taken = false, is_booked_out = false;
 
-    if (max == 0 || (refused(pass, demand) & REFUSED_VICTIMS))
+    if (max == 0 || knows_no_victims(pass, entry))
         return false;
     if (may_stop_others(pass, entry)) {
         close_reserved(pass, true);
@@ -384,9 +430,8 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
         booked_open(pass->s);
     }
     if (!taken) {
-        /* Groups have more and less right for the same demand. */
-        if (max == UINT_MAX && !pass->s->options.policy->shares && !is_booked_out)
-            refuse(pass, demand, REFUSED_VICTIMS);
+        if (max == UINT_MAX && !is_booked_out)
+            refuse_victims(pass, entry);
         return false;
     }
     pass->n_stopped = (unsigned) stopped.len;
@@ -550,6 +595,7 @@ void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret
     close_reserved(&pass, false);
     vec_done(&pass.reserved);
     vec_done(&pass.refusals);
+    free(pass.lowest);
 }
 
 bool schedule_keeps(const struct schedule *s, uint64_t *ret_id)
