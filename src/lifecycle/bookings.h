@@ -15,6 +15,7 @@ struct bookings {
     VEC(struct booked) items; /* that have not ended, as they were made */
     struct calendar *calendar;
     uint64_t last_number;
+    bool is_asked;      /* the planner asks its guard */
     struct map *places; /* name of a machine -> its place in NAMES, and in the calendar */
     VEC(char *) names;  /* owned */
     VEC(const struct booking_record *) list; /* as last asked for */

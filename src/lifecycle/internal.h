@@ -426,8 +426,8 @@ void bookings_done(struct lifecycle *lc);
 bool bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot);
 /* What a planner's guard says. */
 bool bookings_allow(void *userdata, const char *node, const struct planner_stay *job);
-/* Time goes on: what the guard says of booked machines may be otherwise. True: something is booked. */
-bool bookings_touch(struct lifecycle *lc);
+/* Time goes on: what the guard says of booked machines may be otherwise. */
+void bookings_touch(struct lifecycle *lc);
 /* Something may have begun, ended, or is to be left. */
 void bookings_fire(struct lifecycle *lc);
 

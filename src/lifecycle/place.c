@@ -152,8 +152,8 @@ static void pass(struct lifecycle *lc)
     struct planner_plan plan;
 
     lc->pass_wanted = false;
-    /* Who begins is seen by the next that asks whether he is in a booking's way. */
-    planner_pass(lc->planner, now_us, bookings_touch(lc) ? 1 : PASS_LIMIT, &plan);
+    bookings_touch(lc);
+    planner_pass(lc->planner, now_us, PASS_LIMIT, &plan);
     preempt_planned(lc, &plan);
     if (plan.starts.len > 0)
         carry_out(lc, now_us, &plan);

@@ -197,12 +197,26 @@ bool bookings_allow(void *userdata, const char *node, const struct planner_stay 
     return calendar_is_empty(lc->bookings->calendar) || !use || !obstacle(lc, use->node, job);
 }
 
-bool bookings_touch(struct lifecycle *lc)
+/* While nothing is booked, nobody needs to be asked about. */
+static void ask_guard(struct lifecycle *lc, bool asked)
 {
+    const struct queue_order *q = &lc->queue;
+
+    lc->bookings->is_asked = asked;
+    planner_ask_guard(lc->planner, asked);
+    for (size_t i = 0; i < q->len; i++)
+        plan_submit(lc, live_get(lc, &q->items[q->head + i].workload->id));
+}
+
+void bookings_touch(struct lifecycle *lc)
+{
+    bool is_booked = !calendar_is_empty(lc->bookings->calendar);
+
+    if (is_booked != lc->bookings->is_asked)
+        ask_guard(lc, is_booked);
     /* Also those whose booking is over. */
     vec_foreach(&lc->bookings->names, name)
         planner_touch(lc->planner, *name);
-    return !calendar_is_empty(lc->bookings->calendar);
 }
 
 bool bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot)

@@ -155,7 +155,8 @@ static bool is_allowed(const struct host *host, const struct node *node, const s
                                        .preemptible = terms->preemptible,
                                        .stays_us = terms->stays_us };
 
-    return !host->guard.allows || host->guard.allows(host->guard.userdata, node->name, &stay);
+    return !terms->is_guarded || !host->guard.allows ||
+           host->guard.allows(host->guard.userdata, node->name, &stay);
 }
 
 static bool holds(void *userdata, size_t node, const struct ask *ask, const struct taken *without,

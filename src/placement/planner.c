@@ -41,6 +41,7 @@ struct item {
 };
 
 struct planner {
+    bool asks_guard;
     struct record *record; /* of the calls; NULL: nobody wants it */
     struct planner_guard guard;
     struct host host;
@@ -144,6 +145,12 @@ void planner_set_guard(struct planner *p, const struct planner_guard *guard)
     p->host.guard = (struct planner_guard){ guard->allows ? ask_guard : NULL, p };
 }
 
+void planner_ask_guard(struct planner *p, bool asked)
+{
+    record_guard(p->record, asked);
+    p->asks_guard = asked;
+}
+
 void planner_touch(struct planner *p, const char *node)
 {
     record_touch(p->record, node);
@@ -221,18 +228,28 @@ void planner_weigh(struct planner *p, const struct id *org, const struct id *pro
     share_weigh(schedule_shares(p->schedule), group, weight);
 }
 
+/* What the guard looks at. */
+static void add_stay(struct terms *terms, const struct planner_job *job)
+{
+    const struct workload_spec *spec = job->spec;
+
+    terms->is_guarded = true;
+    terms->project = job->project;
+    terms->preemptible = spec->preemptible;
+    if (spec->max_time_s)
+        terms->stays_us = (spec->max_time_s + spec->grace_s) * 1000000;
+}
+
 static struct item *add(struct planner *p, const struct planner_job *job, int64_t now_us)
 {
     const struct workload_spec *spec = job->spec;
-    struct terms wanted = { .shape = shape_of(spec, &job->org),
-                            .project = job->project,
-                            .preemptible = spec->preemptible };
+    struct terms wanted = { .shape = shape_of(spec, &job->org) };
     struct item *item = xnew(struct item);
 
     leave(p, &job->id, now_us);
     wanted.shape.owner = job->org;
-    if (spec->max_time_s)
-        wanted.stays_us = (spec->max_time_s + spec->grace_s) * 1000000;
+    if (p->asks_guard)
+        add_stay(&wanted, job);
     item->number = ++p->last;
     item->id = job->id;
     item->org = job->org;
@@ -492,9 +509,12 @@ void planner_pass(struct planner *p, int64_t now_us, unsigned limit, struct plan
     *ret = (struct planner_plan){ 0 };
     wake_deferred(p, now_us);
     p->acts.len = 0;
+    /* The guard sees who began by a plan, and not who has a place in this pass. */
+    schedule_limit(p->schedule, p->asks_guard ? 1 : 0);
     schedule_pass(p->schedule, now_us, &p->acts);
     carry_out(p, ret);
     give_out(p, limit, ret);
+    ret->more |= schedule_is_cut(p->schedule);
     record_pass(p->record, now_us, limit, ret);
     host_forget_idle(&p->host);
 }

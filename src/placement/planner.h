@@ -87,6 +87,9 @@ void planner_record(struct planner *planner, struct record *record);
 void planner_set_node(struct planner *planner, const struct node *node, int64_t disk_used_bytes);
 /* GUARD is copied; before the first job. */
 void planner_set_guard(struct planner *planner, const struct planner_guard *guard);
+/* Have the guard asked about jobs that are submitted from now on, or not, as at first. Jobs that differ only in what it
+ * looks at are alike where it is not, which is cheaper: who waits is to be submitted again. */
+void planner_ask_guard(struct planner *planner, bool asked);
 /* What the guard says of a machine may be otherwise now. */
 void planner_touch(struct planner *planner, const char *node);
 /* It is gone; nothing runs there. */

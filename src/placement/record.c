@@ -186,6 +186,15 @@ void record_weigh(struct record *r, const struct id *org, const struct id *proje
     write_line(r, line);
 }
 
+void record_guard(struct record *r, bool asked)
+{
+    if (!r)
+        return;
+    json_t *line = line_new("guard");
+    json_put(line, "asked", json_boolean(asked));
+    write_line(r, line);
+}
+
 void record_hold(struct record *r, const struct id *job, bool held)
 {
     if (!r)

@@ -9,6 +9,7 @@
  *   {"do":"drop","name":"n1"}
  *   {"do":"touch","name":"n1"}                        the guard may say otherwise of it
  *   {"do":"weigh","org":"…","project":"…","weight":2} without project: the org among the orgs
+ *   {"do":"guard","asked":true}                       about jobs from now on
  *   {"do":"submit","now_us":…,"job":{…}}
  *   {"do":"run","job":{… "started_us", "allocations"},"on":["n1",null]}
  *   {"do":"hold","id":"…","held":true}
@@ -44,6 +45,7 @@ void record_refusal(struct record *record, const char *node, const struct planne
 void record_submit(struct record *record, const struct planner_job *job, int64_t now_us);
 void record_weigh(struct record *record, const struct id *org, const struct id *project,
                   unsigned weight);
+void record_guard(struct record *record, bool asked);
 void record_hold(struct record *record, const struct id *job, bool held);
 void record_run(struct record *record, const struct planner_job *job,
                 const struct planner_place *tasks, size_t n, int64_t started_us);

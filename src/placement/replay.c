@@ -208,6 +208,12 @@ static int do_weigh(struct replay *r, const json_t *json, struct error *err)
     return n;
 }
 
+static int do_guard(struct replay *r, const json_t *json, struct error *err)
+{
+    planner_ask_guard(r->planner, json_get_bool(json, "asked", false));
+    return 0;
+}
+
 static int do_hold(struct replay *r, const json_t *json, struct error *err)
 {
     struct id id;
@@ -273,7 +279,7 @@ static const struct {
 } calls[] = {
     { "new", do_new },     { "node", do_node },     { "disk", do_disk },   { "drop", do_drop },
     { "touch", do_touch }, { "submit", do_submit }, { "run", do_run },     { "hold", do_hold },
-    { "end", do_end },     { "pass", do_pass },     { "weigh", do_weigh },
+    { "end", do_end },     { "pass", do_pass },     { "weigh", do_weigh }, { "guard", do_guard },
 };
 
 int replay_line(struct replay *r, const char *line, size_t len, struct error *err)

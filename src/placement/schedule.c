@@ -576,27 +576,34 @@ void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret
 {
     struct pass pass = { .s = s, .now_us = now_us, .acts = ret };
     struct entries leaving = { 0 };
+    uint64_t n_starts = s->n_starts;
 
     booked_look(s, now_us);
     booked_leave(s, now_us, &leaving);
     stop_all(&pass, &leaving, false);
     wakes_look(s, now_us);
     patience_look(s, now_us);
-    s->is_kept = false;
+    s->is_kept = s->is_cut = false;
     if (s->n_ready == 0)
         return;
     s->n_passes++;
     line_up(s, now_us);
     if (s->options.policy->wait == WAIT_PROMISE)
         keep_promises(&pass);
-    while (s->candidates.len > 0 && !is_over(&pass))
+    while (s->candidates.len > 0 && !s->is_cut && !is_over(&pass)) {
         if (!consider(&pass, next(s, now_us)))
             break;
+        s->is_cut = s->starts_max && s->n_starts - n_starts >= s->starts_max;
+    }
     close_reserved(&pass, false);
     vec_done(&pass.reserved);
     vec_done(&pass.refusals);
     free(pass.lowest);
 }
+
+void schedule_limit(struct schedule *s, unsigned n) { s->starts_max = n; }
+
+bool schedule_is_cut(const struct schedule *s) { return s->is_cut; }
 
 bool schedule_keeps(const struct schedule *s, uint64_t *ret_id)
 {

@@ -98,6 +98,10 @@ bool schedule_unbook(struct schedule *schedule, uint64_t id);
 const struct calendar *schedule_calendar(const struct schedule *schedule);
 /* Decide; RET is appended to. */
 void schedule_pass(struct schedule *schedule, int64_t now_us, struct schedule_acts *ret);
+/* Passes from now on begin no more than N; 0: as many as there are. */
+void schedule_limit(struct schedule *schedule, unsigned n);
+/* Did the last pass end for that reason? */
+bool schedule_is_cut(const struct schedule *schedule);
 /* For whom the last pass keeps machines that others could use; false: for nobody. */
 bool schedule_keeps(const struct schedule *schedule, uint64_t *ret_id);
 /* When a job that waits starts at the latest, as it was promised in the last pass; INT64_MAX: nothing is promised. */

@@ -90,8 +90,9 @@ void terms_table_done(struct terms_table *table)
 
 static bool terms_equal(const struct terms *a, const struct terms *b)
 {
-    return a->stays_us == b->stays_us && a->preemptible == b->preemptible &&
-           id_equal(&a->project, &b->project) && shape_equal(&a->shape, &b->shape);
+    return a->is_guarded == b->is_guarded && a->stays_us == b->stays_us &&
+           a->preemptible == b->preemptible && id_equal(&a->project, &b->project) &&
+           shape_equal(&a->shape, &b->shape);
 }
 
 struct terms *terms_take(struct terms_table *table, const struct terms *wanted)

@@ -10,6 +10,7 @@ struct terms {
     uint32_t number; /* of no others, also not later */
     unsigned refs;
     struct shape shape; /* of one group */
+    bool is_guarded;    /* the guard is asked, who looks at these: */
     struct id project;
     int64_t stays_us;
     bool preemptible;

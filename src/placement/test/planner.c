@@ -246,6 +246,39 @@ TEST(a_claim_that_is_given_up_leaves_its_place)
     is_plan(p, 3 * HOUR + 2, 0, "start 3 on n1 0-1");
 }
 
+static bool nobody_began(void *userdata, const char *node, const struct planner_stay *stay)
+{
+    const unsigned *began = userdata;
+
+    is_str(node, "n1");
+    ok(stay->cores == 1 && stay->stays_us == 0);
+    return *began == 0;
+}
+
+TEST(the_guard_sees_who_began_before_the_next_begins)
+{
+    _cleanup_(node_freep) struct node *n1 = machine("n1", 4, 0);
+    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_skip);
+    struct workload_spec one = ask(1, 0);
+    struct planner_job a = job_of(1, &one), b = job_of(2, &one), c = job_of(3, &one);
+    unsigned began = 1;
+
+    planner_set_guard(p, &(struct planner_guard){ nobody_began, &began });
+    planner_set_node(p, n1, 0);
+    planner_submit(p, &a, 1);
+    is_plan(p, 1, 0, "start 1 on n1 0"); /* nobody asks it yet */
+    planner_ask_guard(p, true);
+    planner_submit(p, &b, 2);
+    planner_submit(p, &c, 2);
+    is_plan(p, 2, 0, "");
+    began = 0;
+    planner_touch(p, "n1");
+    is_plan(p, 3, 0, "start 2 on n1 1; more");
+    began = 1;
+    planner_touch(p, "n1");
+    is_plan(p, 4, 0, "");
+}
+
 TEST(orgs_go_by_their_weight)
 {
     _cleanup_(node_freep) struct node *n1 = machine("n1", 6, 0);
