@@ -83,6 +83,11 @@ struct lifecycle_sources {
     void *userdata;
 };
 
+/* What orgs and projects have had under the policy `fair`, for lifecycle_recall_shares() of the next server; owned by the
+ * caller. That goes before lifecycle_recover(); -EINVAL: JSON is no such thing. */
+json_t *lifecycle_shares(struct lifecycle *lifecycle);
+int lifecycle_recall_shares(struct lifecycle *lifecycle, const json_t *json, struct error *err);
+
 /* Takes what STATE holds (what store_load() gave); borrows store and engine, and becomes the engine's
  * listener. Everything of SOURCES is needed. */
 int lifecycle_new(const struct lifecycle_settings *settings,

@@ -29,16 +29,26 @@ static void add_job(const struct lifecycle *lc, struct snapshot *s, const struct
     vec_push(&s->jobs, one);
 }
 
+static void add_weight(struct snapshot *s, const struct snapshot_weight *one)
+{
+    if (one->weight > 1 || one->used > 0)
+        vec_push(&s->weights, *one);
+}
+
 static void add_weights(const struct lifecycle *lc, struct snapshot *s)
 {
     vec_foreach(&lc->orgs, org)
-        if ((*org)->weight > 1)
-            vec_push(&s->weights,
-                     ((struct snapshot_weight){ .org = (*org)->id, .weight = (*org)->weight }));
+        add_weight(s, &(struct snapshot_weight){
+                          .org = (*org)->id,
+                          .weight = (*org)->weight,
+                          .used = planner_used(lc->planner, &(*org)->id, NULL, s->now_us) });
     vec_foreach(&lc->projects, project)
-        if ((*project)->weight > 1)
-            vec_push(&s->weights, ((struct snapshot_weight){ (*project)->org, (*project)->id,
-                                                             (*project)->weight }));
+        add_weight(s,
+                   &(struct snapshot_weight){ .org = (*project)->org,
+                                              .project = (*project)->id,
+                                              .weight = (*project)->weight,
+                                              .used = planner_used(lc->planner, &(*project)->org,
+                                                                   &(*project)->id, s->now_us) });
 }
 
 struct snapshot *lifecycle_snapshot(struct lifecycle *lc)

@@ -23,6 +23,7 @@
 #include "main/recorder.h"
 #include "main/seal.h"
 #include "main/settings.h"
+#include "main/shares.h"
 #include "metrics/metrics.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -71,7 +72,8 @@ struct server {
     struct lifecycle *lifecycle;
     struct collector *collector;
     struct recorder *recorder; /* NULL: nothing is recorded */
-    char *machine;             /* its name */
+    struct shares *shares;
+    char *machine; /* its name */
     char storage_mark[VOLUME_MARK_LEN + 1];
     char *storage_probe; /* where the server itself can try how fast /storage is */
     struct node *node;   /* this machine, until lifecycle has it */
@@ -343,6 +345,13 @@ static void open_recorder(struct server *s)
         log_warn("what the scheduler decides is not recorded", "why", err.text);
 }
 
+static void open_shares(struct server *s)
+{
+    _cleanup_free_ char *directory = xasprintf("%s/scheduler", s->settings.state);
+
+    s->shares = shares_open(s->loop, s->pool, s->lifecycle, directory);
+}
+
 static int open_lifecycle(struct server *s, struct error *err)
 {
     const struct settings *set = &s->settings;
@@ -525,12 +534,14 @@ static void server_done(struct server *s)
 {
     api_free(s->api);
     collector_free(s->collector);
+    shares_leave(s->shares);
     lifecycle_free(s->lifecycle);
     puller_free(s->puller);
     pusher_free(s->pusher);
     engine_free(s->engine);
     pool_free(s->pool);
     recorder_close(s->recorder);
+    shares_close(s->shares);
     safe_close(s->keeper_fd);
     store_close(s->store);
     blob_store_close(s->blobs);
@@ -600,6 +611,7 @@ static int begin(struct server *s, struct error *err)
     s->timer = loop_timer(s->loop, 0, on_tick, s);
     s->disk_timer = loop_timer(s->loop, DISK_US, on_disk, s);
     lifecycle_on_wake(s->lifecycle, on_wake, s);
+    open_shares(s);
     lifecycle_recover(s->lifecycle);
     open_collector(s);
     return open_api(s, err);

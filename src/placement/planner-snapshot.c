@@ -49,9 +49,11 @@ struct planner *planner_from_snapshot(const struct snapshot *s)
     const struct planner_options options = { s->score, s->options };
     struct planner *planner = planner_new(&options);
 
-    vec_foreach(&s->weights, weight)
-        planner_weigh(planner, &weight->org, id_is_none(&weight->project) ? NULL : &weight->project,
-                      weight->weight);
+    vec_foreach(&s->weights, weight) {
+        const struct id *project = id_is_none(&weight->project) ? NULL : &weight->project;
+        planner_weigh(planner, &weight->org, project, weight->weight);
+        planner_set_used(planner, &weight->org, project, weight->used, s->now_us);
+    }
     vec_foreach(&s->nodes, node)
         planner_set_node(planner, node->node, node->disk_used_bytes);
     vec_foreach(&s->jobs, job)

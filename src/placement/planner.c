@@ -228,6 +228,27 @@ void planner_weigh(struct planner *p, const struct id *org, const struct id *pro
     share_weigh(schedule_shares(p->schedule), group, weight);
 }
 
+int64_t planner_used(const struct planner *p, const struct id *org, const struct id *project,
+                     int64_t now_us)
+{
+    const struct id *id = project ? project : org;
+    const void *known = map_get(p->groups, id->bytes, sizeof id->bytes);
+
+    return known ? share_used(schedule_shares(p->schedule), (uint32_t) (uintptr_t) known, now_us)
+                 : 0;
+}
+
+void planner_set_used(struct planner *p, const struct id *org, const struct id *project,
+                      int64_t used, int64_t at_us)
+{
+    uint32_t group = group_of(p, SHARE_ROOT, org);
+
+    record_used(p->record, org, project, used, at_us);
+    if (project)
+        group = group_of(p, group, project);
+    share_set_used(schedule_shares(p->schedule), group, used, at_us);
+}
+
 /* What the guard looks at. */
 static void add_stay(struct terms *terms, const struct planner_job *job)
 {

@@ -99,6 +99,13 @@ void planner_drop_node(struct planner *planner, const char *name);
 void planner_weigh(struct planner *planner, const struct id *org, const struct id *project,
                    unsigned weight);
 
+/* What they have had until NOW_US, as share.h counts; 0: nothing, or they are not known. */
+int64_t planner_used(const struct planner *planner, const struct id *org, const struct id *project,
+                     int64_t now_us);
+/* They had so much at AT_US; before any of their jobs runs. */
+void planner_set_used(struct planner *planner, const struct id *org, const struct id *project,
+                      int64_t used, int64_t at_us);
+
 void planner_submit(struct planner *planner, const struct planner_job *job, int64_t now_us);
 void planner_hold(struct planner *planner, const struct id *job, bool held);
 /* A job runs since STARTED_US, with N tasks by rank; what was said of it before is forgotten. */

@@ -186,6 +186,20 @@ void record_weigh(struct record *r, const struct id *org, const struct id *proje
     write_line(r, line);
 }
 
+void record_used(struct record *r, const struct id *org, const struct id *project, int64_t used,
+                 int64_t at_us)
+{
+    if (!r)
+        return;
+    json_t *line = line_new("used");
+    put_id(line, "org", org);
+    if (project)
+        put_id(line, "project", project);
+    json_put_int(line, "used", used);
+    json_put_int(line, "at_us", at_us);
+    write_line(r, line);
+}
+
 void record_guard(struct record *r, bool asked)
 {
     if (!r)

@@ -9,6 +9,7 @@
  *   {"do":"drop","name":"n1"}
  *   {"do":"touch","name":"n1"}                        the guard may say otherwise of it
  *   {"do":"weigh","org":"…","project":"…","weight":2} without project: the org among the orgs
+ *   {"do":"used","org":"…","project":"…","used":…,"at_us":…}
  *   {"do":"guard","asked":true}                       about jobs from now on
  *   {"do":"submit","now_us":…,"job":{…}}
  *   {"do":"run","job":{… "started_us", "allocations"},"on":["n1",null]}
@@ -45,6 +46,8 @@ void record_refusal(struct record *record, const char *node, const struct planne
 void record_submit(struct record *record, const struct planner_job *job, int64_t now_us);
 void record_weigh(struct record *record, const struct id *org, const struct id *project,
                   unsigned weight);
+void record_used(struct record *record, const struct id *org, const struct id *project,
+                 int64_t used, int64_t at_us);
 void record_guard(struct record *record, bool asked);
 void record_hold(struct record *record, const struct id *job, bool held);
 void record_run(struct record *record, const struct planner_job *job,

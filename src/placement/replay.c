@@ -208,6 +208,21 @@ static int do_weigh(struct replay *r, const json_t *json, struct error *err)
     return n;
 }
 
+static int do_used(struct replay *r, const json_t *json, struct error *err)
+{
+    int64_t used = json_get_int(json, "used", -1), at_us = json_get_int(json, "at_us", -1);
+    struct id org, project = id_none;
+    int n = snapshot_read_id(json, "org", true, &org, err);
+
+    if (n >= 0)
+        n = snapshot_read_id(json, "project", false, &project, err);
+    if (n >= 0 && (used < 0 || used > SHARE_USED_MAX || at_us < 0 || at_us > SNAPSHOT_TIME_MAX_US))
+        n = error_set(err, -EBADMSG, "used: must be what a group can have had, and at_us a time");
+    if (n >= 0)
+        planner_set_used(r->planner, &org, id_is_none(&project) ? NULL : &project, used, at_us);
+    return n;
+}
+
 static int do_guard(struct replay *r, const json_t *json, struct error *err)
 {
     planner_ask_guard(r->planner, json_get_bool(json, "asked", false));
@@ -280,6 +295,7 @@ static const struct {
     { "new", do_new },     { "node", do_node },     { "disk", do_disk },   { "drop", do_drop },
     { "touch", do_touch }, { "submit", do_submit }, { "run", do_run },     { "hold", do_hold },
     { "end", do_end },     { "pass", do_pass },     { "weigh", do_weigh }, { "guard", do_guard },
+    { "used", do_used },
 };
 
 int replay_line(struct replay *r, const char *line, size_t len, struct error *err)

@@ -27,6 +27,9 @@ enum {
     SHARE_AHEAD_S = 3600, /* what runs counts for so long ahead */
 };
 
+/* A hundred thousand GPUs for a hundred days: who is told of more was told something wrong. */
+#define SHARE_USED_MAX INT64_C(1000000000000000)
+
 struct share;
 
 /* HALF_LIFE_US 0: nothing is forgotten. */

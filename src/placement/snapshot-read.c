@@ -258,6 +258,8 @@ static int read_weight(struct snapshot *s, const json_t *json, struct error *err
         r = snapshot_read_id(json, "project", false, &one.project, err);
     if (r >= 0)
         r = read_int(json, "weight", 1, SHARE_WEIGHT_MAX, &weight, err);
+    if (r >= 0)
+        r = read_int(json, "used", 0, SHARE_USED_MAX, &one.used, err);
     if (r < 0)
         return r;
     one.weight = (unsigned) weight;

@@ -162,6 +162,7 @@ static json_t *weights_to_json(const struct snapshot *s)
         put_id(json, "org", &weight->org);
         put_id(json, "project", &weight->project);
         json_put_int(json, "weight", weight->weight);
+        json_put_int(json, "used", weight->used);
         (void) json_array_append_new(list, json);
     }
     return list;

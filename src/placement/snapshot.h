@@ -44,6 +44,7 @@ struct snapshot_job {
 struct snapshot_weight {
     struct id org, project; /* PROJECT none: the org's own */
     unsigned weight;
+    int64_t used; /* at the snapshot's time, as share.h counts */
 };
 
 struct snapshot {
@@ -52,7 +53,7 @@ struct snapshot {
     const struct score *score;
     VEC(struct snapshot_node) nodes;     /* in the order in which ties go to them */
     VEC(struct snapshot_job) jobs;       /* in the order in which they came */
-    VEC(struct snapshot_weight) weights; /* that are not 1 */
+    VEC(struct snapshot_weight) weights; /* that are not 1, or of those who have had something */
     struct history *history;             /* of run times; never NULL */
 };
 

@@ -55,4 +55,55 @@ TEST(weight_decides_who_goes_first)
     ok(second_goes_first(3, true));
 }
 
+/* The first project had 150 s, the second 100 s, and then the server starts again. */
+static bool second_goes_first_after(bool recalls)
+{
+    struct error err = { 0 };
+    struct id second;
+
+    world_open(1);
+    ok(lifecycle_create_project(world.lc, &(struct new_tenant){ .name = "p2", .actor = "test" },
+                                NULL, NULL, &second, &err) == 0);
+    settle();
+    (void) run_for(&world.project, "150");
+    pass_time(151 * US_PER_S);
+    (void) run_for(&second, "100");
+    pass_time(101 * US_PER_S);
+    struct id holder = run_for(&second, "5");
+    struct id one = run_for(&world.project, "1000"), other = run_for(&second, "1000");
+    ok(runs(&holder));
+    world.shares = recalls ? lifecycle_shares(world.lc) : NULL;
+    crash();
+    pass_time(6 * US_PER_S);
+    ok(runs(&one) != runs(&other));
+    bool is_other = runs(&other);
+    json_decref(world.shares);
+    world_close();
+    return is_other;
+}
+
+TEST(what_was_had_is_remembered)
+{
+    ok(!second_goes_first_after(false));
+    ok(second_goes_first_after(true));
+}
+
+TEST(shares_that_are_none_are_refused)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{\"at_us\":1,\"used\":{}}",
+        "{\"at_us\":1,\"used\":[{\"org\":\"x\",\"used\":1}]}",
+        "{\"at_us\":1,\"used\":[{\"org\":\"01900000-0000-7000-8000-000000000001\",\"used\":-1}]}",
+    };
+
+    world_open(1);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        _cleanup_json_ json_t *json = json_loads(texts[i], 0, NULL);
+        struct error err = { 0 };
+        ok(lifecycle_recall_shares(world.lc, json, &err) == -EINVAL);
+    }
+    world_close();
+}
+
 TAP_MAIN

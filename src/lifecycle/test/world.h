@@ -37,6 +37,7 @@ static struct world {
     struct store *store;
     struct proxy proxy;
     struct lifecycle *lc;
+    json_t *shares; /* what the next lifecycle is told that orgs and projects had; NULL: nothing */
     struct id project;
     int64_t now_us;
     char boot_id[16];
@@ -299,6 +300,8 @@ static void world_begin(void)
     for (size_t i = 0; i < n; i++)
         lifecycle_add_flavor(world.lc, flavors[i]);
     lifecycle_set_node(world.lc, node);
+    if (world.shares)
+        ok(lifecycle_recall_shares(world.lc, world.shares, &err) == 0);
     lifecycle_recover(world.lc);
 }
 
