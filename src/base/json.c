@@ -1,6 +1,9 @@
 /* json.c - strict parsing, and readers of checked trees */
 #include "base/json.h"
 
+#include "base/id.h"
+#include "base/time.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -90,4 +93,20 @@ void json_put_str(json_t *obj, const char *key, const char *value)
 void json_put_int(json_t *obj, const char *key, int64_t value)
 {
     json_put(obj, key, json_integer(value));
+}
+
+void json_put_id(json_t *obj, const char *key, const struct id *value)
+{
+    char text[ID_TEXT_LEN + 1];
+
+    if (!id_is_none(value))
+        json_put_str(obj, key, id_format(value, text));
+}
+
+void json_put_time(json_t *obj, const char *key, int64_t us)
+{
+    char text[TIME_TEXT_LEN + 1];
+
+    if (us)
+        json_put_str(obj, key, time_format(us, text));
 }

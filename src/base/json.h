@@ -16,6 +16,8 @@
 
 #define JSON_MAX_DEPTH 64
 
+struct id;
+
 static inline void json_decref_p(json_t **j) { json_decref(*j); }
 #define _cleanup_json_ _cleanup_(json_decref_p)
 
@@ -46,6 +48,9 @@ bool json_get_bool(const json_t *obj, const char *key, bool otherwise);
 void json_put(json_t *obj, const char *key, json_t *value);
 void json_put_str(json_t *obj, const char *key, const char *value);
 void json_put_int(json_t *obj, const char *key, int64_t value);
+/* None, and the time 0, are left out. */
+void json_put_id(json_t *obj, const char *key, const struct id *value);
+void json_put_time(json_t *obj, const char *key, int64_t us);
 /* Length of the valid UTF-8 sequence that S begins with, 1 to 4 bytes; 0 when there is none. */
 size_t utf8_sequence(const char *s, size_t len);
 /* Text that any program may have produced (YAML, a command line): valid UTF-8 or refused. */

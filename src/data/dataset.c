@@ -50,13 +50,6 @@ const struct dataset_version *dataset_version(const struct dataset *d, unsigned 
 
 /* ---- JSON ---------------------------------------------------------------------------------------- */
 
-static void put_time(json_t *json, const char *key, int64_t us)
-{
-    char buf[TIME_TEXT_LEN + 1];
-
-    json_put_str(json, key, time_format(us, buf));
-}
-
 static json_t *copy_tags(const json_t *json)
 {
     const json_t *tags = json_object_get(json, "tags");
@@ -73,8 +66,8 @@ json_t *dataset_to_json(const struct dataset *d)
     json_put_str(json, "id", id_format(&d->id, id));
     json_put_str(json, "project", id_format(&d->project, id));
     json_put(json, "tags", json_deep_copy(d->tags));
-    put_time(json, "created", d->created_us);
-    put_time(json, "updated", d->updated_us);
+    json_put_time(json, "created", d->created_us);
+    json_put_time(json, "updated", d->updated_us);
     json_put_int(json, "changes", (int64_t) d->changes);
     json_put_int(json, "last", d->last);
     return json;
@@ -106,7 +99,7 @@ json_t *dataset_version_to_json(const struct dataset_version *v)
     json_put_str(json, "manifest", sha256_format(&v->manifest, hex));
     json_put_int(json, "files", v->files);
     json_put_int(json, "size", v->size_bytes);
-    put_time(json, "created", v->created_us);
+    json_put_time(json, "created", v->created_us);
     json_put_str(json, "actor", v->actor);
     json_put_str(json, "message", v->message);
     json_put(json, "tags", json_deep_copy(v->tags));

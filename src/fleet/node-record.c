@@ -20,14 +20,6 @@ void node_record_free(struct node_record *machine)
     free(machine);
 }
 
-static void put_time(json_t *json, const char *key, int64_t us)
-{
-    char text[TIME_TEXT_LEN + 1];
-
-    if (us > 0)
-        json_put_str(json, key, time_format(us, text));
-}
-
 static int64_t get_time(const json_t *json, const char *key)
 {
     int64_t us = 0;
@@ -46,8 +38,8 @@ json_t *node_record_to_json(const struct node_record *machine)
     json_put(json, "drained", json_boolean(machine->drained));
     json_put_str(json, "reason", machine->reason);
     json_put_str(json, "by", machine->actor);
-    put_time(json, "since", machine->cordoned_us);
-    put_time(json, "joined", machine->joined_us);
+    json_put_time(json, "since", machine->cordoned_us);
+    json_put_time(json, "joined", machine->joined_us);
     if (machine->joined_us)
         json_put_str(json, "machine", sha256_format(&machine->machine, sum));
     json_put_str(json, "url", machine->url);

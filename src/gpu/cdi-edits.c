@@ -6,25 +6,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-void list_free(char **list)
-{
-    for (char **p = list; p && *p; p++)
-        free(*p);
-    free(list);
-}
-
-char **list_copy(char *const *list)
-{
-    VEC(char *) copy = { 0 };
-
-    if (!list)
-        return NULL;
-    for (; *list; list++)
-        vec_push(&copy, xstrdup(*list));
-    vec_push(&copy, NULL);
-    return copy.items;
-}
-
 void cdi_edits_done(struct cdi_edits *edits)
 {
     vec_foreach(&edits->nodes, node) {
@@ -36,13 +17,13 @@ void cdi_edits_done(struct cdi_edits *edits)
         free(mount->source);
         free(mount->target);
         free(mount->type);
-        list_free(mount->options);
+        texts_free(mount->options);
     }
     vec_foreach(&edits->hooks, hook) {
         free(hook->point);
         free(hook->path);
-        list_free(hook->args);
-        list_free(hook->env);
+        texts_free(hook->args);
+        texts_free(hook->env);
     }
     vec_foreach(&edits->env, env)
         free(*env);
@@ -90,7 +71,7 @@ static void add_mounts(struct cdi_edits *to, const struct cdi_edits *from)
         const struct cdi_mount copy = { .source = xstrdup(mount->source),
                                         .target = xstrdup(mount->target),
                                         .type = xstrdup(mount->type),
-                                        .options = list_copy(mount->options) };
+                                        .options = texts_copy(mount->options) };
         vec_push(&to->mounts, copy);
     }
 }
@@ -100,8 +81,8 @@ static void add_hooks(struct cdi_edits *to, const struct cdi_edits *from)
     vec_foreach(&from->hooks, hook) {
         const struct cdi_hook copy = { .point = xstrdup(hook->point),
                                        .path = xstrdup(hook->path),
-                                       .args = list_copy(hook->args),
-                                       .env = list_copy(hook->env),
+                                       .args = texts_copy(hook->args),
+                                       .env = texts_copy(hook->env),
                                        .timeout_s = hook->timeout_s };
         vec_push(&to->hooks, copy);
     }

@@ -6,10 +6,9 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "base/texts.h"
 
 /* A NULL-terminated list; freed with its items. */
-void list_free(char **list);
-char **list_copy(char *const *list);
 void edits_add(struct cdi_edits *to, const struct cdi_edits *from);
 
 #endif

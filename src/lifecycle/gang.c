@@ -128,14 +128,6 @@ void gang_ready(struct lifecycle *lc, struct job *job, size_t rank, const char *
 
 /* ---- all run ------------------------------------------------------------------------------------- */
 
-static void put_time(json_t *json, const char *key, int64_t us)
-{
-    char buf[TIME_TEXT_LEN + 1];
-
-    if (us > 0)
-        json_put_str(json, key, time_format(us, buf));
-}
-
 static json_t *started_tasks(const struct gang *gang)
 {
     json_t *all = json_array();
@@ -146,7 +138,7 @@ static json_t *started_tasks(const struct gang *gang)
             continue;
         json_t *item = json_object();
         json_put_int(item, "rank", (int64_t) rank);
-        put_time(item, "started", task->started_us);
+        json_put_time(item, "started", task->started_us);
         if (task->evidence)
             json_put(item, "evidence", json_deep_copy(task->evidence));
         (void) json_array_append_new(all, item);
@@ -431,8 +423,8 @@ static json_t *end_of(const struct gang *gang, size_t rank, const struct task_ex
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         if (json_object_get(all, kept[i]))
             json_put(end, kept[i], json_incref(json_object_get(all, kept[i])));
-    put_time(end, "started", started_us);
-    put_time(end, "ended", ex->ended_us);
+    json_put_time(end, "started", started_us);
+    json_put_time(end, "ended", ex->ended_us);
     if (gang->tasks[rank].evidence)
         json_put(end, "evidence", json_incref(gang->tasks[rank].evidence));
     return end;
@@ -485,7 +477,7 @@ void lifecycle_put_tasks(struct lifecycle *lc, const struct workload *w, json_t 
         const struct gang_task *task = rank < job->gang->n ? &job->gang->tasks[rank] : NULL;
         if (!task)
             return;
-        put_time(item, "started", task->started_us);
+        json_put_time(item, "started", task->started_us);
         if (task->evidence)
             json_put(item, "evidence", json_deep_copy(task->evidence));
         if (task->end)

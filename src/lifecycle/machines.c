@@ -350,14 +350,6 @@ static const char *state_of(struct lifecycle *lc, const struct node *node, const
     return node->fault ? "faulty" : "ready";
 }
 
-static void put_time(json_t *json, const char *key, int64_t us)
-{
-    char text[TIME_TEXT_LEN + 1];
-
-    if (us > 0)
-        json_put_str(json, key, time_format(us, text));
-}
-
 void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json_t *json)
 {
     const struct member *m = machine_find(lc, node->name);
@@ -365,8 +357,8 @@ void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json
     json_put_str(json, "state", state_of(lc, node, m));
     if (!m)
         return;
-    put_time(json, "joined", m->machine->joined_us);
-    put_time(json, "heard", m->heard_us);
+    json_put_time(json, "joined", m->machine->joined_us);
+    json_put_time(json, "heard", m->heard_us);
     if (m->machine->joined_us) {
         json_put_str(json, "url", m->machine->url);
         json_put_str(json, "orders_key", m->machine->orders_key);
@@ -378,6 +370,6 @@ void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json
     json_t *cordon = json_object();
     json_put_str(cordon, "reason", m->machine->reason);
     json_put_str(cordon, "by", m->machine->actor);
-    put_time(cordon, "since", m->machine->cordoned_us);
+    json_put_time(cordon, "since", m->machine->cordoned_us);
     json_put(json, "cordon", cordon);
 }

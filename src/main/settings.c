@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/id.h"
+#include "base/texts.h"
 #include "base/vec.h"
 #include "base/yaml.h"
 #include "os/fd.h"
@@ -140,13 +141,6 @@ enum { SLURM_REUSE_MAX_S = 240 };
 
 enum { N_SETTINGS = sizeof table / sizeof table[0] };
 
-static void list_free(char **list)
-{
-    for (char **p = list; p && *p; p++)
-        free(*p);
-    free(list);
-}
-
 static char **list_split(const char *value)
 {
     VEC(char *) items = { 0 };
@@ -223,7 +217,7 @@ static int set_value(struct settings *settings, size_t i, const char *value, con
         r = set_number(s, value, field, err);
         break;
     case TYPE_LIST:
-        list_free(*(char ***) field);
+        texts_free(*(char ***) field);
         *(char ***) field = list_split(value);
         break;
     }
@@ -517,7 +511,7 @@ void settings_done(struct settings *s)
         if (table[i].type == TYPE_STRING || table[i].type == TYPE_PATH)
             xstr_set(field, NULL);
         else if (table[i].type == TYPE_LIST) {
-            list_free(*(char ***) field);
+            texts_free(*(char ***) field);
             *(char ***) field = NULL;
         }
     }

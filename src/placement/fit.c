@@ -8,6 +8,7 @@
 #include "placement/slice.h"
 
 #include "base/text.h"
+#include "base/texts.h"
 
 #include <assert.h>
 
@@ -38,22 +39,13 @@ struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
     return shape;
 }
 
-static bool lists_equal(char *const *a, char *const *b)
-{
-    if (!a || !b)
-        return a == b;
-    for (; *a && str_equal(*a, *b); a++)
-        b++;
-    return !*a && !*b;
-}
-
 bool shape_equal(const struct shape *a, const struct shape *b)
 {
     return a->groups == b->groups && a->tasks == b->tasks && a->cores == b->cores &&
            a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes &&
            a->gpus == b->gpus && a->shared == b->shared && a->numa_strict == b->numa_strict &&
            a->network_optimised == b->network_optimised && a->splits_islands == b->splits_islands &&
-           str_equal(a->gpu_model, b->gpu_model) && lists_equal(a->devices, b->devices) &&
+           str_equal(a->gpu_model, b->gpu_model) && texts_equal(a->devices, b->devices) &&
            id_equal(&a->owner, &b->owner) && rules_equal(a->rules, b->rules);
 }
 

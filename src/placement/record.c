@@ -126,13 +126,6 @@ void record_refusal(struct record *r, const char *node, const struct planner_sta
 
 /* ---- jobs ------------------------------------------------------------------------------------------- */
 
-static void put_id(json_t *json, const char *key, const struct id *id)
-{
-    char text[ID_TEXT_LEN + 1];
-
-    json_put_str(json, key, id_format(id, text));
-}
-
 static json_t *allocations_to_json(struct allocation *const *list, size_t n)
 {
     json_t *array = json_array();
@@ -179,9 +172,9 @@ void record_weigh(struct record *r, const struct id *org, const struct id *proje
     if (!r)
         return;
     json_t *line = line_new("weigh");
-    put_id(line, "org", org);
+    json_put_id(line, "org", org);
     if (project)
-        put_id(line, "project", project);
+        json_put_id(line, "project", project);
     json_put_int(line, "weight", weight);
     write_line(r, line);
 }
@@ -192,9 +185,9 @@ void record_used(struct record *r, const struct id *org, const struct id *projec
     if (!r)
         return;
     json_t *line = line_new("used");
-    put_id(line, "org", org);
+    json_put_id(line, "org", org);
     if (project)
-        put_id(line, "project", project);
+        json_put_id(line, "project", project);
     json_put_int(line, "used", used);
     json_put_int(line, "at_us", at_us);
     write_line(r, line);
@@ -214,7 +207,7 @@ void record_hold(struct record *r, const struct id *job, bool held)
     if (!r)
         return;
     json_t *line = line_new("hold");
-    put_id(line, "id", job);
+    json_put_id(line, "id", job);
     json_put(line, "held", json_boolean(held));
     write_line(r, line);
 }
@@ -242,7 +235,7 @@ void record_gone(struct record *r, const struct id *job, int64_t now_us)
     if (!r)
         return;
     json_t *line = line_new("end");
-    put_id(line, "id", job);
+    json_put_id(line, "id", job);
     json_put_int(line, "now_us", now_us);
     write_line(r, line);
 }
@@ -259,7 +252,7 @@ json_t *record_plan(int64_t now_us, unsigned limit, const struct planner_plan *p
                                                       id_format(&stop->started, b)));
     vec_foreach(&plan->starts, start) {
         json_t *one = json_object();
-        put_id(one, "id", &start->id);
+        json_put_id(one, "id", &start->id);
         json_put(one, "allocations", allocations_to_json(start->allocations, start->n_allocations));
         (void) json_array_append_new(starts, one);
     }

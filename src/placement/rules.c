@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "base/texts.h"
 
 static bool is_in(char *const *names, const char *name)
 {
@@ -26,20 +27,11 @@ bool rules_allow(const struct machine_rules *rules, const struct node *node)
            !is_in(rules->without, node->name) && has_tags(rules, node);
 }
 
-static bool lists_equal(char *const *a, char *const *b)
-{
-    if (a == b || !a || !b)
-        return a == b;
-    for (; *a && str_equal(*a, *b); a++)
-        b++;
-    return !*a && !*b;
-}
-
 bool rules_equal(const struct machine_rules *a, const struct machine_rules *b)
 {
     return a == b || (a->exclusive == b->exclusive && a->within == b->within &&
-                      lists_equal(a->names, b->names) && lists_equal(a->without, b->without) &&
-                      lists_equal(a->tags, b->tags));
+                      texts_equal(a->names, b->names) && texts_equal(a->without, b->without) &&
+                      texts_equal(a->tags, b->tags));
 }
 
 static void add_list(struct text *t, const char *what, char *const *list)

@@ -102,21 +102,13 @@ static void put_positive(json_t *json, const char *key, int64_t value)
         json_put_int(json, key, value);
 }
 
-static void put_id(json_t *json, const char *key, const struct id *id)
-{
-    char text[ID_TEXT_LEN + 1];
-
-    if (!id_is_none(id))
-        json_put_str(json, key, id_format(id, text));
-}
-
 json_t *snapshot_job_to_json(const struct snapshot_job *job)
 {
     json_t *json = json_object();
 
-    put_id(json, "id", &job->id);
-    put_id(json, "org", &job->org);
-    put_id(json, "project", &job->project);
+    json_put_id(json, "id", &job->id);
+    json_put_id(json, "org", &job->org);
+    json_put_id(json, "project", &job->project);
     json_put_str(json, "name", job->name);
     if (job->priority)
         json_put_int(json, "priority", job->priority);
@@ -159,8 +151,8 @@ static json_t *weights_to_json(const struct snapshot *s)
 
     vec_foreach(&s->weights, weight) {
         json_t *json = json_object();
-        put_id(json, "org", &weight->org);
-        put_id(json, "project", &weight->project);
+        json_put_id(json, "org", &weight->org);
+        json_put_id(json, "project", &weight->project);
         json_put_int(json, "weight", weight->weight);
         json_put_int(json, "used", weight->used);
         (void) json_array_append_new(list, json);

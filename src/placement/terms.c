@@ -2,6 +2,7 @@
 #include "placement/terms.h"
 
 #include "base/alloc.h"
+#include "base/texts.h"
 
 #include <stdlib.h>
 
@@ -27,27 +28,6 @@ static struct numbers numbers_of(const struct terms *t)
                              .project = t->project };
 }
 
-static char **list_copy(char *const *list)
-{
-    size_t n = 0;
-
-    if (!list)
-        return NULL;
-    while (list[n])
-        n++;
-    char **copy = xnew_n(char *, n + 1);
-    for (size_t i = 0; i < n; i++)
-        copy[i] = xstrdup(list[i]);
-    return copy;
-}
-
-static void list_free(char **list)
-{
-    for (char **item = list; item && *item; item++)
-        free(*item);
-    free(list);
-}
-
 static struct terms *terms_new(const struct terms *wanted)
 {
     const struct shape *shape = &wanted->shape;
@@ -55,10 +35,10 @@ static struct terms *terms_new(const struct terms *wanted)
 
     *t = *wanted;
     t->shape.gpu_model = t->gpu_model = xstrdup(shape->gpu_model);
-    t->shape.devices = t->devices = list_copy(shape->devices);
-    t->rules = (struct machine_rules){ .names = list_copy(shape->rules->names),
-                                       .without = list_copy(shape->rules->without),
-                                       .tags = list_copy(shape->rules->tags),
+    t->shape.devices = t->devices = texts_copy(shape->devices);
+    t->rules = (struct machine_rules){ .names = texts_copy(shape->rules->names),
+                                       .without = texts_copy(shape->rules->without),
+                                       .tags = texts_copy(shape->rules->tags),
                                        .exclusive = shape->rules->exclusive,
                                        .within = shape->rules->within };
     t->shape.rules = &t->rules;
@@ -70,10 +50,10 @@ static void terms_free(void *item)
     struct terms *t = item;
 
     free(t->gpu_model);
-    list_free(t->devices);
-    list_free(t->rules.names);
-    list_free(t->rules.without);
-    list_free(t->rules.tags);
+    texts_free(t->devices);
+    texts_free(t->rules.names);
+    texts_free(t->rules.without);
+    texts_free(t->rules.tags);
     free(t);
 }
 

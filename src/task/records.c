@@ -8,14 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-static void put_time(json_t *json, const char *key, int64_t us)
-{
-    char buf[TIME_TEXT_LEN + 1];
-
-    if (us)
-        json_put_str(json, key, time_format(us, buf));
-}
-
 static int64_t get_time(const json_t *json, const char *key)
 {
     const char *text = json_get_str(json, key, NULL);
@@ -75,7 +67,7 @@ json_t *task_started_to_json(const struct task_started *started)
 
     json_put_int(json, "version", TASK_FORMAT_VERSION);
     json_put_int(json, "epoch", started->epoch);
-    put_time(json, "started", started->started_us);
+    json_put_time(json, "started", started->started_us);
     json_put_str(json, "boot_id", started->boot_id);
     put_tree(json, "evidence", started->evidence);
     return json;
@@ -115,8 +107,8 @@ json_t *task_exit_to_json(const struct task_exit *ex)
         json_put_int(json, "exit_code", ex->exit_code);
     json_put_str(json, "reason", ex->reason);
     json_put_str(json, "hint", ex->hint);
-    put_time(json, "started", ex->started_us);
-    put_time(json, "ended", ex->ended_us);
+    json_put_time(json, "started", ex->started_us);
+    json_put_time(json, "ended", ex->ended_us);
     put_tree(json, "artifacts", ex->artifacts);
     put_tree(json, "storage", ex->storage);
     put_tree(json, "usage", ex->usage);

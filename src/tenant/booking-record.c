@@ -20,34 +20,20 @@ void booking_record_free(struct booking_record *booking)
     free(booking);
 }
 
-static void put_id(json_t *json, const char *key, const struct id *id)
-{
-    char text[ID_TEXT_LEN + 1];
-
-    json_put_str(json, key, id_format(id, text));
-}
-
-static void put_time(json_t *json, const char *key, int64_t us)
-{
-    char text[TIME_TEXT_LEN + 1];
-
-    json_put_str(json, key, time_format(us, text));
-}
-
 json_t *booking_record_to_json(const struct booking_record *booking)
 {
     json_t *json = json_object(), *kept = json_array();
 
-    put_id(json, "id", &booking->id);
-    put_id(json, "project", &booking->project);
+    json_put_id(json, "id", &booking->id);
+    json_put_id(json, "project", &booking->project);
     json_put_str(json, "name", booking->name);
     if (booking->nodes)
         json_put_int(json, "nodes", booking->nodes);
     if (booking->gpus)
         json_put_int(json, "gpus", booking->gpus);
     json_put_str(json, "gpu_model", booking->gpu_model);
-    put_time(json, "from", booking->from_us);
-    put_time(json, "until", booking->until_us);
+    json_put_time(json, "from", booking->from_us);
+    json_put_time(json, "until", booking->until_us);
     json_put_str(json, "state", booking->has_begun ? "active" : "planned");
     for (size_t i = 0; i < booking->n_kept; i++) {
         json_t *one = json_object();
@@ -57,7 +43,7 @@ json_t *booking_record_to_json(const struct booking_record *booking)
     }
     json_put(json, "kept", kept);
     json_put_str(json, "by", booking->actor);
-    put_time(json, "created", booking->created_us);
+    json_put_time(json, "created", booking->created_us);
     return json;
 }
 

@@ -82,30 +82,14 @@ void key_text(const uint8_t random[static 32], char buf[static KEY_TEXT_LEN + 1]
     *out = '\0';
 }
 
-static void put_id(json_t *json, const char *key, const struct id *id)
-{
-    char buf[ID_TEXT_LEN + 1];
-
-    if (!id_is_none(id))
-        json_put_str(json, key, id_format(id, buf));
-}
-
-static void put_time(json_t *json, const char *key, int64_t us)
-{
-    char buf[TIME_TEXT_LEN + 1];
-
-    if (us)
-        json_put_str(json, key, time_format(us, buf));
-}
-
 json_t *org_to_json(const struct org *org)
 {
     json_t *json = json_object();
 
-    put_id(json, "id", &org->id);
+    json_put_id(json, "id", &org->id);
     json_put_str(json, "name", org->name);
     json_put_int(json, "weight", org->weight);
-    put_time(json, "created", org->created_us);
+    json_put_time(json, "created", org->created_us);
     return json;
 }
 
@@ -113,12 +97,12 @@ json_t *project_to_json(const struct project *project)
 {
     json_t *json = json_object();
 
-    put_id(json, "id", &project->id);
-    put_id(json, "org", &project->org);
+    json_put_id(json, "id", &project->id);
+    json_put_id(json, "org", &project->org);
     json_put_str(json, "name", project->name);
     json_put_int(json, "weight", project->weight);
     json_put_str(json, "account", project->account);
-    put_time(json, "created", project->created_us);
+    json_put_time(json, "created", project->created_us);
     return json;
 }
 
@@ -126,13 +110,13 @@ json_t *key_to_json(const struct key *key)
 {
     json_t *json = json_object();
 
-    put_id(json, "id", &key->id);
-    put_id(json, "project", &key->project);
+    json_put_id(json, "id", &key->id);
+    json_put_id(json, "project", &key->project);
     json_put_str(json, "name", key->name);
     json_put_str(json, "prefix", key->prefix);
     json_put_str(json, "role", key_role_name(key->role));
-    put_time(json, "created", key->created_us);
-    put_time(json, "expires", key->expires_us);
+    json_put_time(json, "created", key->created_us);
+    json_put_time(json, "expires", key->expires_us);
     return json;
 }
 
@@ -140,9 +124,9 @@ json_t *secret_to_json(const struct secret *secret)
 {
     json_t *json = json_object();
 
-    put_id(json, "id", &secret->id);
+    json_put_id(json, "id", &secret->id);
     json_put_str(json, "name", secret->name);
-    put_time(json, "created", secret->created_us);
-    put_time(json, "updated", secret->updated_us);
+    json_put_time(json, "created", secret->created_us);
+    json_put_time(json, "updated", secret->updated_us);
     return json;
 }

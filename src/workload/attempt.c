@@ -6,13 +6,6 @@
 #include <errno.h>
 #include <inttypes.h>
 
-void texts_free(char **list)
-{
-    for (char **p = list; p && *p; p++)
-        free(*p);
-    free(list);
-}
-
 void allocation_free(struct allocation *a)
 {
     if (!a)
@@ -22,18 +15,6 @@ void allocation_free(struct allocation *a)
     texts_free(a->devices);
     texts_free(a->nics);
     free(a);
-}
-
-static char **texts_copy(char *const *list)
-{
-    size_t n = 0;
-
-    while (list && list[n])
-        n++;
-    char **copy = n ? xnew_n(char *, n + 1) : NULL;
-    for (size_t i = 0; i < n; i++)
-        copy[i] = xstrdup(list[i]);
-    return copy;
 }
 
 struct allocation *allocation_copy(const struct allocation *a)
@@ -164,14 +145,14 @@ json_t *attempt_to_json(const struct attempt *attempt)
 {
     json_t *json = json_object();
 
-    put_id(json, "id", &attempt->id);
-    put_id(json, "job", &attempt->workload);
+    json_put_id(json, "id", &attempt->id);
+    json_put_id(json, "job", &attempt->workload);
     json_put_int(json, "number", attempt->number);
     json_put_int(json, "epoch", attempt->epoch);
     json_put_str(json, "state", workload_state_name(attempt->state));
-    put_time(json, "created", attempt->created_us);
-    put_time(json, "started", attempt->started_us);
-    put_time(json, "ended", attempt->ended_us);
+    json_put_time(json, "created", attempt->created_us);
+    json_put_time(json, "started", attempt->started_us);
+    json_put_time(json, "ended", attempt->ended_us);
     if (attempt->cause != END_NONE)
         json_put_str(json, "cause", end_cause_name(attempt->cause));
     if (attempt->exit_code >= 0)

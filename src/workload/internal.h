@@ -2,6 +2,7 @@
 #ifndef WORKLOAD_INTERNAL_H
 #define WORKLOAD_INTERNAL_H
 
+#include "base/texts.h"
 #include "workload/workload.h"
 
 enum { RETRY_BACKOFF_DEFAULT = 10 };
@@ -43,13 +44,9 @@ void put_batch(json_t *json, const struct workload_spec *spec);
 void free_batch(struct workload_spec *spec);
 
 /* NULL-terminated lists of text; an absent or empty one is NULL (attempt.c). */
-void texts_free(char **list);
 json_t *texts_to_json(char *const *list);
 int texts_read(const json_t *json, const char *key, char ***ret, struct error *err);
 
-void put_id(json_t *json, const char *key, const struct id *id);
-/* 0 is left out. */
-void put_time(json_t *json, const char *key, int64_t us);
 /* -EINVAL with the field's name; absent is 0. */
 int read_time(const json_t *json, const char *key, int64_t *ret, struct error *err);
 int read_id(const json_t *json, const char *key, struct id *ret, struct error *err);

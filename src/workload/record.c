@@ -10,8 +10,8 @@ json_t *workload_to_record(const struct workload *w)
 {
     json_t *json = workload_to_json(w, true);
 
-    put_time(json, "eligible", w->eligible_us);
-    put_time(json, "queued", w->queued_us);
+    json_put_time(json, "eligible", w->eligible_us);
+    json_put_time(json, "queued", w->queued_us);
     if (w->ran_us)
         json_put_int(json, "ran_us", w->ran_us);
     if (w->returns)
@@ -19,7 +19,7 @@ json_t *workload_to_record(const struct workload *w)
     if (w->stops)
         json_put_int(json, "stops", w->stops);
     if (!id_is_none(&w->preempted_for))
-        put_id(json, "preempted_for", &w->preempted_for);
+        json_put_id(json, "preempted_for", &w->preempted_for);
     if (w->stop_cause != END_NONE)
         json_put_str(json, "stop_cause", end_cause_name(w->stop_cause));
     return json;

@@ -96,7 +96,7 @@ static json_t *place_to_json(const struct array_place *place)
 
     json_t *json = json_object();
     if (!id_is_none(&place->id))
-        put_id(json, "id", &place->id);
+        json_put_id(json, "id", &place->id);
     json_put_str(json, "indexes", place->indexes);
     json_put_int(json, "index", place->index);
     json_put_int(json, "count", place->count);
@@ -210,7 +210,7 @@ static json_t *after_to_json(const struct workload_spec *spec)
         json_put_str(json, "when", after_when_name(d->when));
         json_put_str(json, "name", d->name);
         if (d->is_pinned)
-            put_id(json, "job", &d->job);
+            json_put_id(json, "job", &d->job);
         if (d->is_array)
             json_put(json, "is_array", json_true());
         put_positive(json, "delay", (unsigned) d->delay_s);

@@ -83,7 +83,7 @@ void put_where(json_t *json, const struct workload_spec *spec)
     if (m->exclusive)
         json_put(json, "exclusive", json_true());
     json_put_str(json, "within", within_name(m->within));
-    put_time(json, "begin", spec->begin_us);
+    json_put_time(json, "begin", spec->begin_us);
 }
 
 void free_where(struct workload_spec *spec)

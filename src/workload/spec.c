@@ -64,21 +64,6 @@ void workload_spec_free(struct workload_spec *spec)
     free(spec);
 }
 
-void put_id(json_t *json, const char *key, const struct id *id)
-{
-    char buf[ID_TEXT_LEN + 1];
-
-    json_put_str(json, key, id_format(id, buf));
-}
-
-void put_time(json_t *json, const char *key, int64_t us)
-{
-    char buf[TIME_TEXT_LEN + 1];
-
-    if (us)
-        json_put_str(json, key, time_format(us, buf));
-}
-
 int read_time(const json_t *json, const char *key, int64_t *ret, struct error *err)
 {
     const char *text = json_get_str(json, key, NULL);

@@ -50,7 +50,7 @@ json_t *attempt_task_to_json(const struct attempt_task *task, size_t rank)
     json_t *json = json_object();
 
     json_put_int(json, "rank", (int64_t) rank);
-    put_id(json, "id", &task->id);
+    json_put_id(json, "id", &task->id);
     json_put_int(json, "node_rank", task->node_rank);
     json_put_int(json, "local_rank", task->local_rank);
     if (task->role) {
@@ -62,12 +62,12 @@ json_t *attempt_task_to_json(const struct attempt_task *task, size_t rank)
     if (task->allocation)
         json_put(json, "allocation", allocation_to_json(task->allocation));
     json_put_str(json, "boot_id", task->boot_id);
-    put_time(json, "started", task->started_us);
+    json_put_time(json, "started", task->started_us);
     if (task->evidence)
         json_put(json, "evidence", json_incref(task->evidence));
     if (task->cause == END_NONE)
         return json;
-    put_time(json, "ended", task->ended_us);
+    json_put_time(json, "ended", task->ended_us);
     json_put_str(json, "cause", end_cause_name(task->cause));
     if (task->exit_code >= 0)
         json_put_int(json, "exit_code", task->exit_code);

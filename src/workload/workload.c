@@ -23,12 +23,12 @@ bool workload_has_live_attempt(const struct workload *w)
 
 static void put_times(json_t *json, const struct workload *w)
 {
-    put_time(json, "created", w->created_us);
+    json_put_time(json, "created", w->created_us);
     if (w->state == WORKLOAD_QUEUED && w->attempts > 0)
-        put_time(json, "eligible", w->eligible_us);
-    put_time(json, "started", w->started_us);
-    put_time(json, "ended", w->ended_us);
-    put_time(json, "updated", w->updated_us);
+        json_put_time(json, "eligible", w->eligible_us);
+    json_put_time(json, "started", w->started_us);
+    json_put_time(json, "ended", w->ended_us);
+    json_put_time(json, "updated", w->updated_us);
 }
 
 /* Of causes that say it all; NULL: there is none, or only the exit code says what happened. */
@@ -83,7 +83,7 @@ static void put_place(json_t *json, const struct workload *w)
     if (!workload_in_array(w))
         return;
     json_t *array = json_object();
-    put_id(array, "id", &place->id);
+    json_put_id(array, "id", &place->id);
     json_put_int(array, "index", place->index);
     json_put_int(array, "count", place->count);
     json_put(json, "array", array);
@@ -93,11 +93,11 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
 {
     json_t *json = json_object();
 
-    put_id(json, "id", &w->id);
-    put_id(json, "project", &w->project);
+    json_put_id(json, "id", &w->id);
+    json_put_id(json, "project", &w->project);
     json_put_str(json, "name", w->name);
     if (!id_is_none(&w->rerun_of))
-        put_id(json, "rerun_of", &w->rerun_of);
+        json_put_id(json, "rerun_of", &w->rerun_of);
     json_put_str(json, "state", workload_state_name(w->state));
     json_put_int(json, "priority", w->priority);
     json_put(json, "tags", json_incref(w->tags));
@@ -143,18 +143,18 @@ json_t *workload_array_to_json(const struct workload *w, bool with_spec)
     _cleanup_free_ char *name = workload_array_name(w), *reason = workload_array_text(w);
     json_t *json = json_object(), *array = json_object();
 
-    put_id(json, "id", &w->id);
-    put_id(json, "project", &w->project);
+    json_put_id(json, "id", &w->id);
+    json_put_id(json, "project", &w->project);
     json_put_str(json, "name", name);
     json_put_str(json, "state",
                  workload_state_name(w->array_states ? array_state(w->array_states) : w->state));
     json_put_int(json, "priority", w->priority);
     json_put(json, "tags", json_incref(w->tags));
     json_put_int(json, "version", (int64_t) w->version);
-    put_time(json, "created", w->created_us);
+    json_put_time(json, "created", w->created_us);
     json_put_str(json, "flavor", w->spec->flavor);
     json_put_str(json, "reason", reason);
-    put_id(array, "id", &place->id);
+    json_put_id(array, "id", &place->id);
     json_put_str(array, "indexes", place->indexes);
     json_put_int(array, "count", place->count);
     if (place->limit)
