@@ -8,12 +8,12 @@
  */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "bench/measure.h"
 #include "placement/placement.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { GPUS = 8, TASKS_MAX = 4000000 };
 
@@ -21,25 +21,6 @@ struct task {
     struct ask ask;
     struct choice choice;
 };
-
-static uint64_t state = 1;
-
-static uint32_t random_below(uint32_t n)
-{
-    uint64_t z = state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (uint32_t) ((z ^ (z >> 31)) >> 33) % n;
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-
-    (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
 
 /* Sixty shapes: parts of a GPU, one to eight whole ones, and none. */
 static struct ask draw(void)
@@ -104,11 +85,11 @@ static double place_gang(struct capacity *c, unsigned n)
 {
     const struct ask ask = { 64000, 65536, GPUS, CAPACITY_GPU, 0, 0 };
     struct choice *places = xnew_n(struct choice, n);
-    double began = now_us();
+    double began = clock_us();
 
     if (!together_take(c, &ask, n, (struct wish){ 0 }, places))
         (void) fprintf(stderr, "bench-capacity: fewer than %u machines were whole\n", n);
-    double took_us = now_us() - began;
+    double took_us = clock_us() - began;
     free(places);
     return took_us / 1e3;
 }
@@ -129,16 +110,16 @@ int main(int argc, char **argv)
     struct capacity *c = build((unsigned) machines);
     size_t n = fill_half(c, (unsigned) machines, tasks);
 
-    double began = now_us();
+    double began = clock_us();
     for (long long i = 0; i < decisions; i++) {
         size_t leaves = random_below((uint32_t) n);
-        double from = now_us();
+        double from = clock_us();
         capacity_give(c, &tasks[leaves].ask, &tasks[leaves].choice);
         if (!place(c, &tasks[leaves]))
             tasks[leaves] = tasks[--n];
-        took[i] = now_us() - from;
+        took[i] = clock_us() - from;
     }
-    double all_us = now_us() - began;
+    double all_us = clock_us() - began;
     size_t bytes = mallinfo2().uordblks - before;
     double gang_ms = gang ? place_gang(c, (unsigned) gang) : 0;
     qsort(took, (size_t) decisions, sizeof *took, compare);

@@ -10,36 +10,17 @@
  */
 #include "base/alloc.h"
 #include "base/text.h"
+#include "bench/measure.h"
 #include "placement/entry.h"
 #include "placement/score.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { GPUS = 8, PASSES = 100, ENDED = 16 };
 
 #define SECOND INT64_C(1000000)
-
-static uint64_t state = 1;
-
-static uint32_t random_below(uint32_t n)
-{
-    uint64_t z = state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (uint32_t) ((z ^ (z >> 31)) >> 33) % n;
-}
-
-static double clock_us(void)
-{
-    struct timespec t;
-
-    (void) clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double) t.tv_sec * 1e6 + (double) t.tv_nsec / 1e3;
-}
 
 /* Hours; in one of ten jobs something odd, in one of four nothing. */
 static int64_t draw_limit(void)

@@ -1,14 +1,7 @@
 /* Arrays and dependencies: by example, and by property: never more of an array than its limit, nobody before
  * what he waits for, every job comes to its end over crashes. */
 #include "lifecycle/test/world.h"
-
-static uint64_t seed = 88172645463325252U;
-
-static unsigned random_below(unsigned n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (unsigned) (seed >> 33) % n;
-}
+#include "tests/random.h"
 
 /* SPEC without its last brace, which waits for what AFTER (NULL: nothing) names as WHEN. As the API does,
  * what has ended is looked up. */

@@ -2,14 +2,7 @@
  * of events, no core has two owners, nothing runs twice at once (world.h watches), and every job comes
  * to the end it must come to. */
 #include "lifecycle/test/world.h"
-
-static uint64_t seed = 88172645463325252U;
-
-static unsigned random_below(unsigned n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (unsigned) (seed >> 33) % n;
-}
+#include "tests/random.h"
 
 struct expected {
     struct id id;

@@ -3,6 +3,7 @@
 #include "placement/placement.h"
 
 #include "base/alloc.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #include <string.h>
@@ -11,14 +12,6 @@
 #define HOUR   (3600 * SECOND)
 
 enum { NODES = 4, JOBS = 250, BOOKINGS = 12, GROUPS = 3 };
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 struct model {
     struct schedule_job job;

@@ -2,6 +2,7 @@
 #include "placement/booking.h"
 
 #include "base/alloc.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #include <errno.h>
@@ -178,14 +179,6 @@ TEST(machines_are_chosen)
 }
 
 /* ---- by property ------------------------------------------------------------------------------------ */
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 struct world {
     struct calendar *calendar;

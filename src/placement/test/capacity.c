@@ -4,19 +4,12 @@
 #include "placement/score.h"
 
 #include "base/alloc.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #include <string.h>
 
 enum { NODES = 24, TASKS_MAX = 512, STEPS = 3000, SHAPES = 12 };
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 struct task {
     struct ask ask;

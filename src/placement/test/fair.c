@@ -3,20 +3,13 @@
 #include "placement/placement.h"
 
 #include "base/alloc.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #define SECOND INT64_C(1000000)
 #define DAY    (86400 * SECOND)
 
 enum { GROUPS = 6, MACHINES = 4, GPUS = 8, JOBS = 300, WAITING = 6 };
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 /* Two orgs of weight 1 and 3; in the first projects of 1 and 1, in the second of 1 and 4. */
 static const uint32_t parents[GROUPS + 1] = { 0, 0, 0, 1, 1, 2, 2 };

@@ -1,17 +1,10 @@
 /* The order that is told is the order in which jobs start, where one after the other has the machine. */
 #include "placement/placement.h"
 
+#include "tests/random.h"
 #include "tests/tap.h"
 
 enum { JOBS = 60 };
-
-static uint64_t seed = 88172645463325252U;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 static struct schedule *one_machine(const struct policy *policy)
 {

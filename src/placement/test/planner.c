@@ -3,18 +3,11 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #define GIB  (INT64_C(1) << 30)
 #define HOUR (INT64_C(3600) * 1000000)
-
-static uint64_t seed = 88172645463325252U;
-
-static unsigned random_below(unsigned n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (unsigned) (seed >> 33) % n;
-}
 
 static struct node *machine(const char *name, unsigned cores, unsigned gpus)
 {

@@ -3,19 +3,12 @@
 #include "placement/profile.h"
 
 #include "base/alloc.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #include <stdlib.h>
 
 enum { NODES = 4, SPANS = 60, TIME = 120 };
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 static const uint16_t sizes[NODES] = { 8, 8, 4, 1 };
 

@@ -3,19 +3,12 @@
 #include "placement/placement.h"
 
 #include "base/alloc.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #define SECOND INT64_C(1000000)
 
 enum { NODES = 5, JOBS = 300 };
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 struct model {
     struct schedule_job job;

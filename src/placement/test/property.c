@@ -5,19 +5,12 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #define MIB (INT64_C(1) << 20)
 
 enum { NODES = 3, TASKS_MAX = 256, QUEUE_MAX = 12 };
-
-static uint64_t seed = 88172645463325252U;
-
-static unsigned random_below(unsigned n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (unsigned) (seed >> 33) % n;
-}
 
 struct task {
     struct allocation *allocation;

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "placement/planner-snapshot.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #include <string.h>
@@ -14,14 +15,6 @@
 #define START  (INT64_C(1700000000) * SECOND)
 
 enum { NODES = 4, JOBS = 120, STEPS = 300 };
-
-static uint64_t seed;
-
-static unsigned random_below(unsigned n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (unsigned) (seed >> 33) % n;
-}
 
 static struct node *machine(unsigned number)
 {

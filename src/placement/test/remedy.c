@@ -3,19 +3,12 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #define GIB (INT64_C(1) << 30)
 
 enum { NODES_MAX = 32 };
-
-static uint64_t seed = 88172645463325252U;
-
-static unsigned random_below(unsigned n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (unsigned) (seed >> 33) % n;
-}
 
 struct size {
     unsigned cores, gpus;

@@ -4,6 +4,7 @@
 #include "placement/placement.h"
 
 #include "base/alloc.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #include <string.h>
@@ -11,14 +12,6 @@
 #define SECOND INT64_C(1000000)
 
 enum { NODES = 6, JOBS = 400 };
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 struct model {
     struct schedule_job job;

@@ -3,18 +3,11 @@
 #include "placement/share.h"
 
 #include "base/vec.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #define SECOND INT64_C(1000000)
 #define DAY    (86400 * SECOND)
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 static bool is_near(int64_t got, int64_t want, int64_t in_thousand)
 {

@@ -14,19 +14,12 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 #define GIB (INT64_C(1) << 30)
 
 enum { TASKS_MAX = 64, ORGS = 3 };
-
-static uint64_t seed;
-
-static unsigned random_below(unsigned n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (unsigned) (seed >> 33) % n;
-}
 
 static bool one_in(unsigned n) { return random_below(n) == 0; }
 

@@ -6,17 +6,10 @@
 
 #include "base/alloc.h"
 #include "placement/score.h"
+#include "tests/random.h"
 #include "tests/tap.h"
 
 enum { NODES = 40, GANGS = 64, TASKS = 24, STEPS = 1500 };
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
-    return (uint32_t) (seed >> 33) % n;
-}
 
 struct gang {
     struct ask ask;
