@@ -211,6 +211,23 @@ static void set_account(struct project *project, const char *account, json_t *da
     json_put_str(data, "account", account);
 }
 
+/* What orgs and projects can both be given: TAGS (stolen, NULL: none), a WEIGHT (0: none), which OLD becomes. */
+static void put_standing(struct commit *c, const struct id *subject, json_t *tags, unsigned weight,
+                         unsigned *old, json_t *data)
+{
+    struct lifecycle *lc = c->lc;
+
+    if (tags) {
+        tags_put(c, subject, tags);
+        json_put(data, "tags", tags);
+    }
+    if (!weight)
+        return;
+    json_put_int(data, "weight", *old = weight);
+    lc->changes++;
+    lc_want_pass(lc);
+}
+
 int lifecycle_update_project(struct lifecycle *lc, const struct project_change *change,
                              lifecycle_ok_f done, void *userdata, struct error *err)
 {
@@ -228,18 +245,11 @@ int lifecycle_update_project(struct lifecycle *lc, const struct project_change *
     json_t *data = json_object();
     c->ok = done;
     c->userdata = userdata;
-    if (tags) {
-        tags_put(c, &project->id, tags);
-        json_put(data, "tags", tags);
-    }
+    put_standing(c, &project->id, tags, change->weight, &project->weight, data);
     if (account)
         set_account(project, account, data);
-    if (change->weight) {
-        json_put_int(data, "weight", project->weight = change->weight);
+    if (change->weight)
         planner_weigh(lc->planner, &project->org, &project->id, project->weight);
-        lc->changes++;
-        lc_want_pass(lc);
-    }
     if (account || change->weight)
         store_put_project(c->batch, project);
     struct event what = { .subject_kind = "project",
@@ -269,15 +279,9 @@ int lifecycle_update_org(struct lifecycle *lc, const struct org_change *change, 
     json_t *data = json_object();
     c->ok = done;
     c->userdata = userdata;
-    if (tags) {
-        tags_put(c, &org->id, tags);
-        json_put(data, "tags", tags);
-    }
+    put_standing(c, &org->id, tags, change->weight, &org->weight, data);
     if (change->weight) {
-        json_put_int(data, "weight", org->weight = change->weight);
         planner_weigh(lc->planner, &org->id, NULL, org->weight);
-        lc->changes++;
-        lc_want_pass(lc);
         store_put_org(c->batch, org);
     }
     const struct event what = { .subject_kind = "org", .subject = org->id, .type = "org.updated" };

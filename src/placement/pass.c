@@ -27,7 +27,7 @@ struct pass {
     struct refusal refusals[REFUSALS_MAX];
     size_t n_refusals;
     unsigned n_placed;
-    bool full; /* nothing is free, or the limit is reached */
+    bool full; /* nothing is free */
     VEC(struct placement_decision) decisions;
 };
 
@@ -169,7 +169,6 @@ static void try_nodes(struct pass *pass, const struct placement_request *request
     if (!pass->full && (decision->allocations = take(pass, shape))) {
         decision->n_allocations = shape->groups * shape->tasks;
         pass->n_placed++;
-        pass->full = pass->snapshot->limit && pass->n_placed == pass->snapshot->limit;
         if (pass->snapshot->explain)
             say_where(decision);
         decide(pass, decision, PLACEMENT_PLACED);

@@ -61,8 +61,7 @@ struct placement_snapshot {
     size_t n_nodes;
     const struct placement_request *queue;
     size_t n_queue;
-    unsigned limit; /* stop after this many placements; 0: none */
-    bool ordered;   /* the queue is in the policy's order already; otherwise the pass orders it */
+    bool ordered; /* the queue is in the policy's order already; otherwise the pass orders it */
     /* Why REQUEST may not be on node INDEX though there is room, in words after the node's name ("is booked for p1 from …");
      * NULL: it may. Borrowed until the pass is over. NULL: nothing is booked */
     const char *(*booked)(void *userdata, const struct placement_request *request, size_t index);
