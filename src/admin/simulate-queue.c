@@ -14,7 +14,8 @@
 enum { GROUPS_SHOWN = 40 };
 
 static const char usage[] =
-    "Usage: berth simulate queue --jobs JOBS.csv --nodes 80x8[,20x4] [--policy NAME] [--out FILE]\n"
+    "Usage: berth simulate queue --jobs JOBS.csv --nodes 80x8[,20x4]|FILE [--policy NAME]\n"
+    "                            [--out FILE] [--depth N] [--backoff TIME]\n"
     "                            [--from TIME] [--days N] [--known-durations] [--not-preemptible]\n"
     "                            [--guaranteed TIME] [--restart TIME] [--patience TIME]\n"
     "                            [--weights GROUP=N,...] [--half-life TIME]\n"
@@ -22,16 +23,21 @@ static const char usage[] =
     "Replays jobs in virtual time: they come, wait, run, are stopped for others and go on.\n\n"
     "  --jobs FILE         columns timestamp (2017-10-09 07:01:55), duration (seconds), num_gpus and, if\n"
     "                      need be, org, project, user (whose it is), priority, limit (seconds that it\n"
-    "                      declares; it is ended then), preemptible (yes, no)\n"
+    "                      declares; it is ended then), preemptible (yes, no), crashes (so often it\n"
+    "                      fails and comes back), crash_after (seconds that it ran then)\n"
     "  --nodes NxG         N machines of G GPUs; several kinds with commas. A job that a machine holds\n"
     "                      runs on one, a larger one in equal tasks on several\n"
+    "  --nodes FILE        machines as `berth simulate pack` takes them: columns sn, cpu_milli,\n"
+    "                      memory_mib, gpu, model; or the hardware of a fleet in JSON\n"
     "  --policy NAME       las (default), fair, easy, conservative, skip, fifo\n"
+    "  --depth N           so many who wait have a time promised under conservative (100)\n"
     "  --from, --days      jobs that came then alone: 2017-10-02, 30\n"
     "  --known-durations   jobs declare exactly as long as they run (easy, conservative need it)\n"
     "  --not-preemptible   nobody is stopped for others\n"
     "  --guaranteed TIME   nobody is stopped before it ran so long (10m)\n"
     "  --restart TIME      what a job loses that was stopped (60s)\n"
     "  --patience TIME     for a job that waited so long machines are kept free (24h; 0s: never)\n"
+    "  --backoff TIME      a job that crashed waits so long, and twice as long each time (10s)\n"
     "  --weights LIST      of groups under fair: physics=3,physics/vision=2 (1 each)\n"
     "  --half-life TIME    what a group had counts half as much after it (7d; 0s: nothing is forgotten)\n"
     "  --score NAME        how places are chosen (best-fit)\n"
@@ -42,13 +48,14 @@ void admin_simulate_queue_help(struct text *out) { text_add(out, usage); }
 
 struct options {
     struct queue_options queue;
-    const char *jobs, *out, *form;
-    long long days;
+    const char *jobs, *nodes, *out, *form;
+    long long days, depth;
 };
 
 /* "80x8,20x4" */
 static bool read_machines(const char *text, struct queue_options *o)
 {
+    o->n_groups = 0;
     _cleanup_free_ char *copy = xstrdup(text);
     char *save = NULL;
 
@@ -97,6 +104,8 @@ static bool read_plain(int argc, char **argv, int *i, struct options *o)
         return (o->jobs = value);
     if ((value = option_value("--out", argc, argv, i)))
         return (o->out = value);
+    if ((value = option_value("--depth", argc, argv, i)))
+        return str_to_i64(value, 1, 100000, &o->depth) >= 0;
     if ((value = option_value("-o", argc, argv, i)) && option_is_form(value))
         return (o->form = value);
     return false;
@@ -108,7 +117,8 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
     const char *value;
 
     if ((value = option_value("--nodes", argc, argv, i)))
-        return read_machines(value, q);
+        return value[strspn(value, "0123456789x,")] ? (o->nodes = value) != NULL
+                                                    : read_machines(value, q);
     if ((value = option_value("--policy", argc, argv, i)))
         return (q->policy = policy_find(value));
     if ((value = option_value("--score", argc, argv, i)))
@@ -125,6 +135,8 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
         return read_span(value, &q->patience_us);
     if ((value = option_value("--half-life", argc, argv, i)))
         return read_span(value, &q->half_life_us);
+    if ((value = option_value("--backoff", argc, argv, i)))
+        return read_span(value, &q->backoff_us);
     if ((value = option_value("--weights", argc, argv, i)))
         return (q->weights = value);
     return read_plain(argc, argv, i, o);
@@ -139,7 +151,8 @@ static bool parse(int argc, char **argv, void *options)
             return false;
     if (o->days)
         o->queue.to_us = o->queue.from_us + o->days * 86400 * US_PER_S;
-    return o->jobs && o->queue.n_groups > 0;
+    o->queue.depth = (unsigned) o->depth;
+    return o->jobs && !o->nodes != !o->queue.n_groups;
 }
 
 static json_t *group_to_json(const struct queue_group_figures *g)
@@ -170,6 +183,9 @@ static json_t *figures_to_json(const struct queue_figures *f, const char *policy
     json_put_int(json, "wait_per_thousand_run_max", f->wait_ratio_max_thousandths);
     json_put_int(json, "passes", (int64_t) f->n_passes);
     json_put_int(json, "ended_at_limit", (int64_t) f->n_cut);
+    json_put_int(json, "crashes", (int64_t) f->n_crashes);
+    json_put_int(json, "crash_loops", (int64_t) f->n_looping);
+    json_put_int(json, "stopped_for_a_crash_loop_max", (int64_t) f->stopped_max);
     json_t *groups = json_array();
     for (size_t i = 0; i < f->n_groups; i++)
         (void) json_array_append_new(groups, group_to_json(&f->groups[i]));
@@ -194,6 +210,11 @@ static void add_table(struct text *out, const struct queue_figures *f, const cha
     text_addf(out, "preemptions        %llu\n", (unsigned long long) f->n_preemptions);
     if (f->n_cut)
         text_addf(out, "ended at limit     %llu\n", (unsigned long long) f->n_cut);
+    if (f->n_crashes)
+        text_addf(out,
+                  "crashes            %llu, of %llu jobs; stopped for one of them: %llu at most\n",
+                  (unsigned long long) f->n_crashes, (unsigned long long) f->n_looping,
+                  (unsigned long long) f->stopped_max);
     if (f->n_groups)
         text_add(
             out,
@@ -214,15 +235,20 @@ static int run(const void *options, struct error *err)
     const struct options *o = options;
     _cleanup_(simulate_closep) FILE *jobs = NULL;
     _cleanup_(simulate_closep) FILE *out = NULL;
+    _cleanup_(simulate_closep) FILE *nodes = NULL;
     _cleanup_(queue_figures_done) struct queue_figures figures = { 0 };
+    struct queue_options queue = o->queue;
     int r = simulate_open(o->jobs, "re", &jobs, err);
 
+    if (r >= 0 && o->nodes)
+        r = simulate_open(o->nodes, "re", &nodes, err);
     if (r >= 0 && o->out)
         r = simulate_open(o->out, "we", &out, err);
     if (r < 0)
         return r;
-    const struct pack_file files[] = { { jobs, o->jobs }, { out, o->out } };
-    r = queue_run(&o->queue, &files[0], &files[1], &figures, err);
+    const struct pack_file files[] = { { jobs, o->jobs }, { out, o->out }, { nodes, o->nodes } };
+    queue.nodes = nodes ? &files[2] : NULL;
+    r = queue_run(&queue, &files[0], &files[1], &figures, err);
     if (r < 0 || out == stdout)
         return r;
     _cleanup_json_ json_t *json = figures_to_json(&figures, o->queue.policy->name);
@@ -239,7 +265,8 @@ int admin_simulate_queue(int argc, char **argv)
                                     .guaranteed_us = 600 * US_PER_S,
                                     .restart_us = 60 * US_PER_S,
                                     .patience_us = 24 * 3600 * US_PER_S,
-                                    .half_life_us = 7 * 24 * 3600 * US_PER_S },
+                                    .half_life_us = 7 * 24 * 3600 * US_PER_S,
+                                    .backoff_us = 10 * US_PER_S },
                          .form = "table" };
 
     return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);

@@ -2,26 +2,15 @@
 #include "sim/pack.h"
 
 #include "base/alloc.h"
-#include "base/map.h"
 #include "base/text.h"
-#include "base/vec.h"
 #include "sim/csv.h"
-#include "sim/hardware.h"
+#include "sim/machines.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* More than any machine there is; what is summed stays far from the ends of its type. */
-enum {
-    CPU_MILLI_MAX = 4096 * 1000,
-    MEMORY_MIB_MAX = 1 << 28,
-    NAME_LEN_MAX = 255,
-    INDEX_MAX = 1000000000,
-};
-
-enum { NODE_NAME, NODE_CPU, NODE_MEMORY, NODE_GPUS, NODE_MODEL };
-static const char *const node_columns[] = { "sn", "cpu_milli", "memory_mib", "gpu", "model", NULL };
+enum { INDEX_MAX = 1000000000 };
 
 enum { ASK_INDEX, ASK_CPU, ASK_MEMORY, ASK_GPUS, ASK_MILLI, ASK_MODELS };
 static const char *const ask_columns[] = { "idx",       "cpu_milli", "memory_mib", "num_gpu",
@@ -30,8 +19,7 @@ static const char *const ask_columns[] = { "idx",       "cpu_milli", "memory_mib
 struct pack {
     struct capacity *capacity;
     const struct pack_file *out;
-    VEC(char *) names; /* by machine */
-    struct map *machines;
+    struct machines_read machines;
     uint8_t *indexes; /* a bit for each idx that came */
     size_t indexes_len;
     struct pack_counts counts;
@@ -39,94 +27,9 @@ struct pack {
 
 static void pack_done(struct pack *pack)
 {
-    map_free(pack->machines);
-    vec_foreach(&pack->names, name)
-        free(*name);
-    vec_done(&pack->names);
+    machines_read_done(&pack->machines);
     capacity_free(pack->capacity);
     free(pack->indexes);
-}
-
-static int model_bit(struct pack *pack, const struct csv *csv, unsigned column, const char *name,
-                     uint64_t *ret, struct error *err)
-{
-    uint64_t bit = capacity_model(pack->capacity, name);
-
-    if (!bit)
-        return csv_wrong(csv, column, "one of at most 64 models in all", err);
-    *ret |= bit;
-    return 0;
-}
-
-static void keep_machine(struct pack *pack, const char *name, const struct room *size)
-{
-    char *owned = xstrdup(name);
-
-    vec_push(&pack->names, owned);
-    (void) map_set_str(pack->machines, name, owned);
-    (void) capacity_add(pack->capacity, size);
-    pack->counts.gpu_milli += size->n_gpus * CAPACITY_GPU;
-}
-
-static int add_machine(struct pack *pack, const struct csv *csv, struct error *err)
-{
-    const char *name = csv_field(csv, NODE_NAME), *model = csv_field(csv, NODE_MODEL);
-    struct room size = { 0 };
-    int64_t cpu, memory, gpus;
-
-    if (!*name || strlen(name) > NAME_LEN_MAX)
-        return csv_wrong(csv, NODE_NAME, "a name of 1 to 255 bytes", err);
-    int r = csv_int(csv, NODE_CPU, 0, CPU_MILLI_MAX, &cpu, err);
-    if (r >= 0)
-        r = csv_int(csv, NODE_MEMORY, 0, MEMORY_MIB_MAX, &memory, err);
-    if (r >= 0)
-        r = csv_int(csv, NODE_GPUS, 0, CAPACITY_GPUS_MAX, &gpus, err);
-    if (r >= 0 && gpus > 0)
-        r = *model ? model_bit(pack, csv, NODE_MODEL, model, &size.model, err)
-                   : csv_wrong(csv, NODE_MODEL, "the name of the GPUs", err);
-    if (r < 0)
-        return r;
-    size.cpu_milli = (int32_t) cpu;
-    size.memory_mib = (int32_t) memory;
-    size.n_gpus = (uint16_t) gpus;
-    for (unsigned i = 0; i < size.n_gpus; i++)
-        size.gpu[i] = CAPACITY_GPU;
-    if (map_get_str(pack->machines, name))
-        return csv_wrong(csv, NODE_NAME, "a name that no other machine has", err);
-    keep_machine(pack, name, &size);
-    return 0;
-}
-
-static int read_hardware(struct pack *pack, const struct pack_file *file, struct error *err)
-{
-    _cleanup_(hardware_done) struct hardware hardware = { 0 };
-
-    int r = hardware_load(file->file, file->name, &hardware, err);
-    for (size_t i = 0; i < hardware.nodes.len && r >= 0; i++) {
-        const struct node *node = hardware.nodes.items[i];
-        struct room size;
-        r = hardware_room(pack->capacity, node, &size, err);
-        if (r < 0)
-            return error_context(err, r, "%s", file->name);
-        keep_machine(pack, node->name, &size);
-        capacity_close(pack->capacity, i, node->cordoned || node->fault);
-    }
-    return r;
-}
-
-static int read_machines(struct pack *pack, const struct pack_file *file, struct error *err)
-{
-    _cleanup_(csv_freep) struct csv *csv = NULL;
-
-    if (hardware_begins(file->file))
-        return read_hardware(pack, file, err);
-    int r = csv_new(file->file, file->name, node_columns, &csv, err);
-
-    while (r >= 0 && (r = csv_next(csv, err)) > 0)
-        r = add_machine(pack, csv, err);
-    if (r >= 0 && pack->names.len == 0)
-        r = error_set(err, -EBADMSG, "%s: names no machine", file->name);
-    return r;
 }
 
 /* Is IDX new? Memory is that of the largest, a bit each. */
@@ -155,7 +58,7 @@ static int read_models(struct pack *pack, const struct csv *csv, uint64_t *ret, 
 
     for (char *name = strtok_r(names, "|", &save); r >= 0 && name;
          name = strtok_r(NULL, "|", &save))
-        r = model_bit(pack, csv, ASK_MODELS, name, ret, err);
+        r = machines_model(pack->capacity, csv, ASK_MODELS, name, ret, err);
     return r;
 }
 
@@ -183,9 +86,9 @@ static int read_ask(struct pack *pack, const struct csv *csv, int64_t *idx, stru
     if (r >= 0 && !index_is_new(pack, *idx))
         r = csv_wrong(csv, ASK_INDEX, "a number that no row before has", err);
     if (r >= 0)
-        r = csv_int(csv, ASK_CPU, 0, CPU_MILLI_MAX, &cpu, err);
+        r = csv_int(csv, ASK_CPU, 0, MACHINE_CPU_MILLI_MAX, &cpu, err);
     if (r >= 0)
-        r = csv_int(csv, ASK_MEMORY, 0, MEMORY_MIB_MAX, &memory, err);
+        r = csv_int(csv, ASK_MEMORY, 0, MACHINE_MEMORY_MIB_MAX, &memory, err);
     if (r < 0)
         return r;
     *ask = (struct ask){ .cpu_milli = (int32_t) cpu, .memory_mib = (int32_t) memory };
@@ -198,7 +101,8 @@ static void write_choice(const struct pack *pack, int64_t idx, const struct choi
 
     if (!out)
         return;
-    (void) fprintf(out, "%lld,%s,", (long long) idx, choice ? pack->names.items[choice->node] : "");
+    (void) fprintf(out, "%lld,%s,", (long long) idx,
+                   choice ? pack->machines.names.items[choice->node] : "");
     const char *dash = "";
     for (uint32_t gpus = choice ? choice->gpus : 0; gpus; gpus &= gpus - 1, dash = "-")
         (void) fprintf(out, "%s%d", dash, __builtin_ctz(gpus));
@@ -250,13 +154,12 @@ int pack_run(const struct pack_file *nodes, const struct pack_file *arrivals,
              const struct pack_file *out, const struct score *score, struct pack_counts *ret,
              struct error *err)
 {
-    _cleanup_(pack_done) struct pack pack = { .capacity = capacity_new(score),
-                                              .machines = map_new(),
-                                              .out = out };
+    _cleanup_(pack_done) struct pack pack = { .capacity = capacity_new(score), .out = out };
 
     if (out->file)
         (void) fputs("idx,node_sn,gpu_ids\n", out->file);
-    int r = read_machines(&pack, nodes, err);
+    int r = machines_read(&pack.machines, nodes, pack.capacity, err);
+    pack.counts.gpu_milli = pack.machines.gpu_milli;
     if (r >= 0)
         r = read_arrivals(&pack, arrivals, err);
     *ret = pack.counts;

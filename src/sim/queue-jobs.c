@@ -20,13 +20,15 @@ enum {
     JOB_USER,
     JOB_PRIORITY,
     JOB_LIMIT,
-    JOB_PREEMPTIBLE
+    JOB_PREEMPTIBLE,
+    JOB_CRASHES,
+    JOB_CRASH_AFTER
 };
-static const char *const job_columns[] = { "timestamp",    "duration", "num_gpus",  "?org",
-                                           "?project",     "?user",    "?priority", "?limit",
-                                           "?preemptible", NULL };
+static const char *const job_columns[] = { "timestamp",    "duration", "num_gpus",     "?org",
+                                           "?project",     "?user",    "?priority",    "?limit",
+                                           "?preemptible", "?crashes", "?crash_after", NULL };
 
-enum { GPUS_MAX = 100000, JOBS_MAX = 10000000, PRIORITY_MAX = 1000 };
+enum { GPUS_MAX = 100000, JOBS_MAX = 2000000, PRIORITY_MAX = 1000, CRASHES_MAX = 10000 };
 #define DURATION_MAX_S (INT64_C(10) * 366 * 86400)
 
 void queue_jobs_done(struct queue_jobs *jobs)
@@ -82,6 +84,24 @@ static int read_group(struct queue_jobs *jobs, const struct csv *csv, uint32_t *
     return 0;
 }
 
+/* Who crashes, but does not say how often, does so once. */
+static int read_crashes(const struct csv *csv, struct queue_job *job, struct error *err)
+{
+    int64_t crashes = 0;
+    int r = 0;
+
+    if (*csv_field(csv, JOB_CRASH_AFTER)) {
+        crashes = 1;
+        r = read_seconds(csv, JOB_CRASH_AFTER, &job->crash_after_us, err);
+    }
+    if (r >= 0 && *csv_field(csv, JOB_CRASHES))
+        r = csv_int(csv, JOB_CRASHES, 0, CRASHES_MAX, &crashes, err);
+    if (r >= 0 && crashes > 0 && !job->crash_after_us)
+        return csv_wrong(csv, JOB_CRASH_AFTER, "seconds, for a job that crashes", err);
+    job->crashes = (unsigned) crashes;
+    return r;
+}
+
 /* Columns that may be missing, or their fields empty. */
 static int read_rest(const struct queue_options *options, const struct csv *csv,
                      struct queue_job *job, struct error *err)
@@ -96,6 +116,8 @@ static int read_rest(const struct queue_options *options, const struct csv *csv,
         r = csv_int(csv, JOB_PRIORITY, -PRIORITY_MAX, PRIORITY_MAX, &priority, err);
     if (r >= 0 && *csv_field(csv, JOB_LIMIT))
         r = read_seconds(csv, JOB_LIMIT, &job->limit_us, err);
+    if (r >= 0)
+        r = read_crashes(csv, job, err);
     job->priority = (int) priority;
     if (r < 0 || !*preemptible)
         return r;
@@ -105,8 +127,30 @@ static int read_rest(const struct queue_options *options, const struct csv *csv,
     return r;
 }
 
-static int read_job(struct queue_jobs *jobs, const struct queue_options *options, unsigned total,
-                    const struct csv *csv, struct error *err)
+/* How many tasks of so many GPUs all machines hold while they are empty. */
+static uint64_t room_for(const struct queue_sizes *sizes, unsigned gpus)
+{
+    uint64_t n = 0;
+
+    for (unsigned i = gpus; i <= CAPACITY_GPUS_MAX; i++)
+        n += (uint64_t) sizes->machines[i] * (i / gpus);
+    return n;
+}
+
+/* As few equal tasks as will do; 0: all machines do not hold them. */
+static unsigned tasks_of(const struct queue_sizes *sizes, unsigned gpus)
+{
+    if (gpus == 0)
+        return 1;
+    for (unsigned tasks = (gpus + CAPACITY_GPUS_MAX - 1) / CAPACITY_GPUS_MAX; tasks <= gpus;
+         tasks++)
+        if (gpus % tasks == 0 && room_for(sizes, gpus / tasks) >= tasks)
+            return tasks;
+    return 0;
+}
+
+static int read_job(struct queue_jobs *jobs, const struct queue_options *options,
+                    const struct queue_sizes *sizes, const struct csv *csv, struct error *err)
 {
     struct queue_job job = { .line = csv_line(csv) };
     int64_t gpus;
@@ -119,10 +163,11 @@ static int read_job(struct queue_jobs *jobs, const struct queue_options *options
     if (r < 0 || job.came_us < options->from_us ||
         (options->to_us && job.came_us >= options->to_us))
         return r;
-    if (gpus > total)
+    job.tasks = tasks_of(sizes, (unsigned) gpus);
+    if (!job.tasks)
         return csv_wrong(csv, JOB_GPUS, "no more than all machines have", err);
     if (jobs->list.len == JOBS_MAX)
-        return csv_wrong(csv, JOB_TIME, "at most ten million jobs", err);
+        return csv_wrong(csv, JOB_TIME, "at most two million jobs", err);
     job.gpus = (unsigned) gpus;
     r = read_rest(options, csv, &job, err);
     if (r >= 0)
@@ -146,14 +191,14 @@ static int compare_jobs(const void *pa, const void *pb)
     return a->line < b->line ? -1 : a->line > b->line;
 }
 
-int queue_jobs_read(const struct queue_options *options, unsigned total,
+int queue_jobs_read(const struct queue_options *options, const struct queue_sizes *sizes,
                     const struct pack_file *file, struct queue_jobs *ret, struct error *err)
 {
     _cleanup_(csv_freep) struct csv *csv = NULL;
     int r = csv_new(file->file, file->name, job_columns, &csv, err);
 
     while (r >= 0 && (r = csv_next(csv, err)) > 0)
-        r = read_job(ret, options, total, csv, err);
+        r = read_job(ret, options, sizes, csv, err);
     if (r >= 0 && ret->list.len == 0)
         r = error_set(err, -EBADMSG, "%s: has no job of that time", file->name);
     if (r >= 0)

@@ -10,6 +10,9 @@ struct queue_job {
     int64_t came_us, duration_us;
     int64_t limit_us; /* declared; 0: not. No job runs longer than it declares */
     unsigned gpus;
+    unsigned tasks; /* equal ones, as few as will do */
+    unsigned crashes;
+    int64_t crash_after_us; /* since it started */
     int priority;
     bool preemptible;
     uint32_t group; /* 0: nobody's */
@@ -21,9 +24,13 @@ struct queue_jobs {
     size_t n_cut; /* that would run longer than they declare */
 };
 
+/* How many machines there are of so many GPUs. */
+struct queue_sizes {
+    unsigned machines[CAPACITY_GPUS_MAX + 1];
+};
+
 void queue_jobs_done(struct queue_jobs *jobs);
-/* TOTAL: the GPUs that there are. */
-int queue_jobs_read(const struct queue_options *options, unsigned total,
+int queue_jobs_read(const struct queue_options *options, const struct queue_sizes *sizes,
                     const struct pack_file *file, struct queue_jobs *ret, struct error *err);
 
 #endif

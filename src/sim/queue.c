@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "base/vec.h"
+#include "sim/machines.h"
 #include "sim/queue-jobs.h"
 
 #include <errno.h>
@@ -19,15 +20,16 @@ struct sim_job {
     int64_t lost_us;            /* at its start, before it goes on */
     int64_t wait_us;            /* when it has ended */
     unsigned preemptions;
-    unsigned at; /* in RUNNING */
+    unsigned crashes, stopped; /* others for it, since it crashed and did not run for long */
+    unsigned at;               /* in RUNNING */
     bool runs;
 };
 
 struct replay {
     const struct queue_options *options;
     struct schedule *schedule;
-    unsigned largest; /* GPUs of a machine */
-    unsigned total;
+    struct machines_read machines;
+    struct queue_sizes sizes;
     struct queue_jobs table;
     struct sim_job *jobs; /* one each of the table's */
     size_t n_jobs;
@@ -42,6 +44,7 @@ static void replay_done(struct replay *x)
 {
     schedule_free(x->schedule);
     queue_jobs_done(&x->table);
+    machines_read_done(&x->machines);
     free(x->jobs);
     vec_done(&x->running);
     vec_done(&x->acts);
@@ -49,25 +52,14 @@ static void replay_done(struct replay *x)
 
 /* ---- what happens ------------------------------------------------------------------------------------- */
 
-/* Equal tasks, as few as will do. */
-static unsigned tasks_of(const struct replay *x, unsigned gpus)
-{
-    unsigned tasks = gpus ? (gpus + x->largest - 1) / x->largest : 1;
-
-    while (gpus % tasks)
-        tasks++;
-    return tasks;
-}
-
 static void submit(struct replay *x, struct sim_job *job)
 {
     const struct queue_job *spec = job->spec;
-    unsigned tasks = tasks_of(x, spec->gpus);
     const struct schedule_job one = {
         .id = (uint64_t) (job - x->jobs),
-        .ask = { .gpus = (uint16_t) (spec->gpus / tasks),
+        .ask = { .gpus = (uint16_t) (spec->gpus / spec->tasks),
                  .gpu_milli = spec->gpus ? CAPACITY_GPU : 0 },
-        .tasks = tasks,
+        .tasks = spec->tasks,
         .priority = spec->priority,
         .group = spec->group,
         .preemptible = spec->preemptible,
@@ -86,11 +78,15 @@ static void leave_running(struct replay *x, struct sim_job *job)
     job->runs = false;
 }
 
+static bool crashes_next(const struct sim_job *job) { return job->crashes < job->spec->crashes; }
+
 static void start(struct replay *x, struct sim_job *job)
 {
     job->runs = true;
     job->started_us = x->now_us;
     job->end_us = x->now_us + job->lost_us + job->left_us;
+    if (crashes_next(job) && x->now_us + job->spec->crash_after_us < job->end_us)
+        job->end_us = x->now_us + job->spec->crash_after_us;
     job->at = (unsigned) x->running.len;
     vec_push(&x->running, job);
 }
@@ -105,6 +101,17 @@ static void stop(struct replay *x, struct sim_job *job)
     job->lost_us = x->options->restart_us;
     job->preemptions++;
     x->figures.n_preemptions++;
+    leave_running(x, job);
+}
+
+/* It comes back at once, and begins where it did when it started. */
+static void crash(struct replay *x, struct sim_job *job)
+{
+    if (x->now_us - job->started_us >= SCHEDULE_STEADY_US)
+        job->stopped = 0;
+    x->figures.n_looping += job->crashes++ == 0;
+    x->figures.n_crashes++;
+    schedule_requeue(x->schedule, (uint64_t) (job - x->jobs), x->now_us);
     leave_running(x, job);
 }
 
@@ -128,28 +135,51 @@ static int64_t next_moment(const struct replay *x)
     return next_us;
 }
 
+static bool crashes_now(const struct replay *x, const struct sim_job *job)
+{
+    return crashes_next(job) && x->now_us < job->started_us + job->lost_us + job->left_us;
+}
+
 static void happen(struct replay *x)
 {
     for (size_t i = 0; i < x->running.len;)
-        if (x->running.items[i]->end_us <= x->now_us)
-            end(x, x->running.items[i]);
-        else
+        if (x->running.items[i]->end_us > x->now_us)
             i++;
+        else if (crashes_now(x, x->running.items[i]))
+            crash(x, x->running.items[i]);
+        else
+            end(x, x->running.items[i]);
     while (x->n_submitted < x->n_jobs && x->jobs[x->n_submitted].spec->came_us <= x->now_us)
         submit(x, &x->jobs[x->n_submitted++]);
 }
 
+/* Others were stopped for JOB. */
+static void count_stopped(struct replay *x, struct sim_job *job, unsigned n)
+{
+    if (job->crashes == 0)
+        return;
+    job->stopped += n;
+    if (job->stopped > x->figures.stopped_max)
+        x->figures.stopped_max = job->stopped;
+}
+
 static void decide(struct replay *x)
 {
+    unsigned n_stopped = 0;
+
     x->acts.len = 0;
     schedule_pass(x->schedule, x->now_us, &x->acts);
     x->figures.n_passes++;
     for (size_t i = 0; i < x->acts.len; i++) {
         struct sim_job *job = &x->jobs[x->acts.items[i].id];
-        if (x->acts.items[i].verb == SCHEDULE_START)
-            start(x, job);
-        else
+        if (x->acts.items[i].verb == SCHEDULE_STOP) {
             stop(x, job);
+            n_stopped++;
+            continue;
+        }
+        start(x, job);
+        count_stopped(x, job, n_stopped);
+        n_stopped = 0;
     }
 }
 
@@ -236,15 +266,8 @@ static int write_jobs(const struct replay *x, const struct pack_file *out, struc
     return 0;
 }
 
-static void build(struct replay *x)
+static void add_machines(struct replay *x, struct capacity *capacity)
 {
-    const struct schedule_options options = { .policy = x->options->policy,
-                                              .guaranteed_us = x->options->guaranteed_us,
-                                              .restart_us = x->options->restart_us,
-                                              .patience_us = x->options->patience_us,
-                                              .half_life_us = x->options->half_life_us };
-    struct capacity *capacity = capacity_new(x->options->score);
-
     for (unsigned g = 0; g < x->options->n_groups; g++) {
         const struct queue_machines *group = &x->options->groups[g];
         struct room size = { .n_gpus = (uint16_t) group->gpus, .model = 1 };
@@ -252,10 +275,30 @@ static void build(struct replay *x)
             size.gpu[i] = CAPACITY_GPU;
         for (unsigned i = 0; i < group->count; i++)
             (void) capacity_add(capacity, &size);
-        x->total += group->count * group->gpus;
-        x->largest = group->gpus > x->largest ? group->gpus : x->largest;
     }
+}
+
+static int build(struct replay *x, struct error *err)
+{
+    const struct queue_options *o = x->options;
+    const struct schedule_options options = { .policy = o->policy,
+                                              .guaranteed_us = o->guaranteed_us,
+                                              .restart_us = o->restart_us,
+                                              .patience_us = o->patience_us,
+                                              .half_life_us = o->half_life_us,
+                                              .depth = o->depth,
+                                              .backoff_us = o->backoff_us };
+    struct capacity *capacity = capacity_new(o->score);
+    int r = 0;
+
+    if (o->nodes)
+        r = machines_read(&x->machines, o->nodes, capacity, err);
+    add_machines(x, capacity);
+    for (size_t i = 0; i < capacity_len(capacity); i++)
+        if (!capacity_is_closed(capacity, i))
+            x->sizes.machines[capacity_size(capacity, i)->n_gpus]++;
     x->schedule = schedule_new(&options, capacity);
+    return r;
 }
 
 /* The schedule counts groups in the same way: both number them from 1 on. */
@@ -283,8 +326,9 @@ int queue_run(const struct queue_options *options, const struct pack_file *jobs,
 {
     _cleanup_(replay_done) struct replay x = { .options = options };
 
-    build(&x);
-    int r = queue_jobs_read(options, x.total, jobs, &x.table, err);
+    int r = build(&x, err);
+    if (r >= 0)
+        r = queue_jobs_read(options, &x.sizes, jobs, &x.table, err);
     if (r >= 0 && options->weights)
         r = queue_groups_weigh(&x.table.groups, options->weights, err);
     if (r >= 0)

@@ -17,6 +17,10 @@ struct queue_options {
     const struct score *score;
     struct queue_machines groups[QUEUE_GROUPS_MAX];
     unsigned n_groups;
+    const struct pack_file
+        *nodes;             /* machines as pack_run() reads them, in place of GROUPS; or NULL */
+    unsigned depth;         /* as of schedule_options */
+    int64_t backoff_us;     /* the same */
     int64_t from_us, to_us; /* jobs that came then; TO 0: to the end. Microseconds since 1970 */
     int64_t guaranteed_us, restart_us, patience_us, half_life_us; /* as of schedule_options */
     const char *weights; /* of groups: "physics=3,physics/vision=2"; NULL: all weigh 1 */
@@ -42,13 +46,17 @@ struct queue_figures {
     int64_t
         wait_ratio_max_thousandths; /* of time waited to time run, of jobs that waited a day or more */
     uint64_t n_cut;                 /* jobs that were ended at the time they had declared */
+    uint64_t n_crashes, n_looping; /* crashes, and jobs that crashed */
+    uint64_t
+        stopped_max; /* so many others were stopped at most for one that had crashed, until it ran for SCHEDULE_STEADY_US */
     struct queue_group_figures *groups; /* as they came */
     size_t n_groups;
 };
 void queue_figures_done(struct queue_figures *figures);
 
 /* JOBS: timestamp ("2017-10-09 07:01:55", UTC), duration (seconds), num_gpus and, if need be, org, project, user, priority, limit
- * (seconds that are declared), preemptible (yes, no). Jobs of at most as many GPUs as a machine has run on one; larger ones in equal
+ * (seconds that are declared), preemptible (yes, no), crashes (so often it fails, and comes back), crash_after (seconds that it ran
+ * by then, which are lost). Jobs of at most as many GPUs as a machine has run on one; larger ones in equal
  * tasks on several. OUT (FILE may be NULL): line, wait_s, duration_s, gpus, preemptions. */
 int queue_run(const struct queue_options *options, const struct pack_file *jobs,
               const struct pack_file *out, struct queue_figures *ret, struct error *err);

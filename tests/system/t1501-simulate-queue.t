@@ -10,7 +10,10 @@ timestamp,duration,num_gpus
 2017-10-02 01:30:00,600.0,2
 2017-10-02 01:30:10,600.0,8
 END
-queue() { berth simulate queue --jobs jobs.csv --nodes 1x4 "$@"; }
+queue() {
+    case " $* " in *" --nodes "*) ;; *) set -- --nodes 1x4 "$@" ;; esac
+    berth simulate queue --jobs jobs.csv "$@"
+}
 
 test_expect_success 'a job in the way is stopped for one that had less, and goes on' '
     sed -i 3q jobs.csv && queue --out waits.csv >said && cat >want <<-\END &&
@@ -54,6 +57,37 @@ test_expect_success 'who has had less by weight goes first' '
     test_expect_code 1 queue --weights c=2 2>said && grep "^berth: --weights: no job is of .c.$" said &&
     test_expect_code 1 queue --weights a=0 2>said && grep "is not GROUP=WEIGHT with a whole number from 1 to 10000" said
 '
+test_expect_success 'who fails over and over comes back later each time, and no more than two are stopped for it' '
+    { echo "timestamp,duration,num_gpus,crashes,crash_after" &&
+      for i in 1 2 3 4; do echo "2017-10-02 00:00:00,86400,1,,"; done && echo "2017-10-02 02:00:00,600,2,50,30"; } >jobs.csv &&
+    queue --out waits.csv >said && grep "^crashes            50, of 1 jobs; stopped for one of them: 0 at most$" said &&
+    grep "^preemptions        2$" said && queue --backoff 1h -o json >late &&
+    jq -e ".crashes == 50 and .crash_loops == 1 and .stopped_for_a_crash_loop_max <= 2 and .wait_max > 49 * 3600" late &&
+    sed -i s/,30$/,/ jobs.csv && test_expect_code 1 queue 2>said && grep "jobs.csv:6: crash_after is .., expected seconds, for a job that crashes" said
+'
+test_expect_success 'machines come from a table, and from the hardware of a fleet' '
+    cat >nodes.csv <<-\END &&
+	sn,cpu_milli,memory_mib,gpu,model
+	a,8000,32768,2,T4
+	b,16000,65536,4,A10
+	c,16000,65536,4,A10
+	END
+    cat >fleet.json <<-\END &&
+	{ "machines": { "t4": { "numas": [{ "id": 0, "cpus": "0-7", "memory": "32Gi" }], "gpus": [{ "model": "T4" }, { "model": "T4" }] },
+	    "a10": { "like": "t4", "gpus": [{ "model": "A10" }, { "model": "A10" }, { "model": "A10" }, { "model": "A10" }] } },
+	  "nodes": [{ "name": "a", "machine": "t4" }, { "name": "b[1-2]", "machine": "a10" }, { "name": "d", "machine": "a10", "cordoned": true }] }
+	END
+    printf "timestamp,duration,num_gpus\n2017-10-02 00:00:00,600,2\n2017-10-02 00:00:00,60,8\n" >jobs.csv &&
+    for nodes in nodes.csv fleet.json 2x4,1x2; do
+        queue --nodes $nodes --policy fifo --out waits.csv >/dev/null && cat waits.csv &&
+        grep "^2,0,600,2,0$" waits.csv && grep "^3,0,60,8,0$" waits.csv || return 1
+    done &&
+    echo "2017-10-02 00:00:00,60,11" >>jobs.csv && test_expect_code 1 queue --nodes fleet.json 2>said &&
+    grep "jobs.csv:4: num_gpus is .11., expected no more than all machines have" said &&
+    sed -i "s/65536,4/65536,x/" nodes.csv && test_expect_code 1 queue --nodes nodes.csv 2>said &&
+    grep "nodes.csv:3: gpu is .x., expected a whole number from 0 to 16" said &&
+    test_expect_code 1 queue --nodes nowhere.csv 2>said && grep "nowhere.csv: cannot be read: No such file" said
+'
 test_expect_success 'what is wrong is named' '
     printf "timestamp,duration,num_gpus\n2017-10-02 01:30:10,600.0,8\n" >jobs.csv && test_expect_code 1 queue 2>said &&
     grep "^berth: jobs.csv:2: num_gpus is .8., expected no more than all machines have$" said &&
@@ -61,7 +95,8 @@ test_expect_success 'what is wrong is named' '
     grep "jobs.csv:2: timestamp is .yesterday., expected a time such as 2017-10-09 07:01:55" said &&
     printf "timestamp,duration,num_gpus\n2017-10-02 01:30:10,-3,1\n" >jobs.csv && test_expect_code 1 queue 2>said &&
     grep "jobs.csv:2: duration is .-3., expected seconds, at most ten years" said &&
-    test_expect_code 2 berth simulate queue --jobs jobs.csv && test_expect_code 2 queue --nodes 80 && test_expect_code 2 queue --policy luck
+    test_expect_code 2 berth simulate queue --jobs jobs.csv && test_expect_code 2 queue --nodes 80 && test_expect_code 2 queue --policy luck &&
+    test_expect_code 2 queue --depth 0
 '
 
 [ -r "$traces/philly_jobs.csv" ] && test_set_prereq TRACES
