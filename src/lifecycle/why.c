@@ -20,7 +20,6 @@ static void explain_pass(struct lifecycle *lc, const struct workload *w, const s
         .queue = queue,
         .n_queue = lc->queue.len,
         .ordered = w == NULL,
-        .explain = true,
     };
 
     if (lc->queue.len > 0)

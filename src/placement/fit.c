@@ -263,22 +263,6 @@ void node_state_done(struct node_state *state)
     vec_done(&state->pools);
 }
 
-bool node_state_has_room(const struct node_state *state)
-{
-    if (state->node->cordoned || state->node->fault || state->memory_free_bytes <= 0)
-        return false;
-    if (state->cores_free > 0)
-        return true;
-    vec_foreach(&state->pools, pool) {
-        unsigned cores = 0;
-        vec_foreach(&state->node->cores, core)
-            cores += cpu_set_intersects(&core->cpus, &pool->cpus);
-        if (pool->cores_asked < cores * PLACEMENT_SHARES_PER_CORE)
-            return true;
-    }
-    return false;
-}
-
 bool gpu_would_do(const struct gpu *gpu, const struct shape *shape)
 {
     if (!gpu_is_model(gpu, shape->gpu_model))

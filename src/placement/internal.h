@@ -85,8 +85,6 @@ bool gpu_would_do(const struct gpu *gpu, const struct shape *shape);
 unsigned node_state_room(const struct node_state *state, const struct shape *shape, unsigned max);
 /* GPUs that would do for SHAPE and are free, or with ALL all of them. */
 unsigned node_state_gpus(const struct node_state *state, const struct shape *shape, bool all);
-/* Could a task still be placed, of whatever shape? */
-bool node_state_has_room(const struct node_state *state);
 
 /* gang.c: how many of SHAPE's groups fit on N nodes now, at most as many as it has; IS_EMPTY: nodes are
  * asked for what they are, cordoned or not. RET[I] (may be NULL): of these, on node I. */

@@ -3,7 +3,7 @@
  * In the policy's order, each request goes to the first node that holds it; who does not fit is
  * passed over. What is free only shrinks during a pass, so a shape that was refused stays refused:
  * requests of equal shape share one answer, and a pass over a long queue costs little more than
- * looking at it. Without explain it ends as soon as nothing is free.
+ * looking at it.
  */
 #include "placement/internal.h"
 
@@ -27,7 +27,6 @@ struct pass {
     struct refusal refusals[REFUSALS_MAX];
     size_t n_refusals;
     unsigned n_placed;
-    bool full; /* nothing is free */
     VEC(struct placement_decision) decisions;
 };
 
@@ -67,14 +66,6 @@ static void decide(struct pass *pass, struct placement_decision *decision, enum 
 {
     decision->rule = rule;
     vec_push(&pass->decisions, *decision);
-}
-
-static bool has_room(const struct pass *pass)
-{
-    for (size_t i = 0; i < pass->snapshot->n_nodes; i++)
-        if (node_state_has_room(&pass->states[i]))
-            return true;
-    return false;
 }
 
 /* Did SHAPE fit before this pass gave anything away? */
@@ -128,8 +119,6 @@ static const struct refusal *find_refusal(const struct pass *pass, const struct 
 static void refuse(struct pass *pass, struct placement_decision *decision,
                    const struct refusal *refusal)
 {
-    if (!pass->snapshot->explain)
-        return;
     (void) snprintf(decision->text, sizeof decision->text, "%s", refusal->text);
     decide(pass, decision, refusal->rule);
 }
@@ -166,18 +155,17 @@ static void say_where(struct placement_decision *decision)
 static void try_nodes(struct pass *pass, const struct placement_request *request,
                       const struct shape *shape, struct placement_decision *decision)
 {
-    if (!pass->full && (decision->allocations = take(pass, shape))) {
+    decision->allocations = take(pass, shape);
+    if (decision->allocations) {
         decision->n_allocations = shape->groups * shape->tasks;
         pass->n_placed++;
-        if (pass->snapshot->explain)
-            say_where(decision);
+        say_where(decision);
         decide(pass, decision, PLACEMENT_PLACED);
         return;
     }
 
     struct refusal refusal = { .shape = *shape };
-    if (pass->snapshot->explain)
-        explain(pass, request->workload, &refusal);
+    explain(pass, request->workload, &refusal);
     if (pass->n_refusals < REFUSALS_MAX && !pass->snapshot->booked)
         pass->refusals[pass->n_refusals++] = refusal;
     refuse(pass, decision, &refusal);
@@ -206,14 +194,12 @@ static void consider(struct pass *pass, size_t index, size_t position)
     struct placement_decision decision = { .request = index, .position = position };
 
     if (w->eligible_us > pass->snapshot->now_us) {
-        if (pass->snapshot->explain)
-            explain_time(pass, w, &decision);
+        explain_time(pass, w, &decision);
         return;
     }
     if (request->held) {
         (void) snprintf(decision.text, sizeof decision.text, "%s", request->held);
-        if (pass->snapshot->explain)
-            decide(pass, &decision, PLACEMENT_HELD);
+        decide(pass, &decision, PLACEMENT_HELD);
         return;
     }
     const struct placement_snapshot *s = pass->snapshot;
@@ -237,17 +223,8 @@ void placement_pass(const struct placement_snapshot *snapshot, struct placement_
     for (size_t i = 0; i < snapshot->n_nodes; i++)
         node_state_init(&pass->states[i], &snapshot->nodes[i]);
 
-    unsigned n_placed = 0;
-    bool room = has_room(pass);
-    for (size_t i = 0; i < snapshot->n_queue; i++) {
-        if (!snapshot->explain && (pass->full || !room))
-            break;
+    for (size_t i = 0; i < snapshot->n_queue; i++)
         consider(pass, order ? order[i].index : i, i);
-        if (pass->n_placed != n_placed) {
-            n_placed = pass->n_placed;
-            room = has_room(pass);
-        }
-    }
 
     ret->decisions = pass->decisions.items;
     ret->n_decisions = pass->decisions.len;

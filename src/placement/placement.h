@@ -66,8 +66,6 @@ struct placement_snapshot {
      * NULL: it may. Borrowed until the pass is over. NULL: nothing is booked */
     const char *(*booked)(void *userdata, const struct placement_request *request, size_t index);
     void *booked_userdata;
-    bool explain; /* also decide about those that wait, with reasons; otherwise the plan holds
-                       placements only, and a pass ends when nothing is free any more */
 };
 
 enum placement_rule {

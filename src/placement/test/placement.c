@@ -61,7 +61,7 @@ static struct allocation *has(unsigned i, const char *cpus, int64_t memory_bytes
 }
 
 static struct placement_plan pass(const struct placement_node *nodes, size_t n_nodes,
-                                  size_t n_queue, bool explain)
+                                  size_t n_queue)
 {
     struct placement_snapshot snapshot = {
         .now_us = 1000,
@@ -69,7 +69,6 @@ static struct placement_plan pass(const struct placement_node *nodes, size_t n_n
         .n_nodes = n_nodes,
         .queue = queue,
         .n_queue = n_queue,
-        .explain = explain,
     };
     struct placement_plan plan;
     placement_pass(&snapshot, &plan);
@@ -91,8 +90,9 @@ TEST(priority_then_time_then_id)
         ask(i, 1);
     jobs[3].priority = 1;
     jobs[0].eligible_us = 7;
-    struct placement_plan plan = pass(&taken, 1, 4, false);
-    ok(plan.n_decisions == 2 && plan.decisions[0].request == 3 && plan.decisions[1].request == 1);
+    struct placement_plan plan = pass(&taken, 1, 4);
+    ok(plan.decisions[0].request == 3 && plan.decisions[1].request == 1);
+    ok(plan.n_decisions == 4 && !plan.decisions[2].allocations && !plan.decisions[3].allocations);
     is_cpus(&plan.decisions[0].allocations[0]->cpus, "0,2");
     is_cpus(&plan.decisions[1].allocations[0]->cpus, "1,3");
     placement_plan_done(&plan);
@@ -104,7 +104,7 @@ TEST(cores_of_a_task_share_a_numa_node)
     struct placement_node taken = { .node = node };
 
     ask(0, 3), ask(1, 1), ask(2, 4);
-    struct placement_plan plan = pass(&taken, 1, 3, false);
+    struct placement_plan plan = pass(&taken, 1, 3);
     ok(plan.n_decisions == 3);
     is_cpus(&plan.decisions[0].allocations[0]->mems, "0");
     is_cpus(&plan.decisions[1].allocations[0]->cpus, "3,11");
@@ -112,7 +112,7 @@ TEST(cores_of_a_task_share_a_numa_node)
     placement_plan_done(&plan);
 
     ask(0, 1)->memory_bytes = 40 * GIB;
-    plan = pass(&taken, 1, 1, false);
+    plan = pass(&taken, 1, 1);
     is_cpus(&plan.decisions[0].allocations[0]->mems, "0-1");
     placement_plan_done(&plan);
 }
@@ -128,7 +128,7 @@ TEST(who_waits_knows_why)
     ask(4, 1)->disk_bytes = 50 * GIB;
     ask(5, 1), ask(6, 1), ask(7, 1);
     jobs[7].eligible_us = 9001000, jobs[7].attempts = 1;
-    struct placement_plan plan = pass(&taken, 1, 8, true);
+    struct placement_plan plan = pass(&taken, 1, 8);
     static const char *const texts[] = {
         "needs 2 cores; 1 of 4 is free on node n1, 3 held by 2 jobs",
         "needs 8 GiB of memory; 4 GiB of 64 GiB is free on node n1, the rest is held by 2 jobs",
@@ -157,13 +157,13 @@ TEST(disk_that_files_lie_on_is_not_free)
     /* 100 GiB: 20 of the task, which may have 10 more, and 40 of others. */
     node->disk_free_bytes = 40 * GIB;
     ask(0, 1)->disk_bytes = 31 * GIB;
-    struct placement_plan plan = pass(&taken, 1, 1, true);
+    struct placement_plan plan = pass(&taken, 1, 1);
     ok(plan.decisions[0].rule == PLACEMENT_NO_DISK);
     is_str(plan.decisions[0].text, "needs 31 GiB of disk; 40 GiB of 100 GiB is free on node n1, "
                                    "10 GiB of it is kept for 1 job");
     placement_plan_done(&plan);
     ask(0, 1)->disk_bytes = 30 * GIB;
-    plan = pass(&taken, 1, 1, true);
+    plan = pass(&taken, 1, 1);
     ok(plan.decisions[0].rule == PLACEMENT_PLACED);
     placement_plan_done(&plan);
 }
@@ -176,7 +176,7 @@ TEST(shared_tasks_of_one_org_share_and_of_two_do_not)
     for (unsigned i = 0; i < 6; i++)
         ask(i, 1)->shared = true;
     queue[5].owner.bytes[0] = 9;
-    struct placement_plan plan = pass(&taken, 1, 6, false);
+    struct placement_plan plan = pass(&taken, 1, 6);
     ok(plan.n_decisions == 6);
     is_cpus(&plan.decisions[3].allocations[0]->cpus, "0,4");
     is_cpus(&plan.decisions[4].allocations[0]->cpus, "0-1,4-5");
@@ -195,7 +195,7 @@ TEST(gpus_are_given_near_the_cores)
 
     ask(0, 2)->gpus = 1, specs[0].gpu_model = model;
     ask(1, 2)->gpus = 1, specs[1].gpu_model = other;
-    struct placement_plan plan = pass(&taken, 1, 2, true);
+    struct placement_plan plan = pass(&taken, 1, 2);
     is_str(plan.decisions[0].allocations[0]->gpus[0], "GPU-1");
     is_cpus(&plan.decisions[0].allocations[0]->mems, "1");
     is_str(plan.decisions[1].text,
@@ -215,14 +215,14 @@ TEST(gpus_that_were_named_are_given_and_no_others)
     ask(0, 2)->gpus = 1, specs[0].devices = by_name;
     ask(1, 2)->gpus = 2, specs[1].devices = both;
     ask(2, 2)->gpus = 1, specs[2].devices = by_none;
-    struct placement_plan plan = pass(&taken, 1, 3, true);
+    struct placement_plan plan = pass(&taken, 1, 3);
     is_str(plan.decisions[0].allocations[0]->devices[0], "x.com/gpu=b");
     ok(!plan.decisions[1].allocations);
     is_str(plan.decisions[2].text, "no node can ever hold the job: it needs x.com/gpu=c; node n1 "
                                    "has x.com/gpu=a, x.com/gpu=b");
     placement_plan_done(&plan);
     ask(0, 2)->gpus = 2, specs[0].devices = both;
-    plan = pass(&taken, 1, 1, true);
+    plan = pass(&taken, 1, 1);
     is_str(plan.decisions[0].allocations[0]->gpus[0], "GPU-0");
     is_str(plan.decisions[0].allocations[0]->gpus[1], "GPU-1");
     placement_plan_done(&plan);
@@ -256,7 +256,7 @@ TEST(a_cordoned_node_takes_nothing)
 
     a->cordoned = true;
     ask(0, 1), ask(1, 2);
-    struct placement_plan plan = pass(taken, 2, 2, true);
+    struct placement_plan plan = pass(taken, 2, 2);
     is_str(plan.decisions[0].allocations[0]->node, "b");
     ok(plan.decisions[1].rule == PLACEMENT_BEHIND);
     placement_plan_done(&plan);
@@ -272,7 +272,7 @@ TEST(a_gang_is_placed_as_a_whole)
         ask(i, 1);
         specs[i].nodes = specs[i].tasks_per_node = 2;
     }
-    struct placement_plan plan = pass(nodes, 2, 2, true);
+    struct placement_plan plan = pass(nodes, 2, 2);
     ok(plan.decisions[0].n_allocations == 4 && !plan.decisions[1].allocations);
     is_str(plan.decisions[0].allocations[1]->node, "a");
     is_str(plan.decisions[0].allocations[2]->node, "b");
@@ -284,7 +284,7 @@ TEST(a_gang_is_placed_as_a_whole)
     (void) has(0, "0", 0, 0);
     nodes[1].grants = granted;
     nodes[1].n_grants = 1;
-    plan = pass(nodes, 2, 1, true);
+    plan = pass(nodes, 2, 1);
     ok(plan.decisions[0].rule == PLACEMENT_NO_CORES);
     is_str(
         plan.decisions[0].text,
@@ -302,7 +302,7 @@ TEST(groups_share_the_only_machine)
 
     ask(0, 1)->nodes = 2;
     specs[0].tasks_per_node = 2;
-    struct placement_plan plan = pass(&taken, 1, 1, true);
+    struct placement_plan plan = pass(&taken, 1, 1);
     ok(plan.decisions[0].n_allocations == 4);
     is_cpus(&plan.decisions[0].allocations[3]->cpus, "3,7");
     placement_plan_done(&plan);
@@ -327,7 +327,7 @@ TEST(mpi_takes_a_node_s_ranks_as_one_task)
     ask(0, 1)->nodes = 2;
     specs[0].tasks_per_node = 2;
     specs[0].mpi = true;
-    struct placement_plan plan = pass(&taken, 1, 1, true);
+    struct placement_plan plan = pass(&taken, 1, 1);
     ok(plan.decisions[0].n_allocations == 2);
     ok(plan.decisions[0].allocations[1]->memory_bytes == 2 * GIB);
     is_cpus(&plan.decisions[0].allocations[1]->cpus, "2-3,6-7");
@@ -337,7 +337,7 @@ TEST(mpi_takes_a_node_s_ranks_as_one_task)
 /* The plan of a single request in words. */
 static char *said(const struct placement_node *nodes, size_t n)
 {
-    struct placement_plan plan = pass(nodes, n, 1, true);
+    struct placement_plan plan = pass(nodes, n, 1);
     char *text =
         xasprintf("%s: %s", placement_rule_name(plan.decisions[0].rule), plan.decisions[0].text);
 
@@ -389,7 +389,7 @@ TEST(a_machine_may_be_a_job_s_alone)
 
     ask(0, 1)->machines.exclusive = true;
     ask(1, 1), ask(2, 1)->machines.exclusive = true;
-    struct placement_plan plan = pass(taken, 2, 3, true);
+    struct placement_plan plan = pass(taken, 2, 3);
     is_str(plan.decisions[0].allocations[0]->node, "n2");
     is_cpus(&plan.decisions[0].allocations[0]->cpus, "0-7");
     is_str(plan.decisions[1].allocations[0]->node, "n1");
@@ -402,7 +402,7 @@ TEST(a_machine_may_be_a_job_s_alone)
     taken[0].n_grants = 0;
     specs[0].nodes = 2;
     specs[0].tasks_per_node = 2;
-    plan = pass(taken, 2, 1, true);
+    plan = pass(taken, 2, 1);
     ok(plan.decisions[0].n_allocations == 4);
     is_cpus(&plan.decisions[0].allocations[0]->cpus, "0,2,4,6");
     is_cpus(&plan.decisions[0].allocations[3]->cpus, "1,3,5,7");
@@ -421,7 +421,7 @@ TEST(a_gang_with_machines_to_itself_leaves_the_others_alone)
 
     ask(0, 1)->machines.exclusive = true;
     specs[0].nodes = 2;
-    struct placement_plan plan = pass(taken, 3, 1, false);
+    struct placement_plan plan = pass(taken, 3, 1);
     ok(plan.n_decisions == 1 && plan.decisions[0].n_allocations == 2);
     is_str(plan.decisions[0].allocations[0]->node, "n2");
     is_str(plan.decisions[0].allocations[1]->node, "n3");
@@ -445,7 +445,7 @@ TEST(a_gang_may_be_within_one_leaf)
     }
     ask(0, 4)->machines.within = WITHIN_LEAF;
     specs[0].nodes = 2;
-    struct placement_plan plan = pass(taken, 4, 1, false);
+    struct placement_plan plan = pass(taken, 4, 1);
     ok(plan.n_decisions == 1 && plan.decisions[0].n_allocations == 2);
     is_str(plan.decisions[0].allocations[0]->node, "n1");
     is_str(plan.decisions[0].allocations[1]->node, "n3");

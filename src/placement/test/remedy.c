@@ -239,7 +239,7 @@ static bool starts(const struct workload_spec *spec)
     for (size_t i = 0; i < world.n; i++)
         nodes[i].node = world.nodes[i];
     placement_pass(&snapshot, &plan);
-    bool placed = plan.n_decisions == 1;
+    bool placed = plan.decisions[0].allocations != NULL;
     placement_plan_done(&plan);
     return placed;
 }
