@@ -362,8 +362,7 @@ TEST(what_is_offered_works)
             ok(found.len == 0);
         vec_foreach(&found, remedy) {
             offered[remedy->kind]++;
-            if (!works(&spec, remedy))
-                ok(!"it was offered, and does not help");
+            ok(works(&spec, remedy));
         }
         remedies_done(&found);
     }
