@@ -21,9 +21,18 @@ berth_pid=
 # shellcheck source=tests/prism.sh
 [ -z "${BERTH_PRISM:-}" ] || . "$BERTH_SOURCE/tests/prism.sh"
 
-# A TCP port that is free now.
+# A TCP port that is free now, and that the kernel gives to nobody by itself: a server that is away for a
+# moment finds it free again.
 free_port() {
-    /usr/bin/python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    /usr/bin/python3 -c '
+import random, socket
+while True:
+    try:
+        socket.socket().bind(("127.0.0.1", port := random.randrange(10000, 32768)))
+    except OSError:
+        continue
+    print(port)
+    break'
 }
 
 # await SECONDS COMMAND...: until COMMAND succeeds, looking often. For what no event announces.
