@@ -139,8 +139,17 @@ slurm_stop() {
         slurmstepd | slurmd | slurmctld | berth) kill -KILL "$pid" 2>/dev/null ;;
         esac
     done
-    for name in $slurm_names; do
-        find /sys/fs/cgroup/*/"slurm_$name" -depth -type d -exec rmdir {} \; 2>/dev/null
-    done
+    slurm_groups_end
     return 0
+}
+
+# What its jobs left of control groups. Other clusters have nodes of the same names: above a job nothing is removed.
+slurm_groups_end() {
+    local first group number
+    first=$(sed -n 's/^FirstJobId=//p' "$SLURM_CONF")
+    for group in /sys/fs/cgroup/*/slurm_node*/uid_*/job_*; do
+        number=${group##*_}
+        [ -d "$group" ] && [ "$number" -ge "$first" ] && [ "$number" -lt $((first + 200000)) ] || continue
+        find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null
+    done
 }
