@@ -1,7 +1,8 @@
 # A thin front of meson: see docs/building.md
 BUILD ?= build
 SETUP ?=
-MESON_TEST = meson test -C $(1) --print-errorlogs --no-suite deep $(TESTARGS)
+# Tests wait as much as they compute: half as many again as there are CPUs run at a time.
+MESON_TEST = meson test -C $(1) --num-processes $$(($$(nproc) * 3 / 2)) --print-errorlogs --no-suite deep $(TESTARGS)
 
 .PHONY: all test test-asan check-deep bench run stop deb bundle fuzz format clean install-deps
 
