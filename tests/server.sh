@@ -35,17 +35,22 @@ while True:
     break'
 }
 
-# await SECONDS COMMAND...: until COMMAND succeeds, looking often. For what no event announces.
+# await SECONDS COMMAND...: until COMMAND succeeds, for what no event announces. It looks often at first, then every
+# tenth of a second: what is waited for needs the CPU too.
+# shellcheck disable=SC2034  # await_rest
 await() {
-    local limit
-    limit=$(($(date +%s) + $1))
+    local await_now await_rest await_limit await_pause=1020
+    read -r await_now await_rest </proc/uptime
+    await_limit=$((${await_now%.*} + $1))
     shift
     while ! "$@" >/dev/null 2>&1; do
-        if [ "$(date +%s)" -ge "$limit" ]; then
+        read -r await_now await_rest </proc/uptime
+        if [ "${await_now%.*}" -gt "$await_limit" ]; then
             echo "# waited in vain for: $*" >&2
             return 1
         fi
-        sleep 0.02
+        sleep "0.${await_pause#1}"
+        [ "$await_pause" -ge 1100 ] || await_pause=$((await_pause + (await_pause - 1000) / 4))
     done
 }
 
