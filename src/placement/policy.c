@@ -33,7 +33,9 @@ const struct policy policy_fair = {
     .name = "fair", .wait = WAIT_RESERVE, .preempts = true, .shares = true
 };
 
-const struct policy policy_conservative = { .name = "conservative", .wait = WAIT_PROMISE };
+const struct policy policy_conservative = { .name = "conservative",
+                                            .wait = WAIT_PROMISE,
+                                            .preempts = true };
 
 const struct policy *const policies[] = { &policy_las,  &policy_fair, &policy_easy,
                                           &policy_skip, &policy_fifo, &policy_conservative,

@@ -4,7 +4,8 @@
  *   skip   the same order; who does not fit is passed over, and may starve
  *   easy   the same; the first that does not fit has a reservation that nobody who is let in delays (Lifka, "The
  *          ANL/IBM SP scheduling system", JSSPP'95). Goes by declared times
- *   conservative  the same; all that wait, to a depth, have a reservation that nobody who comes later delays
+ *   conservative  the same; all that wait, to a depth, have a reservation that nobody who comes later delays, but of higher
+ *          priority
  *   las    least attained service (Gu et al., "Tiresias", NSDI'19) in levels, with credit for time waited; stops
  *          preemptible jobs of a higher level. Needs no durations
  *   fair   whose group has had least of its part, by weight and with decay (share.h); within a group priority and time. Reserves

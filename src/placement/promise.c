@@ -384,3 +384,174 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
         keep(s, entry, at_us);
     return false;
 }
+
+/* ---- others are stopped ------------------------------------------------------------------------------------- */
+
+/* Who of less priority runs and may be stopped: in the order in which they are. */
+static int compare_prey(const void *pa, const void *pb)
+{
+    const struct entry *a = *(const struct entry *const *) pa,
+                       *b = *(const struct entry *const *) pb;
+    int64_t a_weight = entry_weight(a), b_weight = entry_weight(b);
+
+    if (a->line->priority != b->line->priority)
+        return a->line->priority < b->line->priority ? -1 : 1;
+    if (a_weight != b_weight)
+        return a_weight < b_weight ? -1 : 1;
+    return entry_is_before(b, a) ? -1 : entry_is_before(a, b);
+}
+
+static void find_prey(const struct schedule *s, const struct entry *entry, int64_t now_us,
+                      struct entries *ret)
+{
+    vec_foreach(&s->running, other)
+        if ((*other)->line->preemptible && (*other)->line->priority < entry->line->priority &&
+            now_us - (*other)->past->started_us >= s->options.guaranteed_us)
+            vec_push(ret, *other);
+    if (ret->len > 1)
+        qsort(ret->items, ret->len, sizeof *ret->items, compare_prey);
+}
+
+static void put_back(struct schedule *s, const struct entry *entry, int64_t now_us)
+{
+    int64_t until_us = end_of(entry, entry->past->started_us);
+
+    put_running(s, entry, until_us > now_us ? until_us : now_us + OVERRUN_S * INT64_C(1000000));
+}
+
+struct drop {
+    struct schedule *s;
+    const struct entry *entry;
+    struct entries prey;
+    size_t n; /* the first of them are out of the profile */
+    int64_t now_us;
+};
+
+/* Without the first N of them, does it start now? */
+static bool starts_without(struct drop *x, size_t n)
+{
+    for (; x->n < n; x->n++)
+        drop_running(x->s, x->prey.items[x->n]);
+    for (; x->n > n; x->n--)
+        put_back(x->s, x->prey.items[x->n - 1], x->now_us);
+    return earliest(x->s, x->entry, true, x->now_us) == x->now_us;
+}
+
+/* As few as will do are out of the profile then, and its machines are found. False: it does not start even without all. */
+static bool drop_fewest(struct drop *x)
+{
+    size_t low = 0, high = x->prey.len;
+
+    if (high == 0 || !starts_without(x, high))
+        return false;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (starts_without(x, middle))
+            high = middle;
+        else
+            low = middle;
+    }
+    return starts_without(x, high);
+}
+
+static bool stands_on_found(const struct promises *p, const struct entry *entry, unsigned tasks)
+{
+    for (unsigned i = 0; i < entry_tasks(entry); i++)
+        for (unsigned k = 0; k < tasks; k++)
+            if (p->found[k] == entry->past->places[i].node)
+                return true;
+    return false;
+}
+
+/* Is no more promised there than there is, for as long as ENTRY is there? */
+static bool is_kept_on_found(struct schedule *s, const struct entry *entry, int64_t now_us)
+{
+    struct promises *p = s->promises;
+    struct asker asker = { s, entry };
+    const struct profile_wish wish = { .passes = is_for_it, .userdata = &asker };
+    const struct profile_span nothing = { .from_us = now_us, .until_us = end_of(entry, now_us) };
+    bool is_kept = true;
+
+    for (unsigned i = 0; i < entry_tasks(entry) && is_kept; i++)
+        is_kept = profile_lets(p->profile, &wish, p->found[i], &nothing);
+    return is_kept;
+}
+
+/* With it on the machines that were found, who can stay does, the dearest first; the others are RET. */
+static void choose_victims(struct drop *x, struct entries *ret)
+{
+    struct profile *profile = x->s->promises->profile;
+    const size_t *found = x->s->promises->found;
+    unsigned tasks = entry_tasks(x->entry);
+    const struct profile_span span =
+        profile_span_of(x->entry->id, entry_ask(x->entry), x->now_us, end_of(x->entry, x->now_us));
+
+    for (unsigned i = 0; i < tasks; i++)
+        profile_put(profile, found[i], &span);
+    while (x->n > 0) {
+        struct entry *other = x->prey.items[--x->n];
+        put_back(x->s, other, x->now_us);
+        if (!stands_on_found(x->s->promises, other, tasks) ||
+            is_kept_on_found(x->s, x->entry, x->now_us))
+            continue;
+        drop_running(x->s, other);
+        vec_push(ret, other);
+    }
+    for (unsigned i = 0; i < tasks; i++)
+        if (i == 0 || found[i] != found[i - 1])
+            profile_drop(profile, found[i], x->entry->id);
+}
+
+/* The machines say whether it fits in all detail. */
+static bool take_from(struct schedule *s, const struct entry *entry, struct choice *places,
+                      struct entries *stopped)
+{
+    vec_foreach(stopped, victim)
+        entry_halt(s, *victim);
+    if (take(s, entry, places))
+        return true;
+    vec_foreach(stopped, victim)
+        entry_resume(s, *victim);
+    return false;
+}
+
+static void put_promise(struct promises *p, const struct entry *entry,
+                        const struct promise *promise)
+{
+    const struct profile_span span = profile_span_of(entry->id, entry_ask(entry), promise->start_us,
+                                                     end_of(entry, promise->start_us));
+
+    for (unsigned i = 0; i < promise->tasks; i++)
+        profile_put(p->profile, promise->nodes[i], &span);
+}
+
+bool promise_force(struct schedule *s, const struct entry *entry, struct choice *places,
+                   int64_t now_us, unsigned max, struct entries *stopped)
+{
+    struct promises *p = s->promises;
+    struct promise *own = find(p, entry->id);
+    struct drop x = { .s = s, .entry = entry, .now_us = now_us };
+    bool taken = false;
+
+    if (!own && p->n_kept >= s->options.depth)
+        return false;
+    if (own)
+        clear_spans(p, own);
+    find_prey(s, entry, now_us, &x.prey);
+    if (drop_fewest(&x)) {
+        choose_victims(&x, stopped);
+        taken = stopped->len <= max && take_from(s, entry, places, stopped);
+    }
+    for (size_t i = 0; i < stopped->len && !taken; i++)
+        put_back(s, stopped->items[i], now_us);
+    while (x.n > 0)
+        put_back(s, x.prey.items[--x.n], now_us);
+    vec_done(&x.prey);
+    if (!taken)
+        vec_done(stopped);
+    if (taken && own)
+        forget(p, own, true);
+    else if (own)
+        put_promise(p, entry, own);
+    return taken;
+}

@@ -20,6 +20,11 @@ void promises_finish(struct schedule *s);
 /* ENTRY is the next in order: take its places (true), or promise it a time if it is not too far back. */
 bool promise_try(struct schedule *s, const struct entry *entry, struct choice *places,
                  int64_t now_us);
+/* ENTRY takes places now that no promise touches, for which at most MAX jobs of less priority are stopped: those of the lowest
+ * priority, of them those that lose least. They are halted, and on STOPPED. False: that is not possible, and nothing was
+ * changed. */
+bool promise_force(struct schedule *s, const struct entry *entry, struct choice *places,
+                   int64_t now_us, unsigned max, struct entries *stopped);
 /* When it starts at the latest; INT64_MAX: nothing is promised. */
 int64_t promise_time(const struct schedule *s, uint64_t id);
 int64_t promises_next_us(const struct schedule *s, int64_t now_us);

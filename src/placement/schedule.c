@@ -545,6 +545,24 @@ static bool is_over(const struct pass *pass)
            (pass->reserved.len > 0 || s->options.patience_us == 0 || s->n_patient == s->n_ready);
 }
 
+/* ENTRY goes where others of less priority are stopped, and no promise is touched. */
+static bool take_by_force(struct pass *pass, struct entry *entry)
+{
+    struct schedule *s = pass->s;
+    struct entries stopped = { 0 };
+    unsigned max = entry_stops_max(entry);
+
+    pass->n_stopped = 0;
+    if (max == 0 || !may_stop_others(pass, entry))
+        return false;
+    (void) booked_close(s, entry, true, pass->now_us);
+    bool taken = promise_force(s, entry, s->places, pass->now_us, max, &stopped);
+    booked_open(s);
+    pass->n_stopped = (unsigned) stopped.len;
+    stop_all(pass, &stopped, true);
+    return taken;
+}
+
 /* All who wait, in order: each starts, or is promised a time, where nothing that was promised before is touched. */
 static void keep_promises(struct pass *pass)
 {
@@ -558,8 +576,10 @@ static void keep_promises(struct pass *pass)
         (void) booked_close(s, entry, false, pass->now_us);
         bool taken = promise_try(s, entry, s->places, pass->now_us);
         booked_open(s);
-        if (taken) {
+        pass->n_stopped = 0;
+        if (taken || take_by_force(pass, entry)) {
             entry_start(s, entry, s->places, pass->now_us);
+            entry->past->stopped += pass->n_stopped;
             act(pass, SCHEDULE_START, entry);
         } else if (promise_time(s, entry->id) == INT64_MAX && behind) {
             behind = next_shorter(entry);
