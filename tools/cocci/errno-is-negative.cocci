@@ -1,4 +1,5 @@
 // Failure is a negative errno: `return errno` and `return EINVAL` read as success.
+// files: \breturn[\s(]+(errno|E[A-Z0-9]+)\b|\berror_set\s*\([^;]*?,[\s(]*E[A-Z0-9]+\b
 @@
 @@
 * return errno;

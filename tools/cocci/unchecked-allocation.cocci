@@ -1,5 +1,6 @@
 // xnew and its family abort where memory ends; a plain allocation is one that is bounded from outside and checked.
 // except: src/base/alloc.c /test/ tests/
+// files: \b(malloc|calloc|realloc|strdup|strndup)\s*\(
 @ assigned exists @
 expression p;
 position at;
