@@ -49,17 +49,17 @@ struct pump {
 
 static int open_own(struct supervisor *s, const char *name, struct error *err)
 {
-    /* Always a new file: the directory is the server's, who might have put a link to another there. */
-    (void) unlinkat(s->dir, name, 0);
-    int fd = openat(s->dir, name, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
-    if (fd < 0)
+    _cleanup_free_ char *temporary = xasprintf("%s.tmp", name);
+
+    /* Always a new file: the directory is the server's, who might have put a link to another there. Under its name
+     * only when it is theirs: whoever follows the log may look at any time. */
+    (void) unlinkat(s->dir, temporary, 0);
+    _cleanup_close_ int fd =
+        openat(s->dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0 || fchown(fd, s->x->owner, s->x->group) < 0 ||
+        renameat(s->dir, temporary, s->dir, name) < 0)
         return error_set(err, -errno, "%s: %s", name, strerror(errno));
-    if (fchown(fd, s->x->owner, s->x->group) < 0) {
-        int r = error_set(err, -errno, "%s: %s", name, strerror(errno));
-        safe_close(fd);
-        return r;
-    }
-    return fd;
+    return take_fd(&fd);
 }
 
 static int open_stream(struct pump *p, enum log_stream kind)

@@ -4,6 +4,7 @@
 #include "tests/tap.h"
 
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/un.h>
 
@@ -439,6 +440,33 @@ TEST(streams_are_told_apart)
     is_str(text_str(&out), "a1a2a3a4d\nx");
     ok(strncmp(text_str(&errors), "B\nB\nB\nB\nC1\n2\n", 13) == 0);
     ok(str_equal(errors.data + errors.len - 5, "9000\n"));
+    job_free(&job);
+}
+
+/* Those who follow a log look at any time: a file has its name only when it is theirs to read. */
+TEST(files_of_a_log_are_their_readers_at_once)
+{
+    struct job job;
+    _Alignas(struct inotify_event) char events[4096];
+    _cleanup_close_ int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    unsigned seen = 0;
+
+    job_prepare(&host, &job, 0, SH("echo '{\\\"chart\\\":\\\"a\\\",\\\"x\\\":1,\\\"y\\\":1}'"),
+                NULL);
+    ok(inotify_add_watch(fd, job.dir, IN_CREATE | IN_MOVED_TO) >= 0);
+    ok(job_launch(&host, &job) == 0);
+    job_end(&job);
+    ssize_t len = read(fd, events, sizeof events);
+    for (char *at = events; at < events + len;) {
+        const struct inotify_event *event = (const void *) at;
+        if (str_equal(event->name, "log") || str_equal(event->name, "log.idx") ||
+            str_equal(event->name, "charts")) {
+            ok(event->mask == IN_MOVED_TO);
+            seen++;
+        }
+        at += sizeof *event + event->len;
+    }
+    ok(seen == 3);
     job_free(&job);
 }
 

@@ -165,13 +165,12 @@ static inline void job_prepare(struct host *h, struct job *job, unsigned range,
         abort();
 }
 
-static inline int job_start(struct host *h, struct job *job, unsigned range,
-                            const char *spec_fields, const char *top_fields)
+/* After job_prepare(). */
+static inline int job_launch(struct host *h, struct job *job)
 {
     struct launcher_answer answer = { 0 };
     int pair[2];
 
-    job_prepare(h, job, range, spec_fields, top_fields);
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         abort();
     int r = host_ask(h, &job->request, &pair[1], 1, &answer);
@@ -180,6 +179,13 @@ static inline int job_start(struct host *h, struct job *job, unsigned range,
     safe_close(pair[1]);
     job->peer = pair[0];
     return r;
+}
+
+static inline int job_start(struct host *h, struct job *job, unsigned range,
+                            const char *spec_fields, const char *top_fields)
+{
+    job_prepare(h, job, range, spec_fields, top_fields);
+    return job_launch(h, job);
 }
 
 /* Wait for the supervisor to say EVENT; false when it is gone without. */
