@@ -255,7 +255,7 @@ static struct view *view_of(struct capacity *c, const struct ask *ask)
             oldest = *view;
     }
     struct view *view = oldest;
-    if (c->views.len < VIEWS_MAX) {
+    if (!view || c->views.len < VIEWS_MAX) {
         view = xnew(struct view);
         vec_push(&c->views, view);
     }

@@ -214,7 +214,7 @@ static uint32_t jar_look(const struct jar *jar, const struct stream *stream)
     lanes gpu_milli = jar->gpu[jar->end - 1] - (lanes){ 0 };
     lanes bits = { 1, 2, 4, 8 }, found = { 0 };
 
-    for (size_t i = 0; i < ROWS; i++, bits <<= LANES)
+    for (size_t i = 0; i < ROWS; i++, bits *= 1 << LANES)
         found |= (stream->cpu_milli[i] <= cpu_milli) & (stream->memory_mib[i] <= memory_mib) &
                  (stream->gpu_milli[i] <= gpu_milli) & bits;
     return (uint32_t) (found[0] | found[1] | found[2] | found[3]);

@@ -151,7 +151,7 @@ void csv_free(struct csv *csv) { free(csv); }
 
 int csv_next(struct csv *csv, struct error *err)
 {
-    size_t len;
+    size_t len = 0;
     int r;
 
     do
