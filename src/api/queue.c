@@ -1,17 +1,27 @@
 /* queue.c - what waits and runs, in the order of the policy */
 #include "api/internal.h"
 
+static bool is_user(const struct workload *w, const char *user)
+{
+    static const char key[] = "key:";
+
+    return w->user && (str_equal(w->user, user) ||
+                       (str_starts(w->user, key) && str_equal(w->user + sizeof key - 1, user)));
+}
+
 /* Does W fit what the query asks for? */
 static bool is_asked_for(const struct call *call, const struct workload *w)
 {
     const json_t *states = json_object_get(call->query, "state"), *state;
     const char *flavor = json_get_str(call->query, "flavor", NULL);
+    const char *user = json_get_str(call->query, "user", NULL);
     bool is_in = json_array_size(states) == 0;
     size_t i;
 
     json_array_foreach(states, i, state)
         is_in |= str_equal(json_string_value(state), workload_state_name(w->state));
-    return is_in && (!flavor || str_equal(flavor, w->spec->flavor)) && tags_fit(call, w->tags);
+    return is_in && (!flavor || str_equal(flavor, w->spec->flavor)) &&
+           (!user || is_user(w, user)) && tags_fit(call, w->tags);
 }
 
 static json_t *item_of(const struct api *api, const struct workload *w)

@@ -286,6 +286,11 @@ static void artifacts_line(const json_t *job, struct text *t)
                   (long long) skipped);
 }
 
+static void user_line(const json_t *job, struct text *t)
+{
+    text_add(t, json_get_str(job, "user", ""));
+}
+
 static void rerun_line(const json_t *job, struct text *t)
 {
     const char *id = json_get_str(job, "rerun_of", NULL);
@@ -312,13 +317,13 @@ static const struct {
     const char *title;
     line_f add;
 } lines[] = {
-    { "state", state_line },   { "command", command_line },     { "image", image_line },
-    { "source", source_line }, { "hardware", hardware_line },   { "network", network_line },
-    { "ports", ports_line },   { "limits", limits_line },       { "array", array_line },
-    { "after", after_line },   { "begin", begin_line },         { "machines", machines_line },
-    { "tags", tags_line },     { "again", rerun_line },         { "reads", reads_line },
-    { "wrote", wrote_line },   { "limit", limit_line },         { "attempt", attempt_line },
-    { "usage", usage_line },   { "artifacts", artifacts_line },
+    { "state", state_line },       { "user", user_line },     { "command", command_line },
+    { "image", image_line },       { "source", source_line }, { "hardware", hardware_line },
+    { "network", network_line },   { "ports", ports_line },   { "limits", limits_line },
+    { "array", array_line },       { "after", after_line },   { "begin", begin_line },
+    { "machines", machines_line }, { "tags", tags_line },     { "again", rerun_line },
+    { "reads", reads_line },       { "wrote", wrote_line },   { "limit", limit_line },
+    { "attempt", attempt_line },   { "usage", usage_line },   { "artifacts", artifacts_line },
 };
 
 /* "succeeded", "running": a task has no state of its own, only what happened to it. */

@@ -62,6 +62,7 @@ static int fold_submitted(struct workload **w, const struct event *event, struct
     new->tags = copy_object(event->data, "tags");
     if (!new->tags)
         new->tags = json_object();
+    new->user = xstrdup(event->actor);
     new->priority = (int) json_get_int(event->data, "priority", 0);
     new->created_us = event->time_us;
     new->eligible_us = event->time_us;

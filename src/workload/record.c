@@ -69,6 +69,7 @@ int workload_from_record(const json_t *json, struct workload **ret, struct error
     if (w->state == WORKLOAD_STATE_INVALID)
         return error_set(err, -EINVAL, "state: is unknown");
     w->name = xstrdup(json_get_str(json, "name", ""));
+    w->user = xstrdup(json_get_str(json, "user", NULL));
     w->tags = json_is_object(tags) ? json_deep_copy(tags) : json_object();
     w->priority = (int) json_get_int(json, "priority", 0);
     w->version = (uint64_t) json_get_int(json, "version", 0);

@@ -8,6 +8,7 @@ void workload_free(struct workload *w)
     if (!w)
         return;
     free(w->name);
+    free(w->user);
     workload_spec_free(w->spec);
     json_decref(w->tags);
     free(w->reason);
@@ -98,6 +99,7 @@ json_t *workload_to_json(const struct workload *w, bool with_spec)
     json_put_str(json, "name", w->name);
     if (!id_is_none(&w->rerun_of))
         json_put_id(json, "rerun_of", &w->rerun_of);
+    json_put_str(json, "user", w->user);
     json_put_str(json, "state", workload_state_name(w->state));
     json_put_int(json, "priority", w->priority);
     json_put(json, "tags", json_incref(w->tags));
@@ -146,6 +148,7 @@ json_t *workload_array_to_json(const struct workload *w, bool with_spec)
     json_put_id(json, "id", &w->id);
     json_put_id(json, "project", &w->project);
     json_put_str(json, "name", name);
+    json_put_str(json, "user", w->user);
     json_put_str(json, "state",
                  workload_state_name(w->array_states ? array_state(w->array_states) : w->state));
     json_put_int(json, "priority", w->priority);

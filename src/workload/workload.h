@@ -331,6 +331,8 @@ struct workload {
     struct id id;
     struct id project;
     char *name;
+    char *
+        user; /* who submitted it, as events name actors: "key:NAME", "user:UID"; NULL: of before this was kept */
     enum workload_state state;
     struct workload_spec *spec;
     struct id rerun_of; /* the job that it repeats; id_none: it stands for itself */

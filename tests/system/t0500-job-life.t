@@ -42,7 +42,9 @@ test_expect_success 'a job that waits says for what, with numbers' '
     grep "needs 1 core; 0 of $cores are free on node" why.out &&
     grep "held by 1 job" why.out &&
     berth queue >queue.out && grep waiting queue.out &&
-    berth queue -A --state queued >queue.out && grep "lab *waiting" queue.out && ! grep hog queue.out
+    berth queue -A --state queued >queue.out && grep "lab *waiting" queue.out && ! grep hog queue.out &&
+    user=$(berth job show waiting -o json | jq -r .user) && berth job show waiting | grep "^user *$user" &&
+    berth queue --user "$user" | grep waiting && ! berth queue --user nobody | grep waiting
 '
 
 test_expect_success 'and when it begins, what would let it begin, and who goes before it' '
