@@ -12,9 +12,12 @@ home_start() {
     await 10 test -s "$HOME_DIR/port"
 }
 
+# Control groups and processes on the machine are known by the ids of tasks: each test has its own.
+task_ids=$(sed 's/^\(.\{8\}-.\{4\}\)-.\(...\)-.\(...\)-.*/\1-7\2-8\3/' /proc/sys/kernel/random/uuid)
+
 # new_task CHANGES COMMAND...: its id; CHANGES is a jq expression on the specification
 new_task() {
-    id=01900000-0000-7000-8000-$(printf %012d "$(find "$HOME_DIR" -maxdepth 1 -type d | wc -l)")
+    id=$task_ids-$(printf %012d "$(find "$HOME_DIR" -maxdepth 1 -type d | wc -l)")
     change=$1
     shift
     mkdir "$HOME_DIR/$id" &&
