@@ -1,57 +1,54 @@
 /* bookings.c - machines that are kept for a project from a time to a time: made, begun, ended, given up
  *
  * Which machines they are is decided when the booking is made, and whoever makes it learns at once if it cannot be
- * honoured. From then on nothing is let in that is in the way (placement/booking.h), and what may be stopped is, in time.
+ * honoured. From then on the planner lets in nothing that is in the way, and stops in time what may be stopped.
  */
-#include "lifecycle/bookings.h"
+#include "lifecycle/internal.h"
 
 #include "base/text.h"
 #include "base/time.h"
 
 #include <errno.h>
-#include <string.h>
 
-enum { BOOKINGS_MAX = 4096, AHEAD_MAX_DAYS = 1830, NOTICE_DEFAULT_S = 300, LOOK_S = 600 };
+enum { BOOKINGS_MAX = 4096, AHEAD_MAX_DAYS = 1830, LOOK_S = 600 };
 
-size_t booking_place(struct bookings *b, const char *node)
-{
-    size_t place = (size_t) (uintptr_t) map_get_str(b->places, node);
+struct booked {
+    struct booking_record *record;
+    char *words; /* "is booked for p1 from …" */
+};
 
-    if (place > 0)
-        return place - 1;
-    vec_push(&b->names, xstrdup(node));
-    (void) map_set_str(b->places, node, (void *) (uintptr_t) b->names.len);
-    return b->names.len - 1;
-}
-
-/* "is booked for p1 from 2030-01-31 14:00 until 16:00 UTC"; owned by the caller. */
-static char *words_of(const struct project *project, const struct booking_record *record)
-{
-    char from[TIME_TEXT_LEN + 1], until[TIME_TEXT_LEN + 1];
-
-    (void) time_format(record->from_us, from);
-    (void) time_format(record->until_us, until);
-    bool same_day = strncmp(from, until, 10) == 0;
-    return xasprintf("is booked for %s from %.10s %.5s until %.*s%s%.5s UTC", project->name, from,
-                     from + 11, same_day ? 0 : 10, until, same_day ? "" : " ", until + 11);
-}
+struct bookings {
+    VEC(struct booked) items; /* that have not ended, as they were made */
+    int64_t armed_us;         /* the first timer that is set is due then; 0: none is */
+    VEC(const struct booking_record *) list; /* as last asked for */
+};
 
 /* ---- in memory ------------------------------------------------------------------------------------------ */
 
-static void add(struct lifecycle *lc, struct booking_record *record)
+/* The planner is told from now on. */
+static void keep(struct lifecycle *lc, const struct booking_record *record)
 {
-    struct bookings *b = lc->bookings;
-    const struct project *project = project_get(lc, &record->project);
-    _cleanup_free_ struct booking_part *parts = xnew_n(struct booking_part, record->n_kept + 1);
-    const struct booked one = { record, ++b->last_number, words_of(project, record) };
+    _cleanup_free_ struct booking_place *places = xnew_n(struct booking_place, record->n_kept + 1);
 
     for (size_t i = 0; i < record->n_kept; i++)
-        parts[i] =
-            (struct booking_part){ booking_place(b, record->kept[i].node), record->kept[i].milli };
-    vec_push(&b->items, one);
-    calendar_add(b->calendar,
-                 &(struct booking){ one.number, booking_group(project), record->from_us,
-                                    record->until_us, parts, record->n_kept });
+        places[i] = (struct booking_place){ record->kept[i].node, record->kept[i].milli };
+    planner_book(lc->planner,
+                 &(struct planner_booking){ .id = record->id,
+                                            .org = project_get(lc, &record->project)->org,
+                                            .project = record->project,
+                                            .from_us = record->from_us,
+                                            .until_us = record->until_us,
+                                            .places = places,
+                                            .n_places = record->n_kept });
+}
+
+static void add(struct lifecycle *lc, struct booking_record *record)
+{
+    const struct project *project = project_get(lc, &record->project);
+    char *words = booking_text(project->name, record->from_us, record->until_us);
+
+    vec_push(&lc->bookings->items, ((struct booked){ record, words }));
+    keep(lc, record);
 }
 
 static void drop(struct lifecycle *lc, const struct booking_record *record)
@@ -60,7 +57,7 @@ static void drop(struct lifecycle *lc, const struct booking_record *record)
 
     for (size_t i = 0; i < b->items.len; i++)
         if (b->items.items[i].record == record) {
-            (void) calendar_remove(b->calendar, b->items.items[i].number);
+            planner_unbook(lc->planner, &record->id);
             booking_record_free(b->items.items[i].record);
             free(b->items.items[i].words);
             vec_remove(&b->items, i);
@@ -70,15 +67,7 @@ static void drop(struct lifecycle *lc, const struct booking_record *record)
 
 void bookings_take(struct lifecycle *lc, struct store_state *state)
 {
-    const struct lifecycle_settings *set = &lc->settings;
-    const struct calendar_options options = {
-        .notice_us = (set->booking_notice_s ? set->booking_notice_s : NOTICE_DEFAULT_S) * US_PER_S,
-        .guaranteed_us = set->guaranteed_s * US_PER_S,
-    };
-
     lc->bookings = xnew(struct bookings);
-    lc->bookings->calendar = calendar_new(&options);
-    lc->bookings->places = map_new();
     vec_foreach(&state->bookings, one) {
         struct booking_record *record = NULL;
         if (booking_record_from_json(one->record, &record, NULL) >= 0) {
@@ -103,24 +92,28 @@ void bookings_done(struct lifecycle *lc)
         free(one->words);
     }
     vec_done(&b->items);
-    calendar_free(b->calendar);
-    map_free(b->places);
-    vec_foreach(&b->names, name)
-        free(*name);
-    vec_done(&b->names);
     vec_done(&b->list);
     free(b);
 }
 
-/* Soon enough to see it when the clock is set. */
+/* When the next begins or ends; the planner knows when its machines are to be left. Soon enough to see it when the clock is
+ * set. */
 static void arm(struct lifecycle *lc)
 {
-    int64_t now_us = lc_now(lc), next_us = calendar_next_us(lc->bookings->calendar, now_us);
+    int64_t now_us = lc_now(lc), wait_us = LOOK_S * US_PER_S;
 
-    if (next_us == INT64_MAX)
+    if (lc->bookings->items.len == 0)
         return;
-    int64_t wait_us = next_us - now_us < LOOK_S * US_PER_S ? next_us - now_us : LOOK_S * US_PER_S;
-    timer_add(lc, &(struct timer){ .due_us = lc_boot(lc) + wait_us, .kind = TIMER_BOOKING });
+    vec_foreach(&lc->bookings->items, one) {
+        const struct booking_record *record = one->record;
+        int64_t next_us = record->has_begun ? record->until_us : record->from_us;
+        wait_us = next_us - now_us < wait_us ? next_us - now_us : wait_us;
+    }
+    int64_t due_us = lc_boot(lc) + (wait_us > 0 ? wait_us : 0);
+    if (lc->bookings->armed_us && lc->bookings->armed_us <= due_us)
+        return;
+    lc->bookings->armed_us = due_us;
+    timer_add(lc, &(struct timer){ .due_us = due_us, .kind = TIMER_BOOKING });
 }
 
 /* ---- changes --------------------------------------------------------------------------------------------- */
@@ -143,11 +136,10 @@ static struct commit *note(struct lifecycle *lc, const struct booking_record *re
     return c;
 }
 
-/* Who waits is looked at again, and who is in the way goes. */
+/* Who waits is looked at again, and who is in the way. */
 static void changed(struct lifecycle *lc)
 {
     lc->changes++;
-    stays_vacate(lc);
     lc_want_pass(lc);
     arm(lc);
 }
@@ -177,6 +169,8 @@ void bookings_fire(struct lifecycle *lc)
 {
     int64_t now_us = lc_now(lc);
 
+    if (lc->bookings->armed_us <= lc_boot(lc))
+        lc->bookings->armed_us = 0;
     while (turn_one(lc, now_us))
         ;
     changed(lc);
@@ -216,53 +210,29 @@ static int check(struct lifecycle *lc, const struct new_booking *new, struct err
     return 0;
 }
 
-/* The machines as the wish sees them, by their place in the calendar. */
-static struct presence *look_around(struct lifecycle *lc, const struct new_booking *new,
-                                    size_t *ret_n)
-{
-    vec_foreach(&lc->nodes, use)
-        (void) booking_place(lc->bookings, use->node->name);
-    size_t n = lc->bookings->names.len;
-    struct presence *all = xnew_n(struct presence, n + 1);
-    vec_foreach(&lc->nodes, use) {
-        struct presence *here = &all[booking_place(lc->bookings, use->node->name)];
-        presence_of(lc, use->node, here);
-        if (!here->serves || !booking_would_do(use->node, new->gpu_model))
-            here->node.milli = 0;
-    }
-    *ret_n = n;
-    return all;
-}
-
 static int choose(struct lifecycle *lc, const struct new_booking *new,
                   struct booking_record *record, struct error *err)
 {
-    const struct booking_wish wish = {
-        .group = booking_group(project_get(lc, &new->project)),
-        .now_us = record->created_us,
+    const struct planner_wish wish = {
+        .org = project_get(lc, &new->project)->org,
+        .project = new->project,
         .from_us = record->from_us,
         .until_us = record->until_us,
         .nodes = new->nodes,
         .gpus = new->gpus,
+        .gpu_model = new->gpu_model,
     };
-    size_t n, n_parts = 0;
-    struct presence *around = look_around(lc, new, &n);
-    _cleanup_free_ struct booking_node *nodes = xnew_n(struct booking_node, n + 1);
-    _cleanup_free_ struct booking_part *parts = NULL;
+    struct booking_place *places;
+    size_t n;
 
-    for (size_t i = 0; i < n; i++)
-        nodes[i] = around[i].node;
-    int r = booking_choose(lc->bookings->calendar, nodes, n, &wish, &parts, &n_parts, err);
-    for (size_t i = 0; i < n; i++)
-        presence_done(&around[i]);
-    free(around);
+    int r = planner_choose(lc->planner, &wish, record->created_us, &places, &n, err);
     if (r < 0)
         return r;
-    record->kept = xnew_n(struct booking_kept, n_parts + 1);
-    for (size_t i = 0; i < n_parts; i++)
+    record->kept = xnew_n(struct booking_kept, n + 1);
+    for (size_t i = 0; i < n; i++)
         record->kept[record->n_kept++] =
-            (struct booking_kept){ xstrdup(lc->bookings->names.items[parts[i].node]),
-                                   parts[i].milli };
+            (struct booking_kept){ xstrdup(places[i].node), places[i].milli };
+    booking_places_free(places, n);
     return 0;
 }
 
@@ -348,4 +318,54 @@ void lifecycle_bookings(struct lifecycle *lc, const struct id *project,
     }
     *ret = b->list.items;
     *ret_n = b->list.len;
+}
+
+/* ---- who is kept out ------------------------------------------------------------------------------------- */
+
+static const char *words_of(const struct lifecycle *lc, const struct id *booking)
+{
+    vec_foreach(&lc->bookings->items, one)
+        if (booking && id_equal(&one->record->id, booking))
+            return one->words;
+    return NULL;
+}
+
+static const char *booked(void *userdata, const struct placement_request *request, size_t index)
+{
+    struct lifecycle *lc = userdata;
+    const struct workload *w = request->workload;
+    const struct planner_job job = {
+        .id = w->id, .org = request->owner, .project = w->project, .spec = w->spec
+    };
+
+    return words_of(lc, planner_obstacle(lc->planner, &job, lc->nodes.items[index].node->name,
+                                         plan_now(lc)));
+}
+
+void bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot)
+{
+    if (lc->bookings->items.len == 0)
+        return;
+    snapshot->booked = booked;
+    snapshot->booked_userdata = lc;
+}
+
+void bookings_put(const struct lifecycle *lc, struct snapshot *s)
+{
+    vec_foreach(&lc->bookings->items, one) {
+        const struct booking_record *record = one->record;
+        const struct project *project = project_get(lc, &record->project);
+        _cleanup_free_ struct booking_place *places =
+            xnew_n(struct booking_place, record->n_kept + 1);
+        for (size_t i = 0; i < record->n_kept; i++)
+            places[i] = (struct booking_place){ record->kept[i].node, record->kept[i].milli };
+        snapshot_add_booking(s, &(struct snapshot_booking){ .id = record->id,
+                                                            .org = project->org,
+                                                            .project = record->project,
+                                                            .whose = project->name,
+                                                            .from_us = record->from_us,
+                                                            .until_us = record->until_us,
+                                                            .places = places,
+                                                            .n_places = record->n_kept });
+    }
 }

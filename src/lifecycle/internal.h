@@ -422,13 +422,10 @@ char *preempt_queued_text(const struct lifecycle *lc, const struct workload *w, 
 /* ---- bookings.c ---- */
 void bookings_take(struct lifecycle *lc, struct store_state *state);
 void bookings_done(struct lifecycle *lc);
-/* Have SNAPSHOT respect what is booked; true: something is. */
-bool bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot);
-/* What a planner's guard says. */
-bool bookings_allow(void *userdata, const char *node, const struct planner_stay *job);
-/* Time goes on: what the guard says of booked machines may be otherwise. */
-void bookings_touch(struct lifecycle *lc);
-/* Something may have begun, ended, or is to be left. */
+/* Have SNAPSHOT respect what is booked. */
+void bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot);
+void bookings_put(const struct lifecycle *lc, struct snapshot *snapshot);
+/* Something may have begun or ended. */
 void bookings_fire(struct lifecycle *lc);
 
 /* ---- fleet.c ---- */

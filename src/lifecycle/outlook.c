@@ -78,7 +78,7 @@ static void put_remedies(struct lifecycle *lc, const struct workload *w, const s
         .n_flavors = lc->flavors.len,
     };
 
-    (void) bookings_watch(lc, &at);
+    bookings_watch(lc, &at);
     remedies_find(&question, &found);
     vec_foreach(&found, remedy)
         (void) json_array_append_new(changes, remedy_to_json(remedy));

@@ -152,7 +152,6 @@ static void pass(struct lifecycle *lc)
     struct planner_plan plan;
 
     lc->pass_wanted = false;
-    bookings_touch(lc);
     planner_pass(lc->planner, now_us, PASS_LIMIT, &plan);
     preempt_planned(lc, &plan);
     if (plan.starts.len > 0)

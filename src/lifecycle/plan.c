@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-enum { HALF_LIFE_S = 7 * 86400 };
+enum { HALF_LIFE_S = 7 * 86400, NOTICE_S = 300 };
 
 _Static_assert(WORKLOAD_STEADY_US == SCHEDULE_STEADY_US, "a job is as steady as the other");
 
@@ -148,6 +148,8 @@ struct planner *plan_new(struct lifecycle *lc)
         .schedule = { .policy = set->policy ? set->policy : &policy_fair,
                       .guaranteed_us = set->guaranteed_s * US_PER_S,
                       .patience_us = set->patience_s * US_PER_S,
+                      .notice_us =
+                          (set->booking_notice_s ? set->booking_notice_s : NOTICE_S) * US_PER_S,
                       .half_life_us =
                           (set->half_life_s ? set->half_life_s : HALF_LIFE_S) * US_PER_S },
     };
@@ -156,6 +158,5 @@ struct planner *plan_new(struct lifecycle *lc)
     const struct record_sink sink = { lc->sources.record, lc->sources.userdata };
     if (sink.line)
         planner_record(planner, record_new(&sink, &lc->plan_options));
-    planner_set_guard(planner, &(struct planner_guard){ bookings_allow, lc });
     return planner;
 }

@@ -40,7 +40,7 @@ void preempt_planned(struct lifecycle *lc, const struct planner_plan *plan)
                                         .grace_s = -1 };
         if (!job || !preempt_may(job))
             continue;
-        if (other)
+        if (other && other != job)
             other->n_stopped++;
         preempt(lc, job, &why, commit_new(lc, job));
     }

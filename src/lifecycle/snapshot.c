@@ -62,6 +62,7 @@ struct snapshot *lifecycle_snapshot(struct lifecycle *lc)
     history_free(s->history);
     s->history = history_copy(lc->run_times);
     add_weights(lc, s);
+    bookings_put(lc, s);
     vec_foreach(&lc->nodes, use)
         snapshot_add_node(s, use->node, use->disk_used_bytes);
     map_foreach(lc->jobs, pos, job)

@@ -27,7 +27,7 @@ static void explain_pass(struct lifecycle *lc, const struct workload *w, const s
     if (w && owner)
         queue[snapshot.n_queue++] =
             (struct placement_request){ .workload = w, .owner = *owner, .held = waits_plan(lc, w) };
-    (void) bookings_watch(lc, &snapshot);
+    bookings_watch(lc, &snapshot);
     placement_pass(&snapshot, ret);
     free(queue);
     free(nodes);

@@ -6,11 +6,16 @@
 
 #include <stdlib.h>
 
+struct stays {
+    struct stay *items; /* a vec */
+    size_t len, cap;
+};
+
 struct booked {
     struct calendar *calendar;
     VEC(size_t) nodes;  /* of which something is kept, ascending */
     VEC(size_t) closed; /* for who is looked at */
-    VEC(struct stay) stays;
+    struct stays stays;
     uint64_t version;
     struct entries there; /* whose stays they are */
     VEC(bool) leaves;
@@ -81,17 +86,30 @@ const struct calendar *schedule_calendar(const struct schedule *s)
 
 /* ---- who is on a machine ------------------------------------------------------------------------------ */
 
+/* TASKS tasks of JOB are there from then on. */
+static struct stay stay_from(const struct schedule *s, const struct schedule_job *job, size_t node,
+                             unsigned tasks, int64_t from_us)
+{
+    const struct room *size = capacity_size(s->capacity, node);
+    const struct ask ask = capacity_weigh(s->capacity, node, &job->ask);
+    bool is_known = job->limit_us > 0 && job->limit_us < INT64_MAX - from_us;
+
+    return (struct stay){ .group = job->group,
+                          .from_us = from_us,
+                          .until_us = is_known ? from_us + job->limit_us : INT64_MAX,
+                          .preemptible = job->preemptible,
+                          .milli = booking_share(size, &ask, tasks) };
+}
+
 static struct stay stay_of(const struct schedule *s, const struct entry *entry, size_t node,
                            unsigned tasks, int64_t from_us)
 {
-    const struct room *size = capacity_size(s->capacity, node);
-    bool is_known = entry->limit_us > 0 && entry->limit_us < INT64_MAX - from_us;
+    const struct schedule_job job = { .ask = *entry_ask(entry),
+                                      .group = entry->line->group,
+                                      .preemptible = entry->line->preemptible,
+                                      .limit_us = entry->limit_us };
 
-    return (struct stay){ .group = entry->line->group,
-                          .from_us = from_us,
-                          .until_us = is_known ? from_us + entry->limit_us : INT64_MAX,
-                          .preemptible = entry->line->preemptible,
-                          .milli = booking_share(size, entry_ask(entry), tasks) };
+    return stay_from(s, &job, node, tasks, from_us);
 }
 
 /* Who is cheaper to stop stands first. */
@@ -106,25 +124,74 @@ static int compare(const void *pa, const void *pb)
     return entry_is_before(b, a) ? -1 : entry_is_before(a, b);
 }
 
+/* Whose tasks are on the machine, and their stays in the same order. */
+static void find_stays(const struct schedule *s, size_t node, struct entries *there,
+                       struct stays *ret)
+{
+    there->len = ret->len = 0;
+    if (node < s->n_machines)
+        vec_foreach(&s->machines[node], tenant)
+            vec_push(there, tenant->entry);
+    if (there->len > 1)
+        qsort(there->items, there->len, sizeof *there->items, compare);
+    vec_foreach(there, entry) {
+        const struct stay stay = stay_of(s, *entry, node, 1, (*entry)->past->started_us);
+        vec_push(ret, stay);
+    }
+}
+
+static struct booking_node node_with(const struct schedule *s, size_t node,
+                                     const struct stays *stays)
+{
+    const struct room *size = capacity_size(s->capacity, node);
+
+    return (struct booking_node){ .milli = booking_size(size),
+                                  .has_gpus = size->n_gpus > 0,
+                                  .stays = stays->items,
+                                  .n_stays = stays->len };
+}
+
 static struct booking_node node_of(struct schedule *s, size_t node)
 {
     struct booked *b = s->booked;
-    const struct room *size = capacity_size(s->capacity, node);
 
-    b->there.len = b->stays.len = 0;
-    if (node < s->n_machines)
-        vec_foreach(&s->machines[node], tenant)
-            vec_push(&b->there, tenant->entry);
-    if (b->there.len > 1)
-        qsort(b->there.items, b->there.len, sizeof *b->there.items, compare);
-    vec_foreach(&b->there, entry) {
-        const struct stay stay = stay_of(s, *entry, node, 1, (*entry)->past->started_us);
-        vec_push(&b->stays, stay);
+    find_stays(s, node, &b->there, &b->stays);
+    return node_with(s, node, &b->stays);
+}
+
+const struct booking *schedule_obstacle(struct schedule *s, const struct schedule_job *job,
+                                        size_t node, int64_t now_us)
+{
+    if (!s->booked || !calendar_has(s->booked->calendar, node))
+        return NULL;
+    const struct booking_node there = node_of(s, node);
+    const struct stay stay = stay_from(s, job, node, 1, now_us);
+    return calendar_obstacle(s->booked->calendar, node, &there, &stay);
+}
+
+int schedule_choose(struct schedule *s, const struct booking_wish *wish, const bool *would_do,
+                    struct booking_part **ret, size_t *ret_n, struct error *err)
+{
+    size_t n = capacity_len(s->capacity);
+    struct booking_node *nodes = xnew_n(struct booking_node, n + 1);
+    struct stays *stays = xnew_n(struct stays, n + 1);
+    struct entries there = { 0 };
+
+    if (!s->booked)
+        s->booked = booked_new(s);
+    for (size_t i = 0; i < n; i++) {
+        find_stays(s, i, &there, &stays[i]);
+        nodes[i] = node_with(s, i, &stays[i]);
+        if (!would_do[i])
+            nodes[i].milli = 0;
     }
-    return (struct booking_node){ .milli = booking_size(size),
-                                  .has_gpus = size->n_gpus > 0,
-                                  .stays = b->stays.items,
-                                  .n_stays = b->stays.len };
+    int r = booking_choose(s->booked->calendar, nodes, n, wish, ret, ret_n, err);
+    for (size_t i = 0; i < n; i++)
+        vec_done(&stays[i]);
+    free(stays);
+    free(nodes);
+    vec_done(&there);
+    return r;
 }
 
 /* ---- a pass ------------------------------------------------------------------------------------------- */
@@ -168,9 +235,10 @@ static unsigned tasks_on(const struct schedule *s, const struct entry *entry, si
 {
     struct room room =
         by_force ? *capacity_size(s->capacity, node) : *capacity_room(s->capacity, node);
-    unsigned n = 0;
+    bool is_apart = entry->line->demand->wish.apart && capacity_len(s->capacity) > 1;
+    unsigned n = 0, max = is_apart ? 1 : entry_tasks(entry);
 
-    while (n < entry_tasks(entry) && room_holds(&room, entry_ask(entry))) {
+    while (n < max && room_holds(&room, entry_ask(entry))) {
         (void) room_take(&room, entry_ask(entry));
         n++;
     }

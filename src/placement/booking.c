@@ -2,15 +2,22 @@
 #include "placement/booking.h"
 
 #include "base/map.h"
+#include "base/text.h"
+#include "base/time.h"
 #include "base/vec.h"
 #include "placement/calendar.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 uint32_t booking_size(const struct room *size)
 {
-    return (uint32_t) (size->n_gpus ? size->n_gpus : 1) * CAPACITY_GPU;
+    uint32_t milli = 0;
+
+    for (unsigned i = 0; i < size->n_gpus; i++)
+        milli += size->gpu[i];
+    return milli ? milli : CAPACITY_GPU;
 }
 
 /* Thousandths of ALL, rounded up. */
@@ -30,6 +37,24 @@ uint32_t booking_share(const struct room *size, const struct ask *ask, unsigned 
     most = cores > most ? cores : most;
     most = memory > most ? memory : most;
     return most < all ? (uint32_t) most : all;
+}
+
+void booking_places_free(struct booking_place *places, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(places[i].node);
+    free(places);
+}
+
+char *booking_text(const char *whose, int64_t from_us, int64_t until_us)
+{
+    char from[TIME_TEXT_LEN + 1], until[TIME_TEXT_LEN + 1];
+
+    (void) time_format(from_us, from);
+    (void) time_format(until_us, until);
+    bool same_day = strncmp(from, until, 10) == 0;
+    return xasprintf("is booked for %s from %.10s %.5s until %.*s%s%.5s UTC", whose, from,
+                     from + 11, same_day ? 0 : 10, until, same_day ? "" : " ", until + 11);
 }
 
 /* ---- the calendar --------------------------------------------------------------------------------------- */

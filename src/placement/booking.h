@@ -3,7 +3,7 @@
  * Until a booking begins others may be there who are gone by then: who said how long they run, or who may be stopped.
  * While it lasts what it keeps is the group's alone. What is kept, and what somebody takes, is a number of GPUs in
  * thousandths, with cores and memory in proportion: who takes half of a machine's cores takes half of it, without any GPU
- * too. A machine without GPUs counts as one.
+ * too. A machine without GPUs counts as one, and a GPU that is broken for nothing.
  *
  * Pure: times are the caller's, in microseconds, and so is who is where. Of equal machines the first is chosen.
  */
@@ -17,6 +17,12 @@
 /* What is kept of a machine. */
 struct booking_part {
     size_t node;
+    uint32_t milli;
+};
+
+/* The same by a machine's name. */
+struct booking_place {
+    char *node;
     uint32_t milli;
 };
 
@@ -86,6 +92,10 @@ const struct booking *calendar_obstacle(const struct calendar *calendar, size_t 
  * be stopped the first, no more than it takes. RET[I] is set for stay I. False: nobody. */
 bool calendar_leave(const struct calendar *calendar, size_t index, const struct booking_node *node,
                     int64_t now_us, bool *ret);
+
+void booking_places_free(struct booking_place *places, size_t n);
+/* "is booked for p1 from 2030-01-31 14:00 until 16:00 UTC"; owned by the caller. */
+char *booking_text(const char *whose, int64_t from_us, int64_t until_us);
 
 /* ---- a new booking ------------------------------------------------------------------------------------- */
 

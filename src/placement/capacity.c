@@ -276,6 +276,11 @@ struct capacity *capacity_new(const struct score *score)
     return c;
 }
 
+struct ask capacity_weigh(const struct capacity *c, size_t node, const struct ask *ask)
+{
+    return c->host.weigh ? c->host.weigh(c->host.userdata, node, ask) : *ask;
+}
+
 void capacity_set_host(struct capacity *c, const struct capacity_host *host) { c->host = *host; }
 
 void capacity_free(struct capacity *c)

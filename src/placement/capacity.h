@@ -66,6 +66,8 @@ struct capacity_host {
     struct room (*take)(void *userdata, const struct ask *ask, struct choice *choice);
     /* The grant may be taken again. Returns what is free then. */
     struct room (*give)(void *userdata, const struct choice *choice);
+    /* What ASK keeps of machine NODE from others, in numbers. */
+    struct ask (*weigh)(void *userdata, size_t node, const struct ask *ask);
 };
 
 struct capacity;
@@ -92,6 +94,9 @@ void capacity_set(struct capacity *capacity, size_t node, const struct room *siz
 /* Does machine NODE hold ASK, if N tasks WITHOUT that are there were gone? Whether it is closed does not matter. */
 bool capacity_holds(const struct capacity *capacity, size_t node, const struct ask *ask,
                     const struct taken *without, size_t n);
+
+/* What a task of ASK keeps of machine NODE from others: more than it asks for if it is to be alone there. */
+struct ask capacity_weigh(const struct capacity *capacity, size_t node, const struct ask *ask);
 
 /* Where the machines stand. */
 void capacity_stand(struct capacity *capacity, size_t node, const struct spot *spot);

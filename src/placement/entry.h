@@ -119,11 +119,9 @@ struct schedule {
     struct tenants *machines; /* by machine: the tasks there */
     size_t n_machines;
     uint64_t n_came, n_passes, n_starts;
-    unsigned starts_max; /* in a pass; 0: no limit */
-    bool is_cut;         /* the last pass reached it */
-    bool is_kept;        /* since the last pass machines are kept */
-    uint64_t kept_for;   /* for that job */
-    size_t n_waiting;    /* with those that must wait until some time */
+    bool is_kept;      /* since the last pass machines are kept */
+    uint64_t kept_for; /* for that job */
+    size_t n_waiting;  /* with those that must wait until some time */
     size_t n_ready, n_patient;
     size_t n_demands_ready;           /* demands of whom somebody is ready */
     VEC(struct candidate) candidates; /* a heap, of the pass */

@@ -142,21 +142,18 @@ static bool holds_without(const struct host_machine *m, const struct shape *shap
     return holds;
 }
 
-static bool is_allowed(const struct host *host, const struct node *node, const struct terms *terms)
+static struct ask weigh(void *userdata, size_t node, const struct ask *ask)
 {
-    const struct shape *shape = &terms->shape;
-    const struct planner_stay stay = { .project = terms->project,
-                                       .tasks = shape->tasks,
-                                       .cores = shape->cores,
-                                       .gpus = shape->gpus,
-                                       .memory_bytes = shape->memory_bytes,
-                                       .shared = shape->shared,
-                                       .exclusive = shape->rules->exclusive,
-                                       .preemptible = terms->preemptible,
-                                       .stays_us = terms->stays_us };
+    struct host *host = userdata;
+    const struct terms *terms = terms_get(&host->terms, ask->terms);
+    struct ask taken = *ask;
 
-    return !terms->is_guarded || !host->guard.allows ||
-           host->guard.allows(host->guard.userdata, node->name, &stay);
+    if (terms && terms->shape.rules->exclusive)
+        taken.cpu_milli = capacity_size(host->capacity, node)->cpu_milli;
+    else if (terms && terms->shape.shared)
+        taken.cpu_milli =
+            (int32_t) (terms->shape.cores * terms->shape.tasks * 1000 / PLACEMENT_SHARES_PER_CORE);
+    return taken;
 }
 
 static bool holds(void *userdata, size_t node, const struct ask *ask, const struct taken *without,
@@ -168,9 +165,8 @@ static bool holds(void *userdata, size_t node, const struct ask *ask, const stru
 
     if (!m->node || !terms)
         return false;
-    bool has_room = n > 0 ? holds_without(m, &terms->shape, without, n)
-                          : state_holds(fresh_state(host, node), &terms->shape);
-    return has_room && is_allowed(host, m->node, terms);
+    return n > 0 ? holds_without(m, &terms->shape, without, n)
+                 : state_holds(fresh_state(host, node), &terms->shape);
 }
 
 static struct grant *grant_new(struct host *host, size_t node, const struct shape *shape)
@@ -264,7 +260,7 @@ void host_init(struct host *host, struct capacity *capacity)
 {
     *host = (struct host){ .capacity = capacity, .by_name = map_new(), .spots = map_new() };
     terms_table_init(&host->terms);
-    capacity_set_host(capacity, &(struct capacity_host){ host, holds, take, give });
+    capacity_set_host(capacity, &(struct capacity_host){ host, holds, take, give, weigh });
 }
 
 void host_forget_idle(struct host *host)
@@ -345,15 +341,6 @@ void host_set_node(struct host *host, const struct node *node, int64_t disk_used
     m->node = node;
     m->disk_used_bytes = disk_used_bytes;
     stand(host, node, i);
-    host_touch(host, node->name);
-}
-
-void host_touch(struct host *host, const char *name)
-{
-    size_t i;
-
-    if (!host_find(host, name, &i))
-        return;
     const struct node_state *state = fresh_state(host, i);
     const struct room size = size_of(state), free = room_of(state);
     capacity_set(host->capacity, i, &size, &free);

@@ -31,7 +31,6 @@ struct host {
     struct map *spots;   /* by name of a site, block or leaf: its number */
     uint32_t n_spots;
     VEC(struct grant *) idle; /* given back */
-    struct planner_guard guard;
 };
 
 void host_init(struct host *host, struct capacity *capacity);
@@ -40,7 +39,6 @@ void host_done(struct host *host);
 /* See planner_set_node(). */
 void host_set_node(struct host *host, const struct node *node, int64_t disk_used_bytes);
 void host_drop_node(struct host *host, const char *name);
-void host_touch(struct host *host, const char *name);
 /* False: there is no machine of that name. */
 bool host_find(const struct host *host, const char *name, size_t *ret);
 const struct node_state *host_state(struct host *host, size_t machine);

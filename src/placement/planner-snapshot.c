@@ -21,6 +21,19 @@ struct planner_job planner_job_of(const struct snapshot_job *job)
     };
 }
 
+struct planner_booking planner_booking_of(const struct snapshot_booking *booking)
+{
+    return (struct planner_booking){
+        .id = booking->id,
+        .org = booking->org,
+        .project = booking->project,
+        .from_us = booking->from_us,
+        .until_us = booking->until_us,
+        .places = booking->places,
+        .n_places = booking->n_places,
+    };
+}
+
 static void run(struct planner *planner, const struct snapshot_job *job)
 {
     size_t n = job->allocations.len;
@@ -56,6 +69,10 @@ struct planner *planner_from_snapshot(const struct snapshot *s)
     }
     vec_foreach(&s->nodes, node)
         planner_set_node(planner, node->node, node->disk_used_bytes);
+    vec_foreach(&s->bookings, booking) {
+        const struct planner_booking one = planner_booking_of(booking);
+        planner_book(planner, &one);
+    }
     vec_foreach(&s->jobs, job)
         planner_add(planner, job, s->now_us);
     return planner;

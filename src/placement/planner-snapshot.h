@@ -9,6 +9,7 @@
 struct planner *planner_from_snapshot(const struct snapshot *snapshot);
 /* What a planner is told of JOB; borrows its specification. */
 struct planner_job planner_job_of(const struct snapshot_job *job);
+struct planner_booking planner_booking_of(const struct snapshot_booking *booking);
 /* JOB waits from now on; or runs, if it has started. */
 void planner_add(struct planner *planner, const struct snapshot_job *job, int64_t now_us);
 

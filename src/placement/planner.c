@@ -3,57 +3,14 @@
  * The schedule gives what a victim has to another job at once; in the world the victim still needs its grace to end.
  * So who starts where somebody is leaving is a claim until they are gone, and a victim is held until its end was told.
  */
-#include "placement/planner.h"
+#include "placement/planner-internal.h"
 
 #include "base/alloc.h"
-#include "placement/host.h"
-#include "placement/record.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 _Static_assert((int) WITHIN_SITE == LEVEL_SITE && (int) WITHIN_LEAF == LEVEL_LEAF, "one order");
-
-enum state {
-    STATE_WAITS,
-    STATE_CLAIMS,  /* it has its places, and others may still be there */
-    STATE_RUNS,    /* a plan said so */
-    STATE_LEAVES,  /* it runs, and a plan said to stop it */
-    STATE_OUTSIDE, /* it runs, and not all of its machines are known: the schedule has no say */
-};
-
-struct group_place {
-    size_t machine;
-    struct grant *grant;
-};
-
-struct item {
-    uint64_t number; /* in the schedule */
-    struct id id, org;
-    struct terms *terms;
-    enum state state;
-    bool held;
-    int64_t eligible_us;
-    struct group_place
-        *places; /* of what runs, claims or leaves; by group, of STATE_OUTSIDE by task */
-    struct allocation **allocations;
-    unsigned n_places;
-};
-
-struct planner {
-    bool asks_guard;
-    struct record *record; /* of the calls; NULL: nobody wants it */
-    struct planner_guard guard;
-    struct host host;
-    struct schedule *schedule;
-    struct map *by_id, *by_number;
-    struct map *groups; /* of orgs and projects, by id: their number */
-    uint64_t last;
-    VEC(struct item *) claims; /* in the order of the plan */
-    VEC(struct item *) leaving;
-    VEC(struct item *) deferred; /* not before their time; in no order */
-    struct schedule_acts acts;
-};
 
 struct planner *planner_new(const struct planner_options *options)
 {
@@ -119,48 +76,27 @@ void planner_free(struct planner *p)
     vec_done(&p->leaving);
     vec_done(&p->deferred);
     vec_done(&p->acts);
+    bookings_free(p);
     record_free(p->record);
     free(p);
 }
 
 void planner_set_node(struct planner *p, const struct node *node, int64_t disk_used_bytes)
 {
+    size_t known;
+    bool is_new = !host_find(&p->host, node->name, &known);
+
     record_set_node(p->record, node, disk_used_bytes);
     host_set_node(&p->host, node, disk_used_bytes);
-}
-
-static bool ask_guard(void *userdata, const char *node, const struct planner_stay *stay)
-{
-    struct planner *p = userdata;
-    bool allows = p->guard.allows(p->guard.userdata, node, stay);
-
-    if (!allows)
-        record_refusal(p->record, node, stay);
-    return allows;
-}
-
-void planner_set_guard(struct planner *p, const struct planner_guard *guard)
-{
-    p->guard = *guard;
-    p->host.guard = (struct planner_guard){ guard->allows ? ask_guard : NULL, p };
-}
-
-void planner_ask_guard(struct planner *p, bool asked)
-{
-    record_guard(p->record, asked);
-    p->asks_guard = asked;
-}
-
-void planner_touch(struct planner *p, const char *node)
-{
-    record_touch(p->record, node);
-    host_touch(&p->host, node);
+    if (is_new)
+        bookings_look(p, node->name);
 }
 
 void planner_drop_node(struct planner *p, const char *name)
 {
     record_drop_node(p->record, name);
     host_drop_node(&p->host, name);
+    bookings_look(p, name);
 }
 
 void planner_record(struct planner *p, struct record *record)
@@ -206,7 +142,7 @@ static void leave(struct planner *p, const struct id *job, int64_t now_us)
     host_forget_idle(&p->host);
 }
 
-static uint32_t group_of(struct planner *p, uint32_t parent, const struct id *id)
+uint32_t planner_group(struct planner *p, uint32_t parent, const struct id *id)
 {
     const void *known = map_get(p->groups, id->bytes, sizeof id->bytes);
 
@@ -220,11 +156,11 @@ static uint32_t group_of(struct planner *p, uint32_t parent, const struct id *id
 void planner_weigh(struct planner *p, const struct id *org, const struct id *project,
                    unsigned weight)
 {
-    uint32_t group = group_of(p, SHARE_ROOT, org);
+    uint32_t group = planner_group(p, SHARE_ROOT, org);
 
     record_weigh(p->record, org, project, weight);
     if (project)
-        group = group_of(p, group, project);
+        group = planner_group(p, group, project);
     share_weigh(schedule_shares(p->schedule), group, weight);
 }
 
@@ -241,36 +177,44 @@ int64_t planner_used(const struct planner *p, const struct id *org, const struct
 void planner_set_used(struct planner *p, const struct id *org, const struct id *project,
                       int64_t used, int64_t at_us)
 {
-    uint32_t group = group_of(p, SHARE_ROOT, org);
+    uint32_t group = planner_group(p, SHARE_ROOT, org);
 
     record_used(p->record, org, project, used, at_us);
     if (project)
-        group = group_of(p, group, project);
+        group = planner_group(p, group, project);
     share_set_used(schedule_shares(p->schedule), group, used, at_us);
 }
 
-/* What the guard looks at. */
-static void add_stay(struct terms *terms, const struct planner_job *job)
+struct schedule_job planner_describe(const struct planner_job *job, const struct terms *terms,
+                                     uint32_t group)
 {
     const struct workload_spec *spec = job->spec;
+    const struct shape *shape = &terms->shape;
+    int64_t limit_s = spec->max_time_s ? spec->max_time_s + spec->grace_s : 0;
 
-    terms->is_guarded = true;
-    terms->project = job->project;
-    terms->preemptible = spec->preemptible;
-    if (spec->max_time_s)
-        terms->stays_us = (spec->max_time_s + spec->grace_s) * 1000000;
+    return (struct schedule_job){
+        .ask = host_ask(shape, terms->number),
+        .tasks = shape->groups,
+        .group = group,
+        .wish = { .within = (uint8_t) shape->rules->within, .apart = true },
+        .priority = job->priority,
+        .preemptible = spec->preemptible,
+        .limit_us = limit_s * 1000000,
+        .since_us = job->since_us,
+        .ran_us = job->ran_us,
+        .waits_since_us = job->waits_since_us,
+        .returns = job->returns,
+        .stopped = job->stopped,
+    };
 }
 
 static struct item *add(struct planner *p, const struct planner_job *job, int64_t now_us)
 {
-    const struct workload_spec *spec = job->spec;
-    struct terms wanted = { .shape = shape_of(spec, &job->org) };
+    struct terms wanted = { .shape = shape_of(job->spec, &job->org) };
     struct item *item = xnew(struct item);
 
     leave(p, &job->id, now_us);
     wanted.shape.owner = job->org;
-    if (p->asks_guard)
-        add_stay(&wanted, job);
     item->number = ++p->last;
     item->id = job->id;
     item->org = job->org;
@@ -279,21 +223,10 @@ static struct item *add(struct planner *p, const struct planner_job *job, int64_
     item->eligible_us = job->eligible_us;
     (void) map_set(p->by_id, item->id.bytes, sizeof item->id.bytes, item);
     (void) map_set(p->by_number, &item->number, sizeof item->number, item);
-    const struct schedule_job one = {
-        .id = item->number,
-        .ask = host_ask(&wanted.shape, item->terms->number),
-        .tasks = wanted.shape.groups,
-        .group = group_of(p, group_of(p, SHARE_ROOT, &job->org), &job->project),
-        .wish = { .within = (uint8_t) wanted.shape.rules->within, .apart = true },
-        .priority = job->priority,
-        .preemptible = spec->preemptible,
-        .limit_us = spec->max_time_s * 1000000,
-        .since_us = job->since_us,
-        .ran_us = job->ran_us,
-        .waits_since_us = job->waits_since_us,
-        .returns = job->returns,
-        .stopped = job->stopped,
-    };
+    uint32_t org = planner_group(p, SHARE_ROOT, &job->org);
+    struct schedule_job one =
+        planner_describe(job, item->terms, planner_group(p, org, &job->project));
+    one.id = item->number;
     schedule_submit(p->schedule, &one, now_us);
     return item;
 }
@@ -444,7 +377,7 @@ static const struct item *started_after(const struct planner *p, size_t act)
 
 static void stop(struct planner *p, struct item *item, size_t act, struct planner_plan *ret)
 {
-    const struct item *starts = started_after(p, act);
+    const struct item *starts = p->acts.items[act].is_vacated ? NULL : started_after(p, act);
 
     if (item->state == STATE_CLAIMS) {
         forget_in(&p->claims, item);
@@ -530,12 +463,9 @@ void planner_pass(struct planner *p, int64_t now_us, unsigned limit, struct plan
     *ret = (struct planner_plan){ 0 };
     wake_deferred(p, now_us);
     p->acts.len = 0;
-    /* The guard sees who began by a plan, and not who has a place in this pass. */
-    schedule_limit(p->schedule, p->asks_guard ? 1 : 0);
     schedule_pass(p->schedule, now_us, &p->acts);
     carry_out(p, ret);
     give_out(p, limit, ret);
-    ret->more |= schedule_is_cut(p->schedule);
     record_pass(p->record, now_us, limit, ret);
     host_forget_idle(&p->host);
 }

@@ -50,7 +50,7 @@ struct planner_start {
 };
 
 struct planner_stop {
-    struct id id, started; /* the job that it is stopped for */
+    struct id id, started; /* the job that it is stopped for; its own id: a booking */
 };
 
 struct planner_plan {
@@ -59,20 +59,22 @@ struct planner_plan {
     bool more; /* others can start at once: ask again */
 };
 
-/* A job that would begin on a machine now; hardware is that of a task. */
-struct planner_stay {
-    struct id project;
-    unsigned tasks; /* that would be there */
-    unsigned cores, gpus;
-    int64_t memory_bytes;
-    bool shared, exclusive, preemptible;
-    int64_t stays_us; /* at most; 0: nobody knows */
+/* What is kept of machines, from a time to a time, for a project. All is copied. */
+struct planner_booking {
+    struct id id, org, project;
+    int64_t from_us, until_us;
+    const struct booking_place
+        *places; /* each machine once; also of machines that are not known yet */
+    size_t n_places;
 };
 
-/* May it? Of a machine that has room. The answer may change with time where planner_touch() says so. */
-struct planner_guard {
-    bool (*allows)(void *userdata, const char *node, const struct planner_stay *stay);
-    void *userdata;
+/* Either so many whole machines, or so many GPUs on as few machines as possible. */
+struct planner_wish {
+    struct id org, project;
+    int64_t from_us, until_us;
+    size_t nodes;
+    unsigned gpus;
+    const char *gpu_model; /* only machines whose GPUs are all of it; NULL: that is all the same */
 };
 
 struct planner *planner_new(const struct planner_options *options);
@@ -85,15 +87,21 @@ void planner_record(struct planner *planner, struct record *record);
 /* A machine came or changed; of what was told by that name before nothing is kept but who runs there. NODE is
  * borrowed until it is set again or dropped; DISK_USED_BYTES: what its tasks were seen to use. */
 void planner_set_node(struct planner *planner, const struct node *node, int64_t disk_used_bytes);
-/* GUARD is copied; before the first job. */
-void planner_set_guard(struct planner *planner, const struct planner_guard *guard);
-/* Have the guard asked about jobs that are submitted from now on, or not, as at first. Jobs that differ only in what it
- * looks at are alike where it is not, which is cheaper: who waits is to be submitted again. */
-void planner_ask_guard(struct planner *planner, bool asked);
-/* What the guard says of a machine may be otherwise now. */
-void planner_touch(struct planner *planner, const char *node);
 /* It is gone; nothing runs there. */
 void planner_drop_node(struct planner *planner, const char *name);
+
+/* Machines are kept from now on as schedule_book() says; what was told of that booking before is forgotten. */
+void planner_book(struct planner *planner, const struct planner_booking *booking);
+/* Nothing is kept for it any more. */
+void planner_unbook(struct planner *planner, const struct id *booking);
+/* Places for a new booking, which are there then if everybody keeps his word; RET is freed by booking_places_free().
+ * -EBUSY: there are not enough, with the numbers. */
+int planner_choose(struct planner *planner, const struct planner_wish *wish, int64_t now_us,
+                   struct booking_place **ret, size_t *ret_n, struct error *err);
+/* The booking that keeps a group of JOB's tasks from beginning on machine NODE at NOW_US, though there is room; NULL: none
+ * does. Valid until the next call. */
+const struct id *planner_obstacle(struct planner *planner, const struct planner_job *job,
+                                  const char *node, int64_t now_us);
 
 /* An org's weight among the orgs or, unless PROJECT is NULL, a project's within its org: 1 until it is said otherwise. */
 void planner_weigh(struct planner *planner, const struct id *org, const struct id *project,

@@ -202,7 +202,8 @@ static void look_at_bookings(struct schedule *s)
         profile_drop_passable(p->profile, node);
         for (size_t i = 0; page && i < page->entries.len; i++) {
             const struct booking *b = page->entries.items[i].booking;
-            int64_t milli = page->entries.items[i].milli, all = booking_size(size);
+            int64_t all = booking_size(size), kept = page->entries.items[i].milli,
+                    milli = kept < all ? kept : all;
             const struct profile_span span = {
                 .id = number_of(b),
                 .from_us = b->from_us,

@@ -9,7 +9,6 @@
 
 struct record {
     struct record_sink sink;
-    json_t *refusals;  /* of the pass that is under way; NULL: none */
     struct map *nodes; /* by name: its line as it was written last, without what its disk is */
 };
 
@@ -50,7 +49,6 @@ void record_free(struct record *r)
     if (!r)
         return;
     map_free_with(r->nodes, free);
-    json_decref(r->refusals);
     free(r);
 }
 
@@ -94,34 +92,6 @@ void record_drop_node(struct record *r, const char *name)
     free(map_remove_str(r->nodes, name));
     json_put_str(line, "name", name);
     write_line(r, line);
-}
-
-void record_touch(struct record *r, const char *name)
-{
-    if (!r)
-        return;
-    json_t *line = line_new("touch");
-    json_put_str(line, "name", name);
-    write_line(r, line);
-}
-
-json_t *record_refusal_to_json(const char *node, const struct planner_stay *stay)
-{
-    char id[ID_TEXT_LEN + 1];
-
-    return json_pack("[s, s, i, i, i, I, b, b, b, I]", node, id_format(&stay->project, id),
-                     (int) stay->tasks, (int) stay->cores, (int) stay->gpus,
-                     (json_int_t) stay->memory_bytes, stay->shared, stay->exclusive,
-                     stay->preemptible, (json_int_t) stay->stays_us);
-}
-
-void record_refusal(struct record *r, const char *node, const struct planner_stay *stay)
-{
-    if (!r)
-        return;
-    if (!r->refusals)
-        r->refusals = json_array();
-    (void) json_array_append_new(r->refusals, record_refusal_to_json(node, stay));
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------------- */
@@ -193,12 +163,30 @@ void record_used(struct record *r, const struct id *org, const struct id *projec
     write_line(r, line);
 }
 
-void record_guard(struct record *r, bool asked)
+void record_book(struct record *r, const struct planner_booking *booking)
 {
     if (!r)
         return;
-    json_t *line = line_new("guard");
-    json_put(line, "asked", json_boolean(asked));
+    json_t *line = line_new("book");
+    const struct snapshot_booking one = {
+        .id = booking->id,
+        .org = booking->org,
+        .project = booking->project,
+        .from_us = booking->from_us,
+        .until_us = booking->until_us,
+        .places = (struct booking_place *) (uintptr_t) booking->places,
+        .n_places = booking->n_places,
+    };
+    json_put(line, "booking", snapshot_booking_to_json(&one));
+    write_line(r, line);
+}
+
+void record_unbook(struct record *r, const struct id *booking)
+{
+    if (!r)
+        return;
+    json_t *line = line_new("unbook");
+    json_put_id(line, "id", booking);
     write_line(r, line);
 }
 
@@ -267,8 +255,5 @@ void record_pass(struct record *r, int64_t now_us, unsigned limit, const struct 
 {
     if (!r)
         return;
-    json_t *line = record_plan(now_us, limit, plan);
-    json_put(line, "refused", r->refusals);
-    r->refusals = NULL;
-    write_line(r, line);
+    write_line(r, record_plan(now_us, limit, plan));
 }

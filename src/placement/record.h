@@ -7,16 +7,15 @@
  *   {"do":"node","node":{…},"disk_used":0}            a machine is there or changed
  *   {"do":"disk","name":"n1","free":…,"used":…}       nothing but its disk did
  *   {"do":"drop","name":"n1"}
- *   {"do":"touch","name":"n1"}                        the guard may say otherwise of it
  *   {"do":"weigh","org":"…","project":"…","weight":2} without project: the org among the orgs
  *   {"do":"used","org":"…","project":"…","used":…,"at_us":…}
- *   {"do":"guard","asked":true}                       about jobs from now on
+ *   {"do":"book","booking":{…}}                       as a snapshot has it
+ *   {"do":"unbook","id":"…"}
  *   {"do":"submit","now_us":…,"job":{…}}
  *   {"do":"run","job":{… "started_us", "allocations"},"on":["n1",null]}
  *   {"do":"hold","id":"…","held":true}
  *   {"do":"end","id":"…","now_us":…}
- *   {"do":"pass","now_us":…,"limit":512,"stops":[["…","for"]],"starts":[{"id":"…","allocations":[…]}],
- *    "refused":[["n1",…]]}                            where the guard said no meanwhile; left out: nowhere
+ *   {"do":"pass","now_us":…,"limit":512,"stops":[["…","for"]],"starts":[{"id":"…","allocations":[…]}]}
  */
 #ifndef PLACEMENT_RECORD_H
 #define PLACEMENT_RECORD_H
@@ -40,15 +39,13 @@ DEFINE_CLEANUP(struct record *, record_free);
 /* As the functions of the planner; RECORD may be NULL. */
 void record_set_node(struct record *record, const struct node *node, int64_t disk_used_bytes);
 void record_drop_node(struct record *record, const char *name);
-void record_touch(struct record *record, const char *name);
-/* The planner's guard said no, in the pass that is under way. */
-void record_refusal(struct record *record, const char *node, const struct planner_stay *stay);
 void record_submit(struct record *record, const struct planner_job *job, int64_t now_us);
 void record_weigh(struct record *record, const struct id *org, const struct id *project,
                   unsigned weight);
 void record_used(struct record *record, const struct id *org, const struct id *project,
                  int64_t used, int64_t at_us);
-void record_guard(struct record *record, bool asked);
+void record_book(struct record *record, const struct planner_booking *booking);
+void record_unbook(struct record *record, const struct id *booking);
 void record_hold(struct record *record, const struct id *job, bool held);
 void record_run(struct record *record, const struct planner_job *job,
                 const struct planner_place *tasks, size_t n, int64_t started_us);
@@ -56,8 +53,6 @@ void record_gone(struct record *record, const struct id *job, int64_t now_us);
 void record_pass(struct record *record, int64_t now_us, unsigned limit,
                  const struct planner_plan *plan);
 
-/* What the guard was asked, as a pass has it. Owned by the caller. */
-json_t *record_refusal_to_json(const char *node, const struct planner_stay *stay);
 /* The decisions of a plan, as a pass has them. */
 json_t *record_plan(int64_t now_us, unsigned limit, const struct planner_plan *plan);
 

@@ -11,8 +11,7 @@
 
 struct replay {
     struct planner *planner;
-    struct map *nodes;   /* by name; owned */
-    struct map *refused; /* what the guard said no to in the pass, as text */
+    struct map *nodes; /* by name; owned */
     struct replay_counts counts;
 };
 
@@ -23,7 +22,6 @@ struct replay *replay_new(void)
     struct replay *r = xnew(struct replay);
 
     r->nodes = map_new();
-    r->refused = map_new();
     return r;
 }
 
@@ -33,7 +31,6 @@ void replay_free(struct replay *r)
         return;
     planner_free(r->planner);
     map_free_with(r->nodes, free_node);
-    map_free(r->refused);
     free(r);
 }
 
@@ -42,27 +39,6 @@ const struct replay_counts *replay_counts(const struct replay *r) { return &r->c
 static int read_now(const json_t *json, int64_t *ret, struct error *err)
 {
     return snapshot_read_us(json, "now_us", SNAPSHOT_TIME_MAX_US, ret, err);
-}
-
-static bool allows(void *userdata, const char *node, const struct planner_stay *stay)
-{
-    const struct replay *r = userdata;
-    _cleanup_json_ json_t *json = record_refusal_to_json(node, stay);
-    _cleanup_free_ char *text = json_text(json);
-
-    return !map_get_str(r->refused, text);
-}
-
-static void read_refused(struct replay *r, const json_t *json)
-{
-    const json_t *list = json_object_get(json, "refused");
-
-    map_free(r->refused);
-    r->refused = map_new();
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        _cleanup_free_ char *text = json_text(json_array_get(list, i));
-        (void) map_set_str(r->refused, text, r);
-    }
 }
 
 static int do_new(struct replay *r, const json_t *json, struct error *err)
@@ -79,7 +55,6 @@ static int do_new(struct replay *r, const json_t *json, struct error *err)
     map_free_with(r->nodes, free_node);
     r->nodes = map_new();
     r->planner = planner_new(&options);
-    planner_set_guard(r->planner, &(const struct planner_guard){ allows, r });
     return 0;
 }
 
@@ -120,16 +95,6 @@ static int do_disk(struct replay *r, const json_t *json, struct error *err)
         return error_set(err, -EBADMSG, "free, used: must be bytes, 0 or more");
     node->disk_free_bytes = free_bytes;
     planner_set_node(r->planner, node, used);
-    return 0;
-}
-
-static int do_touch(struct replay *r, const json_t *json, struct error *err)
-{
-    const struct node *node = known_node(r, json, err);
-
-    if (!node)
-        return -EBADMSG;
-    planner_touch(r->planner, node->name);
     return 0;
 }
 
@@ -223,10 +188,27 @@ static int do_used(struct replay *r, const json_t *json, struct error *err)
     return n;
 }
 
-static int do_guard(struct replay *r, const json_t *json, struct error *err)
+static int do_book(struct replay *r, const json_t *json, struct error *err)
 {
-    planner_ask_guard(r->planner, json_get_bool(json, "asked", false));
-    return 0;
+    struct snapshot_booking booking;
+    int n = snapshot_booking_from_json(json_object_get(json, "booking"), &booking, err);
+
+    if (n >= 0) {
+        const struct planner_booking one = planner_booking_of(&booking);
+        planner_book(r->planner, &one);
+    }
+    snapshot_booking_done(&booking);
+    return n;
+}
+
+static int do_unbook(struct replay *r, const json_t *json, struct error *err)
+{
+    struct id id;
+    int n = snapshot_read_id(json, "id", true, &id, err);
+
+    if (n >= 0)
+        planner_unbook(r->planner, &id);
+    return n;
 }
 
 static int do_hold(struct replay *r, const json_t *json, struct error *err)
@@ -275,7 +257,6 @@ static int do_pass(struct replay *r, const json_t *json, struct error *err)
         n = error_set(err, -EBADMSG, "limit: must be a count");
     if (n < 0)
         return n;
-    read_refused(r, json);
     planner_pass(r->planner, now_us, (unsigned) limit, &plan);
     _cleanup_json_ json_t *is = record_plan(now_us, (unsigned) limit, &plan);
     r->counts.passes++;
@@ -292,10 +273,10 @@ static const struct {
     const char *name;
     int (*run)(struct replay *r, const json_t *json, struct error *err);
 } calls[] = {
-    { "new", do_new },     { "node", do_node },     { "disk", do_disk },   { "drop", do_drop },
-    { "touch", do_touch }, { "submit", do_submit }, { "run", do_run },     { "hold", do_hold },
-    { "end", do_end },     { "pass", do_pass },     { "weigh", do_weigh }, { "guard", do_guard },
-    { "used", do_used },
+    { "new", do_new },       { "node", do_node },     { "disk", do_disk }, { "drop", do_drop },
+    { "book", do_book },     { "submit", do_submit }, { "run", do_run },   { "hold", do_hold },
+    { "end", do_end },       { "pass", do_pass },     { "used", do_used }, { "weigh", do_weigh },
+    { "unbook", do_unbook },
 };
 
 int replay_line(struct replay *r, const char *line, size_t len, struct error *err)

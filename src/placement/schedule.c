@@ -256,7 +256,7 @@ struct pass {
 static void act(struct pass *pass, enum schedule_verb verb, const struct entry *entry)
 {
     const struct schedule_act one = { verb, entry->id,
-                                      verb == SCHEDULE_START ? entry->past->places : NULL };
+                                      verb == SCHEDULE_START ? entry->past->places : NULL, false };
 
     vec_push(pass->acts, one);
 }
@@ -331,15 +331,16 @@ static bool take(struct pass *pass, const struct entry *entry)
 }
 
 /* Those who are halted wait again, and may be looked at in this pass too. */
-static void stop_all(struct pass *pass, struct entries *stopped, bool is_lined_up)
+static void stop_all(struct pass *pass, struct entries *stopped, bool is_vacated)
 {
     vec_foreach(stopped, victim) {
         entry_stop(pass->s, *victim, pass->now_us);
         (*victim)->is_held = pass->s->options.hold_stopped;
         entry_join(pass->s, *victim);
-        if (is_lined_up && !(*victim)->is_held)
+        if (!is_vacated && !(*victim)->is_held)
             add(pass->s, *victim, entry_right(pass->s, *victim), pass->now_us);
         act(pass, SCHEDULE_STOP, *victim);
+        pass->acts->items[pass->acts->len - 1].is_vacated = is_vacated;
     }
     vec_done(stopped);
 }
@@ -435,7 +436,7 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
         return false;
     }
     pass->n_stopped = (unsigned) stopped.len;
-    stop_all(pass, &stopped, true);
+    stop_all(pass, &stopped, false);
     return true;
 }
 
@@ -559,7 +560,7 @@ static bool take_by_force(struct pass *pass, struct entry *entry)
     bool taken = promise_force(s, entry, s->places, pass->now_us, max, &stopped);
     booked_open(s);
     pass->n_stopped = (unsigned) stopped.len;
-    stop_all(pass, &stopped, true);
+    stop_all(pass, &stopped, false);
     return taken;
 }
 
@@ -596,34 +597,27 @@ void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret
 {
     struct pass pass = { .s = s, .now_us = now_us, .acts = ret };
     struct entries leaving = { 0 };
-    uint64_t n_starts = s->n_starts;
 
     booked_look(s, now_us);
     booked_leave(s, now_us, &leaving);
-    stop_all(&pass, &leaving, false);
+    stop_all(&pass, &leaving, true);
     wakes_look(s, now_us);
     patience_look(s, now_us);
-    s->is_kept = s->is_cut = false;
+    s->is_kept = false;
     if (s->n_ready == 0)
         return;
     s->n_passes++;
     line_up(s, now_us);
     if (s->options.policy->wait == WAIT_PROMISE)
         keep_promises(&pass);
-    while (s->candidates.len > 0 && !s->is_cut && !is_over(&pass)) {
+    while (s->candidates.len > 0 && !is_over(&pass))
         if (!consider(&pass, next(s, now_us)))
             break;
-        s->is_cut = s->starts_max && s->n_starts - n_starts >= s->starts_max;
-    }
     close_reserved(&pass, false);
     vec_done(&pass.reserved);
     vec_done(&pass.refusals);
     free(pass.lowest);
 }
-
-void schedule_limit(struct schedule *s, unsigned n) { s->starts_max = n; }
-
-bool schedule_is_cut(const struct schedule *s) { return s->is_cut; }
 
 bool schedule_keeps(const struct schedule *s, uint64_t *ret_id)
 {

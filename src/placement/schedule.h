@@ -42,6 +42,7 @@ struct schedule_act {
     enum schedule_verb verb;
     uint64_t id;
     const struct choice *places; /* one a task, borrowed until the job stops or ends */
+    bool is_vacated;             /* stopped for a booking rather than for who starts next */
 };
 
 struct schedule_acts {
@@ -94,14 +95,18 @@ void schedule_hold(struct schedule *schedule, uint64_t id, bool held);
 void schedule_book(struct schedule *schedule, const struct booking *booking);
 /* False: there is none of that id. */
 bool schedule_unbook(struct schedule *schedule, uint64_t id);
+/* The booking that keeps a task of JOB (its ask, group, limit and whether it is preemptible count) from beginning on machine
+ * NODE now; NULL: none does. Valid until something changes. */
+const struct booking *schedule_obstacle(struct schedule *schedule, const struct schedule_job *job,
+                                        size_t node, int64_t now_us);
+/* As booking_choose(), among the machines of the capacity of whose indexes WOULD_DO is true. */
+int schedule_choose(struct schedule *schedule, const struct booking_wish *wish,
+                    const bool *would_do, struct booking_part **ret, size_t *ret_n,
+                    struct error *err);
 /* NULL: nothing was ever booked. */
 const struct calendar *schedule_calendar(const struct schedule *schedule);
 /* Decide; RET is appended to. */
 void schedule_pass(struct schedule *schedule, int64_t now_us, struct schedule_acts *ret);
-/* Passes from now on begin no more than N; 0: as many as there are. */
-void schedule_limit(struct schedule *schedule, unsigned n);
-/* Did the last pass end for that reason? */
-bool schedule_is_cut(const struct schedule *schedule);
 /* For whom the last pass keeps machines that others could use; false: for nobody. */
 bool schedule_keeps(const struct schedule *schedule, uint64_t *ret_id);
 /* When a job that waits starts at the latest, as it was promised in the last pass; INT64_MAX: nothing is promised. */

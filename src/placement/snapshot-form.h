@@ -7,6 +7,7 @@
 json_t *snapshot_options_to_json(const struct schedule_options *options, const struct score *score);
 json_t *snapshot_node_to_json(const struct node *node, int64_t disk_used_bytes);
 json_t *snapshot_job_to_json(const struct snapshot_job *job);
+json_t *snapshot_booking_to_json(const struct snapshot_booking *booking);
 
 /* What is read is the caller's. */
 int snapshot_options_from_json(const json_t *json, struct schedule_options *ret,
@@ -15,11 +16,16 @@ int snapshot_node_from_json(const json_t *json, struct snapshot_node *ret, struc
 /* Nothing of it may be later than NOW_US. */
 int snapshot_job_from_json(const json_t *json, int64_t now_us, struct snapshot_job *ret,
                            struct error *err);
+int snapshot_booking_from_json(const json_t *json, struct snapshot_booking *ret, struct error *err);
+/* All of a snapshot. */
+int snapshot_read_bookings(struct snapshot *snapshot, const json_t *json, struct error *err);
 /* KEY of JSON: a whole number of microseconds, 0 to MAX_US; a UUID. */
 int snapshot_read_us(const json_t *json, const char *key, int64_t max_us, int64_t *ret,
                      struct error *err);
 int snapshot_read_id(const json_t *json, const char *key, bool needed, struct id *ret,
                      struct error *err);
+/* A copy; NULL: it is not there. */
+int snapshot_read_text(const json_t *json, const char *key, char **ret, struct error *err);
 #define SNAPSHOT_TIME_MAX_US (INT64_C(250000000000) * 1000000) /* the year 9892 */
 
 #endif

@@ -51,7 +51,7 @@ int snapshot_read_id(const json_t *json, const char *key, bool needed, struct id
     return 0;
 }
 
-static int read_text(const json_t *json, const char *key, char **ret, struct error *err)
+int snapshot_read_text(const json_t *json, const char *key, char **ret, struct error *err)
 {
     const char *text = json_get_str(json, key, NULL);
 
@@ -111,7 +111,7 @@ int snapshot_node_from_json(const json_t *json, struct snapshot_node *ret, struc
     if (tags && !json_is_object(tags))
         return error_set(err, -EINVAL, "tags: must be an object of texts");
     ret->node->tags = tags ? json_deep_copy(tags) : NULL;
-    r = read_text(body, "fault", &ret->node->fault, err);
+    r = snapshot_read_text(body, "fault", &ret->node->fault, err);
     if (r >= 0)
         r = read_others(ret->node, body, err);
     return r < 0 ? r : read_int(json, "disk_used", 0, BYTES_MAX, &ret->disk_used_bytes, err);
@@ -204,9 +204,9 @@ int snapshot_job_from_json(const json_t *json, int64_t now_us, struct snapshot_j
     if (r >= 0)
         r = read_counts(ret, json, err);
     if (r >= 0)
-        r = read_text(json, "name", &ret->name, err);
+        r = snapshot_read_text(json, "name", &ret->name, err);
     if (r >= 0)
-        r = read_text(json, "held", &ret->held, err);
+        r = snapshot_read_text(json, "held", &ret->held, err);
     if (r >= 0)
         r = read_asks(ret, json, err);
     ret->priority = (int) priority;
@@ -314,6 +314,8 @@ int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *
         r = read_list(s, json, "jobs", read_job, err);
     if (r >= 0)
         r = read_weights(s, json, err);
+    if (r >= 0)
+        r = snapshot_read_bookings(s, json, err);
     if (r >= 0)
         r = read_history(s, json, err);
     if (r < 0)

@@ -38,6 +38,9 @@ void snapshot_free(struct snapshot *s)
         snapshot_job_done(job);
     vec_done(&s->jobs);
     vec_done(&s->weights);
+    vec_foreach(&s->bookings, booking)
+        snapshot_booking_done(booking);
+    vec_done(&s->bookings);
     history_free(s->history);
     free(s);
 }
@@ -64,6 +67,8 @@ struct snapshot *snapshot_copy(const struct snapshot *s)
     copy->score = s->score;
     vec_foreach(&s->weights, weight)
         vec_push(&copy->weights, *weight);
+    vec_foreach(&s->bookings, booking)
+        snapshot_add_booking(copy, booking);
     vec_foreach(&s->nodes, node)
         snapshot_add_node(copy, node->node, node->disk_used_bytes);
     vec_foreach(&s->jobs, job) {
@@ -162,7 +167,8 @@ static json_t *weights_to_json(const struct snapshot *s)
 
 json_t *snapshot_to_json(const struct snapshot *s)
 {
-    json_t *json = json_object(), *nodes = json_array(), *jobs = json_array();
+    json_t *json = json_object(), *nodes = json_array(), *jobs = json_array(),
+           *bookings = json_array();
     char time[TIME_TEXT_LEN + 1];
 
     json_put_int(json, "format", SNAPSHOT_FORMAT);
@@ -176,6 +182,9 @@ json_t *snapshot_to_json(const struct snapshot *s)
     json_put(json, "nodes", nodes);
     json_put(json, "jobs", jobs);
     json_put(json, "weights", weights_to_json(s));
+    vec_foreach(&s->bookings, booking)
+        (void) json_array_append_new(bookings, snapshot_booking_to_json(booking));
+    json_put(json, "bookings", bookings);
     json_put(json, "history", history_to_json(s->history));
     return json;
 }

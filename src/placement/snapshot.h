@@ -17,6 +17,7 @@ enum {
     SNAPSHOT_FORMAT = 1,
     SNAPSHOT_NODES_MAX = 100000,
     SNAPSHOT_JOBS_MAX = 2000000,
+    SNAPSHOT_BOOKINGS_MAX = 10000,
 };
 
 struct snapshot_node {
@@ -47,6 +48,15 @@ struct snapshot_weight {
     int64_t used; /* at the snapshot's time, as share.h counts */
 };
 
+/* Machines are kept for a project. */
+struct snapshot_booking {
+    struct id id, org, project;
+    char *whose; /* the project's name, for people; NULL: not known */
+    int64_t from_us, until_us;
+    struct booking_place *places; /* owned */
+    size_t n_places;
+};
+
 struct snapshot {
     int64_t now_us;
     struct schedule_options options;
@@ -54,7 +64,9 @@ struct snapshot {
     VEC(struct snapshot_node) nodes;     /* in the order in which ties go to them */
     VEC(struct snapshot_job) jobs;       /* in the order in which they came */
     VEC(struct snapshot_weight) weights; /* that are not 1, or of those who have had something */
-    struct history *history;             /* of run times; never NULL */
+    VEC(struct snapshot_booking)
+    bookings;                /* that are not over, in the order in which they were made */
+    struct history *history; /* of run times; never NULL */
 };
 
 struct snapshot *snapshot_new(void);
@@ -71,6 +83,9 @@ int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *
 void snapshot_add_node(struct snapshot *snapshot, const struct node *node, int64_t disk_used_bytes);
 /* NULL: there is none of that name. */
 const struct node *snapshot_node(const struct snapshot *snapshot, const char *name);
+/* BOOKING is copied. */
+void snapshot_add_booking(struct snapshot *snapshot, const struct snapshot_booking *booking);
+void snapshot_booking_done(struct snapshot_booking *booking);
 void snapshot_job_done(struct snapshot_job *job);
 
 #endif

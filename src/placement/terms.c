@@ -9,9 +9,7 @@
 /* What most shapes differ in; no padding. */
 struct numbers {
     int64_t memory_bytes, disk_bytes;
-    int64_t stays_us;
     uint32_t groups, tasks, cores, gpus;
-    struct id project;
 };
 
 static struct numbers numbers_of(const struct terms *t)
@@ -20,12 +18,10 @@ static struct numbers numbers_of(const struct terms *t)
 
     return (struct numbers){ .memory_bytes = shape->memory_bytes,
                              .disk_bytes = shape->disk_bytes,
-                             .stays_us = t->stays_us,
                              .groups = shape->groups,
                              .tasks = shape->tasks,
                              .cores = shape->cores,
-                             .gpus = shape->gpus,
-                             .project = t->project };
+                             .gpus = shape->gpus };
 }
 
 static struct terms *terms_new(const struct terms *wanted)
@@ -68,20 +64,13 @@ void terms_table_done(struct terms_table *table)
     map_free_with(table->by_number, terms_free);
 }
 
-static bool terms_equal(const struct terms *a, const struct terms *b)
-{
-    return a->is_guarded == b->is_guarded && a->stays_us == b->stays_us &&
-           a->preemptible == b->preemptible && id_equal(&a->project, &b->project) &&
-           shape_equal(&a->shape, &b->shape);
-}
-
 struct terms *terms_take(struct terms_table *table, const struct terms *wanted)
 {
     const struct numbers numbers = numbers_of(wanted);
     struct terms *first = map_get(table->by_numbers, &numbers, sizeof numbers);
 
     for (struct terms *t = first; t; t = t->next)
-        if (terms_equal(t, wanted)) {
+        if (shape_equal(&t->shape, &wanted->shape)) {
             t->refs++;
             return t;
         }

@@ -10,10 +10,6 @@ struct terms {
     uint32_t number; /* of no others, also not later */
     unsigned refs;
     struct shape shape; /* of one group */
-    bool is_guarded;    /* the guard is asked, who looks at these: */
-    struct id project;
-    int64_t stays_us;
-    bool preemptible;
     struct machine_rules rules;
     char *gpu_model, **devices; /* SHAPE borrows these and RULES */
     struct terms *next;         /* alike in numbers */

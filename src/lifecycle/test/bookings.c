@@ -1,8 +1,6 @@
 /* Bookings live: made where they can be honoured, others are gone in time, begun, ended, over a restart */
 #include "lifecycle/test/world.h"
 
-#include "lifecycle/bookings.h"
-
 #define SPEC(seconds, cpus, more)                                                                  \
     "{\"command\":[\"x\"],\"cpus\":" cpus ",\"env\":{\"NULL_SECONDS\":\"" seconds "\"}" more "}"
 
@@ -139,6 +137,26 @@ TEST(who_may_be_stopped_leaves_in_time)
     is_str(state_of(&leaves), "queued");
     pass_time(1070 * US_PER_S);
     is_str(state_of(&leaves), "running");
+    world_close();
+}
+
+TEST(many_start_at_once_beside_a_booking)
+{
+    struct error err = { 0 };
+    struct id ids[12];
+    unsigned n = 0;
+
+    world_open(10);
+    struct id other = other_project();
+    ok(book(&other, "course", 2000, 3000, &err) == 0);
+    for (size_t i = 0; i < 12; i++)
+        ok(submit_json(SPEC("1000", "1", ",\"max_time\":1200"), NULL, 0, &ids[i], &err) == 0);
+    settle();
+    lifecycle_tick(world.lc);
+    settle();
+    for (size_t i = 0; i < 12; i++)
+        n += strcmp(state_of(&ids[i]), "queued") != 0;
+    ok(n == 10);
     world_close();
 }
 

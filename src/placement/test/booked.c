@@ -259,13 +259,12 @@ TEST(the_time_before_is_filled)
         const struct booking booking = { 1, 1, 2 * HOUR, 3 * HOUR, &part, 1 };
         struct schedule_acts acts = { 0 };
         make(w, &policy_skip);
-        for (size_t node = 1; node < NODES; node++)
-            schedule_book(w->schedule, &(const struct booking){
-                                           1 + node, 1, 0, 9 * HOUR,
-                                           &(const struct booking_part){
-                                               node, booking_size(&(const struct room){
-                                                         .n_gpus = size_of(node).n_gpus }) },
-                                           1 });
+        for (size_t node = 1; node < NODES; node++) {
+            const struct room size = size_of(node);
+            const struct booking_part whole = { node, booking_size(&size) };
+            schedule_book(w->schedule,
+                          &(const struct booking){ 1 + node, 1, 0, 9 * HOUR, &whole, 1 });
+        }
         schedule_book(w->schedule, &booking);
         struct schedule_job job = { .id = 1,
                                     .ask = { .gpus = 6, .gpu_milli = CAPACITY_GPU },

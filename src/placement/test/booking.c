@@ -106,9 +106,11 @@ TEST(the_calendar_knows_what_comes_next)
 
 TEST(a_share_is_the_largest_of_cores_memory_and_gpus)
 {
-    const struct room with = { .cpu_milli = 64000, .memory_mib = 65536, .n_gpus = 8 };
+    struct room with = { .cpu_milli = 64000, .memory_mib = 65536, .n_gpus = 9 };
     const struct room without = { .cpu_milli = 64000, .memory_mib = 65536 };
 
+    for (unsigned i = 0; i < 8; i++) /* the ninth is broken */
+        with.gpu[i] = CAPACITY_GPU;
     ok(booking_size(&with) == 8000 && booking_size(&without) == 1000);
     ok(booking_share(&with, &(struct ask){ 8000, 8192, 2, 1000, 0 }, 1) == 2000);
     ok(booking_share(&with, &(struct ask){ 32000, 8192, 0, 0, 0 }, 1) == 4000);

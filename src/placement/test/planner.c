@@ -6,6 +6,8 @@
 #include "tests/random.h"
 #include "tests/tap.h"
 
+#include <errno.h>
+
 #define GIB  (INT64_C(1) << 30)
 #define HOUR (INT64_C(3600) * 1000000)
 
@@ -239,37 +241,135 @@ TEST(a_claim_that_is_given_up_leaves_its_place)
     is_plan(p, 3 * HOUR + 2, 0, "start 3 on n1 0-1");
 }
 
-static bool nobody_began(void *userdata, const char *node, const struct planner_stay *stay)
+/* Half of n1's GPUs are kept for project 9 from FROM_US on. */
+static void book_half(struct planner *p, int64_t from_us)
 {
-    const unsigned *began = userdata;
+    char name[] = "n1";
+    const struct booking_place half = { name, 4000 };
+    struct planner_booking booking = {
+        .id = id_of(900), .from_us = from_us, .until_us = 4 * HOUR, .places = &half, .n_places = 1
+    };
 
-    is_str(node, "n1");
-    ok(stay->cores == 1 && stay->stays_us == 0);
-    return *began == 0;
+    booking.org.bytes[0] = 1;
+    booking.project.bytes[0] = 9;
+    planner_book(p, &booking);
 }
 
-TEST(the_guard_sees_who_began_before_the_next_begins)
+TEST(many_start_in_a_pass_beside_what_is_booked)
 {
-    _cleanup_(node_freep) struct node *n1 = machine("n1", 4, 0);
-    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_skip);
-    struct workload_spec one = ask(1, 0);
-    struct planner_job a = job_of(1, &one), b = job_of(2, &one), c = job_of(3, &one);
-    unsigned began = 1;
+    _cleanup_(node_freep) struct node *n1 = machine("n1", 32, 8), *n2 = machine("n2", 8, 0);
+    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_fair);
+    struct workload_spec one = ask(1, 1), inside = ask(1, 4), few = ask(1, 0);
+    struct planner_plan plan;
 
-    planner_set_guard(p, &(struct planner_guard){ nobody_began, &began });
     planner_set_node(p, n1, 0);
-    planner_submit(p, &a, 1);
-    is_plan(p, 1, 0, "start 1 on n1 0"); /* nobody asks it yet */
-    planner_ask_guard(p, true);
-    planner_submit(p, &b, 2);
-    planner_submit(p, &c, 2);
-    is_plan(p, 2, 0, "");
-    began = 0;
-    planner_touch(p, "n1");
-    is_plan(p, 3, 0, "start 2 on n1 1; more");
-    began = 1;
-    planner_touch(p, "n1");
-    is_plan(p, 4, 0, "");
+    planner_set_node(p, n2, 0);
+    book_half(p, 0);
+    for (unsigned i = 0; i < 12; i++) {
+        const struct planner_job job = job_of(i, i < 6 ? &few : &one);
+        planner_submit(p, &job, 1);
+    }
+    planner_pass(p, 1, 0, &plan);
+    ok(plan.starts.len == 10 && !plan.more); /* of six with a GPU four */
+    planner_plan_done(&plan);
+    const struct planner_job outside = job_of(20, &one);
+    ok(planner_obstacle(p, &outside, "n1", 2) && !planner_obstacle(p, &outside, "n2", 2));
+    struct planner_job own = job_of(21, &inside);
+    own.project.bytes[0] = 9;
+    ok(!planner_obstacle(p, &own, "n1", 2));
+    planner_submit(p, &own, 2);
+    is_plan(p, 2, 0, "start 21 on n1 4");
+    planner_unbook(p, &(struct id){ { [14] = 3, [15] = 132 } });
+    ok(!planner_obstacle(p, &outside, "n1", 3));
+}
+
+TEST(who_is_in_the_way_leaves_for_the_booking)
+{
+    _cleanup_(node_freep) struct node *n1 = machine("n1", 8, 8);
+    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_skip);
+    struct workload_spec all = ask(1, 8), inside = ask(1, 4);
+    struct planner_job in_the_way = job_of(1, &all), own = job_of(2, &inside);
+
+    all.preemptible = true;
+    own.project.bytes[0] = 9;
+    planner_set_node(p, n1, 0);
+    book_half(p, 2 * HOUR);
+    planner_submit(p, &in_the_way, 1);
+    is_plan(p, 1, 0, "start 1 on n1 0");
+    ok(planner_next_us(p, 1) <= 2 * HOUR);
+    planner_submit(p, &own, 2 * HOUR);
+    is_plan(p, 2 * HOUR, 0, "stop 1 for 1"); /* for no job, and OWN awaits its end */
+    planner_end(p, &in_the_way.id, 2 * HOUR + 1);
+    is_plan(p, 2 * HOUR + 1, 0, "start 2 on n1 0");
+}
+
+TEST(what_is_booked_of_a_machine_outlives_it)
+{
+    _cleanup_(node_freep) struct node *n1 = machine("n1", 8, 8), *n2 = machine("n2", 8, 8);
+    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_skip);
+    struct workload_spec all = ask(1, 8);
+    const struct planner_job job = job_of(1, &all);
+
+    book_half(p, 0); /* before the machine is known */
+    planner_set_node(p, n1, 0);
+    ok(planner_obstacle(p, &job, "n1", 1));
+    planner_drop_node(p, "n1");
+    planner_set_node(p, n2, 0); /* in its place */
+    ok(!planner_obstacle(p, &job, "n1", 1) && !planner_obstacle(p, &job, "n2", 1));
+    planner_set_node(p, n1, 0);
+    ok(planner_obstacle(p, &job, "n1", 1) && !planner_obstacle(p, &job, "n2", 1));
+}
+
+/* Who wants a machine to itself takes all of it, and a share of a pool takes a share of a core. */
+TEST(a_booking_counts_what_is_kept_from_others)
+{
+    _cleanup_(node_freep) struct node *n1 = machine("n1", 8, 8);
+    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_skip);
+    struct workload_spec alone = ask(1, 0), shared = ask(16, 0);
+    const struct planner_job one = job_of(1, &alone), two = job_of(2, &shared);
+
+    alone.machines.exclusive = true;
+    shared.shared = true;
+    shared.memory_bytes = GIB;
+    planner_set_node(p, n1, 0);
+    book_half(p, 0);
+    ok(planner_obstacle(p, &one, "n1", 1) && !planner_obstacle(p, &two, "n1", 1));
+    shared.cores++;
+    ok(planner_obstacle(p, &two, "n1", 1));
+}
+
+TEST(places_are_chosen_for_a_booking)
+{
+    _cleanup_(node_freep) struct node *n1 = machine("n1", 8, 8), *n2 = machine("n2", 8, 4);
+    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_skip);
+    struct workload_spec half = ask(1, 4);
+    const struct planner_job job = job_of(1, &half);
+    struct planner_wish wish = { .until_us = HOUR, .gpus = 6 };
+    struct booking_place *places;
+    struct error err = { 0 };
+    size_t n;
+
+    wish.project.bytes[0] = 9;
+    planner_set_node(p, n1, 0);
+    planner_set_node(p, n2, 0);
+    ok(planner_choose(p, &wish, 1, &places, &n, &err) == 0 && n == 1 && places[0].milli == 6000);
+    is_str(places[0].node, "n1");
+    booking_places_free(places, n);
+    planner_submit(p, &job, 1);
+    is_plan(p, 1, 0, "start 1 on n2 0");
+    wish.gpus = 9;
+    ok(planner_choose(p, &wish, 2, &places, &n, &err) == -EBUSY);
+    n1->cordoned = true;
+    wish.gpus = 1;
+    planner_set_node(p, n1, 0);
+    ok(planner_choose(p, &wish, 2, &places, &n, &err) == -EBUSY);
+    wish.project = job.project; /* its own jobs are in nobody's way */
+    wish.gpu_model = "A100";
+    ok(planner_choose(p, &wish, 2, &places, &n, &err) == -EBUSY);
+    wish.gpu_model = "H100";
+    ok(planner_choose(p, &wish, 2, &places, &n, &err) == 0 && n == 1);
+    is_str(places[0].node, "n2");
+    booking_places_free(places, n);
 }
 
 TEST(orgs_go_by_their_weight)

@@ -48,6 +48,7 @@ struct world {
     struct text lines;
     unsigned came;
     bool is_leaving[JOBS + 1];
+    bool has_booked;
 };
 
 static void keep_line(void *userdata, const char *line, size_t len)
@@ -142,7 +143,8 @@ static char *foretell(const struct world *w)
     return json_text(json);
 }
 
-/* A snapshot does not tell of jobs that are leaving, nor all that counts for one that was stopped before; and easy and conservative decide by
+/* A snapshot does not tell of jobs that are leaving, nor all that counts for one that was stopped before, which for a booking may be
+ * before it began; and easy and conservative decide by
  * what they reserved before, too. */
 static bool is_told(const struct world *w)
 {
@@ -150,7 +152,7 @@ static bool is_told(const struct world *w)
         if (w->is_leaving[i])
             return false;
     vec_foreach(&w->snapshot->jobs, job)
-        if (job->ran_us > 0)
+        if (job->ran_us > 0 || (w->has_booked && job->spec->preemptible))
             return false;
     return w->snapshot->options.policy->wait != WAIT_RESERVE &&
            w->snapshot->options.policy->wait != WAIT_PROMISE;
@@ -178,13 +180,43 @@ static void decide(struct world *w)
     planner_plan_done(&plan);
 }
 
+/* Something of one or two machines, or it is given up, or it is over. */
+static void book(struct world *w)
+{
+    struct snapshot *s = w->snapshot;
+    char one[] = "n0", two[] = "n1";
+    struct booking_place places[] = { { one, 1000 * (1 + random_below(4)) },
+                                      { two, 1000 * (1 + random_below(8)) } };
+    const struct snapshot_booking booking = {
+        .id = id_of(3000 + random_below(3)),
+        .org = id_of(1000 + random_below(3)),
+        .project = id_of(2000 + random_below(5)),
+        .from_us = s->now_us + random_below(300) * SECOND,
+        .until_us = s->now_us + (301 + random_below(500)) * SECOND,
+        .places = places,
+        .n_places = 1 + random_below(2),
+    };
+    const struct planner_booking told = planner_booking_of(&booking);
+
+    w->has_booked = true;
+    for (size_t i = 0; i < s->bookings.len; i++)
+        if (id_equal(&s->bookings.items[i].id, &booking.id)) {
+            snapshot_booking_done(&s->bookings.items[i]);
+            vec_remove(&s->bookings, i);
+            planner_unbook(w->planner, &booking.id);
+            return;
+        }
+    snapshot_add_booking(s, &booking);
+    planner_book(w->planner, &told);
+}
+
 static void change(struct world *w)
 {
     struct snapshot *s = w->snapshot;
     size_t i = s->jobs.len ? random_below((unsigned) s->jobs.len) : 0;
     struct snapshot_node *node = &s->nodes.items[random_below((unsigned) s->nodes.len)];
 
-    switch (random_below(6)) {
+    switch (random_below(7)) {
     case 0:
         node->node->cordoned = random_below(4) == 0;
         node->node->disk_free_bytes = (50 + random_below(50)) * GIB;
@@ -202,6 +234,9 @@ static void change(struct world *w)
         if (s->jobs.len)
             go(w, i);
         break;
+    case 4:
+        book(w);
+        break;
     default:
         if (w->came < JOBS)
             come(w);
@@ -218,6 +253,7 @@ static void replay_all(const char *lines, bool is_same)
         r = replay_line(replay, at, (size_t) (end - at), &err);
     if (is_same && r)
         printf("# %s\n", err.text);
+    ok(strstr(lines, "{\"do\":\"unbook\"") != NULL);
     ok(is_same ? r == 0 && replay_counts(replay)->starts > 20 : r == 1);
     if (!is_same)
         ok(strstr(err.text, "starts: was") != NULL);
@@ -239,6 +275,7 @@ static void live(const struct policy *policy, const struct score *score)
         .schedule = { .policy = policy,
                       .guaranteed_us = 20 * SECOND,
                       .restart_us = 5 * SECOND,
+                      .notice_us = 30 * SECOND,
                       .patience_us = 3600 * SECOND },
     };
 

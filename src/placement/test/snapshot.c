@@ -23,6 +23,9 @@ static const char good[] =
     "  {'id': '01900000-0000-7000-8000-000000000004', 'since_us': 1500000, 'held': 'its image is pulled',"
     "   'asks': {'cpus': 1, 'memory': 4096, 'nodes': 3}}],"
     " 'weights': [{'org': '01900000-0000-7000-8000-000000000009', 'weight': 3}],"
+    " 'bookings': [{'id': '01900000-0000-7000-8000-00000000000a', 'org': '01900000-0000-7000-8000-000000000009',"
+    "   'project': '01900000-0000-7000-8000-000000000003', 'whose': 'p1', 'from_us': 5, 'until_us': 6,"
+    "   'on': [{'node': 'n1', 'gpu_milli': 4000}]}],"
     " 'history': [{'project': '01900000-0000-7000-8000-000000000003', 'ran_us': [5, 6]}]}";
 
 static json_t *parse(const char *text)
@@ -48,12 +51,14 @@ TEST(reads_what_it_wrote)
     is_str(s->nodes.items[0].node->fault, "no disk");
     ok(s->nodes.items[0].node->cordoned && node_has_tag(s->nodes.items[0].node, "rack=r1"));
     ok(s->jobs.items[1].spec->nodes == 3 && s->jobs.items[0].spec->max_time_s == 60);
+    ok(s->bookings.len == 1 && s->bookings.items[0].places[0].milli == 4000);
     again = snapshot_to_json(s);
     copy = snapshot_copy(s);
     _cleanup_json_ json_t *third = snapshot_to_json(copy);
     ok(json_equal(again, third));
     _cleanup_free_ char *text = json_text(again);
     ok(strstr(text, "\"fault\":\"no disk\"") && strstr(text, "\"ran_us\":[5,6]"));
+    ok(strstr(text, "\"on\":[{\"node\":\"n1\",\"gpu_milli\":4000}]"));
 }
 
 TEST(holds_nothing_of_what_a_job_does)
@@ -114,6 +119,8 @@ TEST(names_what_is_wrong)
     refuses("{'node': 'n1', 'cpus': '0'", "{'node': 'n1', 'cpus': 'x'", "jobs[0]: allocations[0]:");
     refuses("'ran_us': [5, 6]", "'ran_us': [5, -6]", "history: [0]: ran_us[1]:");
     refuses("'weight': 3", "'weight': 0", "weights[0]: weight: is 0; it must be 1 to");
+    refuses("'until_us': 6", "'until_us': 5", "bookings[0]: until_us: must be later than from_us");
+    refuses("'gpu_milli': 4000", "'gpu_milli': 0", "bookings[0]: on[0]: must be {");
     refuses("'history': [{", "'history': ['x', {", "history: [0]: project:");
 }
 

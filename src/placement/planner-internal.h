@@ -1,0 +1,70 @@
+/* planner-internal.h - what the files of the planner share */
+#ifndef PLACEMENT_PLANNER_INTERNAL_H
+#define PLACEMENT_PLANNER_INTERNAL_H
+
+#include "placement/host.h"
+#include "placement/planner.h"
+#include "placement/record.h"
+
+enum state {
+    STATE_WAITS,
+    STATE_CLAIMS,  /* it has its places, and others may still be there */
+    STATE_RUNS,    /* a plan said so */
+    STATE_LEAVES,  /* it runs, and a plan said to stop it */
+    STATE_OUTSIDE, /* it runs, and not all of its machines are known: the schedule has no say */
+};
+
+struct group_place {
+    size_t machine;
+    struct grant *grant;
+};
+
+struct item {
+    uint64_t number; /* in the schedule */
+    struct id id, org;
+    struct terms *terms;
+    enum state state;
+    bool held;
+    int64_t eligible_us;
+    struct group_place
+        *places; /* of what runs, claims or leaves; by group, of STATE_OUTSIDE by task */
+    struct allocation **allocations;
+    unsigned n_places;
+};
+
+/* A booking; the schedule knows what of it is on machines that are known. */
+struct kept {
+    uint64_t number; /* in the schedule */
+    struct id id;
+    uint32_t group;
+    int64_t from_us, until_us;
+    struct booking_place *places; /* owned */
+    size_t n_places;
+};
+
+struct planner {
+    struct record *record; /* of the calls; NULL: nobody wants it */
+    struct host host;
+    struct schedule *schedule;
+    struct map *by_id, *by_number;
+    struct map *groups; /* of orgs and projects, by id: their number */
+    uint64_t last;
+    VEC(struct item *) claims; /* in the order of the plan */
+    VEC(struct item *) leaving;
+    VEC(struct item *) deferred; /* not before their time; in no order */
+    VEC(struct kept) bookings;   /* that were told */
+    struct schedule_acts acts;
+};
+
+/* The number of an org or a project; PARENT: of what it is below. */
+uint32_t planner_group(struct planner *planner, uint32_t parent, const struct id *id);
+/* What the schedule is told of JOB: of group GROUP, with TERMS. Its id is 0. */
+struct schedule_job planner_describe(const struct planner_job *job, const struct terms *terms,
+                                     uint32_t group);
+
+/* ---- planner-booking.c ---- */
+/* Machine NAME is new, or gone: what is booked there is, too. */
+void bookings_look(struct planner *planner, const char *name);
+void bookings_free(struct planner *planner);
+
+#endif
