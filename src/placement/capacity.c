@@ -95,6 +95,13 @@ bool ask_covers(const struct ask *more, const struct ask *less)
     return more->gpus >= less->gpus && more->gpu_milli >= less->gpu_milli;
 }
 
+bool room_equal(const struct room *a, const struct room *b)
+{
+    return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib &&
+           a->n_gpus == b->n_gpus && a->model == b->model && a->tasks == b->tasks &&
+           memcmp(a->gpu, b->gpu, a->n_gpus * sizeof *a->gpu) == 0;
+}
+
 bool room_holds(const struct room *room, const struct ask *ask)
 {
     if (room->cpu_milli < ask->cpu_milli || room->memory_mib < ask->memory_mib)
@@ -154,6 +161,29 @@ void room_give(struct room *room, const struct ask *ask, uint32_t gpus)
     }
 }
 
+static unsigned at_most(unsigned n, int64_t is_free, int64_t each)
+{
+    int64_t times = each > 0 ? is_free / each : n;
+
+    return times < n ? (unsigned) times : n;
+}
+
+unsigned room_times(const struct room *room, const struct ask *ask, unsigned n)
+{
+    struct room rest = *room;
+    unsigned count = 0;
+
+    if (!room_holds(room, ask))
+        return 0;
+    n = at_most(n, room->cpu_milli, ask->cpu_milli);
+    n = at_most(n, room->memory_mib, ask->memory_mib);
+    if (ask->gpus == 0)
+        return n;
+    for (; count < n && room_holds(&rest, ask); count++)
+        (void) room_take(&rest, ask);
+    return count;
+}
+
 bool capacity_holds(const struct capacity *c, size_t node, const struct ask *ask,
                     const struct taken *without, size_t n)
 {
@@ -163,6 +193,12 @@ bool capacity_holds(const struct capacity *c, size_t node, const struct ask *ask
     for (size_t i = 0; i < n; i++)
         room_give(&room, without[i].ask, without[i].choice->gpus);
     return room_holds(&room, ask);
+}
+
+bool capacity_could(const struct capacity *c, size_t node, const struct ask *ask)
+{
+    return room_holds(&c->machines.items[node].size, ask) &&
+           (!c->host.could || c->host.could(c->host.userdata, node, ask));
 }
 
 /* ---- views ----------------------------------------------------------------------------------------- */

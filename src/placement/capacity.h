@@ -62,6 +62,8 @@ struct capacity_host {
     /* Does machine NODE hold ASK, if N tasks WITHOUT were gone? */
     bool (*holds)(void *userdata, size_t node, const struct ask *ask, const struct taken *without,
                   size_t n);
+    /* Might machine NODE hold ASK if nobody were there? At little cost: no may still follow. NULL: if its size does. */
+    bool (*could)(void *userdata, size_t node, const struct ask *ask);
     /* Take: what CHOICE had before if it has a grant, otherwise whatever is best. Returns what is free then. */
     struct room (*take)(void *userdata, const struct ask *ask, struct choice *choice);
     /* The grant may be taken again. Returns what is free then. */
@@ -94,6 +96,8 @@ void capacity_set(struct capacity *capacity, size_t node, const struct room *siz
 /* Does machine NODE hold ASK, if N tasks WITHOUT that are there were gone? Whether it is closed does not matter. */
 bool capacity_holds(const struct capacity *capacity, size_t node, const struct ask *ask,
                     const struct taken *without, size_t n);
+/* Might it if nobody were there? Whether it is closed does not matter. */
+bool capacity_could(const struct capacity *capacity, size_t node, const struct ask *ask);
 
 /* What a task of ASK keeps of machine NODE from others: more than it asks for if it is to be alone there. */
 struct ask capacity_weigh(const struct capacity *capacity, size_t node, const struct ask *ask);
@@ -133,8 +137,11 @@ bool ask_equal(const struct ask *a, const struct ask *b);
 uint64_t ask_hash(const struct ask *ask);
 /* Does whoever holds MORE hold LESS as well? */
 bool ask_covers(const struct ask *more, const struct ask *less);
+bool room_equal(const struct room *a, const struct room *b);
 /* Does ROOM hold ASK? */
 bool room_holds(const struct room *room, const struct ask *ask);
+/* How many times ASK goes into ROOM, at most N. */
+unsigned room_times(const struct room *room, const struct ask *ask, unsigned n);
 /* Give back what ASK took on GPUS. */
 void room_give(struct room *room, const struct ask *ask, uint32_t gpus);
 /* Take ASK from ROOM with the GPUs that have least left; it must hold it. Returns their bits. */

@@ -169,6 +169,21 @@ static bool holds(void *userdata, size_t node, const struct ask *ask, const stru
                  : state_holds(fresh_state(host, node), &terms->shape);
 }
 
+static bool could(void *userdata, size_t node, const struct ask *ask)
+{
+    const struct host *host = userdata;
+    const struct node *there = host->machines.items[node].node;
+    const struct terms *terms = terms_get(&host->terms, ask->terms);
+
+    if (!there || !terms || there->cordoned || there->fault ||
+        !rules_allow(terms->shape.rules, there))
+        return false;
+    unsigned lacking = terms->shape.gpus;
+    for (size_t i = 0; i < there->gpus.len && lacking > 0; i++)
+        lacking -= gpu_would_do(&there->gpus.items[i], &terms->shape);
+    return lacking == 0;
+}
+
 static struct grant *grant_new(struct host *host, size_t node, const struct shape *shape)
 {
     struct node_state *state = fresh_state(host, node);
@@ -260,7 +275,7 @@ void host_init(struct host *host, struct capacity *capacity)
 {
     *host = (struct host){ .capacity = capacity, .by_name = map_new(), .spots = map_new() };
     terms_table_init(&host->terms);
-    capacity_set_host(capacity, &(struct capacity_host){ host, holds, take, give, weigh });
+    capacity_set_host(capacity, &(struct capacity_host){ host, holds, could, take, give, weigh });
 }
 
 void host_forget_idle(struct host *host)

@@ -55,6 +55,7 @@ void schedule_free(struct schedule *s)
     vec_done(&s->running);
     vec_done(&s->wakes);
     vec_done(&s->candidates);
+    vec_done(&s->nearest);
     free(s->places);
     share_free(s->share);
     promises_free(s->promises);

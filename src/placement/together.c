@@ -30,30 +30,6 @@ struct child {
     int32_t gain;
 };
 
-static unsigned at_most(int64_t is_free, int64_t each, unsigned n)
-{
-    int64_t times = each > 0 ? is_free / each : n;
-
-    return times < n ? (unsigned) times : n;
-}
-
-/* How many times ASK goes into ROOM, at most N; it goes at least once. */
-static unsigned times(const struct room *room, const struct ask *ask, unsigned n)
-{
-    struct room rest = *room;
-    unsigned count = 0;
-
-    n = at_most(room->cpu_milli, ask->cpu_milli, n);
-    n = at_most(room->memory_mib, ask->memory_mib, n);
-    if (ask->gpus == 0)
-        return n > 0 ? n : 1;
-    while (count < n && room_holds(&rest, ask)) {
-        (void) room_take(&rest, ask);
-        count++;
-    }
-    return count > 0 ? count : 1;
-}
-
 static struct stretch within(const struct search *x, struct stretch range)
 {
     if (range.first < x->all.first)
@@ -77,7 +53,9 @@ static void count(struct search *x)
         uint32_t node = x->order[at];
         unsigned k = 0;
         if (x->gains[node] != CAPACITY_NO_ROOM)
-            k = is_apart ? 1 : times(capacity_room(x->c, node), x->ask, x->n);
+            k = is_apart ? 1 : room_times(capacity_room(x->c, node), x->ask, x->n);
+        if (k == 0 && x->gains[node] != CAPACITY_NO_ROOM)
+            k = 1; /* the host knows better than its numbers */
         x->counts[at] = k < x->most[at] ? k : x->most[at];
         x->given[at] = 0;
         x->sums[at + 1] = x->sums[at] + x->counts[at];
@@ -230,6 +208,31 @@ bool together_take(struct capacity *c, const struct ask *ask, unsigned n, struct
         return false;
     capacity_take(c, ask, ret);
     return true;
+}
+
+struct standing {
+    size_t at;
+    struct choice place;
+};
+
+static int compare_standings(const void *pa, const void *pb)
+{
+    const struct standing *a = pa, *b = pb;
+
+    if (a->at != b->at)
+        return a->at < b->at ? -1 : 1;
+    return a->place.gpus < b->place.gpus ? -1 : a->place.gpus > b->place.gpus;
+}
+
+void together_sort(struct capacity *c, struct choice *places, unsigned n)
+{
+    _cleanup_free_ struct standing *all = xnew_n(struct standing, n + 1);
+
+    for (unsigned i = 0; i < n; i++)
+        all[i] = (struct standing){ locality_at(capacity_locality(c), places[i].node), places[i] };
+    qsort(all, n, sizeof *all, compare_standings);
+    for (unsigned i = 0; i < n; i++)
+        places[i] = all[i].place;
 }
 
 enum level together_spans(struct capacity *c, const struct choice *places, unsigned n)

@@ -86,7 +86,7 @@ static bool anybody_holds(const struct world *w, const struct ask *ask)
     return false;
 }
 
-static bool room_equal(const struct room *a, const struct room *b)
+static bool alike(const struct room *a, const struct room *b)
 {
     return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib &&
            a->n_gpus == b->n_gpus && a->model == b->model &&
@@ -102,7 +102,7 @@ static struct capacity *make_again(const struct world *w, const struct score *sc
     for (size_t i = 0; i < NODES; i++) {
         bool is_right = count(w, i, &room);
         ok(is_right);
-        ok(room_equal(&room, capacity_room(w->capacity, i)));
+        ok(alike(&room, capacity_room(w->capacity, i)));
         (void) capacity_add(again, &room);
         capacity_close(again, i, w->closed[i]);
     }
