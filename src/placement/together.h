@@ -24,6 +24,8 @@ static inline bool wish_equal(struct wish a, struct wish b)
  * neighbours in rank are neighbours in the fabric. */
 bool together_take(struct capacity *capacity, const struct ask *ask, unsigned n, struct wish wish,
                    struct choice *ret);
+/* Put places in that order. */
+void together_sort(struct capacity *capacity, struct choice *places, unsigned n);
 /* The narrowest level of which one domain has all N places. */
 enum level together_spans(struct capacity *capacity, const struct choice *places, unsigned n);
 

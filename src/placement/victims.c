@@ -12,16 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    EXACT_MAX = 8, /* so many tasks on a machine are tried in all combinations; more one by one */
-    SET_MAX = 32,  /* and no more than these */
-};
+/* So many tasks on a machine are tried in all combinations; more one by one. */
+enum { EXACT_MAX = 8 };
 
 /* A task of a job that runs and may be stopped. */
 struct prey {
     struct entry *entry;
     const struct choice *place;
     int64_t price;
+    bool is_chosen;
 };
 
 struct search {
@@ -29,8 +28,11 @@ struct search {
     const struct entry *entry;
     unsigned level;
     int64_t now_us;
-    unsigned max;          /* jobs may be stopped */
-    VEC(struct prey) prey; /* on the machine that is looked at */
+    unsigned max;           /* jobs may be stopped */
+    VEC(struct prey) prey;  /* on the machine that is looked at */
+    VEC(struct taken) gone; /* of them */
+    int64_t price;          /* of all who are stopped */
+    int64_t below;          /* that is too much */
     struct entries *stopped;
 };
 
@@ -81,12 +83,14 @@ static bool has_less_right(const struct search *x, const struct entry *other)
     return other->past->level > x->level;
 }
 
-/* What is lost when it runs again; of equals the one that had most. */
+/* What is lost when it runs again; of equals the one that had most, of these the one of the lowest priority. */
 static int64_t price_of(const struct entry *entry)
 {
-    enum { LEVELS = 64 };
+    enum { LEVELS = 64, PRIORITIES = 4096, HIGHEST = 1000 };
+    int priority = entry->line->priority;
 
-    return entry_weight(entry) * LEVELS - (int64_t) entry->past->level;
+    priority = priority > HIGHEST ? HIGHEST : priority < -HIGHEST ? -HIGHEST : priority;
+    return (entry_weight(entry) * LEVELS - (int64_t) entry->past->level) * PRIORITIES + priority;
 }
 
 /* As they would be looked at if they waited. */
@@ -123,7 +127,8 @@ static void find_prey(struct search *x, size_t node)
     x->prey.len = 0;
     vec_foreach(&x->s->machines[node], tenant)
         if (has_less_right(x, tenant->entry)) {
-            const struct prey prey = { tenant->entry, tenant->place, price_of(tenant->entry) };
+            const struct prey prey = { tenant->entry, tenant->place, price_of(tenant->entry),
+                                       false };
             vec_push(&x->prey, prey);
         }
     if (x->prey.len > 1)
@@ -132,43 +137,44 @@ static void find_prey(struct search *x, size_t node)
         keep_parts(x);
 }
 
-static bool makes_room(const struct search *x, size_t node, uint32_t set)
+/* Do those make room who are chosen? */
+static bool makes_room(struct search *x, size_t node)
 {
-    struct taken without[SET_MAX];
-    size_t n = 0;
+    x->gone.len = 0;
+    vec_foreach(&x->prey, prey)
+        if (prey->is_chosen)
+            vec_push(&x->gone, ((struct taken){ entry_ask(prey->entry), prey->place }));
+    return capacity_holds(x->s->capacity, node, entry_ask(x->entry), x->gone.items, x->gone.len);
+}
 
-    for (; set; set &= set - 1) {
-        const struct prey *prey = &x->prey.items[__builtin_ctz(set)];
-        without[n++] = (struct taken){ entry_ask(prey->entry), prey->place };
-    }
-    return capacity_holds(x->s->capacity, node, entry_ask(x->entry), without, n);
+static void choose_set(struct search *x, uint32_t set)
+{
+    for (size_t i = 0; i < x->prey.len; i++)
+        x->prey.items[i].is_chosen = set & 1u << i;
 }
 
 /* Tasks of one job on a machine are paid for once. */
-static int64_t price_of_set(const struct search *x, uint32_t set)
+static int64_t price_of_chosen(const struct search *x)
 {
     const struct prey *prey = x->prey.items;
     int64_t price = 0;
 
-    for (uint32_t rest = set; rest; rest &= rest - 1) {
-        unsigned i = (unsigned) __builtin_ctz(rest);
-        bool is_paid = false;
-        for (uint32_t before = set & ((1u << i) - 1); before; before &= before - 1)
-            is_paid |= prey[__builtin_ctz(before)].entry == prey[i].entry;
+    for (size_t i = 0; i < x->prey.len; i++) {
+        bool is_paid = !prey[i].is_chosen;
+        for (size_t k = 0; k < i && !is_paid; k++)
+            is_paid = prey[k].is_chosen && prey[k].entry == prey[i].entry;
         price += is_paid ? 0 : prey[i].price;
     }
     return price;
 }
 
-/* The cheapest set of few. */
-static uint32_t choose_exactly(const struct search *x, size_t node, int64_t below)
+/* The cheapest set of few; false: none costs less than BELOW. */
+static bool choose_exactly(struct search *x, size_t node, int64_t below)
 {
     const struct prey *prey = x->prey.items;
     uint32_t best = 0, same[EXACT_MAX] = { 0 }, all = (1u << x->prey.len) - 1;
     int64_t prices[1u << EXACT_MAX];
 
-    if (!makes_room(x, node, all))
-        return 0;
     for (size_t i = 0; i < x->prey.len; i++)
         for (size_t k = 0; k < x->prey.len; k++)
             same[i] |= (uint32_t) (prey[k].entry == prey[i].entry) << k;
@@ -177,34 +183,71 @@ static uint32_t choose_exactly(const struct search *x, size_t node, int64_t belo
         unsigned i = (unsigned) __builtin_ctz(set);
         uint32_t rest = set & (set - 1);
         prices[set] = prices[rest] + (rest & same[i] ? 0 : prey[i].price);
-        if (prices[set] < below && makes_room(x, node, set)) {
+        if (prices[set] >= below)
+            continue;
+        choose_set(x, set);
+        if (makes_room(x, node)) {
             below = prices[set];
             best = set;
         }
     }
+    choose_set(x, best);
     return best;
 }
 
-/* Of many: the cheapest one after the other until there is room; then without those that turned out needless. */
-static uint32_t choose_one_by_one(const struct search *x, size_t node)
-{
-    const struct prey *prey = x->prey.items;
-    size_t n = x->prey.len < SET_MAX ? x->prey.len : SET_MAX;
-    uint32_t set = 0, all = n == SET_MAX ? UINT32_MAX : (1u << n) - 1;
+struct bid {
+    int64_t price;
+    size_t at;
+};
 
-    while (set != all && !makes_room(x, node, set)) {
-        size_t cheapest = n;
+static int compare_bids(const void *pa, const void *pb)
+{
+    const struct bid *a = pa, *b = pb;
+
+    if (a->price != b->price)
+        return a->price < b->price ? -1 : 1;
+    return a->at < b->at ? -1 : a->at > b->at;
+}
+
+/* Of many: as many of the cheapest as make room; then without those that turn out needless, the dearest first. All of them do. */
+static void choose_one_by_one(struct search *x, size_t node)
+{
+    struct prey *prey = x->prey.items;
+    size_t n = x->prey.len, few = 0, many = n;
+    _cleanup_free_ struct bid *bids = xnew_n(struct bid, n);
+
+    for (size_t i = 0; i < n; i++)
+        bids[i] = (struct bid){ prey[i].price, i };
+    qsort(bids, n, sizeof *bids, compare_bids);
+    while (many - few > 1) {
+        size_t middle = (few + many) / 2;
         for (size_t i = 0; i < n; i++)
-            if (!(set & 1u << i) && (cheapest == n || prey[i].price < prey[cheapest].price))
-                cheapest = i;
-        set |= 1u << cheapest;
+            prey[bids[i].at].is_chosen = i < middle;
+        *(makes_room(x, node) ? &many : &few) = middle;
     }
-    if (!makes_room(x, node, set))
-        return 0;
-    for (size_t i = n; i-- > 0;)
-        if (set & 1u << i && makes_room(x, node, set & ~(1u << i)))
-            set &= ~(1u << i);
-    return set;
+    for (size_t i = 0; i < n; i++)
+        prey[bids[i].at].is_chosen = i < many;
+    for (size_t i = many; i-- > 0;) {
+        prey[bids[i].at].is_chosen = false;
+        if (!makes_room(x, node))
+            prey[bids[i].at].is_chosen = true;
+    }
+}
+
+/* Choose the prey on NODE that makes room for a task; false: none does for less than BELOW. */
+static bool choose_prey(struct search *x, size_t node, int64_t below)
+{
+    find_prey(x, node);
+    if (x->prey.len == 0)
+        return false;
+    vec_foreach(&x->prey, prey)
+        prey->is_chosen = true;
+    if (!makes_room(x, node))
+        return false;
+    if (x->prey.len <= EXACT_MAX)
+        return choose_exactly(x, node, below);
+    choose_one_by_one(x, node);
+    return price_of_chosen(x) < below;
 }
 
 static void look_at(const struct search *x, struct tenants *tenants)
@@ -263,94 +306,149 @@ static bool is_prospect(const struct search *x, size_t node, int64_t price)
     return p->gpus >= lacking && p->per_gpu * lacking < price;
 }
 
+/* The machine at place AT of those that may be chosen: in the order of their numbers, in a domain in that of their spots. */
+static size_t machine_at(const struct search *x, const struct stretch *limits, size_t at)
+{
+    const struct capacity *capacity = x->s->capacity;
+
+    return limits->end - limits->first == capacity_len(capacity)
+               ? at
+               : locality_order(capacity_locality(capacity))[at];
+}
+
+static bool is_apart(const struct search *x)
+{
+    return x->entry->line->demand->wish.apart && capacity_len(x->s->capacity) > 1;
+}
+
 /* Are there GPUs for all tasks of a gang, at most? */
 static bool may_suffice(const struct search *x)
 {
     const struct schedule *s = x->s;
+    const struct stretch limits = capacity_limits(s->capacity);
     unsigned wants = entry_ask(x->entry)->gpus, tasks = entry_tasks(x->entry), found = 0;
 
     if (wants == 0 || entry_ask(x->entry)->gpu_milli < CAPACITY_GPU)
         return true;
-    for (size_t node = 0; node < capacity_len(s->capacity) && found < tasks; node++)
-        if (!capacity_is_closed(s->capacity, node)) {
-            bool is_known = node < s->n_machines && has_prospect(x, node);
-            unsigned stopped = is_known ? s->machines[node].prospect.gpus : 0;
-            found += (gpus_that_do(x, node) + stopped) / wants;
-        }
+    for (size_t at = limits.first; at < limits.end && found < tasks; at++) {
+        size_t node = machine_at(x, &limits, at);
+        if (capacity_is_closed(s->capacity, node))
+            continue;
+        bool is_known = node < s->n_machines && has_prospect(x, node);
+        unsigned stopped = is_known ? s->machines[node].prospect.gpus : 0;
+        unsigned here = (gpus_that_do(x, node) + stopped) / wants;
+        found += is_apart(x) && here > 1 ? 1 : here;
+    }
     return found >= tasks;
 }
 
-/* The cheapest jobs that make room for a task, on any machine. */
+/* The cheapest jobs that make room for a task, on any machine that may be chosen. */
 static bool find_cheapest(struct search *x, struct entries *ret)
 {
+    const struct stretch limits = capacity_limits(x->s->capacity);
     int64_t price = INT64_MAX;
 
     ret->len = 0;
-    for (size_t node = 0; node < x->s->n_machines; node++) {
-        if (x->s->machines[node].len == 0 || !is_prospect(x, node, price) ||
-            capacity_is_closed(x->s->capacity, node))
+    for (size_t at = limits.first; at < limits.end; at++) {
+        size_t node = machine_at(x, &limits, at);
+        if (node >= x->s->n_machines || x->s->machines[node].len == 0 ||
+            !is_prospect(x, node, price) || capacity_is_closed(x->s->capacity, node) ||
+            !choose_prey(x, node, price))
             continue;
-        find_prey(x, node);
-        if (x->prey.len == 0)
-            continue;
-        uint32_t set =
-            x->prey.len <= EXACT_MAX ? choose_exactly(x, node, price) : choose_one_by_one(x, node);
-        if (!set || price_of_set(x, set) >= price)
-            continue;
-        price = price_of_set(x, set);
+        price = price_of_chosen(x);
         ret->len = 0;
-        for (; set; set &= set - 1)
-            vec_push(ret, x->prey.items[__builtin_ctz(set)].entry);
+        vec_foreach(&x->prey, prey)
+            if (prey->is_chosen)
+                vec_push(ret, prey->entry);
     }
     return price != INT64_MAX;
 }
 
-static void halt_all(struct search *x, const struct entries *victims, struct entries *stopped)
+static void halt_all(struct search *x, const struct entries *victims)
 {
     vec_foreach(victims, victim) {
         if ((*victim)->past->halted)
             continue;
+        x->price += price_of(*victim);
         entry_halt(x->s, *victim);
-        vec_push(stopped, *victim);
+        vec_push(x->stopped, *victim);
     }
 }
 
-static bool take_all(struct search *x, struct choice *places, struct entries *stopped,
-                     unsigned *n_taken)
+/* Take a place for each task, the next one where it is cheapest. False: that is not possible, or not for less than BELOW. */
+static bool take_all(struct search *x, unsigned *n_taken)
 {
     struct capacity *capacity = x->s->capacity;
     const struct ask *ask = entry_ask(x->entry);
+    struct choice *places = x->s->places;
     struct entries victims = { 0 };
-    bool is_apart = x->entry->line->demand->wish.apart && capacity_len(capacity) > 1;
     bool found = true;
 
     for (*n_taken = 0; *n_taken < entry_tasks(x->entry); ++*n_taken) {
         struct choice *place = &places[*n_taken];
         found = capacity_choose(capacity, ask, place);
         if (!found && find_cheapest(x, &victims)) {
-            halt_all(x, &victims, stopped);
-            found = stopped->len <= x->max && capacity_choose(capacity, ask, place);
+            halt_all(x, &victims);
+            found = x->stopped->len <= x->max && x->price < x->below &&
+                    capacity_choose(capacity, ask, place);
         }
         if (!found)
             break;
         capacity_take(capacity, ask, place);
-        if (is_apart)
+        if (is_apart(x))
             capacity_close(capacity, place->node, true);
     }
-    for (unsigned i = 0; is_apart && i < *n_taken; i++)
+    for (unsigned i = 0; is_apart(x) && i < *n_taken; i++)
         capacity_close(capacity, places[i].node, false);
     vec_done(&victims);
     return found;
 }
 
 /* As it was before. */
-static void undo(struct search *x, struct choice *places, unsigned n_taken, struct entries *stopped)
+static void undo(struct search *x, unsigned n_taken)
 {
     for (unsigned i = 0; i < n_taken; i++)
-        capacity_give(x->s->capacity, entry_ask(x->entry), &places[i]);
-    vec_foreach(stopped, victim)
+        capacity_give(x->s->capacity, entry_ask(x->entry), &x->s->places[i]);
+    vec_foreach(x->stopped, victim)
         entry_resume(x->s, *victim);
-    vec_done(stopped);
+    vec_done(x->stopped);
+}
+
+/* Take places on machines that may be chosen; what that costs is on X. False: nothing was changed. */
+static bool take_for_less(struct search *x, int64_t below)
+{
+    unsigned n_taken = 0;
+
+    x->price = 0;
+    x->below = below;
+    if (entry_tasks(x->entry) > 1 && !may_suffice(x))
+        return false;
+    if (take_all(x, &n_taken))
+        return true;
+    undo(x, n_taken);
+    return false;
+}
+
+/* The same in one domain of LEVEL, the cheapest: each is tried. */
+static bool take_in_domain(struct search *x, enum level level)
+{
+    struct capacity *capacity = x->s->capacity;
+    size_t n = locality_domains(capacity_locality(capacity), level), best = n;
+    int64_t price = INT64_MAX;
+
+    for (size_t domain = 0; domain < n; domain++) {
+        capacity_limit(capacity, level, domain);
+        if (!take_for_less(x, price))
+            continue;
+        undo(x, entry_tasks(x->entry));
+        price = x->price;
+        best = domain;
+    }
+    if (best < n)
+        capacity_limit(capacity, level, best);
+    bool taken = best < n && take_for_less(x, INT64_MAX);
+    capacity_limit(capacity, LEVEL_ALL, 0);
+    return taken;
 }
 
 /* Does any group above it run less than its part, with ENTRY too? One that is alone with its part is looked at as well: there
@@ -372,16 +470,15 @@ bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
                         .now_us = now_us,
                         .max = max,
                         .stopped = stopped };
-    unsigned n_taken = 0;
+    enum level level = entry->line->demand->wish.within;
 
     if (s->options.policy->shares && !may_have_more(s, entry))
         return false;
-    if (entry_tasks(entry) > 1 && !may_suffice(&x))
-        return false;
-
-    bool taken = take_all(&x, s->places, stopped, &n_taken);
-    if (!taken)
-        undo(&x, s->places, n_taken, stopped);
+    bool taken = entry_tasks(entry) > 1 && level != LEVEL_ALL ? take_in_domain(&x, level)
+                                                              : take_for_less(&x, INT64_MAX);
+    if (taken)
+        together_sort(s->capacity, s->places, entry_tasks(entry));
     vec_done(&x.prey);
+    vec_done(&x.gone);
     return taken;
 }
