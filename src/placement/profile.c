@@ -75,6 +75,11 @@ struct profile_span profile_span_of(uint64_t id, const struct ask *ask, int64_t 
                                   .n_gpus = ask->gpus };
 }
 
+unsigned profile_per_gpu(const struct ask *ask)
+{
+    return ask->gpus == 1 && ask->gpu_milli > 0 ? CAPACITY_GPU / ask->gpu_milli : 1;
+}
+
 void profile_put(struct profile *p, size_t node, const struct profile_span *span)
 {
     struct machine *machine = &p->machines.items[node];
@@ -193,7 +198,8 @@ static unsigned fits_in_step(const struct step *step, const struct profile_wish 
 
     n = at_most(n, step->cpu_milli, wish->ask->cpu_milli);
     n = at_most(n, step->memory_mib, wish->ask->memory_mib);
-    return (unsigned) at_most(n, step->gpus, wish->ask->gpus);
+    return (unsigned) at_most(n, (int64_t) step->gpus * profile_per_gpu(wish->ask),
+                              wish->ask->gpus);
 }
 
 static int64_t end_of(const struct profile_wish *wish, int64_t start_us)
@@ -231,15 +237,23 @@ static unsigned fits_from(const struct steps *steps, const struct profile_wish *
     return least;
 }
 
-static bool would_do(const struct machine *machine, const struct profile_wish *wish)
+/* From when on NODE may be one of the machines; INT64_MAX: never. */
+static int64_t opens_us(struct profile *p, size_t node, const struct profile_wish *wish)
 {
-    return room_holds(&machine->size, wish->ask);
+    if (!room_holds(&p->machines.items[node].size, wish->ask))
+        return INT64_MAX;
+    enum profile_when when = wish->allows ? wish->allows(wish->userdata, node) : PROFILE_ANY;
+    if (when != PROFILE_LATER)
+        return when == PROFILE_ANY ? wish->from_us : INT64_MAX;
+    const struct steps *steps = steps_of(p, node, wish);
+    size_t next = step_of(steps, wish->from_us) + 1;
+    return next < steps->len ? steps->items[next].at_us : INT64_MAX;
 }
 
 unsigned profile_fits(struct profile *p, const struct profile_wish *wish, size_t node,
                       int64_t start_us)
 {
-    if (!would_do(&p->machines.items[node], wish))
+    if (start_us < opens_us(p, node, wish))
         return 0;
     return fits_from(steps_of(p, node, wish), wish, start_us);
 }
@@ -310,13 +324,15 @@ static void find_times(struct profile *p, const struct steps *steps,
 static void find_changes(struct profile *p, size_t node, const struct profile_wish *wish,
                          struct changes *ret)
 {
-    if (!would_do(&p->machines.items[node], wish))
+    int64_t from_us = opens_us(p, node, wish);
+    int before = 0;
+
+    if (from_us == INT64_MAX)
         return;
     const struct steps *steps = steps_of(p, node, wish);
-    int before = 0;
     find_times(p, steps, wish);
     vec_foreach(&p->times, at) {
-        int now = (int) fits_from(steps, wish, *at);
+        int now = *at < from_us ? 0 : (int) fits_from(steps, wish, *at);
         const struct change change = { *at, wish->domains ? wish->domains[node] : 0, now - before };
         if (now != before)
             vec_push(ret, change);
@@ -366,12 +382,13 @@ static int64_t first_time_of_one(struct profile *p, const struct profile_wish *w
     int64_t best_us = wish->only_now ? wish->from_us + 1 : INT64_MAX;
 
     for (size_t node = 0; node < p->machines.len && best_us > wish->from_us; node++) {
-        if (!would_do(&p->machines.items[node], wish))
+        int64_t from_us = opens_us(p, node, wish);
+        if (from_us >= best_us)
             continue;
         const struct steps *steps = steps_of(p, node, wish);
-        for (size_t i = step_of(steps, wish->from_us); i < steps->len; i++) {
+        for (size_t i = step_of(steps, from_us); i < steps->len; i++) {
             int64_t at_us = steps->items[i].at_us;
-            at_us = at_us < wish->from_us ? wish->from_us : at_us;
+            at_us = at_us < from_us ? from_us : at_us;
             if (at_us >= best_us)
                 break;
             if (fits_from(steps, wish, at_us) > 0)

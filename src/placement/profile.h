@@ -6,7 +6,7 @@
  *
  * It counts. A reservation holds a number of GPUs, not which: any set of whole GPUs that is free by number at every moment can be
  * handed out when the time comes, since who runs then has started before. A part of a GPU counts as all of it, but for tasks
- * that run on the same one.
+ * that run on the same one, and for those of one job.
  *
  * Integers, times in microseconds; of equal times the machine that is left fullest, of those the first.
  */
@@ -37,11 +37,19 @@ struct profile_span {
 /* ASK once, from a time to a time (INT64_MAX: not known). */
 struct profile_span profile_span_of(uint64_t id, const struct ask *ask, int64_t from_us,
                                     int64_t until_us);
+/* Tasks of ASK that one GPU holds. */
+unsigned profile_per_gpu(const struct ask *ask);
 void profile_put(struct profile *profile, size_t node, const struct profile_span *span);
 /* All passable spans on NODE. */
 void profile_drop_passable(struct profile *profile, size_t node);
 /* All spans of ID on NODE. */
 void profile_drop(struct profile *profile, size_t node, uint64_t id);
+
+enum profile_when {
+    PROFILE_NEVER,
+    PROFILE_LATER, /* not before something changes there */
+    PROFILE_ANY,
+};
 
 /* What is looked for: TASKS tasks of one shape for LENGTH_US at a time not before FROM_US. */
 struct profile_wish {
@@ -51,6 +59,8 @@ struct profile_wish {
     bool only_now;              /* later than FROM_US is of no use */
     bool is_apart;              /* each task on a machine of its own */
     const uint32_t *domains;    /* by machine, all tasks in one domain; NULL: anywhere */
+    /* When may the machine be one of them, whatever its numbers say? NULL: all may at any time. */
+    enum profile_when (*allows)(void *userdata, size_t node);
     /* Is a passable span no obstacle? NULL: all are. */
     bool (*passes)(void *userdata, const struct profile_span *span);
     void *userdata;

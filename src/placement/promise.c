@@ -39,6 +39,7 @@ struct promises {
     uint64_t calendar;          /* that is in the profile */
     unsigned n_kept;            /* in this pass */
     uint32_t *domains;          /* by machine, of the job that is looked at */
+    struct machines refused;    /* which do not hold it now, whatever their numbers say */
     size_t *found;              /* machines of the job that is looked at */
     size_t n_found;
 };
@@ -92,6 +93,7 @@ void promises_free(struct promises *p)
     vec_done(&p->nodes);
     table_done(&p->by_id);
     profile_free(p->profile);
+    vec_done(&p->refused);
     free(p->found);
     free(p->domains);
     free(p);
@@ -166,7 +168,7 @@ static void look_at_nodes(struct schedule *s)
         const struct room *size = capacity_size(s->capacity, i);
         bool closed = capacity_is_closed(s->capacity, i);
         if (i < p->nodes.len && p->nodes.items[i].closed == closed &&
-            memcmp(&p->nodes.items[i].size, size, sizeof *size) == 0)
+            room_equal(&p->nodes.items[i].size, size))
             continue;
         const struct known known = { *size, closed };
         if (i == p->nodes.len)
@@ -281,8 +283,9 @@ static void keep(struct schedule *s, const struct entry *entry, int64_t start_us
     struct promises *p = s->promises;
     unsigned tasks = entry_tasks(entry);
     struct promise *promise = xcalloc(1, sizeof *promise + tasks * sizeof *promise->nodes);
-    const struct profile_span span =
+    struct profile_span span =
         profile_span_of(entry->id, entry_ask(entry), start_us, end_of(entry, start_us));
+    unsigned there = 0;
 
     promise->id = entry->id;
     promise->start_us = start_us;
@@ -293,6 +296,8 @@ static void keep(struct schedule *s, const struct entry *entry, int64_t start_us
     promise->at = p->list.len;
     for (unsigned i = 0; i < tasks; i++) {
         promise->nodes[i] = p->found[i];
+        there = i > 0 && p->found[i] == p->found[i - 1] ? there + 1 : 0;
+        span.n_gpus = there % profile_per_gpu(entry_ask(entry)) ? 0 : entry_ask(entry)->gpus;
         profile_put(p->profile, p->found[i], &span);
     }
     vec_push(&p->list, promise);
@@ -300,20 +305,70 @@ static void keep(struct schedule *s, const struct entry *entry, int64_t start_us
     p->n_kept++;
 }
 
+/* A GPU on NODE that nobody has anything of; 0: there is none. */
+static uint32_t untouched_gpu(const struct schedule *s, size_t node)
+{
+    const struct room *room = capacity_room(s->capacity, node);
+
+    for (unsigned i = 0; i < room->n_gpus; i++)
+        if (room->gpu[i] == CAPACITY_GPU)
+            return 1u << i;
+    return 0;
+}
+
+/* A place for task I on its machine. Tasks that have parts of GPUs share as few as they were counted for. */
+static bool choose(struct schedule *s, const struct entry *entry, unsigned i, unsigned there,
+                   struct choice *places)
+{
+    const struct ask *ask = entry_ask(entry);
+    const size_t *nodes = s->promises->found;
+    unsigned per_gpu = profile_per_gpu(ask);
+    bool is_last = i + 1 == entry_tasks(entry) || nodes[i + 1] != nodes[i];
+    uint32_t gpu = 0;
+
+    if (!capacity_choose_on(s->capacity, ask, nodes[i], &places[i]))
+        return false;
+    if (per_gpu > 1 && there % per_gpu > 0)
+        gpu = places[i - 1].gpus;
+    else if (per_gpu > 1 && !(is_last && there == 0))
+        gpu = untouched_gpu(s, nodes[i]);
+    if (gpu && capacity_room(s->capacity, nodes[i])->gpu[__builtin_ctz(gpu)] >= ask->gpu_milli)
+        places[i].gpus = gpu;
+    return true;
+}
+
+/* The machines say who may run there, and whether their numbers are all there is to it: one that does not hold a task now is
+ * left out. */
 static bool take(struct schedule *s, const struct entry *entry, struct choice *places)
 {
     const struct ask *ask = entry_ask(entry);
+    struct promises *p = s->promises;
 
-    for (unsigned i = 0; i < entry_tasks(entry); i++) {
-        if (capacity_choose_on(s->capacity, ask, s->promises->found[i], &places[i])) {
+    for (unsigned i = 0, there = 0; i < entry_tasks(entry); i++) {
+        there = i > 0 && p->found[i] == p->found[i - 1] ? there + 1 : 0;
+        if (choose(s, entry, i, there, places)) {
             capacity_take(s->capacity, ask, &places[i]);
             continue;
         }
+        vec_push(&p->refused, p->found[i]);
         while (i > 0)
             capacity_give(s->capacity, ask, &places[--i]);
         return false;
     }
+    together_sort(s->capacity, places, entry_tasks(entry));
     return true;
+}
+
+static enum profile_when may_be_on(void *userdata, size_t node)
+{
+    const struct asker *asker = userdata;
+
+    if (!capacity_could(asker->s->capacity, node, entry_ask(asker->entry)))
+        return PROFILE_NEVER;
+    vec_foreach(&asker->s->promises->refused, refused)
+        if (*refused == node)
+            return PROFILE_LATER;
+    return PROFILE_ANY;
 }
 
 /* The domains of the level inside which all tasks are to be, by machine; NULL: anywhere. */
@@ -323,7 +378,7 @@ static const uint32_t *domains_of(struct schedule *s, const struct entry *entry)
     enum level level = entry->line->demand->wish.within;
     struct promises *p = s->promises;
 
-    if (level == LEVEL_ALL)
+    if (level == LEVEL_ALL || entry_tasks(entry) == 1)
         return NULL;
     p->domains = xrealloc(p->domains, (p->nodes.len + 1) * sizeof *p->domains);
     for (size_t i = 0; i < p->nodes.len; i++)
@@ -344,6 +399,7 @@ static int64_t earliest(struct schedule *s, const struct entry *entry, bool only
                                        .is_apart =
                                            entry->line->demand->wish.apart && p->nodes.len > 1,
                                        .domains = domains_of(s, entry),
+                                       .allows = may_be_on,
                                        .passes = is_for_it,
                                        .userdata = &asker };
 
@@ -376,11 +432,15 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
         forget(p, promise, false);
     else if (!is_far)
         forget_lower(p, entry->line->priority);
-    int64_t at_us = earliest(s, entry, is_far, now_us);
+    int64_t at_us;
+    p->refused.len = 0;
+    while ((at_us = earliest(s, entry, is_far, now_us)) == now_us)
+        if (take(s, entry, places)) {
+            p->version += promise_moved(before_us, at_us);
+            return true;
+        }
     /* What was promised before is free for others. */
     p->version += promise_moved(before_us, at_us);
-    if (at_us == now_us)
-        return take(s, entry, places);
     if (at_us != INT64_MAX && !is_far)
         keep(s, entry, at_us);
     return false;
