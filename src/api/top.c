@@ -97,16 +97,6 @@ void put_sizes(const struct workload *w, const struct attempt *attempt, json_t *
         json_put_int(json, "tasks", (int64_t) n);
 }
 
-static size_t count_gpus(const struct attempt *attempt, size_t rank)
-{
-    char *const *gpus = attempt_task_allocation(attempt, rank)->gpus;
-    size_t n = 0;
-
-    while (gpus && gpus[n])
-        n++;
-    return n;
-}
-
 static void put_now(const struct api *api, const struct attempt *attempt, json_t *json)
 {
     const struct metrics_task *task = task_metrics(api, attempt, 0);
@@ -126,15 +116,15 @@ static json_t *job_use(const struct api *api, const struct workload *w)
 {
     char id[ID_TEXT_LEN + 1], time[TIME_TEXT_LEN + 1];
     json_t *json = json_object();
-    size_t gpus = 0;
+    int64_t gpu_milli = 0;
 
     for (size_t rank = 0; rank < attempt_n_tasks(w->attempt); rank++)
-        gpus += count_gpus(w->attempt, rank);
+        gpu_milli += allocation_gpu_milli(attempt_task_allocation(w->attempt, rank));
     json_put_str(json, "id", id_format(&w->id, id));
     json_put_str(json, "name", w->name);
     json_put_str(json, "node", attempt_task_allocation(w->attempt, 0)->node);
     put_sizes(w, w->attempt, json);
-    json_put_int(json, "gpus", (int64_t) gpus);
+    json_put_milli(json, "gpus", gpu_milli);
     if (w->started_us)
         json_put_str(json, "started", time_format(w->started_us, time));
     if (workload_has_live_attempt(w))
@@ -168,7 +158,7 @@ static json_t *task_use(const struct api *api, const struct workload *w, size_t 
     json_put_str(json, "node", allocation->node);
     json_put_int(json, "cores", workload_spec_task_cores(w->spec));
     json_put_int(json, "memory", allocation->memory_bytes);
-    json_put_int(json, "gpus", (int64_t) count_gpus(w->attempt, rank));
+    json_put_milli(json, "gpus", allocation_gpu_milli(allocation));
     if (w->attempt->n_tasks)
         put_end(&w->attempt->tasks[rank], json);
     if (task && workload_has_live_attempt(w) && metrics_newest(task)) {

@@ -71,6 +71,21 @@ double json_get_real(const json_t *obj, const char *key, double otherwise)
     return json_is_number(value) ? json_number_value(value) : otherwise;
 }
 
+int json_get_milli(const json_t *obj, const char *key, int64_t *ret)
+{
+    const double most = (double) (INT64_C(1) << 40), finer = 1e-6;
+    const json_t *value = json_object_get(obj, key);
+    double milli = json_number_value(value) * 1000;
+
+    if (!json_is_number(value) || !(milli > -most && milli < most))
+        return -EINVAL;
+    int64_t whole = (int64_t) (milli < 0 ? milli - 0.5 : milli + 0.5);
+    if (milli - (double) whole > finer || (double) whole - milli > finer)
+        return -EINVAL;
+    *ret = whole;
+    return 0;
+}
+
 bool json_get_bool(const json_t *obj, const char *key, bool otherwise)
 {
     const json_t *value = json_object_get(obj, key);
@@ -109,4 +124,10 @@ void json_put_time(json_t *obj, const char *key, int64_t us)
 
     if (us)
         json_put_str(obj, key, time_format(us, text));
+}
+
+void json_put_milli(json_t *obj, const char *key, int64_t milli)
+{
+    json_put(obj, key,
+             milli % 1000 ? json_real((double) milli / 1000) : json_integer(milli / 1000));
 }

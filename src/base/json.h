@@ -43,6 +43,8 @@ json_t *json_string_lossy(const char *s, size_t len);
 const char *json_get_str(const json_t *obj, const char *key, const char *otherwise);
 int64_t json_get_int(const json_t *obj, const char *key, int64_t otherwise);
 double json_get_real(const json_t *obj, const char *key, double otherwise);
+/* A number of which thousandths count, such as 0.25, in thousandths; -EINVAL: it is none, or has finer parts. */
+int json_get_milli(const json_t *obj, const char *key, int64_t *ret);
 bool json_get_bool(const json_t *obj, const char *key, bool otherwise);
 /* Set, stealing VALUE; a NULL value (also json_string(NULL)) leaves the key out. */
 void json_put(json_t *obj, const char *key, json_t *value);
@@ -51,6 +53,8 @@ void json_put_int(json_t *obj, const char *key, int64_t value);
 /* None, and the time 0, are left out. */
 void json_put_id(json_t *obj, const char *key, const struct id *value);
 void json_put_time(json_t *obj, const char *key, int64_t us);
+/* MILLI thousandths as a number: 2, 0.25. */
+void json_put_milli(json_t *obj, const char *key, int64_t milli);
 /* Length of the valid UTF-8 sequence that S begins with, 1 to 4 bytes; 0 when there is none. */
 size_t utf8_sequence(const char *s, size_t len);
 /* Text that any program may have produced (YAML, a command line): valid UTF-8 or refused. */

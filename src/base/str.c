@@ -218,6 +218,18 @@ const char *seconds_to_str(long long seconds, char buf[static 32])
     return buf;
 }
 
+const char *milli_to_str(long long milli, char buf[static 32])
+{
+    int len = snprintf(buf, 32, "%s%lld.%03lld", milli < 0 ? "-" : "", llabs(milli / 1000),
+                       llabs(milli % 1000));
+
+    while (buf[len - 1] == '0')
+        buf[--len] = '\0';
+    if (buf[len - 1] == '.')
+        buf[--len] = '\0';
+    return buf;
+}
+
 void hex_encode(const void *bytes, size_t n, char *out)
 {
     const unsigned char *p = bytes;

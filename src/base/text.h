@@ -52,6 +52,8 @@ int str_to_seconds(const char *s, long long *ret);
 /* 1536 -> "1.5 KiB"; 3725 -> "1h 2m 5s". BUF of at least 32 bytes is filled and returned. */
 const char *bytes_to_str(long long bytes, char buf[static 32]);
 const char *seconds_to_str(long long seconds, char buf[static 32]);
+/* Thousandths: "2", "0.25". */
+const char *milli_to_str(long long milli, char buf[static 32]);
 /* Lower-case hex of N bytes into OUT (2N + 1 bytes), and back (-EINVAL on anything else). */
 void hex_encode(const void *bytes, size_t n, char *out);
 int hex_decode(const char *hex, void *out, size_t n);

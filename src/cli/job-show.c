@@ -127,8 +127,12 @@ static void hardware_line(const json_t *job, struct text *t)
     add_bytes(t, allocation ? allocation : spec, "disk", "disk");
     size_t i;
     const json_t *gpu;
+    int64_t milli = json_get_int(allocation, "gpu_milli", 0);
+    char part[32];
+    if (milli)
+        text_addf(t, ", %s of", milli_to_str(milli, part));
     json_array_foreach(json_object_get(allocation, "gpus"), i, gpu)
-        text_addf(t, "%s%s", i ? " " : ", GPUs ", json_string_value(gpu));
+        text_addf(t, "%s%s", i ? " " : milli ? " GPU " : ", GPUs ", json_string_value(gpu));
 }
 
 static void network_line(const json_t *job, struct text *t)

@@ -220,6 +220,17 @@ static const struct view views[] = {
         { "disk", "DISK", true, 0 },
         { "gpus", "GPUS", false, 8 },
         { "fault", "FAULT", false, 24 } } },
+    { "flavor",
+      { { "name", "NAME", false, 12 },
+        { "cores", "CORES", true, 0 },
+        { "memory", "MEMORY", true, 0 },
+        { "disk", "DISK", true, 0 },
+        { "gpus", "GPUS", true, 0 },
+        { "gpu_milli", "PART", true, 0 },
+        { "gpu_model", "MODEL", false, 8 },
+        { "shared", "SHARED", false, 0 },
+        { "numa_strict", "NUMA", false, 0 },
+        { "whole_node", "WHOLE", false, 0 } } },
     { "session",
       { { "kind", "KIND", false, 0 },
         { "actor", "WHO", false, 8 },
@@ -300,12 +311,22 @@ static bool any_has(const json_t *items, const char *field)
     return false;
 }
 
+/* Thousandths are for programs. */
+static char *format_cell(const char *field, const json_t *value)
+{
+    char buf[32];
+
+    if (value && str_equal(field, "gpu_milli"))
+        return xstrdup(milli_to_str(json_integer_value(value), buf));
+    return format_value(NULL, field, value);
+}
+
 static void add_cells(struct table *table, const struct view_column *columns, size_t n,
                       const json_t *item)
 {
     for (size_t i = 0; i < n; i++) {
         _cleanup_free_ char *s =
-            format_value(NULL, columns[i].field, json_object_get(item, columns[i].field));
+            format_cell(columns[i].field, json_object_get(item, columns[i].field));
         enum style style = str_equal(columns[i].field, "state") ? style_of_state(s) : STYLE_PLAIN;
         if (str_equal(columns[i].field, "id") || str_equal(columns[i].field, "sha256"))
             style = STYLE_DIM;

@@ -26,17 +26,18 @@ struct look {
 /* "4 tasks of 2 x H100, 16 cores, 64 GiB" */
 static char *asks_of(const json_t *numbers)
 {
-    int64_t tasks = json_get_int(numbers, "tasks", 1), gpus = json_get_int(numbers, "gpus", 0);
+    int64_t tasks = json_get_int(numbers, "tasks", 1), milli = 0;
     int64_t cores = json_get_int(numbers, "cores", 0);
     struct text t = { 0 };
-    char memory[32];
+    char memory[32], gpus[32];
 
     if (!numbers)
         return xstrdup("-");
     if (tasks > 1)
         text_addf(&t, "%lld tasks of ", (long long) tasks);
-    if (gpus > 0)
-        text_addf(&t, "%lld x %s, ", (long long) gpus, json_get_str(numbers, "gpu_model", "GPU"));
+    if (json_get_milli(numbers, "gpus", &milli) == 0 && milli > 0)
+        text_addf(&t, "%s x %s, ", milli_to_str(milli, gpus),
+                  json_get_str(numbers, "gpu_model", "GPU"));
     text_addf(&t, "%lld core%s, %s", (long long) cores, cores == 1 ? "" : "s",
               bytes_to_str(json_get_int(numbers, "memory", 0), memory));
     return text_take(&t);

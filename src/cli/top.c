@@ -114,10 +114,12 @@ static char *gpus_text(const json_t *job, const json_t *now)
 
     json_array_foreach(json_object_get(now, "gpus"), i, gpu)
         busy += json_get_real(gpu, "busy", 0);
+    int64_t milli = 0;
+    char buf[32];
+    (void) json_get_milli(job, "gpus", &milli);
     if (i > 0)
-        return xasprintf("%zu: %.0f %%", i, busy / (double) i * 100);
-    int64_t gpus = json_get_int(job, "gpus", 0);
-    return gpus ? xasprintf("%lld", (long long) gpus) : xstrdup("-");
+        return xasprintf("%s: %.0f %%", milli_to_str(milli, buf), busy / (double) i * 100);
+    return xstrdup(milli ? milli_to_str(milli, buf) : "-");
 }
 
 static char *runs_for(const json_t *job)

@@ -59,6 +59,7 @@ struct engine_listener {
 
 struct engine_ops {
     const char *name;
+    bool whole_gpus; /* it gives GPUs whole, and none to several tasks */
     /* Begin the attempt: SPEC is borrowed, TOKEN (NULL without secrets) is handed to the supervisor
      * by descriptor and never written. Called after `starting` is committed; calling it again for
      * an attempt that already runs only re-attaches. -ENOSPC and the like are reported by `ended`

@@ -44,6 +44,8 @@ static void put_gpus(struct variables *v, const struct allocation *a)
     put(v, xasprintf("BERTH_GPUS=%u", n));
     if (!n)
         return;
+    if (a->gpu_milli)
+        put(v, xasprintf("BERTH_GPU_MILLI=%u", a->gpu_milli));
     put(v, xasprintf("BERTH_GPU_UUIDS=%s", text_str(&list)));
     /* Images of NVIDIA's say "all"; these are the ones that are there. */
     put(v, xasprintf("NVIDIA_VISIBLE_DEVICES=%s", text_str(&list)));

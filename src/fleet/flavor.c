@@ -45,6 +45,8 @@ json_t *flavor_to_json(const struct flavor *flavor)
     json_put_int(json, "memory", flavor->memory_bytes);
     json_put_int(json, "disk", flavor->disk_bytes);
     json_put_int(json, "gpus", flavor->gpus);
+    if (flavor->gpu_milli)
+        json_put_int(json, "gpu_milli", flavor->gpu_milli);
     json_put_str(json, "gpu_model", flavor->gpu_model);
     json_put_int(json, "pids", flavor->pids);
     json_put(json, "rdma", json_boolean(flavor->rdma));
@@ -72,19 +74,11 @@ static int read_bytes(const json_t *json, const char *key, int64_t *ret, struct 
 
 static int check_known(const json_t *json, struct error *err)
 {
-    static const char *const known[] = { "name",
-                                         "cores",
-                                         "memory",
-                                         "disk",
-                                         "gpus",
-                                         "gpu_model",
-                                         "pids",
-                                         "rdma",
-                                         "shared",
-                                         "numa_strict",
-                                         "network_optimised",
-                                         "splits_islands",
-                                         "whole_node" };
+    static const char *const known[] = { "name",           "cores",       "memory",
+                                         "disk",           "gpus",        "gpu_milli",
+                                         "gpu_model",      "pids",        "rdma",
+                                         "shared",         "numa_strict", "network_optimised",
+                                         "splits_islands", "whole_node" };
     const char *key;
     json_t *value;
 
@@ -95,12 +89,35 @@ static int check_known(const json_t *json, struct error *err)
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
             found |= str_equal(known[i], key);
         if (!found)
-            return error_set(err, -EINVAL,
-                             "%.40s: is not known; a flavor has name, cores, memory, disk, gpus, "
-                             "gpu_model, pids, rdma, shared, numa_strict, network_optimised, "
-                             "splits_islands and whole_node",
-                             key);
+            return error_set(
+                err, -EINVAL,
+                "%.40s: is not known; a flavor has name, cores, memory, disk, gpus, "
+                "gpu_milli, gpu_model, pids, rdma, shared, numa_strict, network_optimised, "
+                "splits_islands and whole_node",
+                key);
     }
+    return 0;
+}
+
+/* How much of a GPU; what is shared is a part of one. */
+static int read_part(const json_t *json, struct flavor *flavor, struct error *err)
+{
+    const json_t *value = json_object_get(json, "gpu_milli");
+    int64_t milli = json_integer_value(value);
+
+    if (!value)
+        return 0;
+    if (!json_is_integer(value) || milli < 1 || milli > 999)
+        return error_set(err, -EINVAL,
+                         "flavor %s: gpu_milli: must be 1 to 999, thousandths of a GPU; leave it "
+                         "out for whole ones",
+                         flavor->name);
+    if (flavor->gpus != 1)
+        return error_set(err, -EINVAL,
+                         "flavor %s: gpu_milli is %" PRId64 " and gpus is %u; a part is of one "
+                         "GPU: write gpus: 1",
+                         flavor->name, milli, flavor->gpus);
+    flavor->gpu_milli = (unsigned) milli;
     return 0;
 }
 
@@ -138,7 +155,7 @@ int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
         return error_set(err, -EINVAL, "flavor %s: pids is %" PRId64 "; it must be 1 to 4194304",
                          name, pids);
 
-    struct flavor *flavor = xnew(struct flavor);
+    _cleanup_(flavor_freep) struct flavor *flavor = xnew(struct flavor);
     flavor->name = xstrdup(name);
     flavor->cores = (unsigned) cores;
     flavor->memory_bytes = memory;
@@ -150,7 +167,10 @@ int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
     flavor->shared = json_get_bool(json, "shared", false);
     for (size_t i = 0; i < N_RULES; i++)
         *rule_of(flavor, i) = json_get_bool(json, rules[i].key, false);
-    *ret = flavor;
+    r = read_part(json, flavor, err);
+    if (r < 0)
+        return r;
+    *ret = take_ptr(flavor);
     return 0;
 }
 

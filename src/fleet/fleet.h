@@ -155,7 +155,8 @@ struct flavor {
     int64_t memory_bytes;
     int64_t disk_bytes; /* writable layer + workspace + artifacts + log */
     unsigned gpus;
-    char *gpu_model; /* NULL: any; see gpu_is_model() */
+    unsigned gpu_milli; /* of its one GPU, which tasks of one org share; 0: GPUs are its own */
+    char *gpu_model;    /* NULL: any; see gpu_is_model() */
     unsigned pids;
     bool rdma;   /* /dev/infiniband and as much locked memory as it likes */
     bool shared; /* tasks of one org may share cores (marked "not isolated") */

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MIB (INT64_C(1) << 20)
+
 enum { PRIORITY_MAX = 1000, TAGS_MAX = 64, PIDS_DEFAULT = 4096 };
 
 static const struct flavor *find_flavor(const struct lifecycle *lc, const char *name)
@@ -44,9 +46,20 @@ static int unknown_flavor(const struct lifecycle *lc, const char *name, struct e
     return r;
 }
 
+/* Of what FLAVOR has, in units, as much as falls to SPEC's part of a GPU. */
+static int64_t in_proportion(const struct workload_spec *spec, const struct flavor *flavor,
+                             int64_t whole, int64_t unit)
+{
+    if (!flavor->gpu_milli || spec->gpu_milli == flavor->gpu_milli)
+        return whole;
+    return (whole / unit * spec->gpu_milli + flavor->gpu_milli - 1) / flavor->gpu_milli * unit;
+}
+
 static void from_flavor(struct workload_spec *spec, const struct flavor *flavor)
 {
-    spec->cores = flavor->cores;
+    if (!spec->gpu_milli)
+        spec->gpu_milli = flavor->gpu_milli;
+    spec->cores = (unsigned) in_proportion(spec, flavor, flavor->cores, 1);
     spec->gpus = flavor->gpus;
     spec->shared = flavor->shared;
     spec->rdma = flavor->rdma;
@@ -57,9 +70,9 @@ static void from_flavor(struct workload_spec *spec, const struct flavor *flavor)
     if (flavor->gpu_model)
         xstr_set(&spec->gpu_model, flavor->gpu_model);
     if (spec->memory_bytes == 0)
-        spec->memory_bytes = flavor->memory_bytes;
+        spec->memory_bytes = in_proportion(spec, flavor, flavor->memory_bytes, MIB);
     if (spec->disk_bytes == 0)
-        spec->disk_bytes = flavor->disk_bytes;
+        spec->disk_bytes = in_proportion(spec, flavor, flavor->disk_bytes, MIB);
     if (spec->pids == 0)
         spec->pids = flavor->pids;
 }
@@ -82,7 +95,7 @@ static const struct flavor *gpu_flavor(const struct lifecycle *lc, const struct 
 
     vec_foreach(&lc->flavors, item) {
         const struct flavor *flavor = *item;
-        if (flavor->shared || flavor->gpus == 0)
+        if (flavor->shared || flavor->gpus == 0 || flavor->gpu_milli)
             continue;
         if (!found || (flavor->gpus == spec->gpus && found->gpus != spec->gpus))
             found = flavor;
@@ -106,6 +119,43 @@ static void from_gpus(const struct lifecycle *lc, struct workload_spec *spec)
         spec->disk_bytes = unit->disk_bytes / of * spec->gpus;
 }
 
+/* The flavor that lets a job have its part of a GPU: one of as much, else the first. */
+static const struct flavor *part_flavor(const struct lifecycle *lc,
+                                        const struct workload_spec *spec)
+{
+    const struct flavor *found = NULL;
+
+    vec_foreach(&lc->flavors, item) {
+        const struct flavor *flavor = *item;
+        if (!flavor->gpu_milli || (spec->gpu_model && flavor->gpu_model &&
+                                   !str_equal(spec->gpu_model, flavor->gpu_model)))
+            continue;
+        if (!found || (flavor->gpu_milli == spec->gpu_milli && found->gpu_milli != spec->gpu_milli))
+            found = flavor;
+    }
+    return found;
+}
+
+/* A part of a GPU without a flavor: what lets the job have it says the rest, or the numbers do. */
+static int from_part(const struct lifecycle *lc, struct workload_spec *spec, struct error *err)
+{
+    const struct flavor *flavor = part_flavor(lc, spec);
+    char part[32];
+
+    if (!flavor)
+        return error_set(
+            err, -EINVAL,
+            "gpus: is %s, and no flavor%s%s allows a part of a GPU; ask for whole ones, "
+            "or have a flavor with gpu_milli (setting flavors)",
+            milli_to_str(spec->gpu_milli, part), spec->gpu_model ? " of model " : "",
+            spec->gpu_model ? spec->gpu_model : "");
+    if (spec->cores == 0)
+        spec->flavor = xstrdup(flavor->name);
+    else if (flavor->gpu_model)
+        xstr_set(&spec->gpu_model, flavor->gpu_model);
+    return 0;
+}
+
 static int check_gpus(const struct workload_spec *spec, struct error *err)
 {
     if (spec->gpu_model && spec->gpus == 0)
@@ -118,6 +168,18 @@ static int check_gpus(const struct workload_spec *spec, struct error *err)
 static int check_flavor_gpus(const struct workload_spec *spec, const struct flavor *flavor,
                              struct error *err)
 {
+    char part[32];
+
+    if (spec->gpu_milli && !flavor->gpu_milli)
+        return error_set(err, -EINVAL,
+                         "gpus: is %s, and flavor %s does not allow a part of a GPU; see berth "
+                         "flavor list",
+                         milli_to_str(spec->gpu_milli, part), flavor->name);
+    if (spec->gpus && !spec->gpu_milli && flavor->gpu_milli)
+        return error_set(err, -EINVAL,
+                         "gpus: flavor %s has %s of a GPU and the job asks for %u; say less than "
+                         "1, or leave one of them out",
+                         flavor->name, milli_to_str(flavor->gpu_milli, part), spec->gpus);
     if (spec->gpus && spec->gpus != flavor->gpus)
         return error_set(err, -EINVAL,
                          "gpus: flavor %s has %u and the job asks for %u; leave one of them out",
@@ -131,6 +193,11 @@ static int check_flavor_gpus(const struct workload_spec *spec, const struct flav
 static int resolve_hardware(const struct lifecycle *lc, struct workload_spec *spec,
                             struct error *err)
 {
+    if (!spec->flavor && spec->gpu_milli) {
+        int r = from_part(lc, spec, err);
+        if (r < 0)
+            return r;
+    }
     if (!spec->flavor && spec->cores == 0 && spec->gpus > 0)
         from_gpus(lc, spec);
     if (!spec->flavor && spec->cores == 0 && lc->flavors.len > 0)
@@ -169,6 +236,26 @@ static int check_published(const struct workload_spec *spec, struct error *err)
     return 0;
 }
 
+static int check_part(const struct lifecycle *lc, const struct workload_spec *spec,
+                      struct error *err)
+{
+    char part[32];
+
+    if (!spec->gpu_milli)
+        return 0;
+    if (lc->engine->ops->whole_gpus)
+        return error_set(err, -EINVAL,
+                         "gpus: is %s%s%s, and engine %s gives whole GPUs only; ask for 1 or more",
+                         milli_to_str(spec->gpu_milli, part), spec->flavor ? " by flavor " : "",
+                         spec->flavor ? spec->flavor : "", lc->engine->ops->name);
+    if (spec->tasks_per_node > 1)
+        return error_set(err, -EINVAL,
+                         "gpus: is %s, and a part of a GPU is for one task of a node; leave "
+                         "tasks_per_node out",
+                         milli_to_str(spec->gpu_milli, part));
+    return 0;
+}
+
 static int resolve_rest(const struct lifecycle *lc, struct workload_spec *spec, struct error *err)
 {
     const struct lifecycle_settings *set = &lc->settings;
@@ -180,6 +267,8 @@ static int resolve_rest(const struct lifecycle *lc, struct workload_spec *spec, 
             "network: the operator allows '%s' only, not '%s' (setting network_choice)",
             set->network_default, spec->network);
     int r = check_published(spec, err);
+    if (r >= 0)
+        r = check_part(lc, spec, err);
     if (r < 0)
         return r;
     if (spec->machines.exclusive && spec->shared)
@@ -222,9 +311,10 @@ static int check_fits(struct lifecycle *lc, const struct workload_spec *spec, st
 {
     enum { SHAPES_MAX = 4096 };
     char shape[256];
-    int n = snprintf(shape, sizeof shape, "%ux%u%s/%u/%" PRId64 "/%" PRId64 "/%u/%s", spec->nodes,
-                     spec->tasks_per_node, spec->mpi ? "m" : "", spec->cores, spec->memory_bytes,
-                     spec->disk_bytes, spec->gpus, spec->gpu_model ? spec->gpu_model : "");
+    int n = snprintf(shape, sizeof shape, "%ux%u%s/%u/%" PRId64 "/%" PRId64 "/%" PRId64 "/%s",
+                     spec->nodes, spec->tasks_per_node, spec->mpi ? "m" : "", spec->cores,
+                     spec->memory_bytes, spec->disk_bytes, workload_spec_gpu_milli(spec),
+                     spec->gpu_model ? spec->gpu_model : "");
     const struct machine_rules *rules = &spec->machines;
     bool is_whole = n > 0 && (size_t) n < sizeof shape && !spec->devices && !rules->names &&
                     !rules->without && !rules->tags && !rules->exclusive;

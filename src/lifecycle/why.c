@@ -40,7 +40,7 @@ static json_t *numbers_of(const struct workload_spec *spec)
     json_put_int(json, "cores", spec->cores);
     json_put_int(json, "memory", spec->memory_bytes);
     json_put_int(json, "disk", spec->disk_bytes);
-    json_put_int(json, "gpus", spec->gpus);
+    json_put_milli(json, "gpus", workload_spec_gpu_milli(spec));
     if (spec->gpu_model)
         json_put_str(json, "gpu_model", spec->gpu_model);
     if (workload_spec_n_tasks(spec) > 1)

@@ -32,7 +32,8 @@ uint32_t booking_share(const struct room *size, const struct ask *ask, unsigned 
     uint64_t cores = share_of((uint64_t) ask->cpu_milli * tasks, (uint64_t) size->cpu_milli, all);
     uint64_t memory =
         share_of((uint64_t) ask->memory_mib * tasks, (uint64_t) size->memory_mib, all);
-    uint64_t most = (uint64_t) ask->gpus * ask->gpu_milli * tasks;
+    /* Who has a part of a GPU is in the way of all of it. */
+    uint64_t most = (uint64_t) ask->gpus * CAPACITY_GPU * tasks;
 
     most = cores > most ? cores : most;
     most = memory > most ? memory : most;

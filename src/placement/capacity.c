@@ -212,43 +212,59 @@ static int32_t gain_with(struct capacity *c, const struct room *before, const st
     return c->score->gain(c->deck, &c->largest, before, &after);
 }
 
-/* The best gain of ASK on a machine, and with which GPUs. A part of a GPU may come from any that has enough: of
- * those with equally much left one is looked at. */
-static int32_t best_gain(struct capacity *c, const struct room *room, const struct ask *ask,
-                         uint32_t *ret)
+/* GPUs that ASK may have its part of, and how much is left of them; of others nothing. */
+static struct room shareable(struct capacity *c, size_t node, const struct ask *ask)
 {
-    uint32_t gpus = tightest(room, ask);
-    int32_t best = gain_with(c, room, ask, gpus);
+    struct room room = c->machines.items[node].free;
+    uint32_t may = c->host.may_share ? c->host.may_share(c->host.userdata, node, ask) : UINT32_MAX;
 
-    if (ask->gpus == 1 && ask->gpu_milli < CAPACITY_GPU) {
-        uint16_t looked = room->gpu[__builtin_ctz(gpus)];
-        for (;;) {
-            unsigned next = CAPACITY_GPUS_MAX;
-            for (unsigned i = 0; i < room->n_gpus; i++)
-                if (room->gpu[i] > looked &&
-                    (next == CAPACITY_GPUS_MAX || room->gpu[i] < room->gpu[next]))
-                    next = i;
-            if (next == CAPACITY_GPUS_MAX)
-                break;
-            looked = room->gpu[next];
-            int32_t gain = gain_with(c, room, ask, 1u << next);
-            if (gain > best) {
-                best = gain;
-                gpus = 1u << next;
-            }
+    for (unsigned i = 0; i < room.n_gpus; i++)
+        if (!(may & 1u << i))
+            room.gpu[i] = 0;
+    return room;
+}
+
+/* A part of a GPU may come from any that has enough: of those with equally much left one is looked at. */
+static int32_t best_part(struct capacity *c, size_t node, const struct ask *ask, uint32_t *ret)
+{
+    const struct room *before = &c->machines.items[node].free;
+    const struct room room = shareable(c, node, ask);
+    int32_t best = CAPACITY_NO_ROOM;
+    uint16_t looked = (uint16_t) (ask->gpu_milli - 1);
+
+    for (;;) {
+        unsigned next = CAPACITY_GPUS_MAX;
+        for (unsigned i = 0; i < room.n_gpus; i++)
+            if (room.gpu[i] > looked && (next == CAPACITY_GPUS_MAX || room.gpu[i] < room.gpu[next]))
+                next = i;
+        if (next == CAPACITY_GPUS_MAX)
+            return best;
+        looked = room.gpu[next];
+        int32_t gain = gain_with(c, before, ask, 1u << next);
+        if (gain > best) {
+            best = gain;
+            *ret = 1u << next;
         }
     }
-    if (ret)
-        *ret = gpus;
-    return best;
+}
+
+/* The best gain of ASK on machine NODE, which holds it, and with which GPUs. */
+static int32_t best_gain(struct capacity *c, size_t node, const struct ask *ask, uint32_t *ret)
+{
+    const struct room *room = &c->machines.items[node].free;
+
+    if (ask->gpus == 1 && ask->gpu_milli < CAPACITY_GPU)
+        return best_part(c, node, ask, ret);
+    *ret = tightest(room, ask);
+    return gain_with(c, room, ask, *ret);
 }
 
 static void look_at(struct capacity *c, struct view *view, size_t i)
 {
-    const struct machine *m = &c->machines.items[i];
+    uint32_t gpus;
 
-    view->gains[i] = !m->closed && capacity_holds(c, i, &view->ask, NULL, 0)
-                         ? best_gain(c, &m->free, &view->ask, NULL)
+    view->gains[i] = !c->machines.items[i].closed && capacity_holds(c, i, &view->ask, NULL, 0)
+                         ? best_gain(c, i, &view->ask, &gpus)
                          : CAPACITY_NO_ROOM;
 }
 
@@ -522,7 +538,7 @@ bool capacity_choose(struct capacity *c, const struct ask *ask, struct choice *r
     if (node == c->machines.len)
         return false;
     *ret = (struct choice){ .node = node };
-    (void) best_gain(c, &c->machines.items[node].free, ask, &ret->gpus);
+    (void) best_gain(c, node, ask, &ret->gpus);
     return true;
 }
 
@@ -533,7 +549,7 @@ bool capacity_choose_on(struct capacity *c, const struct ask *ask, size_t node, 
     if (m->closed || !capacity_holds(c, node, ask, NULL, 0))
         return false;
     *ret = (struct choice){ .node = node };
-    (void) best_gain(c, &m->free, ask, &ret->gpus);
+    (void) best_gain(c, node, ask, &ret->gpus);
     return true;
 }
 

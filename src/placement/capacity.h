@@ -64,7 +64,10 @@ struct capacity_host {
                   size_t n);
     /* Might machine NODE hold ASK if nobody were there? At little cost: no may still follow. NULL: if its size does. */
     bool (*could)(void *userdata, size_t node, const struct ask *ask);
-    /* Take: what CHOICE had before if it has a grant, otherwise whatever is best. Returns what is free then. */
+    /* Bits: of which GPUs of NODE, which holds ASK, it may have its part. */
+    uint32_t (*may_share)(void *userdata, size_t node, const struct ask *ask);
+    /* Take: what CHOICE had before if it has a grant, otherwise whatever is best, and of a GPU that is shared the part which CHOICE
+     * says if that can be. Returns what is free then. */
     struct room (*take)(void *userdata, const struct ask *ask, struct choice *choice);
     /* The grant may be taken again. Returns what is free then. */
     struct room (*give)(void *userdata, const struct choice *choice);

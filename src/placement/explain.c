@@ -105,13 +105,54 @@ static void explain_cores(const struct node_state *state, const struct shape *sh
 static char *wanted_gpus(const struct shape *shape)
 {
     struct text out = { 0 };
+    char part[32];
 
     for (char *const *device = shape->devices; device && *device; device++)
         text_addf(&out, "%s%s", out.len ? ", " : "", *device);
-    if (!shape->devices)
+    if (shape->gpu_milli)
+        text_addf(&out, "%s%s of a GPU", shape->devices ? ": " : "",
+                  milli_to_str(shape->gpu_milli, part));
+    if (shape->gpu_milli && shape->gpu_model && !shape->devices)
+        text_addf(&out, " of model %s", shape->gpu_model);
+    if (!shape->devices && !shape->gpu_milli)
         text_addf(&out, "%u GPU%s%s%s", shape->gpus, plural(shape->gpus),
                   shape->gpu_model ? " of model " : "", shape->gpu_model ? shape->gpu_model : "");
     return text_take(&out);
+}
+
+/* The most that is left on a GPU which SHAPE may share, and how many of others that have enough. */
+static unsigned most_left(const struct node_state *state, const struct shape *shape,
+                          unsigned *ret_others)
+{
+    struct shape least = *shape;
+    unsigned most = 0;
+
+    least.gpu_milli = 1;
+    *ret_others = 0;
+    for (size_t i = 0; i < state->node->gpus.len; i++) {
+        if (!gpu_would_do(&state->node->gpus.items[i], shape))
+            continue;
+        if (!slice_has_gpu(state, &least, i))
+            *ret_others += state->gpu_left[i] >= shape->gpu_milli;
+        else if (state->gpu_left[i] > most)
+            most = state->gpu_left[i];
+    }
+    return most;
+}
+
+static void explain_part(const struct node_state *state, const struct shape *shape, char *text,
+                         size_t len)
+{
+    _cleanup_free_ char *wanted = wanted_gpus(shape);
+    unsigned others, all = node_state_gpus(state, shape, true);
+    char left[32];
+    int n = snprintf(text, len, "needs %s: most free on one is %s, of %u on node %s%s%s", wanted,
+                     milli_to_str(most_left(state, shape, &others), left), all, state->node->name,
+                     state->node->others_gpus ? ", held by jobs" : "", and_others(state->node));
+
+    if (others > 0 && n > 0 && (size_t) n < len)
+        (void) snprintf(text + n, len - (size_t) n, "; %u more %s shared by another org", others,
+                        is_are(others));
 }
 
 static void explain_gpus(const struct node_state *state, const struct shape *shape, char *text,
@@ -189,7 +230,7 @@ static void explain_node(const struct node_state *state, const struct shape *sha
         explain_cores(state, shape, text, len);
         break;
     case PLACEMENT_NO_GPU:
-        explain_gpus(state, shape, text, len);
+        (shape->gpu_milli ? explain_part : explain_gpus)(state, shape, text, len);
         break;
     case PLACEMENT_NO_ISLAND:
         explain_island(state, shape, text, len);
@@ -262,7 +303,8 @@ static struct shape multiply(const struct shape *shape, unsigned n)
     struct shape all = *shape;
 
     all.cores *= n;
-    all.gpus *= n;
+    if (!all.gpu_milli)
+        all.gpus *= n;
     all.memory_bytes *= n;
     all.disk_bytes *= n;
     return all;
@@ -287,6 +329,8 @@ static enum placement_rule explain_gang(const struct node_state *states, size_t 
         return PLACEMENT_NO_CORES;
     struct shape all = multiply(shape, room + 1);
     enum placement_rule rule = node_state_check(nearest, &all);
+    if (shape->gpu_milli && slice_parts(nearest, shape) <= room)
+        rule = PLACEMENT_NO_GPU;
     int used = n == 1
                    ? snprintf(text, len, "all %u tasks begin at once, and there is room for %u: ",
                               shape->groups * shape->tasks, room)
@@ -301,6 +345,21 @@ static enum placement_rule explain_gang(const struct node_state *states, size_t 
     return rule == PLACEMENT_PLACED ? PLACEMENT_NO_CORES : rule;
 }
 
+/* Does the node of STATE come nearer to holding SHAPE than that of OTHER, by what stops it there? */
+static bool is_nearer(const struct node_state *state, enum placement_rule here,
+                      const struct node_state *other, enum placement_rule there,
+                      const struct shape *shape)
+{
+    unsigned others;
+
+    if (here != there)
+        return progress(here) > progress(there);
+    if (here == PLACEMENT_NO_CORES)
+        return state->cores_free > other->cores_free;
+    return here == PLACEMENT_NO_GPU && shape->gpu_milli &&
+           most_left(state, shape, &others) > most_left(other, shape, &others);
+}
+
 enum placement_rule explain_refusal(const struct node_state *states, size_t n,
                                     const struct shape *shape, char *text, size_t len)
 {
@@ -311,10 +370,7 @@ enum placement_rule explain_refusal(const struct node_state *states, size_t n,
         return explain_gang(states, n, shape, text, len);
     for (size_t i = 0; i < n; i++) {
         enum placement_rule here = node_state_check(&states[i], shape);
-        bool nearer = !nearest || progress(here) > progress(rule) ||
-                      (here == rule && here == PLACEMENT_NO_CORES &&
-                       states[i].cores_free > nearest->cores_free);
-        if (!nearer)
+        if (nearest && !is_nearer(&states[i], here, nearest, rule, shape))
             continue;
         nearest = &states[i];
         rule = here;

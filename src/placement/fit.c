@@ -24,6 +24,7 @@ struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
         .tasks = workload_spec_n_tasks(spec) / groups,
         .cores = spec->cores * ranks,
         .gpus = spec->gpus * ranks,
+        .gpu_milli = spec->gpu_milli,
         .gpu_model = spec->gpu_model,
         .devices = spec->devices,
         .memory_bytes = spec->memory_bytes * ranks,
@@ -43,10 +44,11 @@ bool shape_equal(const struct shape *a, const struct shape *b)
 {
     return a->groups == b->groups && a->tasks == b->tasks && a->cores == b->cores &&
            a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes &&
-           a->gpus == b->gpus && a->shared == b->shared && a->numa_strict == b->numa_strict &&
-           a->network_optimised == b->network_optimised && a->splits_islands == b->splits_islands &&
-           str_equal(a->gpu_model, b->gpu_model) && texts_equal(a->devices, b->devices) &&
-           id_equal(&a->owner, &b->owner) && rules_equal(a->rules, b->rules);
+           a->gpus == b->gpus && a->gpu_milli == b->gpu_milli && a->shared == b->shared &&
+           a->numa_strict == b->numa_strict && a->network_optimised == b->network_optimised &&
+           a->splits_islands == b->splits_islands && str_equal(a->gpu_model, b->gpu_model) &&
+           texts_equal(a->devices, b->devices) && id_equal(&a->owner, &b->owner) &&
+           rules_equal(a->rules, b->rules);
 }
 
 static struct numa_state *find_numa(struct node_state *state, unsigned id)
@@ -119,9 +121,14 @@ static uint64_t partition_bits(const struct node *node, const struct allocation 
 static void hold_gpu(struct node_state *state, const struct placement_grant *grant, size_t i)
 {
     const struct allocation *a = grant->allocation;
+    const struct gpu_hold *before = &state->gpu_holds[i];
+    unsigned left = state->gpu_left[i];
+    bool splits = a->splits_islands && (!before->is_held || before->splits_islands);
 
+    state->gpu_left[i] -= a->gpu_milli && a->gpu_milli < left ? a->gpu_milli : left;
     state->gpu_holds[i] = (struct gpu_hold){ .is_held = true,
-                                             .splits_islands = a->splits_islands,
+                                             .is_shared = a->gpu_milli > 0,
+                                             .splits_islands = splits,
                                              .owner = grant->owner,
                                              .partition = partition_bits(state->node, a, i) };
 }
@@ -131,6 +138,9 @@ static void init_holds(struct node_state *state)
     const struct node *node = state->node;
 
     state->gpu_holds = xnew_n(struct gpu_hold, node->gpus.len + 1);
+    state->gpu_left = xnew_n(unsigned, node->gpus.len + 1);
+    for (size_t k = 0; k < node->gpus.len; k++)
+        state->gpu_left[k] = node->gpus.items[k].fault ? 0 : CAPACITY_GPU;
     for (size_t i = 0; i < state->n_grants; i++)
         for (char **uuid = state->grants[i].allocation->gpus; uuid && *uuid; uuid++)
             for (size_t k = 0; k < node->gpus.len; k++)
@@ -183,6 +193,7 @@ static void leave_to_others(struct node_state *state)
         if (!state->gpu_free[i])
             continue;
         state->gpu_free[i] = false;
+        state->gpu_left[i] = 0;
         state->gpus_free--;
         gpus--;
     }
@@ -257,6 +268,7 @@ void node_state_done(struct node_state *state)
 {
     free(state->core_free);
     free(state->gpu_free);
+    free(state->gpu_left);
     free(state->gpu_holds);
     free(state->vfs_free);
     vec_done(&state->numas);
@@ -280,7 +292,7 @@ unsigned node_state_gpus(const struct node_state *state, const struct shape *sha
     unsigned n = 0;
 
     for (size_t i = 0; i < state->node->gpus.len; i++)
-        n += (all ? !state->node->gpus.items[i].fault : state->gpu_free[i]) &&
+        n += (all ? !state->node->gpus.items[i].fault : slice_has_gpu(state, shape, i)) &&
              gpu_would_do(&state->node->gpus.items[i], shape);
     return n;
 }
@@ -380,7 +392,7 @@ unsigned node_state_room(const struct node_state *state, const struct shape *sha
     max =
         shape->shared ? pool_room(state, shape, max) : times(state->cores_free, shape->cores, max);
     if (shape->gpus > 0)
-        max = times(n_candidates(state, shape), shape->gpus, max);
+        max = times(slice_parts(state, shape), shape->gpus, max);
     max = times(state->memory_free_bytes, shape->memory_bytes, max);
     max = times(state->disk_free_bytes, shape->disk_bytes, max);
     return slice_matters(state, shape) ? slice_room(state, shape, max) : max;
@@ -479,6 +491,7 @@ static void take_gpus(struct node_state *state, const struct shape *shape,
 
     a->gpus = xnew_n(char *, shape->gpus + 1);
     a->devices = xnew_n(char *, shape->gpus + 1);
+    a->gpu_milli = shape->gpu_milli;
     a->splits_islands = shape->splits_islands;
     for (size_t i = 0; i < state->node->gpus.len; i++) {
         const struct gpu *gpu = &state->node->gpus.items[i];

@@ -4,6 +4,7 @@
  * its cores once, and there is no second way to count.
  */
 #include "placement/host.h"
+#include "placement/slice.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -64,8 +65,8 @@ static int32_t mib(int64_t bytes)
 static void put_gpus(struct room *room, const struct node_state *state, bool all)
 {
     for (size_t i = 0; i < state->node->gpus.len && i < CAPACITY_GPUS_MAX; i++) {
-        bool is_free = all ? !state->node->gpus.items[i].fault : state->gpu_free[i];
-        room->gpu[room->n_gpus++] = is_free ? CAPACITY_GPU : 0;
+        unsigned has = state->node->gpus.items[i].fault ? 0 : CAPACITY_GPU;
+        room->gpu[room->n_gpus++] = (uint16_t) (all ? has : state->gpu_left[i]);
     }
 }
 
@@ -97,7 +98,7 @@ struct ask host_ask(const struct shape *shape, uint32_t number)
         .cpu_milli = shape->shared ? 0 : (int32_t) (shape->cores * shape->tasks * 1000),
         .memory_mib = mib(shape->memory_bytes * shape->tasks),
         .gpus = (uint16_t) (gpus < CAPACITY_GPUS_MAX ? gpus : CAPACITY_GPUS_MAX),
-        .gpu_milli = gpus ? CAPACITY_GPU : 0,
+        .gpu_milli = (uint16_t) (gpus && !shape->gpu_milli ? CAPACITY_GPU : shape->gpu_milli),
         .terms = number,
     };
 }
@@ -184,6 +185,15 @@ static bool could(void *userdata, size_t node, const struct ask *ask)
     return lacking == 0;
 }
 
+/* By position, those that ASK could share. */
+static uint32_t may_share(void *userdata, size_t node, const struct ask *ask)
+{
+    struct host *host = userdata;
+    const struct terms *terms = terms_get(&host->terms, ask->terms);
+
+    return terms ? (uint32_t) slice_candidates(fresh_state(host, node), &terms->shape) : 0;
+}
+
 static struct grant *grant_new(struct host *host, size_t node, const struct shape *shape)
 {
     struct node_state *state = fresh_state(host, node);
@@ -234,11 +244,13 @@ static struct room take(void *userdata, const struct ask *ask, struct choice *ch
     struct host_machine *m = &host->machines.items[choice->node];
     const struct terms *terms = terms_get(&host->terms, ask->terms);
     struct grant *grant = choice->grant;
+    struct shape shape = terms->shape;
 
+    shape.gpus_wished = choice->gpus;
     if (grant)
         leave_idle(host, grant);
     else
-        choice->grant = grant = grant_new(host, choice->node, &terms->shape);
+        choice->grant = grant = grant_new(host, choice->node, &shape);
     assert(!grant->is_taken);
     choice->gpus = gpus_of(m->node, grant);
     grant->is_taken = true;
@@ -275,7 +287,8 @@ void host_init(struct host *host, struct capacity *capacity)
 {
     *host = (struct host){ .capacity = capacity, .by_name = map_new(), .spots = map_new() };
     terms_table_init(&host->terms);
-    capacity_set_host(capacity, &(struct capacity_host){ host, holds, could, take, give, weigh });
+    capacity_set_host(capacity,
+                      &(struct capacity_host){ host, holds, could, may_share, take, give, weigh });
 }
 
 void host_forget_idle(struct host *host)

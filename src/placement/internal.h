@@ -17,6 +17,7 @@ struct numa_state {
 struct gpu_hold {
     bool is_held;
     bool splits_islands;
+    bool is_shared; /* by tasks that each have a part of it */
     struct id owner;
     uint64_t
         partition; /* bits: GPUs of the fabric manager's partition that it is in, itself without one */
@@ -27,8 +28,9 @@ struct node_state {
     const struct node *node;
     const struct placement_grant *grants; /* before the pass */
     size_t n_grants;
-    bool *core_free; /* by core id */
-    bool *gpu_free;  /* by position */
+    bool *core_free;    /* by core id */
+    bool *gpu_free;     /* by position: nobody has any of it */
+    unsigned *gpu_left; /* thousandths that are not given away; of one that is given whole, 0 */
     struct gpu_hold *gpu_holds;
     unsigned *vfs_free; /* by NIC */
     VEC(struct numa_state) numas;
@@ -49,6 +51,8 @@ struct shape {
     unsigned groups, tasks; /* of a group */
     unsigned cores;
     unsigned gpus;
+    unsigned gpu_milli;    /* of its one GPU, which it shares; 0: GPUs are its own */
+    uint64_t gpus_wished;  /* bits: positions that come first where one is shared */
     const char *gpu_model; /* borrowed; NULL: any */
     char *const *devices;  /* borrowed; NULL: any */
     int64_t memory_bytes;

@@ -250,6 +250,7 @@ static void with_flavor(const struct search *s, const struct flavor *flavor,
     *ret = *spec;
     ret->cores = flavor->cores;
     ret->gpus = flavor->gpus;
+    ret->gpu_milli = flavor->gpu_milli;
     ret->gpu_model = flavor->gpu_model;
     ret->shared = flavor->shared;
     if (!s->flavor || spec->memory_bytes == s->flavor->memory_bytes)
@@ -260,16 +261,22 @@ static void with_flavor(const struct search *s, const struct flavor *flavor,
 
 static unsigned distance(unsigned a, unsigned b) { return a > b ? a - b : b - a; }
 
+static unsigned gpu_milli_of(const struct flavor *flavor)
+{
+    return flavor->gpu_milli ? flavor->gpu_milli : flavor->gpus * CAPACITY_GPU;
+}
+
 /* Is A nearer to what was asked for than B? Smaller ones come before larger ones. */
 static bool is_nearer(const struct workload_spec *spec, const struct flavor *a,
                       const struct flavor *b)
 {
-    bool a_larger = a->gpus > spec->gpus, b_larger = b->gpus > spec->gpus;
+    unsigned asked = (unsigned) workload_spec_gpu_milli(spec), of_a = gpu_milli_of(a),
+             of_b = gpu_milli_of(b);
 
-    if (a_larger != b_larger)
-        return b_larger;
-    if (distance(a->gpus, spec->gpus) != distance(b->gpus, spec->gpus))
-        return distance(a->gpus, spec->gpus) < distance(b->gpus, spec->gpus);
+    if ((of_a > asked) != (of_b > asked))
+        return of_b > asked;
+    if (distance(of_a, asked) != distance(of_b, asked))
+        return distance(of_a, asked) < distance(of_b, asked);
     return distance(a->cores, spec->cores) < distance(b->cores, spec->cores);
 }
 

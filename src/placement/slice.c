@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
+#include <limits.h>
+
 enum { LEVELS = 3 };
 
 #define MIB (INT64_C(1) << 20)
@@ -25,6 +27,8 @@ static bool is_joined_to_others(const struct node_state *state, const struct sha
         const struct gpu_hold *hold = &state->gpu_holds[k];
         if (!hold->is_held || id_equal(&hold->owner, &shape->owner))
             continue;
+        if (k == i)
+            return true;
         if (gpu->iommu_group && str_equal(gpu->iommu_group, other->iommu_group))
             return true;
         if (node->partitions.len == 0 && gpu->island > 0 && gpu->island == other->island &&
@@ -34,15 +38,35 @@ static bool is_joined_to_others(const struct node_state *state, const struct sha
     return false;
 }
 
+bool slice_has_gpu(const struct node_state *state, const struct shape *shape, size_t i)
+{
+    const struct gpu_hold *hold = &state->gpu_holds[i];
+
+    if (!shape->gpu_milli)
+        return state->gpu_free[i];
+    return state->gpu_left[i] >= shape->gpu_milli &&
+           (!hold->is_held || (hold->is_shared && id_equal(&hold->owner, &shape->owner)));
+}
+
 uint64_t slice_candidates(const struct node_state *state, const struct shape *shape)
 {
     uint64_t bits = 0;
 
     for (size_t i = 0; i < state->node->gpus.len; i++)
-        if (state->gpu_free[i] && gpu_would_do(&state->node->gpus.items[i], shape) &&
+        if (slice_has_gpu(state, shape, i) && gpu_would_do(&state->node->gpus.items[i], shape) &&
             !is_joined_to_others(state, shape, i))
             bits |= bit(i);
     return bits;
+}
+
+unsigned slice_parts(const struct node_state *state, const struct shape *shape)
+{
+    uint64_t bits = slice_candidates(state, shape);
+    unsigned n = 0;
+
+    for (uint64_t rest = shape->gpu_milli ? bits : 0; rest; rest &= rest - 1)
+        n += state->gpu_left[__builtin_ctzll(rest)] / shape->gpu_milli;
+    return shape->gpu_milli ? n : count_of(bits);
 }
 
 /* A partition may be used if it overlaps none that is, or lies in one of the same org. */
@@ -368,14 +392,51 @@ bool slice_matters(const struct node_state *state, const struct shape *shape)
            (shape->numa_strict || (shape->gpus > 0 && state->node->partitions.len > 0));
 }
 
+static bool choose_gpus(const struct node_state *state, const struct shape *shape,
+                        uint64_t candidates, struct slice *ret)
+{
+    ret->partition = NULL;
+    return state->node->partitions.len > 0 ? choose_partition(state, shape, candidates, ret)
+                                           : choose_of(state, shape, candidates, ret);
+}
+
+/* Those of BITS that have the least left. */
+static uint64_t fullest(const struct node_state *state, uint64_t bits)
+{
+    unsigned least = UINT_MAX;
+    uint64_t found = 0;
+
+    for (uint64_t rest = bits; rest; rest &= rest - 1) {
+        unsigned left = state->gpu_left[__builtin_ctzll(rest)];
+        found = (left < least ? 0 : found) | (left <= least ? rest & -rest : 0);
+        least = left < least ? left : least;
+    }
+    return found;
+}
+
+/* One that is wished for, else the one that has the least left. */
+static bool choose_part(const struct node_state *state, const struct shape *shape,
+                        uint64_t candidates, struct slice *ret)
+{
+    uint64_t wished = candidates & shape->gpus_wished;
+
+    if (wished && choose_gpus(state, shape, wished, ret))
+        return true;
+    for (uint64_t rest = candidates, some; rest; rest &= ~some) {
+        some = fullest(state, rest);
+        if (choose_gpus(state, shape, some, ret))
+            return true;
+    }
+    return false;
+}
+
 bool slice_choose(const struct node_state *state, const struct shape *shape, struct slice *ret)
 {
     if (shape->gpus == 0)
         return choose_cores(state, shape, ret);
     uint64_t candidates = slice_candidates(state, shape);
-    ret->partition = NULL;
-    return state->node->partitions.len > 0 ? choose_partition(state, shape, candidates, ret)
-                                           : choose_of(state, shape, candidates, ret);
+    return shape->gpu_milli ? choose_part(state, shape, candidates, ret)
+                            : choose_gpus(state, shape, candidates, ret);
 }
 
 /* Where a task of a partition's owner is within one that is in use, it is in that. */
@@ -398,10 +459,14 @@ void slice_hold(struct node_state *state, const struct shape *shape, const struc
 
     for (uint64_t rest = slice->gpus; rest; rest &= rest - 1) {
         size_t i = (size_t) __builtin_ctzll(rest);
+        const struct gpu_hold *before = &state->gpu_holds[i];
+        bool splits = shape->splits_islands && (!before->is_held || before->splits_islands);
+        state->gpus_free -= state->gpu_free[i];
         state->gpu_free[i] = false;
-        state->gpus_free--;
+        state->gpu_left[i] -= shape->gpu_milli ? shape->gpu_milli : state->gpu_left[i];
         state->gpu_holds[i] = (struct gpu_hold){ .is_held = true,
-                                                 .splits_islands = shape->splits_islands,
+                                                 .is_shared = shape->gpu_milli > 0,
+                                                 .splits_islands = splits,
                                                  .owner = shape->owner,
                                                  .partition = partition ? partition : bit(i) };
     }
@@ -458,6 +523,7 @@ unsigned slice_room(const struct node_state *state, const struct shape *shape, u
     unsigned n = 0;
 
     trial.gpu_free = xmemdup(state->gpu_free, n_gpus * sizeof *state->gpu_free);
+    trial.gpu_left = xmemdup(state->gpu_left, n_gpus * sizeof *state->gpu_left);
     trial.gpu_holds = xmemdup(state->gpu_holds, n_gpus * sizeof *state->gpu_holds);
     trial.vfs_free = xmemdup(state->vfs_free, state->node->nics.len * sizeof *state->vfs_free);
     trial.numas.items = xmemdup(state->numas.items, n_numas * sizeof *state->numas.items);
@@ -478,6 +544,7 @@ unsigned slice_room(const struct node_state *state, const struct shape *shape, u
         }
     }
     free(trial.gpu_free);
+    free(trial.gpu_left);
     free(trial.gpu_holds);
     free(trial.vfs_free);
     free(trial.numas.items);

@@ -22,8 +22,12 @@ struct slice {
         [SLICE_NUMAS_MAX]; /* to be taken, by position of the NUMA node; the rest from anywhere */
 };
 
-/* GPUs that would do for SHAPE, are free, and are no other org's by what they are joined to. */
+/* Is GPU I there for SHAPE: free, or where SHAPE shares one with enough left among tasks of its owner that do, too? */
+bool slice_has_gpu(const struct node_state *state, const struct shape *shape, size_t i);
+/* GPUs that would do for SHAPE, are there, and are no other org's by what they are joined to. */
 uint64_t slice_candidates(const struct node_state *state, const struct shape *shape);
+/* How many of these GPUs there are or, where SHAPE shares one, how many times they have its part. */
+unsigned slice_parts(const struct node_state *state, const struct shape *shape);
 /* Must SHAPE be looked at as a slice, or are numbers enough? */
 bool slice_matters(const struct node_state *state, const struct shape *shape);
 /* False: there is no legal one. */

@@ -21,7 +21,8 @@ static struct numbers numbers_of(const struct terms *t)
                              .groups = shape->groups,
                              .tasks = shape->tasks,
                              .cores = shape->cores,
-                             .gpus = shape->gpus };
+                             .gpus = shape->gpus *
+                                     (shape->gpu_milli ? shape->gpu_milli : CAPACITY_GPU) };
 }
 
 static struct terms *terms_new(const struct terms *wanted)

@@ -29,6 +29,15 @@ struct allocation *allocation_copy(const struct allocation *a)
     return copy;
 }
 
+int64_t allocation_gpu_milli(const struct allocation *a)
+{
+    int64_t n = 0;
+
+    while (a->gpus && a->gpus[n])
+        n++;
+    return a->gpu_milli ? n * a->gpu_milli : n * 1000;
+}
+
 json_t *texts_to_json(char *const *list)
 {
     json_t *array = json_array();
@@ -53,6 +62,8 @@ json_t *allocation_to_json(const struct allocation *a)
         json_put(json, "gpus", texts_to_json(a->gpus));
     if (a->devices)
         json_put(json, "devices", texts_to_json(a->devices));
+    if (a->gpu_milli)
+        json_put_int(json, "gpu_milli", a->gpu_milli);
     if (a->nics)
         json_put(json, "nics", texts_to_json(a->nics));
     if (a->in_partition)
@@ -89,6 +100,16 @@ int texts_read(const json_t *json, const char *key, char ***ret, struct error *e
     return 0;
 }
 
+static int read_part(const json_t *json, struct allocation *a, struct error *err)
+{
+    int64_t milli = json_get_int(json, "gpu_milli", 0);
+
+    if (milli < 0 || milli > 999)
+        return error_set(err, -EINVAL, "gpu_milli: is %" PRId64 "; it must be 1 to 999", milli);
+    a->gpu_milli = (unsigned) milli;
+    return 0;
+}
+
 int allocation_from_json(const json_t *json, struct allocation **ret, struct error *err)
 {
     _cleanup_(allocation_freep) struct allocation *a = xnew(struct allocation);
@@ -114,6 +135,8 @@ int allocation_from_json(const json_t *json, struct allocation **ret, struct err
         r = texts_read(json, "devices", &a->devices, err);
     if (r >= 0)
         r = texts_read(json, "nics", &a->nics, err);
+    if (r >= 0)
+        r = read_part(json, a, err);
     if (r < 0)
         return r;
 

@@ -198,6 +198,25 @@ static int read_count(const json_t *json, const char *key, int64_t max, unsigned
     return 0;
 }
 
+/* A number of them, or a part of one in thousandths. */
+static int read_gpus(struct workload_spec *spec, const json_t *json, struct error *err)
+{
+    const json_t *value = json_object_get(json, "gpus");
+    int64_t milli = 0;
+
+    if (!value || json_is_null(value))
+        return 0;
+    bool is_read = json_get_milli(json, "gpus", &milli) == 0;
+    if (!is_read || milli < 0 || milli > 4096 * 1000 || (milli > 1000 && milli % 1000))
+        return error_set(err, -EINVAL,
+                         "gpus: is %g; it must be a whole number up to 4096, or a part of one GPU "
+                         "in thousandths such as 0.25",
+                         json_number_value(value));
+    spec->gpus = milli < 1000 ? milli > 0 : (unsigned) (milli / 1000);
+    spec->gpu_milli = milli < 1000 ? (unsigned) milli : 0;
+    return 0;
+}
+
 static int read_devices(struct workload_spec *spec, const json_t *json, struct error *err)
 {
     unsigned n = 0;
@@ -233,7 +252,7 @@ static int read_hardware(struct workload_spec *spec, const json_t *json, struct 
     if (r >= 0)
         r = read_bytes(json, "disk", &spec->disk_bytes, err);
     if (r >= 0)
-        r = read_count(json, "gpus", 4096, &spec->gpus, err);
+        r = read_gpus(spec, json, err);
     if (r >= 0)
         r = read_devices(spec, json, err);
     if (r >= 0)

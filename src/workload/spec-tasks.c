@@ -19,6 +19,11 @@ unsigned workload_spec_n_tasks(const struct workload_spec *spec)
     return (spec->nodes ? spec->nodes : 1) * tasks_per_group(spec);
 }
 
+int64_t workload_spec_gpu_milli(const struct workload_spec *spec)
+{
+    return spec->gpu_milli ? spec->gpu_milli : (int64_t) spec->gpus * 1000;
+}
+
 unsigned workload_spec_task_cores(const struct workload_spec *spec)
 {
     return spec->mpi && spec->tasks_per_node ? spec->cores * spec->tasks_per_node : spec->cores;

@@ -75,7 +75,8 @@ static void put_hardware(json_t *json, const struct workload_spec *spec)
     put_positive(json, "cpus", spec->cores);
     put_positive(json, "memory", spec->memory_bytes);
     put_positive(json, "disk", spec->disk_bytes);
-    put_positive(json, "gpus", spec->gpus);
+    if (spec->gpus)
+        json_put_milli(json, "gpus", workload_spec_gpu_milli(spec));
     json_put_str(json, "gpu_model", spec->gpu_model);
     if (spec->devices)
         json_put(json, "devices", texts_to_json(spec->devices));

@@ -126,6 +126,7 @@ struct workload_spec {
     int64_t memory_bytes;
     int64_t disk_bytes;
     unsigned gpus;
+    unsigned gpu_milli; /* of its one GPU, which tasks of its org share; 0: GPUs are its own */
     char *gpu_model;
     char **devices; /* CDI names of the GPUs that it must be, as many as GPUS; NULL: any */
     unsigned pids;
@@ -179,6 +180,8 @@ struct workload_spec *workload_wishes_copy(const struct workload_spec *spec);
 int workload_wishes_from_json(const json_t *json, struct workload_spec **ret, struct error *err);
 
 unsigned workload_spec_n_tasks(const struct workload_spec *spec);
+/* GPUs of a task, in thousandths. */
+int64_t workload_spec_gpu_milli(const struct workload_spec *spec);
 unsigned workload_spec_task_cores(const struct workload_spec *spec);
 /* Do its tasks know of each other? A single one may, too. */
 bool workload_spec_is_gang(const struct workload_spec *spec);
@@ -236,6 +239,7 @@ struct allocation {
     char **gpus;        /* UUIDs, NULL-terminated; NULL when none */
     char **devices;     /* the CDI devices that give them to a container, one each; "=INDEX": of the
                        machine's own kind */
+    unsigned gpu_milli; /* of its one GPU, which it shares; 0: GPUs are its own */
     char **nics;        /* one name for each virtual function; NULL: it has none of its own */
     unsigned partition; /* of the fabric manager, that its GPUs lie in */
     bool in_partition;
@@ -245,6 +249,8 @@ struct allocation {
 
 void allocation_free(struct allocation *a);
 DEFINE_CLEANUP(struct allocation *, allocation_free);
+/* Of how many GPUs it has how much, in thousandths. */
+int64_t allocation_gpu_milli(const struct allocation *a);
 struct allocation *allocation_copy(const struct allocation *a);
 json_t *allocation_to_json(const struct allocation *a);
 int allocation_from_json(const json_t *json, struct allocation **ret, struct error *err);

@@ -137,7 +137,9 @@ test_expect_success 'more or other GPUs than there are, are refused at once' '
     grep "needs 3 GPUs; node .* has 2 x example.com/gpu" err &&
     test_expect_code 5 berth run --source none --gpus 1 --gpu-model H200 -- true 2>err &&
     grep "needs 1 GPU of model H200; node .* has 2 x example.com/gpu" err &&
-    test_must_fail berth run --source none --gpu-model H200 -- true 2>err && grep "gpu_model:" err
+    test_must_fail berth run --source none --gpu-model H200 -- true 2>err && grep "gpu_model:" err &&
+    test_must_fail berth run --source none --gpus 0.5 -- true 2>err &&
+    grep "gpus: is 0.5, and no flavor allows a part of a GPU" err
 '
 
 test_expect_success 'a flavor with RDMA gives its nodes, and as much locked memory as there is' '
@@ -148,6 +150,7 @@ test_expect_success 'a flavor with RDMA gives its nodes, and as much locked memo
 	flavors:
 	- {name: fast, cores: 1, memory: 256Mi, gpus: 1, rdma: true}
 	- {name: slow, cores: 1, memory: 256Mi}
+	- {name: part, cores: 1, memory: 32Mi, shared: true, gpus: 1, gpu_milli: 500}
 	END
     berth_server --cdi "$BERTH_TEST/cdi" --nvml= &&
     for flavor in slow fast; do
@@ -156,6 +159,31 @@ test_expect_success 'a flavor with RDMA gives its nodes, and as much locked memo
     grep -x uverbs0 fast.log && ! grep -x uverbs0 slow.log &&
     { grep -x unlimited fast.log || [ "$(ulimit -H -l)" != unlimited ]; } && ! grep -x unlimited slow.log &&
     berth job record fast -o json | jq -e ".evidence.devices | index(\"/dev/infiniband/uverbs0 c 1:5\")"
+'
+
+shares() { berth run --detach --source none --name "$1" $2 -- sh -c "ls /dev; echo part \$BERTH_GPU_MILLI of \$BERTH_GPU_UUIDS; sleep 60"; }
+
+test_expect_success 'parts of a GPU: who shares it sees it, and who finds too little waits' '
+    shares a "--flavor part --gpus 0.25" && shares b "--gpus 0.5" && shares c "--flavor part" &&
+    for job in a b c; do await 20 sh -c "berth logs $job | grep -q part" && berth logs $job >$job.log || return 1; done &&
+    grep -x "part 250 of example.com/gpu=0" a.log && grep -x "part 500 of example.com/gpu=0" b.log &&
+    grep -x fake0 a.log && grep -x fake0 b.log && ! grep -x fake1 a.log && grep -x "part 500 of example.com/gpu=1" c.log &&
+    berth job show b -o json | jq -e ".spec.flavor == \"part\" and .spec.gpus == 0.5 and .spec.memory == 32 * 1048576 and
+        .attempt.allocation.gpu_milli == 500" &&
+    berth run --detach --source none --name d --gpus 0.6 -- true && berth run --detach --source none --name whole --flavor fast -- true &&
+    berth why d | grep "needs 0.6 of a GPU: most free on one is 0.5, of 2 on node" &&
+    berth why whole | grep "needs 1 GPU; 0 of 2 are free" && berth queue | grep "0.6 x GPU, 2 cores" &&
+    berth top -o json | jq -e "[.jobs[].gpus] | sort == [0.25, 0.5, 0.5]" &&
+    berth flavor list | grep "part .* 0.5 " &&
+    berth stop --grace 0 --wait c && berth job wait d && berth stop --grace 0 --wait a b && berth job wait whole
+'
+
+test_expect_success 'a part where none is to be had is refused' '
+    test_must_fail berth run --source none --flavor fast --gpus 0.5 -- true 2>err &&
+    grep "gpus: is 0.5, and flavor fast does not allow a part of a GPU" err &&
+    test_must_fail berth run --source none --flavor part --gpus 1 -- true 2>err && grep "flavor part has 0.5 of a GPU" err &&
+    test_must_fail berth run --source none --gpus 1.5 -- true 2>err && grep "gpus: is 1.5" err &&
+    test_must_fail berth run --source none --gpus 0.5 --tasks-per-node 2 -- true 2>err && grep "tasks_per_node" err
 '
 
 test_expect_success 'a specification that others can change does not count' '

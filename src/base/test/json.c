@@ -105,6 +105,24 @@ TEST(strings_of_any_origin)
     ok(!utf8_is_valid("\xf4\x90\x80\x80", 4));
 }
 
+TEST(thousandths)
+{
+    _cleanup_json_ json_t *obj = json_pack("{s:i, s:f}", "n", 7, "real", 0.5);
+    int64_t milli = -1;
+
+    ok(json_get_milli(obj, "n", &milli) == 0 && milli == 7000);
+    ok(json_get_milli(obj, "real", &milli) == 0 && milli == 500);
+    ok(json_get_milli(obj, "absent", &milli) == -EINVAL && milli == 500);
+    for (int64_t i = -2000; i <= 2000; i++) {
+        json_put_milli(obj, "milli", i);
+        ok(json_get_milli(obj, "milli", &milli) == 0 && milli == i);
+    }
+    json_put(obj, "milli", json_real(0.0005));
+    ok(json_get_milli(obj, "milli", &milli) == -EINVAL);
+    json_put(obj, "milli", json_real(1e300));
+    ok(json_get_milli(obj, "milli", &milli) == -EINVAL);
+}
+
 TEST(fields)
 {
     _cleanup_json_ json_t *obj = json_object();

@@ -131,6 +131,11 @@ TEST(for_people)
     is_str(seconds_to_str(3725, buf), "1h 2m 5s");
     is_str(seconds_to_str(86400, buf), "1d");
     is_str(seconds_to_str(-61, buf), "-1m 1s");
+    is_str(milli_to_str(0, buf), "0");
+    is_str(milli_to_str(250, buf), "0.25");
+    is_str(milli_to_str(1001, buf), "1.001");
+    is_str(milli_to_str(20000, buf), "20");
+    is_str(milli_to_str(-50, buf), "-0.05");
     ok(strlen(seconds_to_str(LLONG_MIN, buf)) < 32);
 }
 

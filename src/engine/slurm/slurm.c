@@ -527,6 +527,7 @@ static void slurm_free(struct engine *engine)
 
 static const struct engine_ops slurm_ops = {
     .name = "slurm",
+    .whole_gpus = true,
     .start = slurm_start,
     .attach = slurm_attach,
     .go = slurm_go,

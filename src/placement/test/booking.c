@@ -115,7 +115,7 @@ TEST(a_share_is_the_largest_of_cores_memory_and_gpus)
     ok(booking_share(&with, &(struct ask){ 8000, 8192, 2, 1000, 0 }, 1) == 2000);
     ok(booking_share(&with, &(struct ask){ 32000, 8192, 0, 0, 0 }, 1) == 4000);
     ok(booking_share(&with, &(struct ask){ 1, 16384, 0, 0, 0 }, 2) == 4000);
-    ok(booking_share(&with, &(struct ask){ 1, 1, 1, 250, 0 }, 1) == 250);
+    ok(booking_share(&with, &(struct ask){ 1, 1, 1, 250, 0 }, 1) == 1000);
     ok(booking_share(&without, &(struct ask){ 16000, 1, 0, 0, 0 }, 1) == 250);
     ok(booking_share(&without, &(struct ask){ 16000, 1, 0, 0, 0 }, 9) == 1000);
     ok(booking_share(&(struct room){ 0 }, &(struct ask){ 1, 0, 0, 0, 0 }, 1) == 1000);

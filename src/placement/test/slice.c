@@ -1,7 +1,8 @@
 /* Slices by property: over random hardware, random requests of several orgs, departures, failures and cordons the eight invariants
  * of a partitioned machine hold. They are counted here from what tasks were given alone, naively.
  *
- *   I1 a core, a GPU, a huge page's memory and a virtual function has one owner at most
+ *   I1 a core, a GPU, a huge page's memory and a virtual function has one owner at most; a GPU may be shared by tasks of one org
+ *      that each took a part, and their parts are no more than a whole
  *   I2 no NVLink joins GPUs of two orgs, but by an override that both took, or through a partition
  *   I3 the cores, memory and GPUs of a NUMA-strict task are on the same NUMA nodes, in proportion, and these are as few as can be
  *   I4 SMT siblings are never split
@@ -174,9 +175,11 @@ static void check_pair(const struct task *a, const struct task *b)
     uint64_t gpus_a = gpus_of(a), gpus_b = gpus_of(b);
 
     ok(!cpu_set_intersects(&a->grant.allocation->cpus, &b->grant.allocation->cpus)); /* I1 */
-    ok(!(gpus_a & gpus_b));
-    if (are_of_one_org(a, b))
+    if (are_of_one_org(a, b)) {
+        ok(!(gpus_a & gpus_b) || (a->spec.gpu_milli && b->spec.gpu_milli));
         return;
+    }
+    ok(!(gpus_a & gpus_b));
     ok(!(partition_of(a) & partition_of(b))); /* I7 */
     for (size_t i = 0; i < node->gpus.len; i++)
         for (size_t k = 0; k < node->gpus.len; k++)
@@ -302,20 +305,33 @@ static void check_cores(const struct node_state *state)
     }
 }
 
-/* I8 of GPUs. */
+/* What tasks have of GPU I, in thousandths. */
+static unsigned milli_of(size_t i)
+{
+    unsigned milli = 0;
+
+    for (size_t k = 0; k < n_tasks; k++) {
+        unsigned part = tasks[k].grant.allocation->gpu_milli;
+        ok(part == tasks[k].spec.gpu_milli);
+        milli += gpus_of(&tasks[k]) >> i & 1 ? part ? part : CAPACITY_GPU : 0;
+    }
+    return milli;
+}
+
+/* I1 and I8 of GPUs. */
 static void check_gpus(const struct node_state *state)
 {
     unsigned is_free = 0, used = 0, faulty = 0;
 
     for (size_t i = 0; i < node->gpus.len; i++)
         is_free += state->gpu_free[i];
-    for (size_t i = 0; i < n_tasks; i++)
-        used += tasks[i].spec.gpus;
     for (size_t i = 0; i < node->gpus.len; i++) {
-        bool is_used = false;
-        for (size_t k = 0; k < n_tasks; k++)
-            is_used |= gpus_of(&tasks[k]) >> i & 1;
-        faulty += !is_used && node->gpus.items[i].fault;
+        unsigned milli = milli_of(i);
+        bool is_faulty = node->gpus.items[i].fault;
+        ok(milli <= CAPACITY_GPU);
+        ok(state->gpu_left[i] == (is_faulty ? 0 : CAPACITY_GPU - milli));
+        used += milli > 0;
+        faulty += !milli && is_faulty;
     }
     ok(is_free == state->gpus_free && is_free + used + faulty == node->gpus.len);
 }
@@ -349,13 +365,18 @@ static void check_all(void)
 
 static struct workload_spec random_spec(void)
 {
+    static const unsigned parts[] = { 1, 250, 333, 500, 999 };
     static char model[] = "H100";
-    unsigned gpus = one_in(4) ? 0 : one_in(3) ? random_below(9) : 1u << random_below(4);
+    unsigned gpus = one_in(4)   ? 0
+                    : one_in(2) ? 1
+                    : one_in(3) ? random_below(9)
+                                : 1u << random_below(4);
 
     return (struct workload_spec){
         .cores = 1 + random_below(gpus ? 2 * gpus : 6),
         .memory_bytes = random_below(8) * GIB,
         .gpus = gpus,
+        .gpu_milli = gpus == 1 && one_in(2) ? parts[random_below(5)] : 0,
         .gpu_model = one_in(3) ? model : NULL,
         .numa_strict = one_in(2),
         .network_optimised = one_in(6),
@@ -369,6 +390,22 @@ static void leave(size_t i)
 {
     allocation_free((struct allocation *) (uintptr_t) tasks[i].grant.allocation);
     tasks[i] = tasks[--n_tasks];
+}
+
+/* Is there a GPU that some of SPEC's owner share, with enough left for it? */
+static bool may_join(const struct workload_spec *spec, const struct id *owner)
+{
+    for (size_t i = 0; i < node->gpus.len; i++) {
+        const struct gpu *gpu = &node->gpus.items[i];
+        bool is_theirs = false;
+        for (size_t k = 0; k < n_tasks; k++)
+            is_theirs |= (gpus_of(&tasks[k]) >> i & 1) && tasks[k].spec.gpu_milli &&
+                         id_equal(&tasks[k].grant.owner, owner);
+        if (is_theirs && !gpu->fault && gpu_is_model(gpu, spec->gpu_model) &&
+            milli_of(i) + spec->gpu_milli <= CAPACITY_GPU)
+            return true;
+    }
+    return false;
 }
 
 /* A refusal that numbers do not explain must be for a reason: with no rules and nobody else there is none. */
@@ -385,6 +422,8 @@ static void arrive(void)
     enum placement_rule rule = node_state_check(&state, &shape);
     ok((node_state_room(&state, &shape, 1) == 1 || node->cordoned) ==
        (rule == PLACEMENT_PLACED || node->cordoned));
+    if (spec.gpu_milli && !node->cordoned && may_join(&spec, &owner))
+        ok(rule != PLACEMENT_NO_GPU && rule != PLACEMENT_NO_ISLAND);
     if (rule == PLACEMENT_PLACED && n_tasks < TASKS_MAX) {
         struct allocation *a = node_state_take(&state, &shape);
         tasks[n_tasks++] = (struct task){ { a, owner, spec.cores }, spec };
