@@ -3,7 +3,7 @@
  * Which machines they are is decided when the booking is made, and whoever makes it learns at once if it cannot be
  * honoured. From then on the planner lets in nothing that is in the way, and stops in time what may be stopped.
  */
-#include "lifecycle/internal.h"
+#include "lifecycle/bookings.h"
 
 #include "base/text.h"
 #include "base/time.h"
@@ -12,21 +12,9 @@
 
 enum { BOOKINGS_MAX = 4096, AHEAD_MAX_DAYS = 1830, LOOK_S = 600 };
 
-struct booked {
-    struct booking_record *record;
-    char *words; /* "is booked for p1 from …" */
-};
-
-struct bookings {
-    VEC(struct booked) items; /* that have not ended, as they were made */
-    int64_t armed_us;         /* the first timer that is set is due then; 0: none is */
-    VEC(const struct booking_record *) list; /* as last asked for */
-};
-
 /* ---- in memory ------------------------------------------------------------------------------------------ */
 
-/* The planner is told from now on. */
-static void keep(struct lifecycle *lc, const struct booking_record *record)
+void booking_keep(struct lifecycle *lc, const struct booking_record *record)
 {
     _cleanup_free_ struct booking_place *places = xnew_n(struct booking_place, record->n_kept + 1);
 
@@ -47,8 +35,8 @@ static void add(struct lifecycle *lc, struct booking_record *record)
     const struct project *project = project_get(lc, &record->project);
     char *words = booking_text(project->name, record->from_us, record->until_us);
 
-    vec_push(&lc->bookings->items, ((struct booked){ record, words }));
-    keep(lc, record);
+    vec_push(&lc->bookings->items, ((struct booked){ .record = record, .words = words }));
+    booking_keep(lc, record);
 }
 
 static void drop(struct lifecycle *lc, const struct booking_record *record)
@@ -96,31 +84,43 @@ void bookings_done(struct lifecycle *lc)
     free(b);
 }
 
-/* When the next begins or ends; the planner knows when its machines are to be left. Soon enough to see it when the clock is
- * set. */
+/* When ONE needs a look again, by the clock of boot. */
+static int64_t due_us(struct lifecycle *lc, const struct booked *one)
+{
+    const struct booking_record *record = one->record;
+    int64_t mend_us = booking_mend_due_us(lc, one);
+    int64_t next_us = record->has_begun ? record->until_us : record->from_us;
+    int64_t turn_us = lc_boot(lc) + (next_us - lc_now(lc));
+
+    return turn_us < mend_us ? turn_us : mend_us;
+}
+
+void bookings_arm(struct lifecycle *lc, int64_t at_us)
+{
+    if (lc->bookings->armed_us && lc->bookings->armed_us <= at_us)
+        return;
+    lc->bookings->armed_us = at_us;
+    timer_add(lc, &(struct timer){ .due_us = at_us, .kind = TIMER_BOOKING });
+}
+
+/* The planner knows when machines are to be left. Soon enough to see it when the clock is set. */
 static void arm(struct lifecycle *lc)
 {
-    int64_t now_us = lc_now(lc), wait_us = LOOK_S * US_PER_S;
+    int64_t boot_us = lc_boot(lc), next_us = boot_us + LOOK_S * US_PER_S;
 
     if (lc->bookings->items.len == 0)
         return;
     vec_foreach(&lc->bookings->items, one) {
-        const struct booking_record *record = one->record;
-        int64_t next_us = record->has_begun ? record->until_us : record->from_us;
-        wait_us = next_us - now_us < wait_us ? next_us - now_us : wait_us;
+        int64_t at_us = due_us(lc, one);
+        next_us = at_us < next_us ? at_us : next_us;
     }
-    int64_t due_us = lc_boot(lc) + (wait_us > 0 ? wait_us : 0);
-    if (lc->bookings->armed_us && lc->bookings->armed_us <= due_us)
-        return;
-    lc->bookings->armed_us = due_us;
-    timer_add(lc, &(struct timer){ .due_us = due_us, .kind = TIMER_BOOKING });
+    bookings_arm(lc, next_us > boot_us ? next_us : boot_us);
 }
 
 /* ---- changes --------------------------------------------------------------------------------------------- */
 
-/* An event about RECORD; IS_KEPT: the row is as it is now, otherwise it goes. */
-static struct commit *note(struct lifecycle *lc, const struct booking_record *record,
-                           const char *type, const char *actor, bool is_kept)
+struct commit *booking_note(struct lifecycle *lc, const struct booking_record *record,
+                            const char *type, const char *actor, bool is_kept)
 {
     struct commit *c = commit_new(lc, NULL);
     struct event *event = xnew(struct event);
@@ -150,7 +150,7 @@ static bool turn_one(struct lifecycle *lc, int64_t now_us)
     vec_foreach(&lc->bookings->items, one) {
         struct booking_record *record = one->record;
         if (record->until_us <= now_us) {
-            struct commit *c = note(lc, record, "booking.ended", "system", false);
+            struct commit *c = booking_note(lc, record, "booking.ended", "system", false);
             tags_forget(c, &record->id);
             commit_send(c);
             drop(lc, record);
@@ -158,7 +158,7 @@ static bool turn_one(struct lifecycle *lc, int64_t now_us)
         }
         if (!record->has_begun && record->from_us <= now_us) {
             record->has_begun = true;
-            commit_send(note(lc, record, "booking.begun", "system", true));
+            commit_send(booking_note(lc, record, "booking.begun", "system", true));
             return true;
         }
     }
@@ -173,6 +173,7 @@ void bookings_fire(struct lifecycle *lc)
         lc->bookings->armed_us = 0;
     while (turn_one(lc, now_us))
         ;
+    bookings_mend(lc);
     changed(lc);
 }
 
@@ -257,7 +258,7 @@ int lifecycle_book(struct lifecycle *lc, const struct new_booking *new, lifecycl
     r = choose(lc, new, record, err);
     if (r < 0)
         return r;
-    struct commit *c = note(lc, record, "booking.created", new->actor, true);
+    struct commit *c = booking_note(lc, record, "booking.created", new->actor, true);
     if (json_object_size(new->tags))
         tags_put(c, &record->id, new->tags);
     c->ok = done;
@@ -276,7 +277,7 @@ int lifecycle_unbook(struct lifecycle *lc, const struct id *project, const char 
 
     if (!record)
         return error_set(err, -ENOENT, "there is no booking '%s'", name);
-    struct commit *c = note(lc, record, "booking.deleted", actor, false);
+    struct commit *c = booking_note(lc, record, "booking.deleted", actor, false);
     c->ok = done;
     c->userdata = userdata;
     tags_forget(c, &record->id);

@@ -93,6 +93,7 @@ void fleet_drop(struct lifecycle *lc, const struct node_use *gone)
             break;
         }
     planner_drop_node(lc->planner, use->node->name);
+    bookings_see(lc, use->node->name);
     use_node_done(use);
     vec_remove(&lc->nodes, at);
     lc->changes++;

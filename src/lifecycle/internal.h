@@ -425,6 +425,8 @@ void bookings_done(struct lifecycle *lc);
 /* Have SNAPSHOT respect what is booked. */
 void bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot);
 void bookings_put(const struct lifecycle *lc, struct snapshot *snapshot);
+/* A machine came, went or changed. */
+void bookings_see(struct lifecycle *lc, const char *node);
 /* Something may have begun or ended. */
 void bookings_fire(struct lifecycle *lc);
 

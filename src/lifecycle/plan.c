@@ -57,6 +57,7 @@ void plan_node(struct lifecycle *lc, const struct node_use *use)
 {
     lc->changes++;
     planner_set_node(lc->planner, use->node, use->disk_used_bytes);
+    bookings_see(lc, use->node->name);
 }
 
 static void put_used(const struct lifecycle *lc, json_t *list, const struct id *org,

@@ -139,6 +139,119 @@ int planner_choose(struct planner *p, const struct planner_wish *wish, int64_t n
     return 0;
 }
 
+/* ---- machines that take no work ------------------------------------------------------------------------- */
+
+bool planner_serves(const struct planner *p, const char *name)
+{
+    size_t i;
+
+    if (!host_find(&p->host, name, &i))
+        return false;
+    const struct node *node = p->host.machines.items[i].node;
+    return !node->cordoned && !node->fault;
+}
+
+static unsigned gpus_of(uint32_t milli) { return (milli + CAPACITY_GPU - 1) / CAPACITY_GPU; }
+
+/* As many of WISH's machines or GPUs as there are. Returns how many. */
+static unsigned choose_most(struct planner *p, struct planner_wish wish, int64_t now_us,
+                            struct booking_place **ret, size_t *ret_n)
+{
+    unsigned most = wish.gpus ? wish.gpus : (unsigned) wish.nodes, least = 0, n = most;
+
+    *ret = NULL;
+    for (*ret_n = 0; least < most; n = (least + most + 1) / 2) {
+        struct booking_place *places;
+        size_t n_places;
+        if (wish.gpus)
+            wish.gpus = n;
+        else
+            wish.nodes = n;
+        if (planner_choose(p, &wish, now_us, &places, &n_places, NULL) < 0) {
+            most = n - 1;
+            continue;
+        }
+        booking_places_free(*ret, *ret_n);
+        *ret = places;
+        *ret_n = n_places;
+        least = n;
+    }
+    return least;
+}
+
+struct place_list {
+    struct booking_place *items; /* a vec */
+    size_t len, cap;
+};
+
+static void add_place(struct place_list *list, const char *node, uint32_t milli)
+{
+    vec_foreach(list, place)
+        if (str_equal(place->node, node)) {
+            place->milli += milli;
+            return;
+        }
+    vec_push(list, ((struct booking_place){ xstrdup(node), milli }));
+}
+
+/* What KEPT has, less so much of what takes no work: WHOLE machines, or GPUs. */
+static size_t take_over(const struct planner *p, const struct kept *kept, bool whole, unsigned n,
+                        struct place_list *ret)
+{
+    size_t broken = 0;
+
+    for (size_t i = 0; i < kept->n_places; i++) {
+        const struct booking_place *place = &kept->places[i];
+        unsigned has = whole ? 1 : gpus_of(place->milli);
+        if (planner_serves(p, place->node)) {
+            add_place(ret, place->node, place->milli);
+            continue;
+        }
+        unsigned gone = has < n ? has : n;
+        n -= gone;
+        if (gone == has)
+            continue;
+        broken++;
+        add_place(ret, place->node, gone ? (has - gone) * CAPACITY_GPU : place->milli);
+    }
+    return broken;
+}
+
+size_t planner_mend(struct planner *p, const struct id *booking, const struct planner_wish *wish,
+                    int64_t now_us, struct booking_place **ret, size_t *ret_n)
+{
+    const struct kept *kept = NULL;
+    struct planner_wish missing = *wish;
+    struct place_list list = { 0 };
+
+    *ret = NULL;
+    *ret_n = missing.nodes = missing.gpus = 0;
+    vec_foreach(&p->bookings, one)
+        if (id_equal(&one->id, booking))
+            kept = one;
+    for (size_t i = 0; kept && i < kept->n_places; i++)
+        if (!planner_serves(p, kept->places[i].node)) {
+            missing.nodes += wish->gpus == 0;
+            missing.gpus += wish->gpus ? gpus_of(kept->places[i].milli) : 0;
+        }
+    if (missing.nodes == 0 && missing.gpus == 0)
+        return 0;
+    struct booking_place *others;
+    size_t n_others;
+    unsigned n = choose_most(p, missing, now_us, &others, &n_others);
+    size_t broken = take_over(p, kept, wish->gpus == 0, n, &list);
+    for (size_t i = 0; i < n_others; i++)
+        add_place(&list, others[i].node, others[i].milli);
+    booking_places_free(others, n_others);
+    if (n > 0) {
+        *ret = list.items;
+        *ret_n = list.len;
+    } else {
+        booking_places_free(list.items, list.len);
+    }
+    return broken;
+}
+
 /* ---- who is kept out ---------------------------------------------------------------------------------- */
 
 const struct id *planner_obstacle(struct planner *p, const struct planner_job *job,

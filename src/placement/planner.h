@@ -98,6 +98,14 @@ void planner_unbook(struct planner *planner, const struct id *booking);
  * -EBUSY: there are not enough, with the numbers. */
 int planner_choose(struct planner *planner, const struct planner_wish *wish, int64_t now_us,
                    struct booking_place **ret, size_t *ret_n, struct error *err);
+/* Does the machine of that name take work? */
+bool planner_serves(const struct planner *planner, const char *node);
+/* Others stand in for those machines of a booking, made for WISH, that take no work, as far as they can: on RET (NULL: nobody can,
+ * or need not) all that the booking is to have now, for planner_book(). Returns of how many machines of it that take no work
+ * something is still booked. */
+size_t planner_mend(struct planner *planner, const struct id *booking,
+                    const struct planner_wish *wish, int64_t now_us, struct booking_place **ret,
+                    size_t *ret_n);
 /* The booking that keeps a group of JOB's tasks from beginning on machine NODE at NOW_US, though there is room; NULL: none
  * does. Valid until the next call. */
 const struct id *planner_obstacle(struct planner *planner, const struct planner_job *job,

@@ -17,6 +17,7 @@ void booking_record_free(struct booking_record *booking)
     free(booking->name);
     free(booking->gpu_model);
     free(booking->actor);
+    free(booking->lacks);
     free(booking);
 }
 
@@ -42,6 +43,7 @@ json_t *booking_record_to_json(const struct booking_record *booking)
         (void) json_array_append_new(kept, one);
     }
     json_put(json, "kept", kept);
+    json_put_str(json, "lacks", booking->lacks);
     json_put_str(json, "by", booking->actor);
     json_put_time(json, "created", booking->created_us);
     return json;
@@ -84,6 +86,7 @@ int booking_record_from_json(const json_t *json, struct booking_record **ret, st
     b->name = xstrdup(name);
     b->gpu_model = xstrdup(json_get_str(json, "gpu_model", NULL));
     b->actor = xstrdup(json_get_str(json, "by", NULL));
+    b->lacks = xstrdup(json_get_str(json, "lacks", NULL));
     b->has_begun = strcmp(json_get_str(json, "state", ""), "active") == 0;
     bool is_good = *name && id_parse(json_get_str(json, "id", ""), &b->id) >= 0 &&
                    id_parse(json_get_str(json, "project", ""), &b->project) >= 0 &&

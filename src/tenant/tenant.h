@@ -77,7 +77,8 @@ struct booking_record {
     char *gpu_model; /* NULL: any; see gpu_is_model() */
     int64_t from_us, until_us;
     bool has_begun; /* and that was said */
-    char *actor;    /* who booked it */
+    char *lacks; /* machines of it that take no work and for which no others stand in; NULL: none */
+    char *actor; /* who booked it */
     int64_t created_us;
     /* What is kept. */
     struct booking_kept {

@@ -160,4 +160,33 @@ TEST(many_start_at_once_beside_a_booking)
     world_close();
 }
 
+static void cordon(bool cordoned)
+{
+    struct error err = { 0 };
+    const struct cordon order = { .node = "n1", .cordoned = cordoned, .actor = "key:op" };
+
+    ok(lifecycle_cordon(world.lc, &order, NULL, NULL, &err) == 0);
+    settle();
+    pass_time(0);
+}
+
+/* There is one machine: nobody can stand in for it. */
+TEST(it_is_said_what_a_booking_lacks)
+{
+    struct error err = { 0 };
+
+    world_open(2);
+    ok(book(&world.project, "course", 1000, 2000, &err) == 0);
+    const struct booking_record *record = lifecycle_booking(world.lc, &world.project, "course");
+    cordon(true);
+    is_str(record->lacks, "n1");
+    crash();
+    record = lifecycle_booking(world.lc, &world.project, "course");
+    is_str(record->lacks, "n1");
+    cordon(false);
+    ok(!record->lacks);
+    is_str(booked(), "course planned on n1");
+    world_close();
+}
+
 TAP_MAIN

@@ -1,0 +1,122 @@
+/* bookings-mend.c - machines of a booking that break, are drained or go: others stand in for them
+ *
+ * Who drains a machine means it. A fault may pass, as when an agent or the server starts anew: it is waited for.
+ */
+#include "lifecycle/bookings.h"
+
+#include "base/text.h"
+#include "base/time.h"
+
+enum { FAULT_PASSES_S = 120, AGAIN_S = 60 };
+
+static bool is_cordoned(struct lifecycle *lc, const struct booking_record *record)
+{
+    for (size_t i = 0; i < record->n_kept; i++) {
+        const struct node_use *use = use_find(lc, record->kept[i].node);
+        if (use && use->node->cordoned)
+            return true;
+    }
+    return false;
+}
+
+/* Names of its machines that take no work; NULL: all do. Owned by the caller. */
+static char *broken_of(const struct lifecycle *lc, const struct booking_record *record)
+{
+    struct text out = { 0 };
+
+    for (size_t i = 0; i < record->n_kept; i++)
+        if (!planner_serves(lc->planner, record->kept[i].node))
+            text_addf(&out, "%s%s", out.len ? ", " : "", record->kept[i].node);
+    return out.len ? text_take(&out) : NULL;
+}
+
+int64_t booking_mend_due_us(struct lifecycle *lc, const struct booked *one)
+{
+    if (!one->broken_us)
+        return INT64_MAX;
+    if (one->record->lacks)
+        return lc_boot(lc) + AGAIN_S * US_PER_S;
+    return is_cordoned(lc, one->record) ? one->broken_us
+                                        : one->broken_us + FAULT_PASSES_S * US_PER_S;
+}
+
+void bookings_see(struct lifecycle *lc, const char *node)
+{
+    if (!lc->bookings) /* they are read after the machines */
+        return;
+    vec_foreach(&lc->bookings->items, one)
+        if (booking_record_keeps(one->record, node) &&
+            planner_serves(lc->planner, node) != (one->broken_us == 0)) {
+            bookings_arm(lc, lc_boot(lc));
+            return;
+        }
+}
+
+static void say(struct lifecycle *lc, const struct booking_record *record, const char *type)
+{
+    commit_send(booking_note(lc, record, type, "system", true));
+}
+
+/* What it lacks now, which is said when it changes. Takes LACKS. */
+static void set_lacks(struct lifecycle *lc, struct booking_record *record, char *lacks)
+{
+    bool is_changed = !str_equal(record->lacks, lacks);
+
+    free(record->lacks);
+    record->lacks = lacks;
+    if (is_changed)
+        say(lc, record, lacks ? "booking.short" : "booking.whole");
+}
+
+static void move(struct lifecycle *lc, struct booking_record *record, struct booking_place *places,
+                 size_t n)
+{
+    for (size_t i = 0; i < record->n_kept; i++)
+        free(record->kept[i].node);
+    free(record->kept);
+    record->kept = xnew_n(struct booking_kept, n + 1);
+    record->n_kept = n;
+    for (size_t i = 0; i < n; i++)
+        record->kept[i] = (struct booking_kept){ xstrdup(places[i].node), places[i].milli };
+    booking_places_free(places, n);
+    booking_keep(lc, record);
+    say(lc, record, "booking.moved");
+}
+
+static void mend(struct lifecycle *lc, struct booked *one)
+{
+    struct booking_record *record = one->record;
+    int64_t now_us = plan_now(lc);
+    const struct planner_wish wish = {
+        .org = project_get(lc, &record->project)->org,
+        .project = record->project,
+        .from_us = record->from_us > now_us ? record->from_us : now_us,
+        .until_us = record->until_us,
+        .nodes = record->nodes,
+        .gpus = record->gpus,
+        .gpu_model = record->gpu_model,
+    };
+    struct booking_place *places;
+    size_t n;
+
+    (void) planner_mend(lc->planner, &record->id, &wish, now_us, &places, &n);
+    if (places)
+        move(lc, record, places, n);
+    set_lacks(lc, record, broken_of(lc, record));
+}
+
+void bookings_mend(struct lifecycle *lc)
+{
+    vec_foreach(&lc->bookings->items, one) {
+        _cleanup_free_ char *broken = broken_of(lc, one->record);
+        if (!broken) {
+            one->broken_us = 0;
+            set_lacks(lc, one->record, NULL);
+            continue;
+        }
+        if (!one->broken_us)
+            one->broken_us = lc_boot(lc);
+        if (one->record->lacks || booking_mend_due_us(lc, one) <= lc_boot(lc))
+            mend(lc, one);
+    }
+}
