@@ -180,6 +180,40 @@ static void try_less(const struct search *s, const struct dimension *d)
                  .kind = d->kind, .text = less_text(s, d, asked, value), .patch = patch });
 }
 
+/* The most that is left of any GPU and less than MILLI; 0: nothing is. */
+static unsigned part_below(const struct search *s, unsigned milli)
+{
+    unsigned most = 0;
+
+    for (size_t n = 0; n < s->q->at->n_nodes; n++)
+        for (size_t i = 0; i < s->states[n].node->gpus.len; i++) {
+            unsigned left = s->states[n].gpu_left[i];
+            most = left < milli && left > most ? left : most;
+        }
+    return most;
+}
+
+static void try_part(const struct search *s)
+{
+    struct workload_spec spec = *spec_of(s);
+    char would[32], before[32];
+
+    if (!spec.gpu_milli)
+        return;
+    do {
+        spec.gpu_milli = part_below(s, spec.gpu_milli);
+    } while (spec.gpu_milli && !fits(s, &spec));
+    if (!spec.gpu_milli)
+        return;
+    json_t *patch = json_object();
+    json_put_milli(patch, "gpus", spec.gpu_milli);
+    offer(s, (struct remedy){ .kind = REMEDY_GPUS,
+                              .text = xasprintf("ask for %s of a GPU instead of %s",
+                                                milli_to_str(spec.gpu_milli, would),
+                                                milli_to_str(spec_of(s)->gpu_milli, before)),
+                              .patch = patch });
+}
+
 /* ---- less of everything ----------------------------------------------------------------------------- */
 
 static void shrink(const struct workload_spec *from, unsigned part, unsigned of,
@@ -555,6 +589,7 @@ static void try_dimensions(const struct search *s, bool of_hardware)
 
 static void find_all(const struct search *s)
 {
+    try_part(s);
     try_dimensions(s, true);
     if (s->ret->len == 0)
         try_size(s);

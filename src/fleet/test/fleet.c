@@ -120,6 +120,34 @@ TEST(a_flavor_is_written_as_people_write_sizes)
     ok(str_starts(err.text, "cpus: is not known; a flavor has name, cores,"));
 }
 
+TEST(a_flavor_may_be_a_part_of_one_gpu)
+{
+    static const struct {
+        int gpus, milli;
+        const char *says;
+    } wrong[] = {
+        { 1, 0, "flavor a: gpu_milli: must be 1 to 999, thousandths of a GPU" },
+        { 1, 1000, "flavor a: gpu_milli: must be 1 to 999, thousandths of a GPU" },
+        { 2, 250, "flavor a: gpu_milli is 250 and gpus is 2; a part is of one GPU: write gpus: 1" },
+        { 0, 250, "flavor a: gpu_milli is 250 and gpus is 0; a part is of one GPU: write gpus: 1" },
+    };
+    struct error err = { 0 };
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        _cleanup_json_ json_t *json = json_pack("{s:s,s:s,s:i,s:i}", "name", "a", "memory", "4Gi",
+                                                "gpus", wrong[i].gpus, "gpu_milli", wrong[i].milli);
+        struct flavor *flavor = NULL;
+        ok(flavor_from_json(json, &flavor, &err) == -EINVAL && !flavor);
+        ok(str_starts(err.text, wrong[i].says));
+    }
+    _cleanup_(flavor_freep) struct flavor *flavor = NULL, *again = NULL;
+    _cleanup_json_ json_t *json =
+        json_pack("{s:s,s:s,s:i,s:i}", "name", "a", "memory", "4Gi", "gpus", 1, "gpu_milli", 250);
+    ok(flavor_from_json(json, &flavor, &err) == 0 && flavor->gpu_milli == 250);
+    _cleanup_json_ json_t *written = flavor_to_json(flavor);
+    ok(flavor_from_json(written, &again, &err) == 0 && again->gpu_milli == 250);
+}
+
 TEST(gpus_bring_their_share_of_the_machine)
 {
     _cleanup_(node_freep) struct node *node = machine(8);

@@ -62,6 +62,8 @@ static struct workload_spec *random_spec(void)
     _cleanup_json_ json_t *json = json_pack("{s:i, s:i, s:i}", "cpus", 1 + (int) random_below(4),
                                             "memory", 1 << 20, "gpus", (int) random_below(5));
 
+    if (random_below(3) == 0)
+        json_put_milli(json, "gpus", 1 + random_below(999));
     if (random_below(6) == 0)
         json_put_int(json, "nodes", 2);
     if (random_below(4) == 0)

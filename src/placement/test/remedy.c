@@ -41,6 +41,7 @@ static struct world {
     struct flavor flavors[4];
     const struct flavor *flavor_list[4];
     size_t n_flavors;
+    const struct placement_grant *grant; /* on the first machine; NULL: none */
     const char *(*booked)(void *, const struct placement_request *, size_t);
 } world;
 
@@ -87,6 +88,8 @@ static struct remedies find(const struct workload_spec *spec)
 
     for (size_t i = 0; i < world.n; i++)
         nodes[i].node = world.nodes[i];
+    nodes[0].grants = world.grant;
+    nodes[0].n_grants = world.grant != NULL;
     remedies_find(&question, &found);
     return found;
 }
@@ -145,6 +148,28 @@ TEST(another_model_or_fewer_gpus)
     spec.gpu_model = NULL;
     is_offered(&spec, "ask for 3 GPUs instead of 4\nuncordon node n2\nadd a machine like n1\n");
     clear();
+}
+
+TEST(less_of_a_gpu)
+{
+    struct workload_spec spec = cores(1);
+    struct allocation *a = xnew(struct allocation);
+    const struct placement_grant grant = { .allocation = a };
+
+    add(8, 2, "H100");
+    a->node = xstrdup("n1");
+    a->gpus = xnew_n(char *, 2);
+    a->gpus[0] = xstrdup(world.nodes[0]->gpus.items[0].uuid);
+    a->gpu_milli = 700;
+    world.nodes[0]->others_gpus = 1;
+    world.grant = &grant;
+    spec.gpus = 1;
+    spec.gpu_milli = 500;
+    is_offered(&spec, "ask for 0.3 of a GPU instead of 0.5\nadd a machine like n1\n");
+    spec.gpu_milli = 300;
+    is_offered(&spec, "");
+    clear();
+    allocation_free(a);
 }
 
 TEST(another_flavor_the_nearest_that_fits)

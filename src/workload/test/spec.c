@@ -31,6 +31,21 @@ TEST(a_specification_reads_back_as_written)
     ok(spec->env[1].secret && spec->ports[0].published && !spec->ports[1].published);
 }
 
+TEST(gpus_are_whole_or_a_part_of_one)
+{
+    for (unsigned milli = 1; milli < 5000; milli += milli < 1000 ? 1 : 1000) {
+        _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL;
+        _cleanup_json_ json_t *json = json_pack("{s:s}", "command", "x");
+        json_put_milli(json, "gpus", milli);
+        ok(workload_spec_from_json(json, &spec, NULL) == 0);
+        ok(workload_spec_gpu_milli(spec) == milli);
+        ok(spec->gpus == (milli < 1000 ? 1 : milli / 1000));
+        ok(spec->gpu_milli == (milli < 1000 ? milli : 0));
+        _cleanup_json_ json_t *again = workload_spec_to_json(spec);
+        ok(json_equal(json_object_get(json, "gpus"), json_object_get(again, "gpus")));
+    }
+}
+
 TEST(the_least_is_a_command)
 {
     _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL;
@@ -119,6 +134,11 @@ TEST(what_is_wrong_is_named_by_its_path)
         { "{\"command\":\"x\",\"ports\":[{\"name\":\"a\",\"port\":70000}]}", "ports[0]:" },
         { "{\"command\":\"x\",\"cpus\":-1}", "cpus:" },
         { "{\"command\":\"x\",\"memory\":\"much\"}", "memory:" },
+        { "{\"command\":\"x\",\"gpus\":1.5}",
+          "gpus: is 1.5; it must be a whole number up to 4096, or a part of one GPU" },
+        { "{\"command\":\"x\",\"gpus\":-0.25}", "gpus: is -0.25" },
+        { "{\"command\":\"x\",\"gpus\":0.0001}", "gpus: is 0.0001" },
+        { "{\"command\":\"x\",\"gpus\":5000}", "gpus: is 5000" },
         { "{\"command\":\"x\",\"checkpoint\":{\"signal\":\"KILL\"}}", "checkpoint.signal:" },
         { "{\"command\":\"x\",\"network\":\"host\"}", "network:" },
         { "{\"command\":\"x\",\"retries\":{\"max\":101}}", "retries: max:" },
@@ -149,7 +169,7 @@ TEST(an_attempt_keeps_every_field)
         "\"number\":2,\"epoch\":3,\"state\":\"failed\",\"created\":\"2026-01-01T00:00:00.000001Z\","
         "\"started\":\"2026-01-01T00:00:01.000000Z\",\"ended\":\"2026-01-01T00:00:02.500000Z\",\"cause\":\"exited\","
         "\"exit_code\":3,\"reason\":\"why\",\"allocation\":{\"node\":\"n1\",\"cpus\":\"0-1,8\",\"mems\":\"0\","
-        "\"memory\":1024,\"disk\":4096,\"gpus\":[\"GPU-1\"],\"shared\":false},\"record\":{\"image\":\"host\"},"
+        "\"memory\":1024,\"disk\":4096,\"gpus\":[\"GPU-1\"],\"gpu_milli\":250,\"shared\":false},\"record\":{\"image\":\"host\"},"
         "\"evidence\":{\"cpus\":\"0\"},\"artifacts\":{\"count\":1},\"usage\":{\"log_lines\":4}}";
     _cleanup_json_ json_t *json = NULL, *again = NULL;
     _cleanup_(attempt_freep) struct attempt *attempt = NULL;
