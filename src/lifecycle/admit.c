@@ -136,12 +136,34 @@ static const struct flavor *part_flavor(const struct lifecycle *lc,
     return found;
 }
 
+static int check_part(const struct lifecycle *lc, const struct workload_spec *spec,
+                      struct error *err)
+{
+    char part[32];
+
+    if (!spec->gpu_milli)
+        return 0;
+    if (lc->engine->ops->whole_gpus)
+        return error_set(err, -EINVAL,
+                         "gpus: is %s%s%s, and engine %s gives whole GPUs only; ask for 1 or more",
+                         milli_to_str(spec->gpu_milli, part), spec->flavor ? " by flavor " : "",
+                         spec->flavor ? spec->flavor : "", lc->engine->ops->name);
+    if (spec->tasks_per_node > 1)
+        return error_set(err, -EINVAL,
+                         "gpus: is %s, and a part of a GPU is for one task of a node; leave "
+                         "tasks_per_node out",
+                         milli_to_str(spec->gpu_milli, part));
+    return 0;
+}
+
 /* A part of a GPU without a flavor: what lets the job have it says the rest, or the numbers do. */
 static int from_part(const struct lifecycle *lc, struct workload_spec *spec, struct error *err)
 {
     const struct flavor *flavor = part_flavor(lc, spec);
     char part[32];
 
+    if (lc->engine->ops->whole_gpus)
+        return check_part(lc, spec, err);
     if (!flavor)
         return error_set(
             err, -EINVAL,
@@ -233,26 +255,6 @@ static int check_published(const struct workload_spec *spec, struct error *err)
                              "ports[%zu].publish: %u belongs to the machine; choose %u to 65535, "
                              "or 0 for a free one",
                              i, spec->ports[i].publish, PUBLISH_MIN);
-    return 0;
-}
-
-static int check_part(const struct lifecycle *lc, const struct workload_spec *spec,
-                      struct error *err)
-{
-    char part[32];
-
-    if (!spec->gpu_milli)
-        return 0;
-    if (lc->engine->ops->whole_gpus)
-        return error_set(err, -EINVAL,
-                         "gpus: is %s%s%s, and engine %s gives whole GPUs only; ask for 1 or more",
-                         milli_to_str(spec->gpu_milli, part), spec->flavor ? " by flavor " : "",
-                         spec->flavor ? spec->flavor : "", lc->engine->ops->name);
-    if (spec->tasks_per_node > 1)
-        return error_set(err, -EINVAL,
-                         "gpus: is %s, and a part of a GPU is for one task of a node; leave "
-                         "tasks_per_node out",
-                         milli_to_str(spec->gpu_milli, part));
     return 0;
 }
 

@@ -185,10 +185,24 @@ static unsigned cores_in(const struct node *node, const struct cpu_set *cpus)
     return n;
 }
 
+/* One that is shared is there once, and in PARTS with how much of it is given away. */
+static void add_gpu(const struct allocation *a, const char *uuid, json_t *gpus, json_t *parts)
+{
+    int64_t milli = 0;
+
+    if (!a->gpu_milli || !json_object_get(parts, uuid))
+        (void) json_array_append_new(gpus, json_string(uuid));
+    if (!a->gpu_milli)
+        return;
+    (void) json_get_milli(parts, uuid, &milli);
+    json_put_milli(parts, uuid, milli + a->gpu_milli);
+}
+
 json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node)
 {
     const struct node_use *use = use_find(lc, node->name);
     json_t *json = json_object(), *gpus = json_array();
+    _cleanup_json_ json_t *parts = json_object();
     struct cpu_set own = { 0 }, pooled = { 0 };
     int64_t memory_bytes = 0, disk_bytes = 0;
 
@@ -198,7 +212,7 @@ json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node)
         memory_bytes += a->memory_bytes;
         disk_bytes += a->disk_bytes;
         for (char **gpu = a->gpus; gpu && *gpu; gpu++)
-            (void) json_array_append_new(gpus, json_string(*gpu));
+            add_gpu(a, *gpu, gpus, parts);
     }
     if (use) {
         _cleanup_free_ char *cpus = cpu_set_format(&own);
@@ -212,5 +226,7 @@ json_t *lifecycle_node_use(struct lifecycle *lc, const struct node *node)
         json_put_int(json, "disk", disk_bytes);
     }
     json_put(json, "gpus", gpus);
+    if (json_object_size(parts) > 0)
+        json_put(json, "gpu_parts", json_incref(parts));
     return json;
 }

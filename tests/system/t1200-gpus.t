@@ -171,7 +171,9 @@ test_expect_success 'parts of a GPU: who shares it sees it, and who finds too li
     berth job show b -o json | jq -e ".spec.flavor == \"part\" and .spec.gpus == 0.5 and .spec.memory == 32 * 1048576 and
         .attempt.allocation.gpu_milli == 500" &&
     berth run --detach --source none --name d --gpus 0.6 -- true && berth run --detach --source none --name whole --flavor fast -- true &&
-    berth why d | grep "needs 0.6 of a GPU: most free on one is 0.5, of 2 on node" &&
+    berth node list -o json | jq -e ".items[0].use | (.gpus | sort == [\"example.com/gpu=0\", \"example.com/gpu=1\"]) and
+        .gpu_parts[\"example.com/gpu=0\"] == 0.75 and .gpu_parts[\"example.com/gpu=1\"] == 0.5" &&
+    berth why d | tee why.out | grep "ask for 0.5 of a GPU instead of 0.6" && grep "needs 0.6 of a GPU: most free on one is 0.5, of 2 on node" why.out &&
     berth why whole | grep "needs 1 GPU; 0 of 2 are free" && berth queue | grep "0.6 x GPU, 2 cores" &&
     berth top -o json | jq -e "[.jobs[].gpus] | sort == [0.25, 0.5, 0.5]" &&
     berth flavor list | grep "part .* 0.5 " &&

@@ -83,6 +83,7 @@ test_expect_success 'GPUs are the step'"'"'s own: two jobs get different ones, a
     grep "^/dev/fake0 /dev/fake1 $" seen &&
     has g0 ".attempt.allocation.node == \"node1\" and (.attempt.evidence.devices | length) > 0" &&
     await 30 gpus_are_seen &&
+    test_must_fail berth run --source none --gpus 0.5 -- true 2>err && grep "is 0.5, and engine slurm gives whole GPUs only" err &&
     submit g2 --gpus 1 -- true && await 30 because g2 "0 of 2 are free" &&
     berth stop --grace 0 --wait g0 && await 30 is_in_state g2 succeeded && has g2 ".attempt.allocation.node == \"node1\"" &&
     berth stop --grace 0 --wait g1 && scancel -u root

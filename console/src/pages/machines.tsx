@@ -10,7 +10,7 @@ import { Command, Fact, Facts, Trouble } from '../ui/parts';
 
 interface Core { id: number; socket?: number; numa?: number; cpus: string }
 interface Gpu { uuid?: string; model?: string; memory?: number; minor?: number }
-interface Use { tasks?: number; cores?: number; cpus?: string; cpus_shared?: string; memory?: number; disk?: number; gpus?: string[] }
+interface Use { tasks?: number; cores?: number; cpus?: string; cpus_shared?: string; memory?: number; disk?: number; gpus?: string[]; gpu_parts?: Record<string, number> }
 
 /** "0-3,8" as numbers. */
 export function cpuSet(text: string | undefined): Set<number> {
@@ -121,7 +121,7 @@ function Machine({ node, holders, top }: { node: Api.Node; holders: Map<number, 
       <Cores cores={cores} use={use} holders={holders} />
       {gpus.length > 0 && <ul class="gpus" aria-label="GPUs">{gpus.map((gpu, i) =>
         <li key={gpu.uuid ?? i} class={`core core-${gpu.uuid && use.gpus?.includes(gpu.uuid) ? 'taken' : 'free'}`} title={gpu.uuid}>
-          <b>GPU {i}</b><span>{gpu.model}{gpu.memory ? `, ${bytes(gpu.memory)}` : ''}</span></li>)}</ul>}
+          <b>GPU {i}</b><span>{gpu.model}{gpu.memory ? `, ${bytes(gpu.memory)}` : ''}{gpu.uuid && use.gpu_parts?.[gpu.uuid] ? `, ${use.gpu_parts[gpu.uuid]} of it given out` : ''}</span></li>)}</ul>}
     </section>
   );
 }
@@ -160,7 +160,7 @@ export function MachinesPage({ project }: { project: string }) {
           <h2>Flavors</h2>
           <table class="plain-table"><thead><tr><th>Name</th><th class="num">Cores</th><th class="num">Memory</th><th class="num">Disk</th><th class="num">GPUs</th><th>GPU model</th><th>Cores are</th></tr></thead>
             <tbody>{flavors.data.items.map((flavor) => <tr key={flavor.name}><td>{flavor.name}</td><td class="num">{flavor.cores}</td><td class="num">{bytes(flavor.memory)}</td>
-              <td class="num">{bytes(flavor.disk)}</td><td class="num">{flavor.gpus || '–'}</td><td>{flavor.gpu_model ?? '–'}</td><td>{flavor.shared ? 'shared' : 'its own'}</td></tr>)}</tbody></table>
+              <td class="num">{bytes(flavor.disk)}</td><td class="num">{flavor.gpu_milli ? flavor.gpu_milli / 1000 : flavor.gpus || '–'}</td><td>{flavor.gpu_model ?? '–'}</td><td>{flavor.shared ? 'shared' : 'its own'}</td></tr>)}</tbody></table>
         </section>
       )}
     </div>

@@ -56,7 +56,7 @@ function Input({ name, field, types, value, onChange, id, describedBy, choices, 
   if (kind === 'command')
     return <textarea {...common} class="mono" rows={4} required={field.required} spellcheck={false} placeholder={'python3 train.py --epochs 10'}
       value={Array.isArray(value) ? commandText(value as string[]) : text} onInput={(e) => onChange(e.currentTarget.value)} />;
-  return <input {...common} class={kind === 'number' || kind === 'amount' ? 'short' : undefined} value={text} placeholder={hint} required={field.required} spellcheck={false} inputMode={kind === 'number' ? 'numeric' : undefined}
+  return <input {...common} class={kind === 'number' || kind === 'amount' ? 'short' : undefined} value={text} placeholder={hint} required={field.required} spellcheck={false} inputMode={kind === 'number' ? 'decimal' : undefined}
     autocomplete="off" onInput={(e) => onChange(e.currentTarget.value)} />;
 }
 

@@ -27,7 +27,7 @@ function Given({ part, processor }: { part: Part; processor: string | undefined 
       <Fact name="NUMA nodes"><code>{allocation.mems}</code></Fact>
       <Fact name="Memory">{bytes(allocation.memory)}{usage.memory_peak_bytes !== undefined && <span class="faint"> · at most {bytes(usage.memory_peak_bytes)} used</span>}</Fact>
       <Fact name="Disk">{allocation.disk ? bytes(allocation.disk) : undefined}</Fact>
-      <Fact name="GPUs">{allocation.gpus?.length ? allocation.gpus.map((gpu) => <code key={gpu}>{gpu} </code>) : undefined}</Fact>
+      <Fact name="GPUs">{allocation.gpus?.length ? <>{allocation.gpu_milli ? `${allocation.gpu_milli / 1000} of ` : ''}{allocation.gpus.map((gpu) => <code key={gpu}>{gpu} </code>)}</> : undefined}</Fact>
       <Fact name="CPU time">{usage.cpu_seconds !== undefined && <CpuTime spent={usage.cpu_seconds} took={seconds(part.started, part.ended)} />}</Fact>
       <Fact name="Address">{evidence.address && <code>{evidence.address}</code>}</Fact>
     </Facts>
@@ -38,7 +38,7 @@ function Given({ part, processor }: { part: Part; processor: string | undefined 
 function GivenToAll({ job, tasks }: { job: Api.Job; tasks: Task[] }) {
   const sum = (value: (task: Task) => number | undefined) => tasks.reduce((all, task) => all + (value(task) ?? 0), 0);
   const machines = [...new Set(tasks.map((task) => task.allocation?.node))];
-  const gpus = sum((task) => task.allocation?.gpus?.length);
+  const gpus = sum((task) => (task.allocation?.gpus?.length ?? 0) * (task.allocation?.gpu_milli ?? 1000)) / 1000;
   const spent = sum((task) => (task.usage as Usage | undefined)?.cpu_seconds);
   return (
     <Facts>
