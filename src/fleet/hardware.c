@@ -116,7 +116,7 @@ static int read_node(struct reader *r, const struct spot *spot, void *arg)
     const struct place *place = arg;
     _cleanup_spot_ struct spot name = spot_member(spot, "name");
     _cleanup_(chain_done) struct chain chain = { { *spot }, 1 };
-    struct name_range range;
+    struct name_range range = { 0 };
     int code = check_object(r, spot, machine_keys);
 
     if (code >= 0 &&

@@ -85,8 +85,8 @@ struct lifecycle_sources {
 
 /* What orgs and projects have had under the policy `fair`, for lifecycle_recall_shares() of the next server; owned by the
  * caller. That goes before lifecycle_recover(); -EINVAL: JSON is no such thing. */
-json_t *lifecycle_shares(struct lifecycle *lifecycle);
-int lifecycle_recall_shares(struct lifecycle *lifecycle, const json_t *json, struct error *err);
+json_t *lifecycle_shares(struct lifecycle *lc);
+int lifecycle_recall_shares(struct lifecycle *lc, const json_t *json, struct error *err);
 
 /* Takes what STATE holds (what store_load() gave); borrows store and engine, and becomes the engine's
  * listener. Everything of SOURCES is needed. */

@@ -7,8 +7,6 @@
 
 enum { HALF_LIFE_S = 7 * 86400, NOTICE_S = 300 };
 
-_Static_assert(WORKLOAD_STEADY_US == SCHEDULE_STEADY_US, "a job is as steady as the other");
-
 static struct planner_job describe(const struct lifecycle *lc, const struct job *job)
 {
     const struct workload *w = job->w;

@@ -97,8 +97,9 @@ int lifecycle_preempt(struct lifecycle *lc, const struct id *workload,
     struct job *job = live_get(lc, workload);
     struct preemption why = { .actor = request->actor, .grace_s = request->grace_s };
 
-    int r = job ? check(job, request->force, err)
-                : error_set(err, -ENOENT, "there is no such job that has not ended");
+    if (!job)
+        return error_set(err, -ENOENT, "there is no such job that has not ended");
+    int r = check(job, request->force, err);
     if (r < 0)
         return r;
     struct commit *c = commit_new(lc, job);

@@ -92,7 +92,7 @@ static void forget_end(struct run *x, size_t job)
 {
     size_t at = x->courses[job].at;
 
-    if (at == 0)
+    if (at == 0 || x->ends.len == 0)
         return;
     size_t last = x->ends.items[--x->ends.len];
     x->courses[job].at = 0;

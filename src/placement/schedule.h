@@ -12,6 +12,7 @@
 #include "placement/policy.h"
 #include "placement/share.h"
 #include "placement/together.h"
+#include "workload/workload.h"
 
 struct schedule;
 
@@ -52,7 +53,7 @@ struct schedule_acts {
 
 /* A job that came back (schedule_requeue) before it ran for an hour is damped until it has run so long: no more
  * others are stopped for it than would make these in all, and each time it waits twice as long. */
-#define SCHEDULE_STEADY_US (INT64_C(3600) * 1000000)
+#define SCHEDULE_STEADY_US WORKLOAD_STEADY_US
 enum { SCHEDULE_DAMPED_STOPS = 2 };
 
 struct schedule_options {

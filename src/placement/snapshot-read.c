@@ -122,8 +122,9 @@ static int read_node(struct snapshot *s, const json_t *json, struct map *names, 
     struct snapshot_node one;
     int r = snapshot_node_from_json(json, &one, err);
 
-    if (one.node)
-        vec_push(&s->nodes, one);
+    if (!one.node)
+        return r;
+    vec_push(&s->nodes, one);
     if (r >= 0 && map_set_str(names, one.node->name, one.node))
         r = error_set(err, -EINVAL, "node: there are two machines %s", one.node->name);
     return r;
@@ -251,7 +252,7 @@ static int read_list(struct snapshot *s, const json_t *json, const char *key, re
 static int read_weight(struct snapshot *s, const json_t *json, struct error *err)
 {
     struct snapshot_weight one = { 0 };
-    int64_t weight;
+    int64_t weight = 0;
 
     int r = snapshot_read_id(json, "org", true, &one.org, err);
     if (r >= 0)

@@ -8,6 +8,7 @@
 #include "sim/machines.h"
 #include "sim/queue-jobs.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,6 +196,7 @@ static int compare_waits(const void *pa, const void *pb)
 static void count(struct replay *x)
 {
     size_t n = x->n_jobs;
+    assert(n > 0);
     _cleanup_free_ int64_t *waits = xnew_n(int64_t, n);
     struct queue_figures *f = &x->figures;
     int64_t waited_s = 0, turned_s = 0;

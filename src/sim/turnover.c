@@ -94,7 +94,8 @@ static bool choose_without_score(struct run *x, const struct ask *ask, struct ch
         double chance = draw(&x->luck);
         if (n < ask->gpus)
             continue;
-        double good = x->rule == TURNOVER_SPREAD ? n : pow(chance, 1.0 / (n / ask->gpus));
+        unsigned times = n / ask->gpus;
+        double good = x->rule == TURNOVER_SPREAD ? n : pow(chance, 1.0 / times);
         if (good > best && capacity_choose_on(x->capacity, ask, i, ret))
             best = good;
     }
