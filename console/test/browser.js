@@ -31,7 +31,7 @@ export async function open(options = {}) {
   }
   const page = context.pages()[0] ?? await context.newPage();
   watch(page);
-  page.setDefaultTimeout(30_000);
+  page.setDefaultTimeout(120_000);
   /** Go through TOUR, with a picture of where it fails. At its end the pages have asked for nothing from elsewhere
    * and complained of nothing but what EXPECTED matches. */
   async function walk(tour, expected = /^$/) {
