@@ -18,11 +18,15 @@ enum {
     VIEWS_MAX = 256,  /* beyond these, the one that was asked longest ago goes */
     SEEN_MAX = 4096,  /* shapes that are counted */
     LEARN_FIRST = 16, /* requests; and then whenever their number doubled */
+    BLOCK = 64,       /* machines whose best gain a view keeps */
+    HOST_WORK = 8,    /* looks that a look of a host counts for */
 };
+#define BLOCK_STALE INT32_MAX
 
 struct view {
     struct ask ask;
     int32_t *gains;      /* by machine; CAPACITY_NO_ROOM: it does not hold the request */
+    int32_t *tops;       /* by block, the best of them; BLOCK_STALE: not known */
     size_t n;            /* machines it knows */
     uint64_t change;     /* changes it has read */
     uint64_t generation; /* of the deck */
@@ -44,6 +48,7 @@ struct capacity {
     uint32_t *ring; /* machines that changed, newest last */
     size_t ring_len;
     uint64_t changes; /* ever */
+    uint64_t work;    /* ever */
     uint32_t *marks;  /* by machine: the last reading that looked at it */
     uint32_t reading;
     VEC(struct asked) seen;
@@ -261,11 +266,32 @@ static int32_t best_gain(struct capacity *c, size_t node, const struct ask *ask,
 
 static void look_at(struct capacity *c, struct view *view, size_t i)
 {
+    int32_t *top = &view->tops[i / BLOCK], before = view->gains[i];
     uint32_t gpus;
 
+    c->work += c->host.holds ? HOST_WORK : 1;
     view->gains[i] = !c->machines.items[i].closed && capacity_holds(c, i, &view->ask, NULL, 0)
                          ? best_gain(c, i, &view->ask, &gpus)
                          : CAPACITY_NO_ROOM;
+    if (view->gains[i] >= *top)
+        *top = view->gains[i];
+    else if (before == *top)
+        *top = BLOCK_STALE;
+}
+
+static size_t blocks_of(size_t n) { return (n + BLOCK - 1) / BLOCK; }
+
+static void look_at_all(struct capacity *c, struct view *view)
+{
+    view->n = c->machines.len;
+    view->gains = xrealloc(view->gains, view->n * sizeof *view->gains);
+    view->tops = xrealloc(view->tops, blocks_of(view->n) * sizeof *view->tops);
+    for (size_t i = 0; i < blocks_of(view->n); i++)
+        view->tops[i] = CAPACITY_NO_ROOM;
+    for (size_t i = 0; i < view->n; i++) {
+        view->gains[i] = CAPACITY_NO_ROOM;
+        look_at(c, view, i);
+    }
 }
 
 static void look_at_changes(struct capacity *c, struct view *view)
@@ -283,14 +309,10 @@ static void look_at_changes(struct capacity *c, struct view *view)
 static void look(struct capacity *c, struct view *view)
 {
     if (view->n != c->machines.len || view->generation != c->generation ||
-        c->changes - view->change > c->ring_len) {
-        view->gains = xrealloc(view->gains, c->machines.len * sizeof *view->gains);
-        view->n = c->machines.len;
-        for (size_t i = 0; i < view->n; i++)
-            look_at(c, view, i);
-    } else {
+        c->changes - view->change > c->ring_len)
+        look_at_all(c, view);
+    else
         look_at_changes(c, view);
-    }
     view->change = c->changes;
     view->generation = c->generation;
     view->used = ++c->uses;
@@ -341,6 +363,7 @@ void capacity_free(struct capacity *c)
         return;
     vec_foreach(&c->views, view) {
         free((*view)->gains);
+        free((*view)->tops);
         free(*view);
     }
     vec_foreach(&c->models, model)
@@ -398,6 +421,12 @@ size_t capacity_add(struct capacity *c, const struct room *size)
 }
 
 size_t capacity_len(const struct capacity *c) { return c->machines.len; }
+
+uint64_t capacity_changes(const struct capacity *c) { return c->changes + c->machines.len; }
+
+uint64_t capacity_work(const struct capacity *c) { return c->work; }
+
+void capacity_worked(struct capacity *c, uint64_t work) { c->work += work; }
 
 const struct room *capacity_room(const struct capacity *c, size_t node)
 {
@@ -498,17 +527,33 @@ const int32_t *capacity_gains(struct capacity *c, const struct ask *ask)
     return view->gains;
 }
 
-/* The first of the best of all N machines. */
-static size_t best_of_all(const int32_t *gains, size_t n)
+static int32_t top_of(struct view *view, size_t block)
+{
+    size_t end = (block + 1) * BLOCK < view->n ? (block + 1) * BLOCK : view->n;
+    int32_t top = CAPACITY_NO_ROOM;
+
+    if (view->tops[block] != BLOCK_STALE)
+        return view->tops[block];
+    for (size_t i = block * BLOCK; i < end; i++)
+        top = view->gains[i] > top ? view->gains[i] : top;
+    return view->tops[block] = top;
+}
+
+/* The first of the best of all machines; their number: none holds it. */
+static size_t best_of_all(struct view *view)
 {
     int32_t best = CAPACITY_NO_ROOM;
-    size_t at = n;
+    size_t block = 0, at;
 
-    for (size_t i = 0; i < n; i++)
-        if (gains[i] > best) {
-            best = gains[i];
-            at = i;
+    for (size_t i = 0; i < blocks_of(view->n); i++)
+        if (top_of(view, i) > best) {
+            best = view->tops[i];
+            block = i;
         }
+    if (best == CAPACITY_NO_ROOM)
+        return view->n;
+    for (at = block * BLOCK; view->gains[at] != best; at++)
+        ;
     return at;
 }
 
@@ -531,10 +576,11 @@ static size_t best_in_limits(struct capacity *c, const int32_t *gains)
 
 bool capacity_choose(struct capacity *c, const struct ask *ask, struct choice *ret)
 {
-    const int32_t *gains = capacity_gains(c, ask);
-    size_t node =
-        c->limit == LEVEL_ALL ? best_of_all(gains, c->machines.len) : best_in_limits(c, gains);
+    struct view *view = view_of(c, ask);
 
+    look(c, view);
+    c->work += blocks_of(view->n) / BLOCK + 1;
+    size_t node = c->limit == LEVEL_ALL ? best_of_all(view) : best_in_limits(c, view->gains);
     if (node == c->machines.len)
         return false;
     *ret = (struct choice){ .node = node };

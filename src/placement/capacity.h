@@ -90,6 +90,11 @@ uint64_t capacity_model(struct capacity *capacity, const char *name);
 /* Add an empty machine; returns its index. */
 size_t capacity_add(struct capacity *capacity, const struct room *size);
 size_t capacity_len(const struct capacity *capacity);
+/* Goes up with every change of what is free, of what machines have, and of which are closed. */
+uint64_t capacity_changes(const struct capacity *capacity);
+/* Looks at machines, ever; and note WORK more, done by others. The same calls always do the same work. */
+uint64_t capacity_work(const struct capacity *capacity);
+void capacity_worked(struct capacity *capacity, uint64_t work);
 /* What is free on machine NODE; valid until a machine is added. */
 const struct room *capacity_room(const struct capacity *capacity, size_t node);
 
