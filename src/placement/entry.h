@@ -21,8 +21,6 @@ struct demand {
     /* In pass number PASS: what it was refused, and how many of the refusals of others it has read. */
     uint64_t pass;
     unsigned refused;
-    uint64_t victims_pass;  /* in that one nobody could be stopped for it, */
-    uint32_t victims_group; /* of that group */
     size_t n_read;
 };
 
@@ -109,6 +107,11 @@ struct machines {
     size_t len, cap;
 };
 
+struct candidates {
+    struct candidate *items; /* a vec */
+    size_t len, cap;
+};
+
 struct schedule {
     struct schedule_options options;
     struct capacity *capacity;
@@ -124,15 +127,19 @@ struct schedule {
     struct tenants *machines; /* by machine: the tasks there */
     size_t n_machines;
     uint64_t n_came, n_passes, n_starts;
+    uint64_t work_max;       /* of a slice of a pass, in looks at a machine; 0: no limit */
+    struct pass *pass;       /* that is to be gone on with; NULL: there is none */
+    unsigned n_broken;       /* passes that were given up since the last that came to its end */
+    bool is_cut;             /* the last call ended a slice, or somebody came during the pass */
     bool is_kept;            /* since the last pass machines are kept */
     uint64_t kept_for;       /* for that job */
     struct machines nearest; /* that reserve_nearest() found, */
     uint64_t nearest_for;    /* for that job */
     size_t n_waiting;        /* with those that must wait until some time */
     size_t n_ready, n_patient;
-    size_t n_demands_ready;           /* demands of whom somebody is ready */
-    VEC(struct candidate) candidates; /* a heap, of the pass */
-    struct choice *places;            /* of the job that is looked at */
+    size_t n_demands_ready;       /* demands of whom somebody is ready */
+    struct candidates candidates; /* a heap, of the pass */
+    struct choice *places;        /* of the job that is looked at */
     size_t n_places;
 };
 

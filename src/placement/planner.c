@@ -12,6 +12,9 @@
 
 _Static_assert((int) WITHIN_SITE == LEVEL_SITE && (int) WITHIN_LEAF == LEVEL_LEAF, "one order");
 
+/* Of one planner_pass(), in looks at a machine: some 50 ms. */
+enum { PASS_WORK = 100000 };
+
 struct planner *planner_new(const struct planner_options *options)
 {
     struct planner *p = xnew(struct planner);
@@ -21,6 +24,7 @@ struct planner *planner_new(const struct planner_options *options)
     schedule.hold_stopped = true;
     host_init(&p->host, capacity);
     p->schedule = schedule_new(&schedule, capacity);
+    schedule_limit(p->schedule, PASS_WORK);
     p->by_id = map_new();
     p->by_number = map_new();
     p->groups = map_new();
@@ -466,6 +470,7 @@ void planner_pass(struct planner *p, int64_t now_us, unsigned limit, struct plan
     schedule_pass(p->schedule, now_us, &p->acts);
     carry_out(p, ret);
     give_out(p, limit, ret);
+    ret->more |= schedule_is_cut(p->schedule);
     record_pass(p->record, now_us, limit, ret);
     host_forget_idle(&p->host);
 }

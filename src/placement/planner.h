@@ -131,7 +131,8 @@ void planner_run(struct planner *planner, const struct planner_job *job,
 void planner_end(struct planner *planner, const struct id *job, int64_t now_us);
 bool planner_knows(const struct planner *planner, const struct id *job);
 
-/* Decide; at most LIMIT starts, 0: as many as there are. RET is the caller's, its lists are made new. */
+/* Decide; at most LIMIT starts, 0: as many as there are, and what a caller can wait for (some 50 ms): what is left is for the next
+ * call, which goes on there (schedule_pass()). RET is the caller's, its lists are made new. */
 void planner_pass(struct planner *planner, int64_t now_us, unsigned limit,
                   struct planner_plan *ret);
 void planner_plan_done(struct planner_plan *plan);

@@ -19,6 +19,11 @@ enum {
     REFUSED_TERM = 8, /* nobody knows when there will be */
 };
 
+/* Of the pass under way: it is over; what it decided so far may be otherwise now; somebody came whom it does not see. */
+static void pass_free(struct schedule *s);
+static void give_up(struct schedule *s);
+static void somebody_came(struct schedule *s);
+
 struct schedule *schedule_new(const struct schedule_options *options, struct capacity *capacity)
 {
     struct schedule *s = xnew(struct schedule);
@@ -57,6 +62,7 @@ void schedule_free(struct schedule *s)
     vec_done(&s->candidates);
     vec_done(&s->nearest);
     free(s->places);
+    pass_free(s);
     share_free(s->share);
     promises_free(s->promises);
     booked_free(s->booked);
@@ -73,6 +79,7 @@ void schedule_submit(struct schedule *s, const struct schedule_job *job, int64_t
     struct entry *entry = entry_new(s, job, now_us);
 
     s->n_waiting++;
+    somebody_came(s);
     entry_join(s, entry);
     capacity_learn(s->capacity, &job->ask);
 }
@@ -83,6 +90,7 @@ void schedule_end(struct schedule *s, uint64_t id, int64_t now_us)
 
     if (!entry)
         return;
+    give_up(s);
     if (entry_runs(entry))
         entry_stop(s, entry, now_us);
     entry_leave(s, entry);
@@ -98,6 +106,7 @@ void schedule_run(struct schedule *s, uint64_t id, struct choice *places, int64_
 
     if (!entry || entry_runs(entry))
         return;
+    give_up(s);
     for (unsigned i = 0; i < entry_tasks(entry); i++)
         capacity_take(s->capacity, entry_ask(entry), &places[i]);
     entry_start(s, entry, places, started_us);
@@ -109,6 +118,7 @@ void schedule_requeue(struct schedule *s, uint64_t id, int64_t now_us)
 
     if (!entry || !entry_runs(entry))
         return;
+    give_up(s);
     entry_return(s, entry, now_us);
 }
 
@@ -119,10 +129,13 @@ void schedule_hold(struct schedule *s, uint64_t id, bool held)
     if (!entry)
         return;
     entry->is_held = held;
-    if (held)
+    if (held && entry->is_ready) {
+        give_up(s);
         entry_leave(s, entry);
-    else if (!entry_runs(entry))
+    } else if (!held && !entry_runs(entry)) {
+        somebody_came(s);
         entry_join(s, entry);
+    }
 }
 
 /* ---- the order ------------------------------------------------------------------------------------- */
@@ -153,16 +166,24 @@ static void sink(struct candidate *heap, size_t n, size_t at, struct candidate c
     heap[at] = candidate;
 }
 
+static struct candidate candidate_with(const struct schedule *s, struct entry *entry,
+                                       unsigned level, struct share_key key)
+{
+    return (struct candidate){ .priority = entry->line->priority,
+                               .level = level,
+                               .entry = entry,
+                               .key = key,
+                               .key_start = s->n_starts };
+}
+
 static struct candidate candidate_of(const struct schedule *s, struct entry *entry, unsigned level,
                                      int64_t now_us)
 {
-    struct candidate one = {
-        .priority = entry->line->priority, .level = level, .entry = entry, .key_start = s->n_starts
-    };
+    struct share_key key = { 0 };
 
     if (s->options.policy->shares)
-        one.key = share_key(s->share, entry->line->group, now_us);
-    return one;
+        key = share_key(s->share, entry->line->group, now_us);
+    return candidate_with(s, entry, level, key);
 }
 
 static void add(struct schedule *s, struct entry *entry, unsigned level, int64_t now_us)
@@ -200,25 +221,40 @@ static struct entry *next(struct schedule *s, int64_t now_us)
     return entry;
 }
 
+static void heap_up(struct schedule *s)
+{
+    for (size_t i = s->candidates.len / 2; i-- > 0;)
+        sink(s->candidates.items, s->candidates.len, i, s->candidates.items[i]);
+    capacity_worked(s->capacity, s->candidates.len / 2);
+}
+
 static void line_up(struct schedule *s, int64_t now_us)
 {
+    uint32_t n = share_len(s->share);
+    _cleanup_free_ struct share_key *keys = xnew_n(struct share_key, n);
+
     s->candidates.len = 0;
+    for (uint32_t group = 0; s->options.policy->shares && group < n; group++)
+        keys[group] = share_key(s->share, group, now_us);
     vec_foreach(&s->waiting, line) {
         struct entry *first = (*line)->first;
-        const struct candidate one = candidate_of(s, first, entry_right(s, first), now_us);
+        const struct candidate one =
+            candidate_with(s, first, entry_right(s, first), keys[(*line)->group]);
         vec_push(&s->candidates, one);
     }
     vec_foreach(&s->apart, entry) {
-        (*entry)->past->level = entry_level(s, *entry, now_us);
-        const struct candidate one = candidate_of(s, *entry, (*entry)->past->level, now_us);
+        const struct candidate one =
+            candidate_with(s, *entry, entry_level(s, *entry, now_us), keys[(*entry)->line->group]);
         vec_push(&s->candidates, one);
     }
-    for (size_t i = s->candidates.len / 2; i-- > 0;)
-        sink(s->candidates.items, s->candidates.len, i, s->candidates.items[i]);
+    heap_up(s);
 }
 
 void schedule_order(struct schedule *s, int64_t now_us, size_t limit, struct schedule_ids *ret)
 {
+    const struct candidates of_pass = s->candidates;
+
+    s->candidates = (struct candidates){ 0 };
     line_up(s, now_us);
     while (s->candidates.len > 0 && limit-- > 0) {
         const struct entry *entry = next(s, now_us);
@@ -226,7 +262,8 @@ void schedule_order(struct schedule *s, int64_t now_us, size_t limit, struct sch
         if (!entry->past && entry->behind)
             add(s, entry->behind, entry_right(s, entry->behind), now_us);
     }
-    s->candidates.len = 0;
+    vec_done(&s->candidates);
+    s->candidates = of_pass;
 }
 
 /* ---- a pass ----------------------------------------------------------------------------------------- */
@@ -236,15 +273,32 @@ struct refusal {
     unsigned what;
 };
 
+/* Nobody could be stopped for DEMAND of a group. */
+struct group_refusal {
+    const struct demand *demand;
+    int64_t milli;
+    size_t next; /* of the same group, from 1; 0: there is none */
+};
+
+/* Kept from slice to slice. */
 struct pass {
     struct schedule *s;
-    int64_t now_us;
-    struct schedule_acts *acts;
+    int64_t now_us;             /* when it began */
+    struct schedule_acts *acts; /* of the slice */
+    uint64_t changes;           /* of the capacity, at the end of the last slice */
+    uint64_t booked;            /* version of the bookings then */
+    bool is_promising;
+    uint64_t work_end;
+    bool is_late; /* somebody came since it began */
     /* Of jobs with at least the right of those that are still to be looked at: who asks for as much or more is
      * refused the same. */
     VEC(struct refusal) refusals;
     size_t n_refused_all; /* demands */
-    unsigned n_stopped;   /* for the job that is looked at */
+    /* Where groups go by shares: what each group was refused, and the last of it by group. */
+    VEC(struct group_refusal) group_refusals;
+    size_t *last_refusals;
+    uint32_t n_groups;  /* when the pass began */
+    unsigned n_stopped; /* for the job that is looked at */
     struct machines reserved;
     int64_t shadow_us;    /* they are reserved from then on; 0: they are not */
     bool is_kept;         /* they are kept for somebody from now on */
@@ -357,7 +411,7 @@ static uint32_t group_of(const struct pass *pass, const struct entry *entry)
 
 static void find_lowest(struct pass *pass)
 {
-    uint32_t n = share_len(pass->s->share);
+    uint32_t n = pass->n_groups;
 
     pass->lowest = xnew_n(int, n);
     for (uint32_t group = 0; group < n; group++)
@@ -390,31 +444,52 @@ static bool may_stop_others(struct pass *pass, const struct entry *entry)
         return policy->preempts;
     if (!pass->lowest)
         find_lowest(pass);
-    if (pass->lowest[group_of(pass, entry)] < entry->line->priority)
+    /* A group that came since runs nothing. */
+    uint32_t group = group_of(pass, entry);
+    if (group < pass->n_groups && pass->lowest[group] < entry->line->priority)
         return true;
     return policy->shares && pass->has_preemptible && has_less_than_its_part(pass->s, entry);
+}
+
+/* Was ENTRY's group refused victims for as little before? Whoever comes later in it has no more right. */
+static bool is_refused_to_group(const struct pass *pass, const struct entry *entry)
+{
+    const struct demand *demand = entry->line->demand;
+    uint32_t group = entry->line->group;
+    int64_t milli = entry_milli(entry);
+
+    for (size_t i = group < pass->n_groups ? pass->last_refusals[group] : 0; i;) {
+        const struct group_refusal *r = &pass->group_refusals.items[i - 1];
+        if (r->milli <= milli && r->demand->tasks <= demand->tasks &&
+            wish_equal(r->demand->wish, demand->wish) && ask_covers(&demand->ask, &r->demand->ask))
+            return true;
+        i = r->next;
+    }
+    return false;
 }
 
 /* Groups have more and less right for the same demand: what one was refused holds for itself. */
 static bool knows_no_victims(struct pass *pass, const struct entry *entry)
 {
-    struct demand *demand = entry->line->demand;
-    bool is_refused = refused(pass, demand) & REFUSED_VICTIMS;
-
-    return is_refused || (demand->victims_pass == pass->s->n_passes &&
-                          demand->victims_group == entry->line->group);
+    if (pass->s->options.policy->shares)
+        return is_refused_to_group(pass, entry);
+    return refused(pass, entry->line->demand) & REFUSED_VICTIMS;
 }
 
 static void refuse_victims(struct pass *pass, const struct entry *entry)
 {
     struct demand *demand = entry->line->demand;
+    uint32_t group = entry->line->group;
 
     if (!pass->s->options.policy->shares) {
         refuse(pass, demand, REFUSED_VICTIMS);
         return;
     }
-    demand->victims_pass = pass->s->n_passes;
-    demand->victims_group = entry->line->group;
+    if (group >= pass->n_groups)
+        return;
+    const struct group_refusal one = { demand, entry_milli(entry), pass->last_refusals[group] };
+    vec_push(&pass->group_refusals, one);
+    pass->last_refusals[group] = pass->group_refusals.len;
 }
 
 static bool take_from_others(struct pass *pass, struct entry *entry)
@@ -426,6 +501,7 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
     if (max == 0 || knows_no_victims(pass, entry))
         return false;
     if (may_stop_others(pass, entry)) {
+        capacity_worked(pass->s->capacity, capacity_len(pass->s->capacity) / 8);
         close_reserved(pass, true);
         is_booked_out = booked_close(pass->s, entry, true, pass->now_us);
         taken = victims_take(pass->s, entry, pass->now_us, max, &stopped);
@@ -565,16 +641,24 @@ static bool take_by_force(struct pass *pass, struct entry *entry)
     return taken;
 }
 
+static bool is_cut(struct pass *pass)
+{
+    struct schedule *s = pass->s;
+
+    s->is_cut = s->work_max && capacity_work(s->capacity) >= pass->work_end;
+    return s->is_cut;
+}
+
 /* All who wait, in order: each starts, or is promised a time, where nothing that was promised before is touched. */
 static void keep_promises(struct pass *pass)
 {
     struct schedule *s = pass->s;
 
-    promises_begin(s, pass->now_us);
-    while (s->candidates.len > 0) {
+    while (s->candidates.len > 0 && !is_cut(pass)) {
         struct entry *entry = next(s, pass->now_us);
         struct entry *behind = entry->past ? NULL : entry->behind;
         need_places(s, entry_tasks(entry));
+        capacity_worked(s->capacity, capacity_len(s->capacity) / 8 + 1);
         (void) booked_close(s, entry, false, pass->now_us);
         bool taken = promise_try(s, entry, s->places, pass->now_us);
         booked_open(s);
@@ -589,36 +673,108 @@ static void keep_promises(struct pass *pass)
         if (behind)
             add(s, behind, entry_right(s, behind), pass->now_us);
     }
+    if (s->candidates.len > 0)
+        return;
     promises_finish(s);
+    pass->is_promising = false;
 }
 
 int64_t schedule_promised_us(const struct schedule *s, uint64_t id) { return promise_time(s, id); }
 
-void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret)
+static void pass_free(struct schedule *s)
 {
-    struct pass pass = { .s = s, .now_us = now_us, .acts = ret };
+    struct pass *pass = s->pass;
+
+    if (!pass)
+        return;
+    vec_done(&pass->reserved);
+    vec_done(&pass->refusals);
+    vec_done(&pass->group_refusals);
+    free(pass->last_refusals);
+    free(pass->lowest);
+    free(pass);
+    s->pass = NULL;
+}
+
+/* What was decided so far may be otherwise now. */
+static void give_up(struct schedule *s)
+{
+    enum { BROKEN_MAX = 20 };
+
+    if (s->pass && s->n_broken < BROKEN_MAX)
+        s->n_broken++;
+    pass_free(s);
+}
+
+static void somebody_came(struct schedule *s)
+{
+    if (s->pass)
+        s->pass->is_late = true;
+}
+
+static void begin(struct schedule *s, int64_t now_us, struct schedule_acts *ret)
+{
     struct entries leaving = { 0 };
 
+    s->pass = xnew(struct pass);
+    *s->pass =
+        (struct pass){ .s = s, .now_us = now_us, .n_groups = share_len(s->share), .acts = ret };
+    s->pass->last_refusals = xnew_n(size_t, s->pass->n_groups);
     booked_look(s, now_us);
     booked_leave(s, now_us, &leaving);
-    stop_all(&pass, &leaving, true);
+    stop_all(s->pass, &leaving, true);
     wakes_look(s, now_us);
     patience_look(s, now_us);
     s->is_kept = false;
+    s->candidates.len = 0;
     if (s->n_ready == 0)
         return;
     s->n_passes++;
+    vec_foreach(&s->apart, entry)
+        (*entry)->past->level = entry_level(s, *entry, now_us);
     line_up(s, now_us);
-    if (s->options.policy->wait == WAIT_PROMISE)
-        keep_promises(&pass);
-    while (s->candidates.len > 0 && !is_over(&pass))
-        if (!consider(&pass, next(s, now_us)))
-            break;
-    close_reserved(&pass, false);
-    vec_done(&pass.reserved);
-    vec_done(&pass.refusals);
-    free(pass.lowest);
+    s->pass->is_promising = s->options.policy->wait == WAIT_PROMISE;
+    if (s->pass->is_promising)
+        promises_begin(s, now_us);
 }
+
+static void go_on(struct pass *pass)
+{
+    struct schedule *s = pass->s;
+
+    pass->work_end = capacity_work(s->capacity) + (s->work_max << s->n_broken);
+    if (pass->is_promising)
+        keep_promises(pass);
+    while (s->candidates.len > 0 && !is_over(pass) && !is_cut(pass)) {
+        capacity_worked(s->capacity, 1);
+        if (!consider(pass, next(s, pass->now_us)))
+            s->candidates.len = 0;
+    }
+    close_reserved(pass, false);
+}
+
+void schedule_pass(struct schedule *s, int64_t now_us, struct schedule_acts *ret)
+{
+    if (s->pass &&
+        (s->pass->changes != capacity_changes(s->capacity) || s->pass->booked != booked_version(s)))
+        give_up(s);
+    if (!s->pass)
+        begin(s, now_us, ret);
+    s->pass->acts = ret;
+    s->is_cut = false;
+    go_on(s->pass);
+    s->pass->changes = capacity_changes(s->capacity);
+    s->pass->booked = booked_version(s);
+    if (s->is_cut)
+        return;
+    s->is_cut = s->pass->is_late;
+    s->n_broken = 0;
+    pass_free(s);
+}
+
+void schedule_limit(struct schedule *s, uint64_t work) { s->work_max = work; }
+
+bool schedule_is_cut(const struct schedule *s) { return s->is_cut; }
 
 bool schedule_keeps(const struct schedule *s, uint64_t *ret_id)
 {

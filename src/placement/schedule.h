@@ -106,8 +106,14 @@ int schedule_choose(struct schedule *schedule, const struct booking_wish *wish,
                     struct error *err);
 /* NULL: nothing was ever booked. */
 const struct calendar *schedule_calendar(const struct schedule *schedule);
-/* Decide; RET is appended to. */
+/* Decide; RET is appended to. A pass that was cut goes on where it was, at the time at which it began, and decides what it would
+ * have decided in one piece; if meanwhile anything happened but that somebody came, it is given up and another begins. */
 void schedule_pass(struct schedule *schedule, int64_t now_us, struct schedule_acts *ret);
+/* A slice of a pass is no more work than about WORK from now on, in looks at a machine; 0: a pass is in one piece. After passes
+ * that were given up it is twice as much each time, so that one comes to its end whatever happens. */
+void schedule_limit(struct schedule *schedule, uint64_t work);
+/* Is there more to decide at once? */
+bool schedule_is_cut(const struct schedule *schedule);
 /* For whom the last pass keeps machines that others could use; false: for nobody. */
 bool schedule_keeps(const struct schedule *schedule, uint64_t *ret_id);
 /* When a job that waits starts at the latest, as it was promised in the last pass; INT64_MAX: nothing is promised. */
