@@ -22,6 +22,9 @@ struct demand {
     uint64_t pass;
     unsigned refused;
     size_t n_read;
+    /* Under conservative, beyond the depth: in that pass, with promises as they were then, it could not begin at once for so long. */
+    uint64_t far_pass, far_version;
+    int64_t far_length_us;
 };
 
 struct line {

@@ -410,6 +410,39 @@ static int64_t earliest(struct schedule *s, const struct entry *entry, bool only
     return profile_earliest(p->profile, &wish, p->found);
 }
 
+static int64_t length_of(const struct entry *entry)
+{
+    return entry->limit_us ? entry->limit_us : INT64_MAX;
+}
+
+/* Did somebody who asks for the same, for no longer, turn out not to be able to begin now? */
+static bool is_known_not_now(const struct schedule *s, const struct entry *entry)
+{
+    const struct demand *demand = entry->line->demand;
+
+    return !s->booked && demand->far_pass == s->n_passes &&
+           demand->far_version == s->promises->version && length_of(entry) >= demand->far_length_us;
+}
+
+/* What a machine has room for costs only what changed since the last time. */
+static bool may_begin_now(struct schedule *s, const struct entry *entry)
+{
+    struct choice choice;
+
+    return !is_known_not_now(s, entry) && capacity_choose(s->capacity, entry_ask(entry), &choice);
+}
+
+static void note_not_now(struct schedule *s, const struct entry *entry)
+{
+    struct demand *demand = entry->line->demand;
+
+    if (is_known_not_now(s, entry))
+        return;
+    demand->far_pass = s->n_passes;
+    demand->far_version = s->promises->version;
+    demand->far_length_us = length_of(entry);
+}
+
 static bool promise_moved(int64_t before_us, int64_t at_us)
 {
     return before_us != INT64_MAX && at_us != before_us;
@@ -432,15 +465,18 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
         forget(p, promise, false);
     else if (!is_far)
         forget_lower(p, entry->line->priority);
-    int64_t at_us;
+    int64_t at_us = INT64_MAX;
     p->refused.len = 0;
-    while ((at_us = earliest(s, entry, is_far, now_us)) == now_us)
+    bool is_useless = is_far && !may_begin_now(s, entry);
+    while (!is_useless && (at_us = earliest(s, entry, is_far, now_us)) == now_us)
         if (take(s, entry, places)) {
             p->version += promise_moved(before_us, at_us);
             return true;
         }
     /* What was promised before is free for others. */
     p->version += promise_moved(before_us, at_us);
+    if (is_far)
+        note_not_now(s, entry);
     if (at_us != INT64_MAX && !is_far)
         keep(s, entry, at_us);
     return false;
