@@ -29,7 +29,7 @@ static const char usage[] =
     "  --policy NAME       another order of the queue\n"
     "  --job FILE          this job comes, in the form of `berth job create --file`\n\n"
     "Or that job in words:\n"
-    "  --gpus N            GPUs of a task (0)\n"
+    "  --gpus N            GPUs of a task, or 0.5 of one (0)\n"
     "  --gpu-model MODEL   of this model (any)\n"
     "  --cpus N            cores of a task (1)\n"
     "  --memory SIZE       memory of a task (1Gi)\n"
@@ -109,15 +109,30 @@ static bool read_change(int argc, char **argv, int *i, struct options *o)
     return false;
 }
 
-static bool put_ask(struct options *o, const char *field, const char *value, bool is_number)
-{
-    long long number = 0;
+enum form { FORM_TEXT, FORM_WHOLE, FORM_NUMBER };
 
-    if (is_number && str_to_i64(value, 0, 1000000, &number) < 0)
+static json_t *value_of(const char *text, enum form form)
+{
+    json_t *json = NULL;
+
+    if (form == FORM_TEXT)
+        return json_string(text);
+    if (yaml_parse(text, strlen(text), &json, NULL) == 0 && json_number_value(json) >= 0 &&
+        (form == FORM_NUMBER ? json_is_number(json) : json_is_integer(json)))
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+static bool put_ask(struct options *o, const char *field, const char *text, enum form form)
+{
+    json_t *value = value_of(text, form);
+
+    if (!value)
         return false;
     if (!o->asks)
         o->asks = json_object();
-    json_put(o->asks, field, is_number ? json_integer(number) : json_string(value));
+    json_put(o->asks, field, value);
     return true;
 }
 
@@ -126,17 +141,17 @@ static bool read_ask(int argc, char **argv, int *i, struct options *o)
 {
     static const struct {
         const char *flag, *field;
-        bool is_number;
+        enum form form;
     } asks[] = {
-        { "--gpus", "gpus", true },   { "--gpu-model", "gpu_model", false },
-        { "--cpus", "cpus", true },   { "--memory", "memory", false },
-        { "--nodes", "nodes", true }, { "--max-time", "max_time", false },
+        { "--gpus", "gpus", FORM_NUMBER },  { "--gpu-model", "gpu_model", FORM_TEXT },
+        { "--cpus", "cpus", FORM_WHOLE },   { "--memory", "memory", FORM_TEXT },
+        { "--nodes", "nodes", FORM_WHOLE }, { "--max-time", "max_time", FORM_TEXT },
     };
 
     for (size_t k = 0; k < sizeof asks / sizeof *asks; k++) {
         const char *value = option_value(asks[k].flag, argc, argv, i);
         if (value)
-            return put_ask(o, asks[k].field, value, asks[k].is_number);
+            return put_ask(o, asks[k].field, value, asks[k].form);
     }
     return false;
 }

@@ -148,12 +148,7 @@ static int check_part(const struct lifecycle *lc, const struct workload_spec *sp
                          "gpus: is %s%s%s, and engine %s gives whole GPUs only; ask for 1 or more",
                          milli_to_str(spec->gpu_milli, part), spec->flavor ? " by flavor " : "",
                          spec->flavor ? spec->flavor : "", lc->engine->ops->name);
-    if (spec->tasks_per_node > 1)
-        return error_set(err, -EINVAL,
-                         "gpus: is %s, and a part of a GPU is for one task of a node; leave "
-                         "tasks_per_node out",
-                         milli_to_str(spec->gpu_milli, part));
-    return 0;
+    return workload_spec_check_part(spec, err);
 }
 
 /* A part of a GPU without a flavor: what lets the job have it says the rest, or the numbers do. */

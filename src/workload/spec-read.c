@@ -319,6 +319,9 @@ int workload_spec_from_json(const json_t *json, struct workload_spec **ret, stru
         if (r < 0)
             return r;
     }
+    int r = workload_spec_check_part(spec, err);
+    if (r < 0)
+        return r;
     *ret = take_ptr(spec);
     return 0;
 }

@@ -19,6 +19,18 @@ unsigned workload_spec_n_tasks(const struct workload_spec *spec)
     return (spec->nodes ? spec->nodes : 1) * tasks_per_group(spec);
 }
 
+int workload_spec_check_part(const struct workload_spec *spec, struct error *err)
+{
+    char part[32];
+
+    if (!spec->gpu_milli || spec->tasks_per_node <= 1)
+        return 0;
+    return error_set(err, -EINVAL,
+                     "gpus: is %s, and a part of a GPU is for one task of a node; leave "
+                     "tasks_per_node out",
+                     milli_to_str(spec->gpu_milli, part));
+}
+
 int64_t workload_spec_gpu_milli(const struct workload_spec *spec)
 {
     return spec->gpu_milli ? spec->gpu_milli : (int64_t) spec->gpus * 1000;

@@ -180,6 +180,8 @@ struct workload_spec *workload_wishes_copy(const struct workload_spec *spec);
 int workload_wishes_from_json(const json_t *json, struct workload_spec **ret, struct error *err);
 
 unsigned workload_spec_n_tasks(const struct workload_spec *spec);
+/* Is a part of a GPU, if that is asked for, for a task that has its node's group to itself? */
+int workload_spec_check_part(const struct workload_spec *spec, struct error *err);
 /* GPUs of a task, in thousandths. */
 int64_t workload_spec_gpu_milli(const struct workload_spec *spec);
 unsigned workload_spec_task_cores(const struct workload_spec *spec);

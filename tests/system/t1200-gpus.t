@@ -176,7 +176,8 @@ test_expect_success 'parts of a GPU: who shares it sees it, and who finds too li
     berth why d | tee why.out | grep "ask for 0.5 of a GPU instead of 0.6" && grep "needs 0.6 of a GPU: most free on one is 0.5, of 2 on node" why.out &&
     berth why whole | grep "needs 1 GPU; 0 of 2 are free" && berth queue | grep "0.6 x GPU, 2 cores" &&
     berth top -o json | jq -e "[.jobs[].gpus] | sort == [0.25, 0.5, 0.5]" &&
-    berth flavor list | grep "part .* 0.5 " &&
+    berth scheduler snapshot s.json && berth simulate what-if --snapshot s.json --add-nodes 1 --gpus 0.5 -o json >if.json &&
+    jq -e "[.jobs[].name] | index(\"(this job)\")" if.json && berth flavor list | grep "part .* 0.5 " &&
     berth stop --grace 0 --wait c && berth job wait d && berth stop --grace 0 --wait a b && berth job wait whole
 '
 

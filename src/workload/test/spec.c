@@ -139,6 +139,8 @@ TEST(what_is_wrong_is_named_by_its_path)
         { "{\"command\":\"x\",\"gpus\":-0.25}", "gpus: is -0.25" },
         { "{\"command\":\"x\",\"gpus\":0.0001}", "gpus: is 0.0001" },
         { "{\"command\":\"x\",\"gpus\":5000}", "gpus: is 5000" },
+        { "{\"command\":\"x\",\"gpus\":0.5,\"tasks_per_node\":4}",
+          "gpus: is 0.5, and a part of a GPU is for one task of a node" },
         { "{\"command\":\"x\",\"checkpoint\":{\"signal\":\"KILL\"}}", "checkpoint.signal:" },
         { "{\"command\":\"x\",\"network\":\"host\"}", "network:" },
         { "{\"command\":\"x\",\"retries\":{\"max\":101}}", "retries: max:" },
