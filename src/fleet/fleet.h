@@ -116,6 +116,9 @@ unsigned node_usable_cores(const struct node *node);
 /* The name of what NODE stands in, as it is known or as its tags `site`, `block`, `leaf` say; NULL: not known. */
 enum fabric { FABRIC_SITE, FABRIC_BLOCK, FABRIC_LEAF };
 const char *node_stands_in(const struct node *node, enum fabric part);
+/* The same, or where that is not known the name of the next narrower part that is, whose PART is returned: machines of a leaf stand
+ * in one block and on one site, whether anybody said which or not. */
+const char *node_stands_within(const struct node *node, enum fabric *part);
 /* What GPUs there are, in words: "2 x NVIDIA H100 80GB HBM3", "none"; owned by the caller. */
 char *node_gpus_text(const struct node *node);
 

@@ -268,6 +268,15 @@ const char *node_stands_in(const struct node *node, enum fabric part)
     return tag && *tag ? tag : known[part];
 }
 
+const char *node_stands_within(const struct node *node, enum fabric *part)
+{
+    const char *name = node_stands_in(node, *part);
+
+    while (!name && *part < FABRIC_LEAF)
+        name = node_stands_in(node, ++*part);
+    return name;
+}
+
 bool node_has_tag(const struct node *node, const char *wanted)
 {
     for (const char *p = wanted; *p;) {

@@ -24,10 +24,11 @@ static bool domain_name(const struct node *node, enum within within, struct text
 {
     ret->len = 0;
     for (int i = FABRIC_SITE; i <= FABRIC_SITE + (int) within - (int) WITHIN_SITE; i++) {
-        const char *name = node_stands_in(node, (enum fabric) i);
+        enum fabric part = (enum fabric) i;
+        const char *name = node_stands_within(node, &part);
         if (!name)
             return false;
-        text_addf(ret, "%zu:%s", strlen(name), name);
+        text_addf(ret, "%d:%zu:%s", (int) part, strlen(name), name);
     }
     return true;
 }

@@ -335,14 +335,15 @@ static size_t place_for(struct host *host)
 /* The number of what NODE stands in; where that is not known one that no other machine has. */
 static uint32_t spot_number(struct host *host, const struct node *node, size_t i, enum fabric part)
 {
-    const char *name = node_stands_in(node, part);
+    const char *name = node_stands_within(node, &part);
 
     if (!name)
         return (UINT32_MAX >> 1) + (uint32_t) i;
-    uintptr_t number = (uintptr_t) map_get_str(host->spots, name);
+    _cleanup_free_ char *key = xasprintf("%d %s", (int) part, name);
+    uintptr_t number = (uintptr_t) map_get_str(host->spots, key);
     if (number == 0) {
         number = ++host->n_spots;
-        (void) map_set_str(host->spots, name, (void *) number);
+        (void) map_set_str(host->spots, key, (void *) number);
     }
     return (uint32_t) number;
 }

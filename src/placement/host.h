@@ -28,7 +28,7 @@ struct host {
     struct capacity *capacity; /* borrowed; indexes of machines are its */
     VEC(struct host_machine) machines;
     struct map *by_name; /* index + 1 */
-    struct map *spots;   /* by name of a site, block or leaf: its number */
+    struct map *spots;   /* by kind and name of a site, block or leaf: its number */
     uint32_t n_spots;
     VEC(struct grant *) idle; /* given back */
 };
