@@ -319,27 +319,69 @@ static const char *in_one(const struct shape *shape)
     return words[shape->rules->within];
 }
 
+/* How many of N nodes hold a group of SHAPE, wherever they stand. */
+static unsigned fit_anywhere(const struct node_state *states, size_t n, const struct shape *shape,
+                             bool is_empty)
+{
+    struct machine_rules rules = *shape->rules;
+    struct shape one_each = *shape;
+
+    rules.within = WITHIN_ANY;
+    one_each.rules = &rules;
+    one_each.groups = (unsigned) n;
+    return gang_fit(states, n, &one_each, is_empty, NULL);
+}
+
+/* "needs 4 nodes in one leaf: 6 are free, at most 3 in one leaf"; FOUND: the most in one. Returns the text's length. */
+static int explain_within(const struct node_state *states, size_t n, const struct shape *shape,
+                          unsigned found, char *text, size_t len)
+{
+    unsigned is_free = fit_anywhere(states, n, shape, false);
+    char room[40] = "";
+
+    if (shape->tasks > 1)
+        (void) snprintf(room, sizeof room, " with room for %u tasks each", shape->tasks);
+    return snprintf(text, len, "needs %u nodes%s%s: %u %s free, at most %u%s", shape->groups,
+                    in_one(shape), room, is_free, is_are(is_free), found, in_one(shape));
+}
+
+/* How many groups there is room for; ROOM: tasks on the nearest machine that does not hold one. */
+static int explain_groups(const struct node_state *states, size_t n, const struct shape *shape,
+                          unsigned room, char *text, size_t len)
+{
+    unsigned found = gang_fit(states, n, shape, false, NULL);
+
+    if (n == 1)
+        return snprintf(text, len, "all %u tasks begin at once, and there is room for %u: ",
+                        shape->groups * shape->tasks, room);
+    if (shape->rules->within == WITHIN_ANY || shape->groups == 1)
+        return snprintf(text, len,
+                        "all begin at once: %u node%s with room for %u task%s each, and %u of %zu "
+                        "%s; ",
+                        shape->groups, plural(shape->groups), shape->tasks, plural(shape->tasks),
+                        found, n, found == 1 ? "has it" : "have it");
+    int used = explain_within(states, n, shape, found, text, len);
+    return used + snprintf(text + used, len - (size_t) used, "; ");
+}
+
 static enum placement_rule explain_gang(const struct node_state *states, size_t n,
                                         const struct shape *shape, char *text, size_t len)
 {
-    unsigned found = gang_fit(states, n, shape, false, NULL), room = 0;
+    unsigned room = 0;
     const struct node_state *nearest = nearest_of_gang(states, n, shape, &room);
 
+    if (!nearest && n > 1 && shape->rules->within != WITHIN_ANY)
+        (void) explain_within(states, n, shape, gang_fit(states, n, shape, false, NULL), text, len);
     if (!nearest)
         return PLACEMENT_NO_CORES;
     struct shape all = multiply(shape, room + 1);
     enum placement_rule rule = node_state_check(nearest, &all);
     if (shape->gpu_milli && slice_parts(nearest, shape) <= room)
         rule = PLACEMENT_NO_GPU;
-    int used = n == 1
-                   ? snprintf(text, len, "all %u tasks begin at once, and there is room for %u: ",
-                              shape->groups * shape->tasks, room)
-                   : snprintf(text, len,
-                              "all begin at once: %u node%s%s with room for %u task%s each, and %u "
-                              "of %zu %s; %s has room for %u: ",
-                              shape->groups, plural(shape->groups), in_one(shape), shape->tasks,
-                              plural(shape->tasks), found, n, found == 1 ? "has it" : "have it",
-                              nearest->node->name, room);
+    int used = explain_groups(states, n, shape, room, text, len);
+    if (n > 1 && used > 0 && (size_t) used < len)
+        used += snprintf(text + used, len - (size_t) used,
+                         "%s has room for %u: ", nearest->node->name, room);
     if (used > 0 && (size_t) used < len)
         explain_node(nearest, &all, rule, text + used, len - (size_t) used);
     return rule == PLACEMENT_PLACED ? PLACEMENT_NO_CORES : rule;
@@ -464,6 +506,7 @@ static int gang_can_ever_fit(const struct node *const *nodes, size_t n, const st
         most = room > most ? room : most;
     }
     unsigned found = gang_fit(states, n, shape, true, NULL);
+    unsigned anywhere = fit_anywhere(states, n, shape, true);
     for (size_t i = 0; i < n; i++)
         node_state_done(&states[i]);
     free(states);
@@ -476,6 +519,14 @@ static int gang_can_ever_fit(const struct node *const *nodes, size_t n, const st
                          "nodes: all %u tasks must run at once, and the only node %s has room for "
                          "%u of them when it is empty",
                          shape->groups * shape->tasks, nodes[0]->name, most);
+    if (anywhere >= shape->groups)
+        return error_set(
+            err, -EDOM,
+            "within: the job needs %u nodes%s with room for %u task%s each: %u have it "
+            "when they are empty, at most %u%s; where a node stands its tags say: "
+            "berth node update NODE --tag leaf=NAME",
+            shape->groups, in_one(shape), shape->tasks, plural(shape->tasks), anywhere, found,
+            in_one(shape));
     return error_set(
         err, -EDOM,
         "nodes: the job needs %u nodes%s with room for %u task%s each, and %u of %zu have "

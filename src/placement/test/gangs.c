@@ -497,4 +497,30 @@ TEST(nobody_starts_later_than_he_was_promised)
     free(w);
 }
 
+/* Of more than 32 tasks on a machine no more than 32 were ever stopped. */
+TEST(a_whole_machine_is_had_from_many_small_jobs)
+{
+    enum { SMALL = 50 };
+    const struct schedule_options options = { .policy = &policy_skip };
+    struct capacity *capacity = capacity_new(&score_best_fit);
+    const struct room size = { .cpu_milli = SMALL * 1000, .memory_mib = 1024 };
+    struct schedule_acts acts = { 0 };
+
+    (void) capacity_add(capacity, &size);
+    struct schedule *s = schedule_new(&options, capacity);
+    for (uint64_t id = 1; id <= SMALL + 1; id++) {
+        const struct schedule_job job = { .id = id,
+                                          .ask.cpu_milli = id <= SMALL ? 1000 : 45 * 1000,
+                                          .tasks = 1,
+                                          .priority = id > SMALL,
+                                          .preemptible = true };
+        schedule_submit(s, &job, (int64_t) id * SECOND);
+        acts.len = 0;
+        schedule_pass(s, (int64_t) id * SECOND, &acts);
+        ok(acts.len == (id <= SMALL ? 1 : 46));
+    }
+    vec_done(&acts);
+    schedule_free(s);
+}
+
 TAP_MAIN

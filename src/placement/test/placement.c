@@ -453,12 +453,23 @@ TEST(a_gang_may_be_within_one_leaf)
 
     nodes[2]->cordoned = true;
     _cleanup_free_ char *text = said(taken, 4);
-    ok(strstr(text, "2 nodes in one leaf with room for 1 task each, and 1 of 4 has it"));
+    ok(strstr(text, "needs 2 nodes in one leaf: 3 are free, at most 1 in one leaf"));
     ok(placement_can_ever_fit((const struct node *const *) nodes, 4, &specs[0], &err) == 0);
     specs[0].nodes = 3;
     ok(placement_can_ever_fit((const struct node *const *) nodes, 4, &specs[0], &err) == -EDOM);
-    ok(strstr(err.text, "needs 3 nodes in one leaf with room for 1 task each, and 2 of 4 have it"));
+    ok(strstr(err.text,
+              "within: the job needs 3 nodes in one leaf with room for 1 task each: 4 have "
+              "it when they are empty, at most 2 in one leaf"));
     specs[0].machines.within = WITHIN_BLOCK;
+    ok(placement_can_ever_fit((const struct node *const *) nodes, 4, &specs[0], &err) == 0);
+    for (unsigned i = 0; i < 4; i++) { /* nothing is known but leaves */
+        free(nodes[i]->site);
+        free(nodes[i]->block);
+        nodes[i]->site = nodes[i]->block = NULL;
+    }
+    ok(placement_can_ever_fit((const struct node *const *) nodes, 4, &specs[0], &err) == -EDOM);
+    specs[0].nodes = 2;
+    specs[0].machines.within = WITHIN_LEAF;
     ok(placement_can_ever_fit((const struct node *const *) nodes, 4, &specs[0], &err) == 0);
     for (unsigned i = 0; i < 4; i++)
         node_free(nodes[i]);

@@ -553,4 +553,28 @@ TEST(nothing_has_two_owners_and_the_same_calls_give_the_same_plans)
         }
 }
 
+/* A job for one machine was promised the first with room, whatever its rules, and waited for ever. */
+TEST(what_is_promised_is_on_machines_that_may_take_the_job)
+{
+    static const struct policy *const policies_here[] = { &policy_conservative, &policy_easy,
+                                                          &policy_fair };
+    char second[] = "n2", *names[] = { second, NULL };
+
+    for (size_t i = 0; i < 3; i++) {
+        _cleanup_(node_freep) struct node *n1 = machine("n1", 4, 0), *n2 = machine("n2", 4, 0);
+        _cleanup_(planner_freep) struct planner *p = planner_of(policies_here[i]);
+        struct workload_spec four = ask(4, 0);
+        four.machines.names = names;
+        struct planner_job a = job_of(1, &four), b = job_of(2, &four);
+
+        planner_set_node(p, n1, 0);
+        planner_set_node(p, n2, 0);
+        planner_submit(p, &a, 10);
+        planner_submit(p, &b, 10);
+        is_plan(p, 10, 0, "start 1 on n2 0-3");
+        planner_end(p, &a.id, 20);
+        is_plan(p, 20, 0, "start 2 on n2 0-3");
+    }
+}
+
 TAP_MAIN
