@@ -7,11 +7,11 @@
 
 /* ---- again ------------------------------------------------------------------------------------------- */
 
-static const char *const hardware[] = { "flavor",        "cpus",        "memory",
-                                        "disk",          "gpus",        "gpu_model",
-                                        "devices",       "pids",        "shared",
-                                        "rdma",          "numa_strict", "network_optimised",
-                                        "splits_islands" };
+static const char *const hardware[] = { "flavor",         "cpus",          "memory",
+                                        "disk",           "gpus",          "gpu_model",
+                                        "devices",        "pids",          "shared",
+                                        "rdma",           "numa_strict",   "network_optimised",
+                                        "splits_islands", "huge_pages_1g", "huge_pages_2m" };
 
 /* Another shape is resolved anew, as a whole; more memory alone changes nothing else. */
 static void change_hardware(json_t *spec, const json_t *body)

@@ -168,7 +168,24 @@ static json_t *namespaces(const struct bundle_facts *facts)
     return list;
 }
 
-static json_t *resources(const struct task_spec *spec)
+/* As many as the task has; none where it has none, or it would take those of others. */
+static json_t *huge_page_limits(const struct allocation *a, const struct bundle_facts *facts)
+{
+    static const char *const names[] = { [HUGE_PAGE_1G] = "1GB", [HUGE_PAGE_2M] = "2MB" };
+    json_t *list = json_array();
+
+    for (int size = 0; size < HUGE_PAGE_MAX; size++) {
+        int64_t bytes = 0;
+        for (size_t i = 0; i < a->n_parts; i++)
+            bytes += a->parts[i].huge_pages.n[size] * huge_page_bytes(size);
+        if (bytes > 0 || facts->limits_pages[size])
+            (void) json_array_append_new(list, json_pack("{s:s,s:I}", "pageSize", names[size],
+                                                         "limit", (json_int_t) bytes));
+    }
+    return list;
+}
+
+static json_t *resources(const struct task_spec *spec, const struct bundle_facts *facts)
 {
     const struct allocation *a = spec->allocation;
     json_t *json = json_object(), *cpu = json_object(), *memory = json_object();
@@ -187,6 +204,10 @@ static json_t *resources(const struct task_spec *spec)
     }
     json_put(json, "cpu", cpu);
     json_put(json, "pids", json_pack("{s:I}", "limit", (json_int_t) (pids ? pids : 4096)));
+    json_t *pages = huge_page_limits(a, facts);
+    if (json_array_size(pages) > 0)
+        json_put(json, "hugepageLimits", json_incref(pages));
+    json_decref(pages);
     json_put(json, "devices", json_pack("[{s:b,s:s}]", "allow", 0, "access", "rwm"));
     return json;
 }
@@ -217,7 +238,7 @@ static json_t *linux_part(const struct task_spec *spec, const struct bundle_fact
     json_put(json, "namespaces", namespaces(facts));
     put_id_mappings(json, spec, facts);
     if (facts->cgroup) {
-        json_put(json, "resources", resources(spec));
+        json_put(json, "resources", resources(spec, facts));
         json_put_str(json, "cgroupsPath", facts->cgroup);
     }
     json_put(json, "maskedPaths", strings(masked_paths));

@@ -15,6 +15,15 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
+
+static bool kernel_has_pages(enum huge_page size)
+{
+    _cleanup_free_ char *path = xasprintf("/sys/kernel/mm/hugepages/hugepages-%lldkB",
+                                          (long long) huge_page_bytes(size) / 1024);
+
+    return faccessat(AT_FDCWD, path, F_OK, 0) == 0;
+}
 
 static int write_config(struct supervisor *s, const struct container_step *step, bool compiled,
                         struct error *err)
@@ -29,6 +38,7 @@ static int write_config(struct supervisor *s, const struct container_step *step,
     struct rlimit memlock = { 0 };
     (void) getrlimit(RLIMIT_NOFILE, &files);
     (void) getrlimit(RLIMIT_MEMLOCK, &memlock);
+    const struct cgroups *groups = &s->x->cgroups;
     struct bundle_facts facts = {
         .rootfs = rootfs,
         .cgroup = s->x->mode->own_groups ? cgroup : NULL,
@@ -42,8 +52,10 @@ static int write_config(struct supervisor *s, const struct container_step *step,
         .nofile_hard = files.rlim_max,
         .edits = step ? step->edits : edits,
         .memlock_hard = memlock.rlim_max,
-        .unified = s->x->cgroups.unified,
+        .unified = groups->unified,
     };
+    for (int size = 0; size < HUGE_PAGE_MAX; size++)
+        facts.limits_pages[size] = cgroups_has(groups, CGROUP_HUGETLB) && kernel_has_pages(size);
     _cleanup_json_ json_t *json = bundle_config(s->spec, s->image, &facts);
     json_decref(s->process);
     s->process = json_incref(json_object_get(json, "process"));

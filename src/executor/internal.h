@@ -377,6 +377,8 @@ struct bundle_facts {
     uint64_t nofile_hard;
     const struct cdi_edits *edits; /* of the job's devices; NULL: none */
     uint64_t memlock_hard;         /* for jobs with devices */
+    bool limits_pages
+        [HUGE_PAGE_MAX]; /* huge pages of the size that nobody asked for can be denied */
     bool unified;
 };
 json_t *bundle_config(const struct task_spec *spec, const struct image *image,

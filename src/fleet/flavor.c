@@ -54,6 +54,7 @@ json_t *flavor_to_json(const struct flavor *flavor)
     for (size_t i = 0; i < N_RULES; i++)
         json_put(json, rules[i].key,
                  json_boolean(*rule_of((struct flavor *) (uintptr_t) flavor, i)));
+    huge_pages_put(json, &flavor->huge_pages);
     return json;
 }
 
@@ -74,10 +75,13 @@ static int read_bytes(const json_t *json, const char *key, int64_t *ret, struct 
 
 static int check_known(const json_t *json, struct error *err)
 {
-    static const char *const known[] = { "name",           "cores",       "memory",
-                                         "disk",           "gpus",        "gpu_milli",
-                                         "gpu_model",      "pids",        "rdma",
-                                         "shared",         "numa_strict", "network_optimised",
+    static const char *const known[] = { "name",           "cores",
+                                         "memory",         "disk",
+                                         "gpus",           "gpu_milli",
+                                         "gpu_model",      "pids",
+                                         "huge_pages_1g",  "huge_pages_2m",
+                                         "rdma",           "shared",
+                                         "numa_strict",    "network_optimised",
                                          "splits_islands", "whole_node" };
     const char *key;
     json_t *value;
@@ -92,8 +96,8 @@ static int check_known(const json_t *json, struct error *err)
             return error_set(
                 err, -EINVAL,
                 "%.40s: is not known; a flavor has name, cores, memory, disk, gpus, "
-                "gpu_milli, gpu_model, pids, rdma, shared, numa_strict, network_optimised, "
-                "splits_islands and whole_node",
+                "gpu_milli, gpu_model, pids, huge_pages_1g, huge_pages_2m, rdma, shared, "
+                "numa_strict, network_optimised, splits_islands and whole_node",
                 key);
     }
     return 0;
@@ -119,6 +123,13 @@ static int read_part(const json_t *json, struct flavor *flavor, struct error *er
                          flavor->name, milli, flavor->gpus);
     flavor->gpu_milli = (unsigned) milli;
     return 0;
+}
+
+static int read_more(const json_t *json, struct flavor *flavor, struct error *err)
+{
+    int r = huge_pages_read(json, &flavor->huge_pages, err);
+
+    return r < 0 ? error_context(err, r, "flavor %s", flavor->name) : read_part(json, flavor, err);
 }
 
 int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
@@ -167,7 +178,7 @@ int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
     flavor->shared = json_get_bool(json, "shared", false);
     for (size_t i = 0; i < N_RULES; i++)
         *rule_of(flavor, i) = json_get_bool(json, rules[i].key, false);
-    r = read_part(json, flavor, err);
+    r = read_more(json, flavor, err);
     if (r < 0)
         return r;
     *ret = take_ptr(flavor);
@@ -206,7 +217,7 @@ static struct capacity usable(const struct node *node)
 {
     struct capacity c = {
         .cores = node_usable_cores(node),
-        .memory_bytes = node->memory_bytes - node->reserved_memory_bytes,
+        .memory_bytes = node_ordinary_bytes(node) - node->reserved_memory_bytes,
         .disk_bytes = disk_to_share(node),
     };
     if (c.memory_bytes < 0)

@@ -6,6 +6,7 @@
 #include "base/cpu-set.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/huge-pages.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/vec.h"
@@ -19,9 +20,9 @@ struct core {
 };
 
 struct numa_node {
-    unsigned id; /* kernel number */
-    int64_t memory_bytes;
-    unsigned huge_pages; /* of 1 GiB, part of the memory */
+    unsigned id;                  /* kernel number */
+    int64_t memory_bytes;         /* with its huge pages */
+    struct huge_pages huge_pages; /* nobody has these who did not ask for them */
 };
 
 enum { NODE_GPUS_MAX = 64 }; /* so that a set of them is a word */
@@ -111,6 +112,8 @@ json_t *node_gpu_paths(const struct node *node);
 
 /* Has it one of the tags of "KEY", "KEY=VALUE" or several with '|'? */
 bool node_has_tag(const struct node *node, const char *wanted);
+/* Its memory without huge pages. */
+int64_t node_ordinary_bytes(const struct node *node);
 /* Its cores without the reserve. */
 unsigned node_usable_cores(const struct node *node);
 /* The name of what NODE stands in, as it is known or as its tags `site`, `block`, `leaf` say; NULL: not known. */
@@ -161,8 +164,9 @@ struct flavor {
     unsigned gpu_milli; /* of its one GPU, which tasks of one org share; 0: GPUs are its own */
     char *gpu_model;    /* NULL: any; see gpu_is_model() */
     unsigned pids;
-    bool rdma;   /* /dev/infiniband and as much locked memory as it likes */
-    bool shared; /* tasks of one org may share cores (marked "not isolated") */
+    struct huge_pages huge_pages; /* beside the memory */
+    bool rdma;                    /* /dev/infiniband and as much locked memory as it likes */
+    bool shared;                  /* tasks of one org may share cores (marked "not isolated") */
     /* Its rules; see workload_spec. */
     bool numa_strict, network_optimised, splits_islands;
     bool whole_node; /* a task has a machine to itself */

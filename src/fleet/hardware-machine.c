@@ -108,8 +108,9 @@ static int read_listed_core(struct reader *r, const struct spot *spot, void *arg
 
 static int read_numa(struct reader *r, const struct spot *spot, void *arg)
 {
-    static const char *const keys[] = { "id",   "socket",  "memory", "huge_pages",
-                                        "cpus", "threads", "cores",  NULL };
+    static const char *const keys[] = {
+        "id", "socket", "memory", "huge_pages_1g", "huge_pages_2m", "cpus", "threads", "cores", NULL
+    };
     struct machine *m = arg;
     struct numa_node numa = { .id = UINT_MAX };
     struct core_list list = { .m = m };
@@ -119,8 +120,8 @@ static int read_numa(struct reader *r, const struct spot *spot, void *arg)
         code = get_unsigned(r, spot, "id", 0, CPU_SET_MAX - 1, &numa.id);
     if (code >= 0)
         code = get_unsigned(r, spot, "socket", 0, CPU_SET_MAX - 1, &list.socket);
-    if (code >= 0)
-        code = get_unsigned(r, spot, "huge_pages", 0, 1 << 20, &numa.huge_pages);
+    for (int i = 0; i < HUGE_PAGE_MAX && code >= 0; i++)
+        code = get_unsigned(r, spot, huge_page_key(i), 0, HUGE_PAGES_LIMIT, &numa.huge_pages.n[i]);
     if (code >= 0)
         code = get_bytes(r, spot, "memory", &numa.memory_bytes);
     if (code < 0)
@@ -129,8 +130,9 @@ static int read_numa(struct reader *r, const struct spot *spot, void *arg)
         return refuse(r, spot, "has no id; it must be the kernel's number of the NUMA node");
     if (has_numa(m->node, numa.id))
         return refuse(r, spot, "is NUMA node %u again", numa.id);
-    if ((int64_t) numa.huge_pages << 30 > numa.memory_bytes)
-        return refuse(r, spot, "has %u huge pages of 1 GiB, more than its memory", numa.huge_pages);
+    if (huge_pages_bytes(&numa.huge_pages) > numa.memory_bytes)
+        return refuse(r, spot, "has %u huge pages of 1 GiB and %u of 2 MiB, more than its memory",
+                      numa.huge_pages.n[HUGE_PAGE_1G], numa.huge_pages.n[HUGE_PAGE_2M]);
     vec_push(&m->node->numas, numa);
     m->node->memory_bytes += numa.memory_bytes;
     code = cores_of_set(r, spot, m, list.socket);

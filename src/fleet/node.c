@@ -61,8 +61,7 @@ static json_t *numas_to_json(const struct node *node)
         json_t *json = json_object();
         json_put_int(json, "id", numa->id);
         json_put_int(json, "memory", numa->memory_bytes);
-        if (numa->huge_pages > 0)
-            json_put_int(json, "huge_pages", numa->huge_pages);
+        huge_pages_put(json, &numa->huge_pages);
         (void) json_array_append_new(array, json);
     }
     return array;
@@ -156,7 +155,7 @@ static int read_numa(struct node *node, const json_t *json, struct error *err)
     if (r >= 0)
         r = node_read_bytes(json, "memory", &numa.memory_bytes, err);
     if (r >= 0)
-        r = node_read_unsigned(json, "huge_pages", INT_MAX, &numa.huge_pages, err);
+        r = huge_pages_read(json, &numa.huge_pages, err);
     if (r >= 0)
         vec_push(&node->numas, numa);
     return r;
@@ -275,6 +274,15 @@ const char *node_stands_within(const struct node *node, enum fabric *part)
     while (!name && *part < FABRIC_LEAF)
         name = node_stands_in(node, ++*part);
     return name;
+}
+
+int64_t node_ordinary_bytes(const struct node *node)
+{
+    int64_t bytes = node->memory_bytes;
+
+    vec_foreach(&node->numas, numa)
+        bytes -= huge_pages_bytes(&numa->huge_pages);
+    return bytes > 0 ? bytes : 0;
 }
 
 bool node_has_tag(const struct node *node, const char *wanted)

@@ -62,6 +62,8 @@ static void from_flavor(struct workload_spec *spec, const struct flavor *flavor)
     spec->cores = (unsigned) in_proportion(spec, flavor, flavor->cores, 1);
     spec->gpus = flavor->gpus;
     spec->shared = flavor->shared;
+    for (int i = 0; i < HUGE_PAGE_MAX; i++)
+        spec->huge_pages.n[i] = (unsigned) in_proportion(spec, flavor, flavor->huge_pages.n[i], 1);
     spec->rdma = flavor->rdma;
     spec->numa_strict = flavor->numa_strict;
     spec->network_optimised = flavor->network_optimised;
@@ -308,10 +310,13 @@ static int check_fits(struct lifecycle *lc, const struct workload_spec *spec, st
 {
     enum { SHAPES_MAX = 4096 };
     char shape[256];
-    int n = snprintf(shape, sizeof shape, "%ux%u%s/%u/%" PRId64 "/%" PRId64 "/%" PRId64 "/%s",
-                     spec->nodes, spec->tasks_per_node, spec->mpi ? "m" : "", spec->cores,
-                     spec->memory_bytes, spec->disk_bytes, workload_spec_gpu_milli(spec),
-                     spec->gpu_model ? spec->gpu_model : "");
+    int n =
+        snprintf(shape, sizeof shape,
+                 "%ux%u%s/%u/%" PRId64 "/%" PRId64 "/%u/%u/%" PRId64 "/%d%d/%s", spec->nodes,
+                 spec->tasks_per_node, spec->mpi ? "m" : "", spec->cores, spec->memory_bytes,
+                 spec->disk_bytes, spec->huge_pages.n[HUGE_PAGE_1G],
+                 spec->huge_pages.n[HUGE_PAGE_2M], workload_spec_gpu_milli(spec), spec->numa_strict,
+                 spec->network_optimised, spec->gpu_model ? spec->gpu_model : "");
     const struct machine_rules *rules = &spec->machines;
     bool is_whole = n > 0 && (size_t) n < sizeof shape && !spec->devices && !rules->names &&
                     !rules->without && !rules->tags && !rules->exclusive;

@@ -37,9 +37,9 @@ static void put_before(struct lifecycle *lc, const struct workload *w, json_t *j
 static bool is_short(const char *rule)
 {
     static const enum placement_rule rules[] = {
-        PLACEMENT_NO_CORES, PLACEMENT_NO_MEMORY,   PLACEMENT_NO_DISK,   PLACEMENT_NO_GPU,
-        PLACEMENT_CORDONED, PLACEMENT_NOT_ALLOWED, PLACEMENT_NOT_EMPTY, PLACEMENT_NEVER,
-        PLACEMENT_BOOKED,   PLACEMENT_NO_NUMA,     PLACEMENT_NO_ISLAND,
+        PLACEMENT_NO_CORES, PLACEMENT_NO_MEMORY, PLACEMENT_NO_HUGE_PAGES, PLACEMENT_NO_DISK,
+        PLACEMENT_NO_GPU,   PLACEMENT_CORDONED,  PLACEMENT_NOT_ALLOWED,   PLACEMENT_NOT_EMPTY,
+        PLACEMENT_NEVER,    PLACEMENT_BOOKED,    PLACEMENT_NO_NUMA,       PLACEMENT_NO_ISLAND,
     };
 
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)

@@ -12,7 +12,7 @@
 static const char *const controller_names[CGROUP_N] = {
     [CGROUP_CPUSET] = "cpuset",   [CGROUP_MEMORY] = "memory",   [CGROUP_PIDS] = "pids",
     [CGROUP_CPU] = "cpu",         [CGROUP_CPUACCT] = "cpuacct", [CGROUP_IO] = "blkio",
-    [CGROUP_DEVICES] = "devices",
+    [CGROUP_DEVICES] = "devices", [CGROUP_HUGETLB] = "hugetlb",
 };
 
 const char *cgroup_controller_name(enum cgroup_controller controller)
@@ -81,6 +81,22 @@ int cgroups_find(struct cgroups *ret, struct error *err)
     if (text.data)
         cgroups_parse(text.data, ret);
     return ret->hierarchies.len == 0 ? error_set(err, -ENOENT, "no control groups are mounted") : 0;
+}
+
+bool cgroups_has(const struct cgroups *cg, enum cgroup_controller controller)
+{
+    _cleanup_text_ struct text text = { 0 };
+    char *save = NULL;
+
+    if (!cg->unified)
+        return cg->roots[controller];
+    _cleanup_free_ char *path = xasprintf("%s/cgroup.controllers", cg->v2);
+    if (file_read(AT_FDCWD, path, 4096, &text, NULL) < 0 || text.len == 0)
+        return false;
+    for (char *word = strtok_r(text.data, " \n", &save); word; word = strtok_r(NULL, " \n", &save))
+        if (str_equal(word, controller_names[controller]))
+            return true;
+    return false;
 }
 
 /* "4:memory:/slurm/uid_1000/job_7/step_0", or "0::/system.slice/…/job_7/step_0" in version 2 */

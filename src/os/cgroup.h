@@ -16,6 +16,7 @@ enum cgroup_controller {
     CGROUP_CPUACCT,
     CGROUP_IO,
     CGROUP_DEVICES,
+    CGROUP_HUGETLB,
     CGROUP_N
 };
 
@@ -40,6 +41,8 @@ struct cgroups {
 void cgroups_parse(char *mountinfo, struct cgroups *ret);
 /* -ENOENT when none are mounted. */
 int cgroups_find(struct cgroups *ret, struct error *err);
+/* Of version 2 the kernel is asked. */
+bool cgroups_has(const struct cgroups *cg, enum cgroup_controller controller);
 /* Fill `step` from the text of /proc/PID/cgroup, which is changed. Pure. Only groups that a job of Slurm
  * has for itself count: what is in others is not known. */
 void cgroups_parse_step(char *membership, struct cgroups *cg);

@@ -1,5 +1,5 @@
 /* explain.c - why a request does not fit, with the numbers */
-#include "placement/slice.h"
+#include "placement/numa.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -18,7 +18,7 @@ static const char *const rule_names[PLACEMENT_RULE_MAX] = {
     [PLACEMENT_BEHIND] = "behind",       [PLACEMENT_NEVER] = "never",
     [PLACEMENT_BEGIN] = "begin",         [PLACEMENT_NOT_ALLOWED] = "not_allowed",
     [PLACEMENT_NOT_EMPTY] = "not_empty", [PLACEMENT_BOOKED] = "booked",
-    [PLACEMENT_RESERVED] = "reserved",
+    [PLACEMENT_RESERVED] = "reserved",   [PLACEMENT_NO_HUGE_PAGES] = "no_huge_pages",
 };
 
 const char *placement_rule_name(enum placement_rule rule)
@@ -87,6 +87,26 @@ static void explain_disk(const struct node_state *state, const struct shape *sha
         (void) snprintf(text + n, len - (size_t) n, ", %s of it is kept for %u job%s",
                         bytes_to_str(state->disk_kept_bytes > 0 ? state->disk_kept_bytes : 0, kept),
                         (unsigned) state->n_grants, plural((unsigned) state->n_grants));
+}
+
+static unsigned pages_of(const struct node *node, enum huge_page size)
+{
+    unsigned n = 0;
+
+    vec_foreach(&node->numas, numa)
+        n += numa->huge_pages.n[size];
+    return n;
+}
+
+static void explain_pages(const struct node_state *state, const struct shape *shape, char *text,
+                          size_t len)
+{
+    enum huge_page size = numa_lacks_pages(state, shape);
+    unsigned needs = shape->huge_pages.n[size], is_free = numa_pages_free(state, size);
+
+    (void) snprintf(text, len, "needs %u huge page%s of %s; %u of %u %s free on node %s", needs,
+                    plural(needs), huge_page_name(size), is_free, pages_of(state->node, size),
+                    is_are(is_free), state->node->name);
 }
 
 static void explain_cores(const struct node_state *state, const struct shape *shape, char *text,
@@ -243,6 +263,9 @@ static void explain_node(const struct node_state *state, const struct shape *sha
                                           state->memory_usable_bytes },
                       state, text, len);
         break;
+    case PLACEMENT_NO_HUGE_PAGES:
+        explain_pages(state, shape, text, len);
+        break;
     case PLACEMENT_NO_DISK:
         explain_disk(state, shape, text, len);
         break;
@@ -269,10 +292,10 @@ static void explain_node(const struct node_state *state, const struct shape *sha
 static int progress(enum placement_rule rule)
 {
     static const int order[PLACEMENT_RULE_MAX] = {
-        [PLACEMENT_NOT_ALLOWED] = 0, [PLACEMENT_CORDONED] = 1,  [PLACEMENT_NOT_EMPTY] = 2,
-        [PLACEMENT_NO_GPU] = 3,      [PLACEMENT_NO_ISLAND] = 4, [PLACEMENT_NO_CORES] = 5,
-        [PLACEMENT_NO_MEMORY] = 6,   [PLACEMENT_NO_DISK] = 7,   [PLACEMENT_NO_NUMA] = 8,
-        [PLACEMENT_BOOKED] = 9,
+        [PLACEMENT_NOT_ALLOWED] = 0, [PLACEMENT_CORDONED] = 1,      [PLACEMENT_NOT_EMPTY] = 2,
+        [PLACEMENT_NO_GPU] = 3,      [PLACEMENT_NO_ISLAND] = 4,     [PLACEMENT_NO_CORES] = 5,
+        [PLACEMENT_NO_MEMORY] = 6,   [PLACEMENT_NO_HUGE_PAGES] = 7, [PLACEMENT_NO_DISK] = 8,
+        [PLACEMENT_NO_NUMA] = 9,     [PLACEMENT_BOOKED] = 10,
     };
     return order[rule];
 }
@@ -307,6 +330,8 @@ static struct shape multiply(const struct shape *shape, unsigned n)
         all.gpus *= n;
     all.memory_bytes *= n;
     all.disk_bytes *= n;
+    for (int i = 0; i < HUGE_PAGE_MAX; i++)
+        all.huge_pages.n[i] *= n;
     return all;
 }
 
@@ -456,6 +481,16 @@ static void explain_no_gpus(const struct node_state *state, const struct shape *
     (void) snprintf(text, len, "needs %s; node %s has %s", wanted, state->node->name, has);
 }
 
+static void explain_no_pages(const struct node_state *state, const struct shape *shape, char *text,
+                             size_t len)
+{
+    enum huge_page size = numa_lacks_pages(state, shape);
+
+    (void) snprintf(text, len, "needs %u huge page%s of %s; node %s has %u",
+                    shape->huge_pages.n[size], plural(shape->huge_pages.n[size]),
+                    huge_page_name(size), state->node->name, pages_of(state->node, size));
+}
+
 /* One reason why the empty NODE cannot hold SHAPE; false if it can. */
 static bool cannot_hold(const struct node_state *state, const struct shape *shape, char *text,
                         size_t len)
@@ -472,6 +507,8 @@ static bool cannot_hold(const struct node_state *state, const struct shape *shap
         (void) snprintf(text, len, "needs %s of memory; node %s has %s",
                         bytes_to_str(shape->memory_bytes, needs), state->node->name,
                         bytes_to_str(state->memory_usable_bytes, has));
+    else if (numa_lacks_pages(state, shape) != HUGE_PAGE_MAX)
+        explain_no_pages(state, shape, text, len);
     else if (shape->disk_bytes > 0 && state->disk_usable_bytes < shape->disk_bytes)
         (void) snprintf(text, len, "needs %s of disk; node %s has %s",
                         bytes_to_str(shape->disk_bytes, needs), state->node->name,

@@ -2,17 +2,14 @@
  *
  * Cores are given whole, with their SMT siblings. Those of a task with GPUs lie near these (slice.h). Another's
  * lie on as few NUMA nodes as possible: on the one with the fewest free cores that still holds them all (large holes stay for
- * large tasks), else on those with the most free cores. Its memory nodes are the same ones, and
- * more only if their memory would not be enough.
+ * large tasks), else on those with the most free cores. Its memory is of the same ones (numa.h).
  */
-#include "placement/slice.h"
+#include "placement/numa.h"
 
 #include "base/text.h"
 #include "base/texts.h"
 
 #include <assert.h>
-
-#define MIB (INT64_C(1) << 20)
 
 struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
 {
@@ -33,21 +30,30 @@ struct shape shape_of(const struct workload_spec *spec, const struct id *owner)
         .numa_strict = spec->numa_strict || spec->network_optimised,
         .network_optimised = spec->network_optimised,
         .splits_islands = spec->splits_islands,
+        .huge_pages = spec->huge_pages,
         .rules = &spec->machines,
     };
+    for (int i = 0; i < HUGE_PAGE_MAX; i++)
+        shape.huge_pages.n[i] *= ranks;
     if (spec->shared || spec->gpus > 0)
         shape.owner = *owner;
     return shape;
+}
+
+static bool gpus_equal(const struct shape *a, const struct shape *b)
+{
+    return a->gpus == b->gpus && a->gpu_milli == b->gpu_milli &&
+           a->splits_islands == b->splits_islands && str_equal(a->gpu_model, b->gpu_model) &&
+           texts_equal(a->devices, b->devices);
 }
 
 bool shape_equal(const struct shape *a, const struct shape *b)
 {
     return a->groups == b->groups && a->tasks == b->tasks && a->cores == b->cores &&
            a->memory_bytes == b->memory_bytes && a->disk_bytes == b->disk_bytes &&
-           a->gpus == b->gpus && a->gpu_milli == b->gpu_milli && a->shared == b->shared &&
-           a->numa_strict == b->numa_strict && a->network_optimised == b->network_optimised &&
-           a->splits_islands == b->splits_islands && str_equal(a->gpu_model, b->gpu_model) &&
-           texts_equal(a->devices, b->devices) && id_equal(&a->owner, &b->owner) &&
+           a->shared == b->shared && a->numa_strict == b->numa_strict &&
+           a->network_optimised == b->network_optimised && gpus_equal(a, b) &&
+           huge_pages_equal(&a->huge_pages, &b->huge_pages) && id_equal(&a->owner, &b->owner) &&
            rules_equal(a->rules, b->rules);
 }
 
@@ -224,39 +230,19 @@ static void init_disk(struct node_state *state, int64_t used_bytes)
         state->disk_free_bytes = is_free - state->disk_kept_bytes;
 }
 
-/* The reserve is kept on each NUMA node in proportion. */
-static void init_memory(struct node_state *state)
-{
-    const struct node *node = state->node;
-    int64_t all = node->memory_bytes / MIB;
-
-    for (size_t i = 0; i < state->numas.len; i++) {
-        struct numa_state *numa = &state->numas.items[i];
-        numa->memory_free_bytes = numa->memory_bytes;
-        if (all > 0)
-            numa->memory_free_bytes -=
-                node->reserved_memory_bytes / MIB * (numa->memory_bytes / MIB) / all * MIB;
-        for (size_t k = 0; k < state->n_grants; k++)
-            numa->memory_free_bytes -= slice_memory_share(state, state->grants[k].allocation, i);
-    }
-}
-
 void node_state_init(struct node_state *state, const struct placement_node *taken)
 {
     const struct node *node = taken->node;
 
     *state =
         (struct node_state){ .node = node, .grants = taken->grants, .n_grants = taken->n_grants };
-    vec_foreach(&node->numas, numa) {
-        struct numa_state item = { .id = numa->id, .memory_bytes = numa->memory_bytes };
-        vec_push(&state->numas, item);
-    }
-    init_memory(state);
+    numa_init(state);
     init_pools(state);
     init_cores(state);
     init_gpus(state);
     init_nics(state);
-    state->memory_usable_bytes = without_reserve(node->memory_bytes, node->reserved_memory_bytes);
+    state->memory_usable_bytes =
+        without_reserve(node_ordinary_bytes(node), node->reserved_memory_bytes);
     state->memory_free_bytes = state->memory_usable_bytes;
     for (size_t i = 0; i < taken->n_grants; i++)
         state->memory_free_bytes -= taken->grants[i].allocation->memory_bytes;
@@ -346,6 +332,8 @@ static enum placement_rule check_hardware(const struct node_state *state, const 
         return PLACEMENT_NO_CORES;
     if (state->memory_free_bytes < shape->memory_bytes)
         return PLACEMENT_NO_MEMORY;
+    if (numa_lacks_pages(state, shape) != HUGE_PAGE_MAX)
+        return PLACEMENT_NO_HUGE_PAGES;
     if (shape->disk_bytes > 0 && state->disk_free_bytes < shape->disk_bytes)
         return PLACEMENT_NO_DISK;
     if (slice_matters(state, shape) && !slice_choose(state, shape, &slice))
@@ -395,6 +383,8 @@ unsigned node_state_room(const struct node_state *state, const struct shape *sha
         max = times(slice_parts(state, shape), shape->gpus, max);
     max = times(state->memory_free_bytes, shape->memory_bytes, max);
     max = times(state->disk_free_bytes, shape->disk_bytes, max);
+    for (int i = 0; i < HUGE_PAGE_MAX; i++)
+        max = times(numa_pages_free(state, i), shape->huge_pages.n[i], max);
     return slice_matters(state, shape) ? slice_room(state, shape, max) : max;
 }
 
@@ -461,26 +451,13 @@ static void take_cores_of(struct node_state *state, const struct slice *slice, u
     take_cores(state, cores, cpus);
 }
 
-/* The NUMA nodes of CPUS, and more where their memory is not enough. */
-static void choose_mems(const struct node_state *state, const struct cpu_set *cpus,
-                        int64_t memory_bytes, struct cpu_set *mems)
+/* The NUMA nodes of CPUS are among MEMS from now on. */
+static void add_mems(const struct node_state *state, const struct cpu_set *cpus,
+                     struct cpu_set *mems)
 {
-    int64_t have = 0;
-
     vec_foreach(&state->node->cores, core)
         if (cpu_set_intersects(&core->cpus, cpus))
             cpu_set_add(mems, core->numa);
-    vec_foreach(&state->numas, numa)
-        if (cpu_set_has(mems, numa->id))
-            have += numa->memory_bytes;
-    vec_foreach(&state->numas, numa) {
-        if (have >= memory_bytes)
-            return;
-        if (cpu_set_has(mems, numa->id) || numa->memory_bytes == 0)
-            continue;
-        cpu_set_add(mems, numa->id);
-        have += numa->memory_bytes;
-    }
 }
 
 static void take_gpus(struct node_state *state, const struct shape *shape,
@@ -547,13 +524,11 @@ struct allocation *node_state_take(struct node_state *state, const struct shape 
         take_share(state, shape, &a->cpus);
     else
         take_cores_of(state, &slice, shape->cores, &a->cpus);
-    choose_mems(state, &a->cpus, a->memory_bytes, &a->mems);
+    numa_take(state, shape, &slice, a);
     if (shape->gpus > 0)
         take_gpus(state, shape, &slice, a);
     if (shape->network_optimised)
         take_nics(state, &slice, a);
-    for (size_t i = 0; i < state->numas.len; i++)
-        state->numas.items[i].memory_free_bytes -= slice_memory_share(state, a, i);
     state->memory_free_bytes -= a->memory_bytes;
     state->disk_free_bytes -= a->disk_bytes;
     return a;
@@ -567,5 +542,5 @@ void node_state_take_rest(struct node_state *state, const struct shape *shape,
     for (unsigned i = 0; state->cores_free > 0; i++)
         take_cores(state, 1, &tasks[i % n]->cpus);
     for (unsigned i = 0; i < n; i++)
-        choose_mems(state, &tasks[i]->cpus, tasks[i]->memory_bytes, &tasks[i]->mems);
+        add_mems(state, &tasks[i]->cpus, &tasks[i]->mems);
 }

@@ -10,7 +10,8 @@ struct numa_state {
     unsigned id;
     unsigned cores_usable, cores_free;
     int64_t memory_bytes;
-    int64_t memory_free_bytes; /* of what is promised to tasks, by their cores */
+    int64_t memory_free_bytes; /* without its huge pages, which are: */
+    struct huge_pages pages_free;
 };
 
 /* Whose a GPU is. */
@@ -57,6 +58,7 @@ struct shape {
     char *const *devices;  /* borrowed; NULL: any */
     int64_t memory_bytes;
     int64_t disk_bytes;
+    struct huge_pages huge_pages;
     bool shared;
     bool numa_strict, network_optimised, splits_islands;
     struct id owner;                   /* of shared shapes and those with GPUs; otherwise none */

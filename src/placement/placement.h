@@ -75,6 +75,7 @@ enum placement_rule {
     PLACEMENT_HELD,    /* waits for something that is no hardware: its image */
     PLACEMENT_NO_CORES,
     PLACEMENT_NO_MEMORY,
+    PLACEMENT_NO_HUGE_PAGES,
     PLACEMENT_NO_DISK,
     PLACEMENT_NO_GPU,
     PLACEMENT_NO_ISLAND, /* there are GPUs, and NVLink joins them to those of another org */

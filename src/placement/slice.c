@@ -1,5 +1,5 @@
 /* slice.c - legal slices of a machine, and of these the one that breaks the least */
-#include "placement/slice.h"
+#include "placement/numa.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -114,20 +114,25 @@ static bool has_nics(const struct node_state *state, size_t i, unsigned n)
     return vfs >= n;
 }
 
-/* What is wanted of NUMA node I. */
+/* What is wanted of a NUMA node. */
+struct portion {
+    unsigned cores;
+    int64_t memory_bytes;
+    struct huge_pages pages;
+};
+
 static bool numa_holds(const struct node_state *state, const struct shape *shape, size_t i,
-                       unsigned cores, int64_t memory_bytes)
+                       const struct portion *want)
 {
     const struct numa_state *numa = &state->numas.items[i];
+    unsigned cores = want->cores;
+    int64_t memory_bytes = want->memory_bytes;
 
+    for (int size = 0; size < HUGE_PAGE_MAX; size++)
+        if (numa->pages_free.n[size] < want->pages.n[size])
+            return false;
     return numa->cores_free >= cores && (numa->memory_bytes == 0 || shape->memory_bytes == 0 ||
                                          numa->memory_free_bytes >= memory_bytes);
-}
-
-/* The part of WHOLE that falls to N after BEFORE of ALL; parts add up to the whole. */
-static int64_t part_of(int64_t whole, unsigned before, unsigned n, unsigned all)
-{
-    return whole / all * n + whole % all * (before + n) / all - whole % all * before / all;
 }
 
 struct spread {
@@ -142,31 +147,41 @@ struct spread {
     bool found;
 };
 
-/* The share of cores that each NUMA node's GPUs bring along. */
-static void shares(const struct shape *shape, const unsigned *gpus, size_t n, unsigned *ret)
+/* The share of cores, memory and huge pages that N GPUs on one NUMA node bring along after BEFORE of them on others. */
+static struct portion portion_of(const struct shape *shape, unsigned before, unsigned n)
+{
+    struct portion p = { .cores = (unsigned) part_of(shape->cores, before, n, shape->gpus) };
+    int64_t cores_before = part_of(shape->cores, 0, before, shape->gpus);
+
+    if (shape->cores)
+        p.memory_bytes = part_of(shape->memory_bytes, cores_before, p.cores, shape->cores);
+    for (int size = 0; size < HUGE_PAGE_MAX; size++)
+        p.pages.n[size] = (unsigned) part_of(shape->huge_pages.n[size], before, n, shape->gpus);
+    return p;
+}
+
+static void put_portions(const struct shape *shape, const unsigned *gpus, size_t n,
+                         struct slice *ret)
 {
     unsigned before = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        ret[i] = (unsigned) part_of(shape->cores, before, gpus[i], shape->gpus);
-        before += gpus[i];
+    for (size_t i = 0; i < n; before += gpus[i++]) {
+        const struct portion p = portion_of(shape, before, gpus[i]);
+        ret->cores[i] = p.cores;
+        ret->pages[i] = p.pages;
     }
 }
 
 static bool spread_fits(const struct spread *s)
 {
     size_t n = s->state->numas.len < SLICE_NUMAS_MAX ? s->state->numas.len : SLICE_NUMAS_MAX;
-    unsigned cores[SLICE_NUMAS_MAX], before = 0;
+    unsigned before = 0;
 
-    shares(s->shape, s->taken, n, cores);
-    for (size_t i = 0; i < n; i++) {
-        int64_t memory = s->shape->cores
-                             ? part_of(s->shape->memory_bytes, before, cores[i], s->shape->cores)
-                             : 0;
-        before += cores[i];
+    for (size_t i = 0; i < n; before += s->taken[i++]) {
         if (!s->taken[i])
             continue;
-        if (s->numbers_too && !numa_holds(s->state, s->shape, i, cores[i], memory))
+        const struct portion want = portion_of(s->shape, before, s->taken[i]);
+        if (s->numbers_too && !numa_holds(s->state, s->shape, i, &want))
             return false;
         if (s->shape->network_optimised && !has_nics(s->state, i, s->taken[i]))
             return false;
@@ -316,10 +331,11 @@ static bool choose_of(const struct node_state *state, const struct shape *shape,
         s.limit = fewest_numas(state, shape);
     ret->gpus = 0;
     memset(ret->cores, 0, sizeof ret->cores);
+    memset(ret->pages, 0, sizeof ret->pages);
     if (find_spread(&s)) {
         for (size_t i = 0; i < n; i++)
             ret->gpus |= pick(state->node, on[i], s.best[i], 0);
-        shares(shape, s.best, n, ret->cores);
+        put_portions(shape, s.best, n, ret);
         return true;
     }
     if (shape->numa_strict || count_of(bits) < shape->gpus)
@@ -363,26 +379,40 @@ static bool choose_partition(const struct node_state *state, const struct shape 
     return ret->partition;
 }
 
-/* Cores and memory of one NUMA node; more than any has is spread. */
+/* Could NUMA node I hold all of SHAPE if it were empty? */
+static bool numa_could_hold(const struct node_state *state, const struct shape *shape, size_t i)
+{
+    const struct numa_state *numa = &state->numas.items[i];
+
+    for (int size = 0; size < HUGE_PAGE_MAX; size++)
+        if (state->node->numas.items[i].huge_pages.n[size] < shape->huge_pages.n[size])
+            return false;
+    return numa->cores_usable >= shape->cores && numa->memory_bytes >= shape->memory_bytes;
+}
+
+/* Cores, memory and huge pages of one NUMA node; more than any has is spread. */
 static bool choose_cores(const struct node_state *state, const struct shape *shape,
                          struct slice *ret)
 {
+    const struct portion all = { shape->cores, shape->memory_bytes, shape->huge_pages };
     bool is_too_large = !shape->network_optimised;
     int best = -1;
 
     *ret = (struct slice){ 0 };
     for (size_t i = 0; i < state->numas.len && i < SLICE_NUMAS_MAX; i++) {
         const struct numa_state *numa = &state->numas.items[i];
-        if (numa->cores_usable >= shape->cores && numa->memory_bytes >= shape->memory_bytes)
+        if (numa_could_hold(state, shape, i))
             is_too_large = false;
-        if (!numa_holds(state, shape, i, shape->cores, shape->memory_bytes) ||
+        if (!numa_holds(state, shape, i, &all) ||
             (shape->network_optimised && !has_nics(state, i, 1)))
             continue;
         if (best < 0 || numa->cores_free < state->numas.items[best].cores_free)
             best = (int) i;
     }
-    if (best >= 0)
+    if (best >= 0) {
         ret->cores[best] = shape->cores;
+        ret->pages[best] = shape->huge_pages;
+    }
     return best >= 0 || is_too_large;
 }
 
@@ -541,6 +571,10 @@ unsigned slice_room(const struct node_state *state, const struct shape *shape, u
             numa->memory_free_bytes -=
                 part_of(shape->memory_bytes, before, slice.cores[i], shape->cores);
             before += slice.cores[i];
+            for (int size = 0; size < HUGE_PAGE_MAX; size++) {
+                unsigned *is_free = &numa->pages_free.n[size], want = slice.pages[i].n[size];
+                *is_free -= want < *is_free ? want : *is_free;
+            }
         }
     }
     free(trial.gpu_free);

@@ -20,6 +20,7 @@ struct slice {
     const struct gpu_partition *partition; /* that they lie in; NULL: the machine has none */
     unsigned cores
         [SLICE_NUMAS_MAX]; /* to be taken, by position of the NUMA node; the rest from anywhere */
+    struct huge_pages pages[SLICE_NUMAS_MAX]; /* the same */
 };
 
 /* Is GPU I there for SHAPE: free, or where SHAPE shares one with enough left among tasks of its owner that do, too? */

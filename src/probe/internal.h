@@ -40,6 +40,8 @@ int topology_hwloc(const struct place *place, const struct cpu_set *allowed, str
                    struct error *err);
 int topology_sysfs(const struct place *place, const struct cpu_set *allowed, struct node *node,
                    struct error *err);
+/* Of each NUMA node, whose memory is known. */
+void find_huge_pages(const struct place *place, struct node *node);
 /* GPUs and driver version. NVML: -ENOENT when there is no library or no driver. */
 int gpus_nvml(const struct place *place, struct node *node, struct error *err);
 /* Say of each GPU which CDI device gives it to a container (those without are at fault), and add

@@ -39,7 +39,7 @@ int hardware_load(FILE *file, const char *name, struct hardware *ret, struct err
 int hardware_room(struct capacity *capacity, const struct node *node, struct room *ret,
                   struct error *err)
 {
-    int64_t memory = node->memory_bytes - node->reserved_memory_bytes;
+    int64_t memory = node_ordinary_bytes(node) - node->reserved_memory_bytes;
     const char *model = NULL;
 
     *ret = (struct room){ .cpu_milli = (int32_t) node_usable_cores(node) * 1000,

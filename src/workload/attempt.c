@@ -11,6 +11,7 @@ void allocation_free(struct allocation *a)
     if (!a)
         return;
     free(a->node);
+    free(a->parts);
     texts_free(a->gpus);
     texts_free(a->devices);
     texts_free(a->nics);
@@ -23,6 +24,7 @@ struct allocation *allocation_copy(const struct allocation *a)
 
     *copy = *a;
     copy->node = xstrdup(a->node);
+    copy->parts = a->n_parts ? xmemdup(a->parts, a->n_parts * sizeof *a->parts) : NULL;
     copy->gpus = texts_copy(a->gpus);
     copy->devices = texts_copy(a->devices);
     copy->nics = texts_copy(a->nics);
@@ -47,6 +49,50 @@ json_t *texts_to_json(char *const *list)
     return array;
 }
 
+static json_t *parts_to_json(const struct allocation *a)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < a->n_parts; i++) {
+        json_t *json = json_object();
+        json_put_int(json, "numa", a->parts[i].numa);
+        json_put_int(json, "memory", a->parts[i].memory_bytes);
+        huge_pages_put(json, &a->parts[i].huge_pages);
+        (void) json_array_append_new(array, json);
+    }
+    return array;
+}
+
+static int read_numa_part(const json_t *json, struct numa_part *ret, struct error *err)
+{
+    int64_t numa = json_get_int(json, "numa", -1);
+
+    if (numa < 0 || numa >= CPU_SET_MAX)
+        return error_set(err, -EINVAL, "numa: must be 0 to %d", CPU_SET_MAX - 1);
+    ret->numa = (unsigned) numa;
+    int r = read_bytes(json, "memory", &ret->memory_bytes, err);
+    return r < 0 ? r : huge_pages_read(json, &ret->huge_pages, err);
+}
+
+static int read_numa_parts(const json_t *json, struct allocation *a, struct error *err)
+{
+    const json_t *array = json_object_get(json, "numas");
+    size_t i;
+    json_t *item;
+
+    if (json_array_size(array) == 0)
+        return 0;
+    if (json_array_size(array) > CPU_SET_MAX)
+        return error_set(err, -E2BIG, "numas: more than %d", CPU_SET_MAX);
+    a->parts = xnew_n(struct numa_part, json_array_size(array));
+    json_array_foreach(array, i, item) {
+        int r = read_numa_part(item, &a->parts[a->n_parts++], err);
+        if (r < 0)
+            return error_context(err, r, "numas[%zu]", i);
+    }
+    return 0;
+}
+
 json_t *allocation_to_json(const struct allocation *a)
 {
     json_t *json = json_object();
@@ -58,6 +104,8 @@ json_t *allocation_to_json(const struct allocation *a)
     json_put_str(json, "mems", mems);
     json_put_int(json, "memory", a->memory_bytes);
     json_put_int(json, "disk", a->disk_bytes);
+    if (a->parts)
+        json_put(json, "numas", parts_to_json(a));
     if (a->gpus)
         json_put(json, "gpus", texts_to_json(a->gpus));
     if (a->devices)
@@ -129,6 +177,8 @@ int allocation_from_json(const json_t *json, struct allocation **ret, struct err
         r = read_bytes(json, "memory", &a->memory_bytes, err);
     if (r >= 0)
         r = read_bytes(json, "disk", &a->disk_bytes, err);
+    if (r >= 0)
+        r = read_numa_parts(json, a, err);
     if (r >= 0)
         r = texts_read(json, "gpus", &a->gpus, err);
     if (r >= 0)

@@ -257,6 +257,8 @@ static int read_hardware(struct workload_spec *spec, const json_t *json, struct 
         r = read_devices(spec, json, err);
     if (r >= 0)
         r = read_count(json, "pids", 4194304, &spec->pids, err);
+    if (r >= 0)
+        r = huge_pages_read(json, &spec->huge_pages, err);
     return r;
 }
 

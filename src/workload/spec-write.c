@@ -81,6 +81,7 @@ static void put_hardware(json_t *json, const struct workload_spec *spec)
     if (spec->devices)
         json_put(json, "devices", texts_to_json(spec->devices));
     put_positive(json, "pids", spec->pids);
+    huge_pages_put(json, &spec->huge_pages);
     if (spec->rdma)
         json_put(json, "rdma", json_true());
     if (spec->numa_strict)

@@ -14,6 +14,8 @@ static const char *const fields[] = {
     "gpu_model",
     "devices",
     "pids",
+    "huge_pages_1g",
+    "huge_pages_2m",
     "rdma",
     "shared",
     "numa_strict",

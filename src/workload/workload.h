@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/event.h"
+#include "base/huge-pages.h"
 #include "base/id.h"
 #include "base/json.h"
 
@@ -130,7 +131,8 @@ struct workload_spec {
     char *gpu_model;
     char **devices; /* CDI names of the GPUs that it must be, as many as GPUS; NULL: any */
     unsigned pids;
-    bool rdma;        /* of the flavor, as are the next three */
+    struct huge_pages huge_pages; /* of the flavor, as are the next four */
+    bool rdma;
     bool numa_strict; /* cores, memory and GPUs of as few NUMA nodes as can hold them, or nothing */
     bool network_optimised; /* and a NIC for RDMA on each of these */
     bool splits_islands;    /* others' tasks may have GPUs of the same NVLink island */
@@ -232,12 +234,22 @@ enum workload_state workload_state_parse(const char *name);
 bool workload_state_is_final(enum workload_state state);
 
 /* The exact hardware of a task. */
+/* What a task has of a NUMA node beside cores. */
+struct numa_part {
+    unsigned numa;        /* kernel number */
+    int64_t memory_bytes; /* without the huge pages */
+    struct huge_pages huge_pages;
+};
+
 struct allocation {
     char *node; /* name */
     struct cpu_set cpus;
     struct cpu_set mems; /* NUMA nodes */
     int64_t memory_bytes;
     int64_t disk_bytes;
+    struct numa_part
+        *parts; /* that make up the memory, and hold its huge pages; NULL: nobody counted */
+    size_t n_parts;
     char **gpus;        /* UUIDs, NULL-terminated; NULL when none */
     char **devices;     /* the CDI devices that give them to a container, one each; "=INDEX": of the
                        machine's own kind */

@@ -65,6 +65,20 @@ TEST(the_allocation_is_the_limit)
             "{\"type\":\"network\",\"path\":\"/proc/1/fd/9\"}]");
 }
 
+TEST(huge_pages_are_those_of_the_task)
+{
+    struct numa_part parts[] = { { .numa = 0, .huge_pages = { { 0, 3 } } },
+                                 { .numa = 1, .huge_pages = { { 0, 5 } } } };
+
+    allocation.parts = parts;
+    allocation.n_parts = 2;
+    _cleanup_json_ json_t *config = make("AAAA");
+    is_part(json_object_get(json_object_get(config, "linux"), "resources"), "hugepageLimits",
+            "[{\"pageSize\":\"2MB\",\"limit\":16777216}]");
+    allocation.parts = NULL;
+    allocation.n_parts = 0;
+}
+
 TEST(a_shared_task_has_a_share_of_the_time)
 {
     allocation.shared = true;

@@ -12,7 +12,7 @@
 static const char fleet[] =
     "{ \"machines\": {\n"
     "    \"hgx\": { \"cpu_model\": \"EPYC\", \"reserved_cores\": 1, \"disk\": \"7Ti\",\n"
-    "      \"numas\": [ { \"id\": 3, \"cpus\": \"0-3,8-11\", \"threads\": 2, \"memory\": \"64Gi\", \"huge_pages\": 32 },\n"
+    "      \"numas\": [ { \"id\": 3, \"cpus\": \"0-3,8-11\", \"threads\": 2, \"memory\": \"64Gi\", \"huge_pages_1g\": 32 },\n"
     "                 { \"id\": 1, \"socket\": 1, \"cores\": [\"4,12\", \"5,13\", \"6,14\", \"7,15\"], \"memory\": \"64Gi\" } ],\n"
     "      \"gpus\": [ { \"model\": \"H100\", \"numa\": 3, \"pcie\": \"a/s0\", \"module\": 2 },\n"
     "                { \"model\": \"H100\", \"numa\": 3, \"pcie\": \"a/s0\", \"module\": 1 },\n"
@@ -36,7 +36,8 @@ TEST(a_tree_is_read)
     is_str(n->name, "n08");
     is_str(hw.nodes.items[3]->name, "n10");
     ok(str_equal(n->site, "a") && str_equal(n->block, "b1") && str_equal(n->leaf, "l1"));
-    ok(n->numas.len == 2 && n->numas.items[0].id == 3 && n->numas.items[0].huge_pages == 32);
+    ok(n->numas.len == 2 && n->numas.items[0].id == 3 &&
+       n->numas.items[0].huge_pages.n[HUGE_PAGE_1G] == 32);
     ok(n->memory_bytes == 128 * GIB && n->reserved_cores == 1 && n->disk_bytes == 7168 * GIB);
     ok(n->cores.len == 8 && n->cores.items[1].numa == 3 && n->cores.items[4].socket == 1);
     ok(cpu_set_has(&n->cores.items[1].cpus, 1) && cpu_set_has(&n->cores.items[1].cpus, 9));
@@ -102,8 +103,8 @@ TEST(what_is_wrong_is_named_with_file_line_and_field)
           "memory: is \"-1\"; it must be bytes or a size such as 64Gi, at most 1Pi" },
         { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"id\":0,\"memory\":9000000000000000000}]}]}",
           "at most 1Pi" },
-        { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"id\":0,\"memory\":\"1Gi\",\"huge_pages\":2}]}]}",
-          "has 2 huge pages of 1 GiB, more than its memory" },
+        { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"id\":0,\"memory\":\"1Gi\",\"huge_pages_1g\":2}]}]}",
+          "has 2 huge pages of 1 GiB and 0 of 2 MiB, more than its memory" },
         { "{\"nodes\":[{\"name\":\"a\"," NUMAS ",\"gpus\":[{}]}]}", "gpus[0]: has no model" },
         { "{\"nodes\":[{\"name\":\"a\"," NUMAS ",\"gpus\":[{\"model\":\"T4\",\"numa\":7}]}]}",
           "gpus[0].numa: is 7, and the machine has no such NUMA node" },

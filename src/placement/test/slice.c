@@ -1,15 +1,15 @@
 /* Slices by property: over random hardware, random requests of several orgs, departures, failures and cordons the eight invariants
  * of a partitioned machine hold. They are counted here from what tasks were given alone, naively.
  *
- *   I1 a core, a GPU, a huge page's memory and a virtual function has one owner at most; a GPU may be shared by tasks of one org
- *      that each took a part, and their parts are no more than a whole
+ *   I1 a core, a GPU, a huge page, a byte of memory or disk and a virtual function has one owner at most; a GPU may be shared by
+ *      tasks of one org that each took a part, and their parts are no more than a whole
  *   I2 no NVLink joins GPUs of two orgs, but by an override that both took, or through a partition
  *   I3 the cores, memory and GPUs of a NUMA-strict task are on the same NUMA nodes, in proportion, and these are as few as can be
  *   I4 SMT siblings are never split
  *   I5 the reserve of each NUMA node is kept
  *   I6 GPUs of an IOMMU group belong to one org
  *   I7 GPUs of a task lie in one partition of the table, and partitions of two orgs do not overlap
- *   I8 free, used, reserved and faulty add up to all there is
+ *   I8 free, used, reserved and faulty add up to all there is: cores, GPUs; memory and huge pages of each NUMA node to the byte
  */
 #include "placement/slice.h"
 
@@ -17,6 +17,8 @@
 #include "base/text.h"
 #include "tests/random.h"
 #include "tests/tap.h"
+
+#include <errno.h>
 
 #define GIB (INT64_C(1) << 30)
 
@@ -47,7 +49,9 @@ static void add_numas(void)
     for (unsigned i = 0; i < numas; i++) {
         unsigned id = is_odd ? odd[i] : i;
         vec_push(&node->numas,
-                 ((struct numa_node){ .id = id, .memory_bytes = (8 + random_below(24)) * GIB }));
+                 ((struct numa_node){ .id = id,
+                                      .memory_bytes = (8 + random_below(24)) * GIB,
+                                      .huge_pages = { { random_below(6), random_below(512) } } }));
         node->memory_bytes += node->numas.items[i].memory_bytes;
         for (unsigned k = 0; k < cores; k++) {
             struct core core = { .id = i * cores + k, .numa = id, .socket = i / 2 };
@@ -119,6 +123,7 @@ static void make_node(void)
     node = xnew(struct node);
     node->name = xstrdup("n1");
     node->disk_bytes = 1000 * GIB;
+    node->reserved_disk_bytes = random_below(2) * 100 * GIB;
     add_numas();
     add_gpus();
     add_partitions();
@@ -228,6 +233,22 @@ static unsigned fewest(const struct task *task)
     return n;
 }
 
+/* What the task has there beside cores. */
+static struct numa_part part_on(const struct task *task, const struct numa_node *numa)
+{
+    const struct allocation *a = task->grant.allocation;
+    struct numa_part sum = { .numa = numa->id };
+
+    for (size_t i = 0; i < a->n_parts; i++) {
+        if (a->parts[i].numa != numa->id)
+            continue;
+        sum.memory_bytes += a->parts[i].memory_bytes;
+        for (int size = 0; size < HUGE_PAGE_MAX; size++)
+            sum.huge_pages.n[size] += a->parts[i].huge_pages.n[size];
+    }
+    return sum;
+}
+
 /* I3 */
 static void check_near(const struct task *task)
 {
@@ -239,9 +260,17 @@ static void check_near(const struct task *task)
     vec_foreach(&node->numas, numa) {
         unsigned gpus = gpus_on(task, numa), cores = cores_on(task, numa);
         unsigned share = task->spec.cores * gpus / task->spec.gpus;
+        const struct numa_part part = part_on(task, numa);
         used += gpus > 0;
         ok(gpus > 0 ? cores >= share && cores <= share + 1 : cores == 0);
-        ok(cpu_set_has(&a->mems, numa->id) == (cores > 0));
+        for (int size = 0; size < HUGE_PAGE_MAX; size++) {
+            unsigned pages = task->spec.huge_pages.n[size] * gpus / task->spec.gpus;
+            ok(part.huge_pages.n[size] >= pages && part.huge_pages.n[size] <= pages + (gpus > 0));
+        }
+        int64_t memory = task->spec.memory_bytes / task->spec.cores * cores;
+        ok(part.memory_bytes >= memory - 4096 && part.memory_bytes <= memory + 4096);
+        ok(cpu_set_has(&a->mems, numa->id) ==
+           (cores > 0 || part.memory_bytes > 0 || huge_pages_bytes(&part.huge_pages) > 0));
     }
     ok(used == fewest(task));
 }
@@ -257,11 +286,30 @@ static void check_nics(const struct task *task)
     }
 }
 
+/* It has all that it asked for, wherever. */
+static void check_whole(const struct task *task)
+{
+    const struct allocation *a = task->grant.allocation;
+    int64_t memory = 0;
+    struct huge_pages pages = { 0 };
+
+    vec_foreach(&node->numas, numa) {
+        const struct numa_part part = part_on(task, numa);
+        memory += part.memory_bytes;
+        for (int size = 0; size < HUGE_PAGE_MAX; size++)
+            pages.n[size] += part.huge_pages.n[size];
+    }
+    ok(memory == task->spec.memory_bytes && memory == a->memory_bytes);
+    ok(huge_pages_equal(&pages, &task->spec.huge_pages));
+    ok(a->disk_bytes == task->spec.disk_bytes);
+}
+
 static void check_task(const struct task *task)
 {
     uint64_t gpus = gpus_of(task);
 
     ok(cores_on(task, NULL) == task->spec.cores);
+    check_whole(task);
     ok((unsigned) __builtin_popcountll(gpus) == task->spec.gpus);
     vec_foreach(&node->cores, core) { /* I4 */
         struct cpu_set rest = core->cpus;
@@ -292,17 +340,48 @@ static void check_cores(const struct node_state *state)
     for (size_t i = 0; i < node->numas.len; i++) {
         const struct numa_node *numa = &node->numas.items[i];
         unsigned all = 0, used = 0, reserve = 0;
-        int64_t memory = state->numas.items[i].memory_free_bytes;
         vec_foreach(&node->cores, core)
             all += core->numa == numa->id;
         reserve = node->reserved_cores < all ? node->reserved_cores : all;
-        for (size_t k = 0; k < n_tasks; k++) {
+        for (size_t k = 0; k < n_tasks; k++)
             used += cores_on(&tasks[k], numa);
-            memory += slice_memory_share(state, tasks[k].grant.allocation, i);
-        }
         ok(state->numas.items[i].cores_free + used + reserve == all);
-        ok(memory <= numa->memory_bytes);
     }
+}
+
+/* I8 of memory and I1, I8 of huge pages, to the byte: free, tasks', the host's. Returns the host's memory there. */
+static int64_t check_memory(const struct numa_state *state, const struct numa_node *numa)
+{
+    int64_t memory = state->memory_free_bytes;
+    struct huge_pages pages = state->pages_free;
+
+    ok(memory >= 0);
+    for (size_t k = 0; k < n_tasks; k++) {
+        const struct numa_part part = part_on(&tasks[k], numa);
+        memory += part.memory_bytes;
+        for (int size = 0; size < HUGE_PAGE_MAX; size++)
+            pages.n[size] += part.huge_pages.n[size];
+    }
+    ok(huge_pages_equal(&pages, &numa->huge_pages));
+    int64_t reserve = numa->memory_bytes - huge_pages_bytes(&numa->huge_pages) - memory;
+    ok(reserve >= 0 && (reserve == 0) == (node->reserved_memory_bytes == 0));
+    return reserve;
+}
+
+/* What the state says of the whole machine is the sum of its parts. */
+static void check_sums(const struct node_state *state)
+{
+    int64_t reserve = 0, is_free = 0, disk = state->disk_free_bytes;
+
+    for (size_t i = 0; i < node->numas.len; i++) {
+        reserve += check_memory(&state->numas.items[i], &node->numas.items[i]);
+        is_free += state->numas.items[i].memory_free_bytes;
+    }
+    ok(reserve == node->reserved_memory_bytes); /* I5 */
+    ok(is_free == state->memory_free_bytes);
+    for (size_t k = 0; k < n_tasks; k++)
+        disk += tasks[k].grant.allocation->disk_bytes;
+    ok(state->disk_free_bytes >= 0 && disk + node->reserved_disk_bytes == node->disk_bytes);
 }
 
 /* What tasks have of GPU I, in thousandths. */
@@ -357,6 +436,7 @@ static void check_all(void)
     check_vfs();
     state_of_tasks(grants, &state);
     check_cores(&state);
+    check_sums(&state);
     check_gpus(&state);
     node_state_done(&state);
 }
@@ -374,7 +454,9 @@ static struct workload_spec random_spec(void)
 
     return (struct workload_spec){
         .cores = 1 + random_below(gpus ? 2 * gpus : 6),
-        .memory_bytes = random_below(8) * GIB,
+        .memory_bytes = random_below(8) * GIB + random_below(3) * 4095,
+        .disk_bytes = random_below(200) * GIB,
+        .huge_pages = { { one_in(3) ? random_below(4) : 0, one_in(4) ? random_below(300) : 0 } },
         .gpus = gpus,
         .gpu_milli = gpus == 1 && one_in(2) ? parts[random_below(5)] : 0,
         .gpu_model = one_in(3) ? model : NULL,
@@ -392,6 +474,17 @@ static void leave(size_t i)
     tasks[i] = tasks[--n_tasks];
 }
 
+/* Has another org a GPU of the island of GPU I? Both took flavors that split islands, then. */
+static bool is_split(size_t i, const struct id *owner)
+{
+    for (size_t k = 0; k < n_tasks; k++)
+        for (size_t j = 0; j < node->gpus.len; j++)
+            if ((gpus_of(&tasks[k]) >> j & 1) && !id_equal(&tasks[k].grant.owner, owner) &&
+                node->gpus.items[i].island == node->gpus.items[j].island)
+                return true;
+    return false;
+}
+
 /* Is there a GPU that some of SPEC's owner share, with enough left for it? */
 static bool may_join(const struct workload_spec *spec, const struct id *owner)
 {
@@ -402,7 +495,7 @@ static bool may_join(const struct workload_spec *spec, const struct id *owner)
             is_theirs |= (gpus_of(&tasks[k]) >> i & 1) && tasks[k].spec.gpu_milli &&
                          id_equal(&tasks[k].grant.owner, owner);
         if (is_theirs && !gpu->fault && gpu_is_model(gpu, spec->gpu_model) &&
-            milli_of(i) + spec->gpu_milli <= CAPACITY_GPU)
+            milli_of(i) + spec->gpu_milli <= CAPACITY_GPU && !is_split(i, owner))
             return true;
     }
     return false;
@@ -533,6 +626,34 @@ TEST(an_island_is_one_orgs)
     ok(ask(2, 1, false, &got) == PLACEMENT_PLACED);
     ok(ask(1, 2, false, &got) == PLACEMENT_NO_ISLAND);
     ok(ask(1, 1, false, &got) == PLACEMENT_PLACED);
+    empty();
+}
+
+TEST(a_refusal_says_how_many_huge_pages_are_free)
+{
+    struct workload_spec spec = {
+        .cores = 2, .huge_pages = { { 0, 6 } }, .nodes = 1, .tasks_per_node = 1
+    };
+    struct shape shape = shape_of(&spec, &id_none);
+    struct placement_grant grants[TASKS_MAX];
+    struct node_state state;
+    char text[232];
+
+    make_hgx(false);
+    for (unsigned i = 0; i < 2; i++)
+        node->numas.items[i].huge_pages.n[HUGE_PAGE_2M] = 5;
+    const struct node *all[] = { node };
+    struct error why;
+    state_of_tasks(grants, &state);
+    tasks[n_tasks++] =
+        (struct task){ { node_state_take(&state, &shape), id_none, spec.cores }, spec };
+    ok(explain_refusal(&state, 1, &shape, text, sizeof text) == PLACEMENT_NO_HUGE_PAGES);
+    is_str(text, "needs 6 huge pages of 2 MiB; 4 of 10 are free on node n1");
+    node_state_done(&state);
+    spec.huge_pages.n[HUGE_PAGE_2M] = 11;
+    ok(placement_can_ever_fit(all, 1, &spec, &why) == -EDOM);
+    is_str(why.text,
+           "no node can ever hold the job: it needs 11 huge pages of 2 MiB; node n1 has 10");
     empty();
 }
 

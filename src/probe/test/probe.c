@@ -80,6 +80,23 @@ TEST(cores_are_whole_and_know_their_memory)
     machine_drop();
 }
 
+TEST(huge_pages_are_counted_on_their_numa_node)
+{
+    static const char directory[] = "sys/devices/system/node";
+    _cleanup_(node_freep) struct node *node = NULL;
+
+    make_machine("0-7");
+    put("Node 1 MemTotal:       8388608 kB\n", "%s/node1/meminfo", directory);
+    put("2\n", "%s/node1/hugepages/hugepages-1048576kB/nr_hugepages", directory);
+    put("40\n", "%s/node1/hugepages/hugepages-2048kB/nr_hugepages", directory);
+    put("7\n", "%s/node2/hugepages/hugepages-2048kB/nr_hugepages", directory);
+    put("1\n", "%s/node0/hugepages/hugepages-1048576kB/nr_hugepages", directory); /* > memory */
+    ok(look("", &node) == 0);
+    ok(huge_pages_equal(&node->numas.items[0].huge_pages, &(struct huge_pages){ 0 }));
+    ok(huge_pages_equal(&node->numas.items[1].huge_pages, &(struct huge_pages){ { 2, 40 } }));
+    machine_drop();
+}
+
 TEST(a_core_of_which_a_sibling_is_not_ours_is_not_given_away)
 {
     _cleanup_(node_freep) struct node *node = NULL;
