@@ -130,15 +130,13 @@ struct schedule {
     struct tenants *machines; /* by machine: the tasks there */
     size_t n_machines;
     uint64_t n_came, n_passes, n_starts;
-    uint64_t work_max;       /* of a slice of a pass, in looks at a machine; 0: no limit */
-    struct pass *pass;       /* that is to be gone on with; NULL: there is none */
-    unsigned n_broken;       /* passes that were given up since the last that came to its end */
-    bool is_cut;             /* the last call ended a slice, or somebody came during the pass */
-    bool is_kept;            /* since the last pass machines are kept */
-    uint64_t kept_for;       /* for that job */
-    struct machines nearest; /* that reserve_nearest() found, */
-    uint64_t nearest_for;    /* for that job */
-    size_t n_waiting;        /* with those that must wait until some time */
+    uint64_t work_max; /* of a slice of a pass, in looks at a machine; 0: no limit */
+    struct pass *pass; /* that is to be gone on with; NULL: there is none */
+    unsigned n_broken; /* passes that were given up since the last that came to its end */
+    bool is_cut;       /* the last call ended a slice, or somebody came during the pass */
+    bool is_kept;      /* since the last pass machines are kept */
+    uint64_t kept_for; /* for that job */
+    size_t n_waiting;  /* with those that must wait until some time */
     size_t n_ready, n_patient;
     size_t n_demands_ready;       /* demands of whom somebody is ready */
     struct candidates candidates; /* a heap, of the pass */
@@ -226,9 +224,9 @@ int64_t booked_next_us(const struct schedule *s, int64_t now_us);
 bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us, unsigned max,
                   struct entries *stopped);
 
-/* The machines that come nearest to holding ENTRY, in one domain where it wishes for one: those that lack the fewest GPUs. They
- * stay the same as long as it waits and they would do, so that they are free when all who are there now have gone. */
-void reserve_nearest(struct schedule *s, const struct entry *entry, struct machines *ret);
+/* The machines that come nearest to holding ENTRY, in one domain where it wishes for one: those that lack the fewest GPUs. RET stays
+ * empty where none would hold all of it even empty. */
+void reserve_nearest(const struct schedule *s, const struct entry *entry, struct machines *ret);
 /* When ENTRY can start at the latest if nobody else is let in, by declared times; on RET: the machines that
  * it needs then. INT64_MAX: that cannot be known, and nothing is on RET. */
 int64_t reserve_for(const struct schedule *s, const struct entry *entry, int64_t now_us,

@@ -284,47 +284,21 @@ static size_t mark_those_that_cannot(const struct look *x, const struct machines
     return n;
 }
 
-/* Do the machines that were kept before still do? */
-static bool is_still_good(const struct look *x, const struct machines *machines)
+void reserve_nearest(const struct schedule *s, const struct entry *entry, struct machines *ret)
 {
-    _cleanup_free_ bool *cannot = xnew_n(bool, capacity_len(x->capacity) + 1);
-    uint64_t held = 0;
-
-    if (machines->len == 0 || mark_those_that_cannot(x, machines, cannot) > 0)
-        return false;
-    vec_foreach(machines, node) {
-        held += times(x, capacity_size(x->capacity, *node));
-        if (domain_of(x, *node) != domain_of(x, machines->items[0]))
-            return false;
-    }
-    return held >= x->tasks;
-}
-
-static void find_nearest(const struct look *x, struct machines *ret)
-{
-    size_t n = capacity_len(x->capacity);
+    const struct look x = look_of(s, entry);
+    size_t n = capacity_len(s->capacity);
     _cleanup_free_ bool *cannot = xnew_n(bool, n + 1);
     struct offers offers = { 0 };
 
     do {
         offers.len = ret->len = 0;
         for (size_t node = 0; node < n; node++)
-            if (!cannot[node] && could_be(x, node))
-                offer(x, node, &offers);
+            if (!cannot[node] && could_be(&x, node))
+                offer(&x, node, &offers);
         if (offers.len > 0)
             qsort(offers.items, offers.len, sizeof *offers.items, compare_offers);
-        choose_nearest(x, &offers, ret);
-    } while (mark_those_that_cannot(x, ret, cannot) > 0);
+        choose_nearest(&x, &offers, ret);
+    } while (mark_those_that_cannot(&x, ret, cannot) > 0);
     vec_done(&offers);
-}
-
-void reserve_nearest(struct schedule *s, const struct entry *entry, struct machines *ret)
-{
-    const struct look x = look_of(s, entry);
-
-    if (s->nearest_for != entry->id || !is_still_good(&x, &s->nearest))
-        find_nearest(&x, &s->nearest);
-    s->nearest_for = entry->id;
-    vec_foreach(&s->nearest, node)
-        vec_push(ret, *node);
 }

@@ -168,8 +168,6 @@ void entry_start(struct schedule *s, struct entry *entry, const struct choice *p
                  int64_t now_us)
 {
     entry_leave(s, entry);
-    if (s->nearest_for == entry->id)
-        s->nearest.len = 0;
     s->n_waiting--;
     struct past *past = entry_past(entry);
     past->places = xmemdup(places, entry_tasks(entry) * sizeof *places);

@@ -60,7 +60,6 @@ void schedule_free(struct schedule *s)
     vec_done(&s->running);
     vec_done(&s->wakes);
     vec_done(&s->candidates);
-    vec_done(&s->nearest);
     free(s->places);
     pass_free(s);
     share_free(s->share);
