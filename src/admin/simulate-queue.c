@@ -8,6 +8,7 @@
 #include "placement/placement.h"
 #include "sim/sim.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ static const char usage[] =
     "                            [--from TIME] [--days N] [--known-durations] [--not-preemptible]\n"
     "                            [--guaranteed TIME] [--restart TIME] [--patience TIME]\n"
     "                            [--weights GROUP=N,...] [--half-life TIME]\n"
+    "                            [--booking group=NAME,gpus=N,from=TIME,for=TIME]... [--notice TIME]\n"
     "                            [--score NAME] [-o table|json|yaml]\n\n"
     "Replays jobs in virtual time: they come, wait, run, are stopped for others and go on.\n\n"
     "  --jobs FILE         columns timestamp (2017-10-09 07:01:55), duration (seconds), num_gpus and, if\n"
@@ -40,6 +42,10 @@ static const char usage[] =
     "  --backoff TIME      a job that crashed waits so long, and twice as long each time (10s)\n"
     "  --weights LIST      of groups under fair: physics=3,physics/vision=2 (1 each)\n"
     "  --half-life TIME    what a group had counts half as much after it (7d; 0s: nothing is forgotten)\n"
+    "  --booking LIST      machines are kept: group=physics,gpus=16,from=2017-10-05T12:00:00Z,for=4h;\n"
+    "                      nodes=N: whole ones; until=TIME; made=TIME: made then, else from the\n"
+    "                      beginning. Can be given often; says what it cost others\n"
+    "  --notice TIME       before a booking begins who is in its way is stopped (5m)\n"
     "  --score NAME        how places are chosen (best-fit)\n"
     "  --out FILE          every job: line, wait_s, duration_s, gpus, preemptions\n\n"
     "Exit code: 0; 1 when a file is wrong, with line and column; 2 usage.\n";
@@ -50,6 +56,7 @@ struct options {
     struct queue_options queue;
     const char *jobs, *nodes, *out, *form;
     long long days, depth;
+    const char *bookings[QUEUE_BOOKINGS_MAX];
 };
 
 /* "80x8,20x4" */
@@ -104,6 +111,11 @@ static bool read_plain(int argc, char **argv, int *i, struct options *o)
         return (o->jobs = value);
     if ((value = option_value("--out", argc, argv, i)))
         return (o->out = value);
+    if ((value = option_value("--booking", argc, argv, i)))
+        return o->queue.n_bookings < QUEUE_BOOKINGS_MAX &&
+               (o->bookings[o->queue.n_bookings++] = value);
+    if ((value = option_value("--notice", argc, argv, i)))
+        return read_span(value, &o->queue.notice_us);
     if ((value = option_value("--depth", argc, argv, i)))
         return str_to_i64(value, 1, 100000, &o->depth) >= 0;
     if ((value = option_value("-o", argc, argv, i)) && option_is_form(value))
@@ -152,6 +164,7 @@ static bool parse(int argc, char **argv, void *options)
     if (o->days)
         o->queue.to_us = o->queue.from_us + o->days * 86400 * US_PER_S;
     o->queue.depth = (unsigned) o->depth;
+    o->queue.bookings = o->bookings;
     return o->jobs && !o->nodes != !o->queue.n_groups;
 }
 
@@ -230,30 +243,49 @@ static void add_table(struct text *out, const struct queue_figures *f, const cha
         text_addf(out, "(%zu more: -o json)\n", f->n_groups - GROUPS_SHOWN);
 }
 
-static int run(const void *options, struct error *err)
+/* One replay; OUT may be NULL. */
+static int replay(const struct options *o, bool with_bookings, FILE *out, struct queue_figures *ret,
+                  struct error *err)
 {
-    const struct options *o = options;
     _cleanup_(simulate_closep) FILE *jobs = NULL;
-    _cleanup_(simulate_closep) FILE *out = NULL;
     _cleanup_(simulate_closep) FILE *nodes = NULL;
-    _cleanup_(queue_figures_done) struct queue_figures figures = { 0 };
     struct queue_options queue = o->queue;
     int r = simulate_open(o->jobs, "re", &jobs, err);
 
     if (r >= 0 && o->nodes)
         r = simulate_open(o->nodes, "re", &nodes, err);
-    if (r >= 0 && o->out)
-        r = simulate_open(o->out, "we", &out, err);
     if (r < 0)
         return r;
     const struct pack_file files[] = { { jobs, o->jobs }, { out, o->out }, { nodes, o->nodes } };
     queue.nodes = nodes ? &files[2] : NULL;
-    r = queue_run(&queue, &files[0], &files[1], &figures, err);
+    queue.n_bookings = with_bookings ? queue.n_bookings : 0;
+    return queue_run(&queue, &files[0], &files[1], ret, err);
+}
+
+static int run(const void *options, struct error *err)
+{
+    const struct options *o = options;
+    _cleanup_(simulate_closep) FILE *out = NULL;
+    _cleanup_(queue_figures_done) struct queue_figures figures = { 0 }, without = { 0 };
+    int r = 0;
+
+    if (o->queue.n_bookings > 0 && str_equal(o->jobs, "-"))
+        return error_set(err, -EINVAL, "--jobs: must be a file with --booking: it is read twice");
+    if (o->out)
+        r = simulate_open(o->out, "we", &out, err);
+    if (r >= 0)
+        r = replay(o, true, out, &figures, err);
     if (r < 0 || out == stdout)
         return r;
     _cleanup_json_ json_t *json = figures_to_json(&figures, o->queue.policy->name);
     _cleanup_text_ struct text table = { 0 };
     add_table(&table, &figures, o->queue.policy->name);
+    if (o->queue.n_bookings > 0) {
+        r = replay(o, false, NULL, &without, err);
+        if (r < 0)
+            return r;
+        simulate_bookings(&figures, &without, json, &table);
+    }
     return simulate_print(json, &table, o->form);
 }
 
@@ -266,7 +298,8 @@ int admin_simulate_queue(int argc, char **argv)
                                     .restart_us = 60 * US_PER_S,
                                     .patience_us = 24 * 3600 * US_PER_S,
                                     .half_life_us = 7 * 24 * 3600 * US_PER_S,
-                                    .backoff_us = 10 * US_PER_S },
+                                    .backoff_us = 10 * US_PER_S,
+                                    .notice_us = 300 * US_PER_S },
                          .form = "table" };
 
     return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);

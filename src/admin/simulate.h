@@ -17,6 +17,10 @@ static inline void simulate_closep(FILE **file)
     if (*file)
         simulate_close(*file);
 }
+struct queue_figures;
+/* What became of the bookings of a replay, and what the others waited WITHOUT them. */
+void simulate_bookings(const struct queue_figures *with, const struct queue_figures *without,
+                       json_t *json, struct text *table);
 /* Print RESULT as FORM says: TABLE, or json or yaml. Returns the exit code. */
 int simulate_print(const json_t *result, const struct text *table, const char *form);
 /* A command: PARSE fills OPTIONS (false: USAGE is shown), RUN does it and returns the exit code or an error. */

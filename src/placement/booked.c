@@ -169,6 +169,11 @@ const struct booking *schedule_obstacle(struct schedule *s, const struct schedul
     return calendar_obstacle(s->booked->calendar, node, &there, &stay);
 }
 
+uint32_t schedule_size(const struct schedule *s, size_t node)
+{
+    return booking_size(capacity_size(s->capacity, node));
+}
+
 int schedule_choose(struct schedule *s, const struct booking_wish *wish, const bool *would_do,
                     struct booking_part **ret, size_t *ret_n, struct error *err)
 {
@@ -182,7 +187,7 @@ int schedule_choose(struct schedule *s, const struct booking_wish *wish, const b
     for (size_t i = 0; i < n; i++) {
         find_stays(s, i, &there, &stays[i]);
         nodes[i] = node_with(s, i, &stays[i]);
-        if (!would_do[i])
+        if (would_do ? !would_do[i] : capacity_is_closed(s->capacity, i))
             nodes[i].milli = 0;
     }
     int r = booking_choose(s->booked->calendar, nodes, n, wish, ret, ret_n, err);

@@ -100,7 +100,9 @@ bool schedule_unbook(struct schedule *schedule, uint64_t id);
  * NODE now; NULL: none does. Valid until something changes. */
 const struct booking *schedule_obstacle(struct schedule *schedule, const struct schedule_job *job,
                                         size_t node, int64_t now_us);
-/* As booking_choose(), among the machines of the capacity of whose indexes WOULD_DO is true. */
+/* What machine NODE has in all, as bookings count. */
+uint32_t schedule_size(const struct schedule *schedule, size_t node);
+/* As booking_choose(), among the machines of the capacity of whose indexes WOULD_DO is true; NULL: those that are not closed. */
 int schedule_choose(struct schedule *schedule, const struct booking_wish *wish,
                     const bool *would_do, struct booking_part **ret, size_t *ret_n,
                     struct error *err);

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "base/vec.h"
 #include "sim/machines.h"
+#include "sim/queue-bookings.h"
 #include "sim/queue-jobs.h"
 
 #include <assert.h>
@@ -21,8 +22,9 @@ struct sim_job {
     int64_t lost_us;            /* at its start, before it goes on */
     int64_t wait_us;            /* when it has ended */
     unsigned preemptions;
-    unsigned crashes, stopped; /* others for it, since it crashed and did not run for long */
-    unsigned at;               /* in RUNNING */
+    unsigned crashes, stopped;   /* others for it, since it crashed and did not run for long */
+    const struct choice *places; /* while it runs; borrowed */
+    unsigned at;                 /* in RUNNING */
     bool runs;
 };
 
@@ -32,6 +34,7 @@ struct replay {
     struct machines_read machines;
     struct queue_sizes sizes;
     struct queue_jobs table;
+    struct queue_bookings bookings;
     struct sim_job *jobs; /* one each of the table's */
     size_t n_jobs;
     VEC(struct sim_job *) running;
@@ -46,6 +49,7 @@ static void replay_done(struct replay *x)
     schedule_free(x->schedule);
     queue_jobs_done(&x->table);
     machines_read_done(&x->machines);
+    queue_bookings_done(&x->bookings);
     free(x->jobs);
     vec_done(&x->running);
     vec_done(&x->acts);
@@ -130,6 +134,8 @@ static int64_t next_moment(const struct replay *x)
 
     if (x->n_submitted < x->n_jobs && x->jobs[x->n_submitted].spec->came_us < next_us)
         next_us = x->jobs[x->n_submitted].spec->came_us;
+    if (queue_bookings_next_us(&x->bookings) < next_us)
+        next_us = queue_bookings_next_us(&x->bookings);
     vec_foreach(&x->running, job)
         if ((*job)->end_us < next_us)
             next_us = (*job)->end_us;
@@ -152,6 +158,7 @@ static void happen(struct replay *x)
             end(x, x->running.items[i]);
     while (x->n_submitted < x->n_jobs && x->jobs[x->n_submitted].spec->came_us <= x->now_us)
         submit(x, &x->jobs[x->n_submitted++]);
+    queue_bookings_make(&x->bookings, x->now_us);
 }
 
 /* Others were stopped for JOB. */
@@ -162,6 +169,21 @@ static void count_stopped(struct replay *x, struct sim_job *job, unsigned n)
     job->stopped += n;
     if (job->stopped > x->figures.stopped_max)
         x->figures.stopped_max = job->stopped;
+}
+
+static uint64_t others_on(const void *userdata, uint32_t group, size_t node)
+{
+    const struct replay *x = userdata;
+    uint64_t milli = 0;
+
+    vec_foreach(&x->running, job) {
+        const struct queue_job *spec = (*job)->spec;
+        bool is_own = share_is_below(schedule_shares(x->schedule), spec->group, group);
+        for (unsigned i = 0; !is_own && i < spec->tasks; i++)
+            if ((*job)->places[i].node == node)
+                milli += (uint64_t) (spec->gpus / spec->tasks) * CAPACITY_GPU;
+    }
+    return milli;
 }
 
 static void decide(struct replay *x)
@@ -178,6 +200,7 @@ static void decide(struct replay *x)
             n_stopped++;
             continue;
         }
+        job->places = x->acts.items[i].places;
         start(x, job);
         count_stopped(x, job, n_stopped);
         n_stopped = 0;
@@ -239,9 +262,11 @@ static void count_groups(struct replay *x)
             one->wait_mean_us += job->wait_us / US_PER_S; /* in seconds until all are counted */
             one->wait_max_us = job->wait_us > one->wait_max_us ? job->wait_us : one->wait_max_us;
         }
-    for (size_t i = 0; i < f->n_groups; i++)
-        f->groups[i].wait_mean_us =
-            f->groups[i].wait_mean_us * US_PER_S / (int64_t) f->groups[i].n_jobs;
+    for (size_t i = 0; i < f->n_groups;
+         i++) /* of one that something is booked for there may be no job */
+        if (f->groups[i].n_jobs > 0)
+            f->groups[i].wait_mean_us =
+                f->groups[i].wait_mean_us * US_PER_S / (int64_t) f->groups[i].n_jobs;
 }
 
 void queue_figures_done(struct queue_figures *figures)
@@ -249,8 +274,10 @@ void queue_figures_done(struct queue_figures *figures)
     for (size_t i = 0; i < figures->n_groups; i++)
         free(figures->groups[i].path);
     free(figures->groups);
-    figures->groups = NULL;
-    figures->n_groups = 0;
+    for (size_t i = 0; i < figures->n_bookings; i++)
+        queue_booking_done(&figures->bookings[i]);
+    free(figures->bookings);
+    *figures = (struct queue_figures){ 0 };
 }
 
 static int write_jobs(const struct replay *x, const struct pack_file *out, struct error *err)
@@ -288,6 +315,7 @@ static int build(struct replay *x, struct error *err)
                                               .restart_us = o->restart_us,
                                               .patience_us = o->patience_us,
                                               .half_life_us = o->half_life_us,
+                                              .notice_us = o->notice_us,
                                               .depth = o->depth,
                                               .backoff_us = o->backoff_us };
     struct capacity *capacity = capacity_new(o->score);
@@ -315,6 +343,7 @@ static void add_groups(struct replay *x)
 static void prepare(struct replay *x)
 {
     add_groups(x);
+    x->bookings.schedule = x->schedule;
     x->n_jobs = x->table.list.len;
     x->jobs = xnew_n(struct sim_job, x->n_jobs);
     for (size_t i = 0; i < x->n_jobs; i++) {
@@ -331,6 +360,9 @@ int queue_run(const struct queue_options *options, const struct pack_file *jobs,
     int r = build(&x, err);
     if (r >= 0)
         r = queue_jobs_read(options, &x.sizes, jobs, &x.table, err);
+    if (r >= 0)
+        r = queue_bookings_read(&x.bookings, options->bookings, options->n_bookings,
+                                &x.table.groups, err);
     if (r >= 0 && options->weights)
         r = queue_groups_weigh(&x.table.groups, options->weights, err);
     if (r >= 0)
@@ -343,6 +375,7 @@ int queue_run(const struct queue_options *options, const struct pack_file *jobs,
         x.now_us = next_us;
         happen(&x);
         decide(&x);
+        queue_bookings_look(&x.bookings, x.now_us, others_on, &x);
     }
     if (r < 0)
         return r;
@@ -351,6 +384,9 @@ int queue_run(const struct queue_options *options, const struct pack_file *jobs,
         return r;
     count(&x);
     count_groups(&x);
+    x.figures.bookings = x.bookings.list.items;
+    x.figures.n_bookings = x.bookings.list.len;
+    x.bookings = (struct queue_bookings){ 0 };
     *ret = x.figures;
     return 0;
 }

@@ -6,7 +6,7 @@
 #include "placement/placement.h"
 #include "sim/pack.h"
 
-enum { QUEUE_GROUPS_MAX = 16 };
+enum { QUEUE_GROUPS_MAX = 16, QUEUE_BOOKINGS_MAX = 100 };
 
 struct queue_machines {
     unsigned count, gpus; /* of each */
@@ -23,8 +23,11 @@ struct queue_options {
     int64_t backoff_us;     /* the same */
     int64_t from_us, to_us; /* jobs that came then; TO 0: to the end. Microseconds since 1970 */
     int64_t guaranteed_us, restart_us, patience_us, half_life_us; /* as of schedule_options */
-    const char *weights; /* of groups: "physics=3,physics/vision=2"; NULL: all weigh 1 */
-    bool preemptible;    /* jobs are, unless the table says no */
+    const char *weights;         /* of groups: "physics=3,physics/vision=2"; NULL: all weigh 1 */
+    const char *const *bookings; /* texts, as queue-bookings.h has them */
+    size_t n_bookings;           /* QUEUE_BOOKINGS_MAX at most */
+    int64_t notice_us;           /* as of schedule_options */
+    bool preemptible;            /* jobs are, unless the table says no */
     bool
         knows_durations; /* jobs declare exactly as long as they run, unless the table says otherwise */
 };
@@ -37,6 +40,24 @@ struct queue_group_figures {
     int64_t ran_us; /* for itself, times GPUs */
     int64_t wait_mean_us, wait_max_us;
 };
+
+/* A booking, and what became of it. */
+struct queue_booking {
+    char *group;
+    uint32_t number; /* of the group */
+    size_t nodes;
+    unsigned gpus;
+    int64_t from_us, until_us;
+    int64_t made_us; /* 0: from the beginning */
+    bool is_made;
+    int64_t begin_us; /* FROM_US, or when it was made, if that was later */
+    char *refusal;    /* why it could not be made; NULL: it could */
+    int64_t
+        honoured_us; /* what it keeps was there from then on; INT64_MAX: it was not, or the replay was over before */
+    struct booking_part *parts;
+    size_t n_parts;
+};
+void queue_booking_done(struct queue_booking *booking);
 
 /* Times in microseconds. A wait is all the time a job does not run for itself. */
 struct queue_figures {
@@ -51,6 +72,8 @@ struct queue_figures {
         stopped_max; /* so many others were stopped at most for one that had crashed, until it ran for SCHEDULE_STEADY_US */
     struct queue_group_figures *groups; /* as they came */
     size_t n_groups;
+    struct queue_booking *bookings; /* as they were told */
+    size_t n_bookings;
 };
 void queue_figures_done(struct queue_figures *figures);
 

@@ -57,6 +57,18 @@ test_expect_success 'who has had less by weight goes first' '
     test_expect_code 1 queue --weights c=2 2>said && grep "^berth: --weights: no job is of .c.$" said &&
     test_expect_code 1 queue --weights a=0 2>said && grep "is not GROUP=WEIGHT with a whole number from 1 to 10000" said
 '
+test_expect_success 'what is booked is there in time, and who may be stopped leaves it' '
+    cat >jobs.csv <<-\END &&
+	timestamp,duration,num_gpus
+	2017-10-02 00:00:00,7200,4
+	END
+    booking=group=c,gpus=2,from=2017-10-02T01:00:00Z,for=1h &&
+    queue --booking $booking -o json | jq -e ".bookings[0] as \$b | \$b.state == \"honoured\" and \$b.late == 0 and \$b.machines == 1
+        and .preemptions == 1 and .wait_mean == 3960 and .without_bookings.wait_mean == 0" &&
+    queue --not-preemptible --booking $booking,made=2017-10-02T00:30:00Z >said && grep "refused: gpus: 0 of 4 that would do are free then" said &&
+    test_expect_code 1 queue --booking group=c,gpu=2 2>said && grep -- "--booking: .gpu=2.: must be group=NAME, gpus=N or nodes=N" said &&
+    test_expect_code 1 queue --booking group=c,gpus=2 2>said && grep "needs group, gpus or nodes, from, and until or for" said
+'
 test_expect_success 'who fails over and over comes back later each time, and no more than two are stopped for it' '
     { echo "timestamp,duration,num_gpus,crashes,crash_after" &&
       for i in 1 2 3 4; do echo "2017-10-02 00:00:00,86400,1,,"; done && echo "2017-10-02 02:00:00,600,2,50,30"; } >jobs.csv &&
