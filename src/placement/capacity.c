@@ -52,6 +52,8 @@ struct capacity {
     uint32_t *marks;  /* by machine: the last reading that looked at it */
     uint32_t reading;
     VEC(struct asked) seen;
+    VEC(uint64_t) dealt; /* by shape seen: how often when the deck was cut */
+    uint32_t left;       /* then */
     uint64_t n_seen, learn_at;
     uint64_t n_taken, n_given; /* tasks, ever */
     struct deck *deck;
@@ -70,6 +72,13 @@ static unsigned gpus_that_do(const struct room *room, const struct ask *ask)
     for (unsigned i = 0; i < room->n_gpus; i++)
         n += room->gpu[i] >= ask->gpu_milli;
     return n;
+}
+
+bool room_equal(const struct room *a, const struct room *b)
+{
+    return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib &&
+           a->n_gpus == b->n_gpus && memcmp(a->gpu, b->gpu, a->n_gpus * sizeof *a->gpu) == 0 &&
+           a->model == b->model && a->tasks == b->tasks;
 }
 
 bool ask_equal(const struct ask *a, const struct ask *b)
@@ -98,13 +107,6 @@ bool ask_covers(const struct ask *more, const struct ask *less)
     if (less->models && (more->models == 0 || more->models & ~less->models))
         return false;
     return more->gpus >= less->gpus && more->gpu_milli >= less->gpu_milli;
-}
-
-bool room_equal(const struct room *a, const struct room *b)
-{
-    return a->cpu_milli == b->cpu_milli && a->memory_mib == b->memory_mib &&
-           a->n_gpus == b->n_gpus && a->model == b->model && a->tasks == b->tasks &&
-           memcmp(a->gpu, b->gpu, a->n_gpus * sizeof *a->gpu) == 0;
 }
 
 bool room_holds(const struct room *room, const struct ask *ask)
@@ -372,6 +374,7 @@ void capacity_free(struct capacity *c)
     vec_done(&c->models);
     vec_done(&c->machines);
     vec_done(&c->seen);
+    vec_done(&c->dealt);
     deck_free(c->deck);
     locality_free(c->locality);
     free(c->ring);
@@ -390,8 +393,11 @@ uint64_t capacity_model(struct capacity *c, const char *name)
     return UINT64_C(1) << (c->models.len - 1);
 }
 
-static void enlarge(struct room *largest, const struct room *size)
+static void enlarge(struct capacity *c, const struct room *size)
 {
+    struct room *largest = &c->largest;
+    const struct room before = *largest;
+
     if (size->cpu_milli > largest->cpu_milli)
         largest->cpu_milli = size->cpu_milli;
     if (size->memory_mib > largest->memory_mib)
@@ -400,6 +406,9 @@ static void enlarge(struct room *largest, const struct room *size)
         largest->n_gpus = size->n_gpus;
     for (unsigned i = 0; i < largest->n_gpus; i++)
         largest->gpu[i] = CAPACITY_GPU;
+    /* Scores are in proportion to it. */
+    c->generation += largest->cpu_milli != before.cpu_milli ||
+                     largest->memory_mib != before.memory_mib || largest->n_gpus != before.n_gpus;
 }
 
 size_t capacity_add(struct capacity *c, const struct room *size)
@@ -408,7 +417,7 @@ size_t capacity_add(struct capacity *c, const struct room *size)
 
     vec_push(&c->machines, machine);
     locality_grow(c->locality, c->machines.len);
-    enlarge(&c->largest, size);
+    enlarge(c, size);
     if (c->machines.cap > c->ring_len) {
         c->ring_len = c->machines.cap;
         c->ring = xrealloc(c->ring, c->ring_len * sizeof *c->ring);
@@ -485,7 +494,7 @@ void capacity_set(struct capacity *c, size_t node, const struct room *size, cons
     assert(node < c->machines.len);
     c->machines.items[node].size = *size;
     c->machines.items[node].free = *free;
-    enlarge(&c->largest, size);
+    enlarge(c, size);
     changed(c, node);
 }
 
@@ -513,10 +522,64 @@ void capacity_learn(struct capacity *c, const struct ask *ask)
     if (++c->n_seen < c->learn_at)
         return;
     c->learn_at *= 2;
+    c->left = c->n_taken ? (uint32_t) (c->n_given * 1000 / c->n_taken) : 0;
+    c->dealt.len = 0;
+    vec_foreach(&c->seen, one)
+        vec_push(&c->dealt, one->times);
     deck_free(c->deck);
-    c->deck = deck_new(c->seen.items, c->seen.len,
-                       c->n_taken ? (uint32_t) (c->n_given * 1000 / c->n_taken) : 0);
+    c->deck = deck_new(c->seen.items, c->seen.len, c->left);
     c->generation++;
+}
+
+void capacity_memory_done(struct capacity_memory *memory) { vec_done(&memory->shapes); }
+
+void capacity_remember(const struct capacity *c, struct capacity_memory *ret)
+{
+    *ret = (struct capacity_memory){ .n_taken = c->n_taken,
+                                     .n_given = c->n_given,
+                                     .left = c->left,
+                                     .cpu_milli = c->largest.cpu_milli,
+                                     .memory_mib = c->largest.memory_mib,
+                                     .n_gpus = c->largest.n_gpus };
+    for (size_t i = 0; i < c->seen.len; i++) {
+        const struct capacity_shape shape = { c->seen.items[i].ask, c->seen.items[i].times,
+                                              i < c->dealt.len ? c->dealt.items[i] : 0 };
+        vec_push(&ret->shapes, shape);
+    }
+}
+
+static void cut_again(struct capacity *c)
+{
+    _cleanup_free_ struct asked *dealt = xnew_n(struct asked, c->seen.len + 1);
+
+    for (size_t i = 0; i < c->seen.len; i++)
+        dealt[i] = (struct asked){ c->seen.items[i].ask, c->dealt.items[i] };
+    deck_free(c->deck);
+    c->deck = deck_new(dealt, c->seen.len, c->left);
+    c->generation++;
+}
+
+void capacity_recall(struct capacity *c, const struct capacity_memory *memory)
+{
+    const struct room size = { .cpu_milli = memory->cpu_milli,
+                               .memory_mib = memory->memory_mib,
+                               .n_gpus = memory->n_gpus };
+
+    enlarge(c, &size);
+    c->n_taken = memory->n_taken;
+    c->n_given = memory->n_given;
+    c->left = memory->left;
+    c->seen.len = c->dealt.len = 0;
+    c->n_seen = 0;
+    c->learn_at = LEARN_FIRST;
+    vec_foreach(&memory->shapes, shape) {
+        vec_push(&c->seen, ((struct asked){ shape->ask, shape->times }));
+        vec_push(&c->dealt, shape->dealt);
+        c->n_seen += shape->times;
+    }
+    while (c->learn_at <= c->n_seen)
+        c->learn_at *= 2;
+    cut_again(c);
 }
 
 const int32_t *capacity_gains(struct capacity *c, const struct ask *ask)

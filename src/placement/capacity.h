@@ -11,6 +11,7 @@
 #define PLACEMENT_CAPACITY_H
 
 #include "base/cleanup.h"
+#include "base/vec.h"
 #include "placement/locality.h"
 
 #include <stdbool.h>
@@ -127,6 +128,25 @@ bool capacity_is_closed(const struct capacity *capacity, size_t node);
 
 /* Note that somebody asks for ASK: scores may learn what is usually asked for. */
 void capacity_learn(struct capacity *capacity, const struct ask *ask);
+
+/* What a capacity goes by beside what is free: what it has seen. */
+struct capacity_shape {
+    struct ask ask;
+    uint64_t times; /* so often it was asked for; */
+    uint64_t dealt; /* and so often when the deck was cut */
+};
+struct capacity_memory {
+    VEC(struct capacity_shape) shapes; /* in the order in which they were seen first */
+    uint64_t n_taken, n_given;         /* tasks, ever */
+    uint32_t left;                     /* of 1,000 tasks, when the deck was cut */
+    int32_t cpu_milli, memory_mib;     /* the most that any machine ever had */
+    uint16_t n_gpus;
+};
+void capacity_memory_done(struct capacity_memory *memory);
+/* RET is the caller's. And: have seen just this, whatever it has seen. */
+void capacity_remember(const struct capacity *capacity, struct capacity_memory *ret);
+void capacity_recall(struct capacity *capacity, const struct capacity_memory *memory);
+
 /* The best place for one task. False: no machine holds it now. Takes nothing. */
 bool capacity_choose(struct capacity *capacity, const struct ask *ask, struct choice *ret);
 /* The best place for one task on machine NODE. */

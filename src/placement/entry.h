@@ -137,6 +137,7 @@ struct schedule {
     bool is_kept;      /* since the last pass machines are kept */
     uint64_t kept_for; /* for that job */
     size_t n_waiting;  /* with those that must wait until some time */
+    int64_t looked_us; /* the last pass: until when what time changes was looked at */
     size_t n_ready, n_patient;
     size_t n_demands_ready;       /* demands of whom somebody is ready */
     struct candidates candidates; /* a heap, of the pass */

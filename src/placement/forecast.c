@@ -29,6 +29,9 @@ const char *forecast_basis_name(enum forecast_basis basis)
 struct course {
     int64_t end_us;            /* while it runs; INT64_MAX: not known */
     int64_t left_us;           /* while it waits after it was stopped; 0: it has not begun */
+    int64_t started_us;        /* while it runs: when it began last */
+    int64_t ran_us;            /* in all, before that */
+    bool leaves;               /* at the end it waits again */
     enum forecast_basis basis; /* of its end */
     size_t at;                 /* in ENDS, from 1; 0: it is not there */
 };
@@ -129,6 +132,7 @@ static void go_on(struct run *x, size_t job)
 {
     struct course *course = &x->courses[job];
 
+    course->started_us = x->now_us;
     if (course->left_us > 0)
         course->end_us = x->now_us + course->left_us + x->snapshot->options.restart_us;
     else
@@ -157,17 +161,44 @@ static void start(struct run *x, size_t job)
     go_on(x, job);
 }
 
-/* In virtual time nobody needs a while to end. */
-static void stop(struct run *x, size_t job)
+/* It has left, and waits in its old place. */
+static void wait_again(struct run *x, size_t job)
 {
     struct course *course = &x->courses[job];
     struct snapshot_job again = x->snapshot->jobs.items[job];
 
+    again.started_us = again.eligible_us = again.claimed_us = 0;
+    again.claim = 0;
+    again.leaves = course->leaves = false;
+    again.ran_us = course->ran_us;
+    again.waits_since_us = x->now_us;
+    planner_add(x->planner, &again, x->now_us);
+}
+
+/* In virtual time nobody needs a while to end. */
+static void stop(struct run *x, size_t job)
+{
+    struct course *course = &x->courses[job];
+
     forget_end(x, job);
     course->left_us = course->end_us == INT64_MAX ? 0 : course->end_us - x->now_us + 1;
+    course->ran_us += x->now_us - course->started_us;
     x->ret->starts[job].stops++;
-    again.started_us = again.eligible_us = 0;
-    planner_add(x->planner, &again, x->now_us);
+    wait_again(x, job);
+}
+
+/* It is on its way out already. */
+static void leave(struct run *x, size_t job)
+{
+    const struct snapshot_job *one = &x->snapshot->jobs.items[job];
+    struct course *course = &x->courses[job];
+    int64_t grace_us = one->spec->grace_s > 0 ? one->spec->grace_s * US_PER_S : 0;
+
+    course->left_us = course->end_us == INT64_MAX ? 0 : course->end_us - x->now_us + 1;
+    course->leaves = true;
+    if (course->end_us > x->now_us + grace_us)
+        course->end_us = x->now_us + grace_us;
+    course->basis = FORECAST_DECLARED;
 }
 
 static void decide(struct run *x)
@@ -195,6 +226,8 @@ static void end_those_due(struct run *x)
             x->basis = x->courses[job].basis;
         forget_end(x, job);
         planner_end(x->planner, &x->snapshot->jobs.items[job].id, x->now_us);
+        if (x->courses[job].leaves)
+            wait_again(x, job);
     }
 }
 
@@ -213,9 +246,13 @@ static void begin(struct run *x)
         const struct snapshot_job *job = &x->snapshot->jobs.items[i];
         struct forecast_start *start = &x->ret->starts[i];
         (void) map_set(x->indexes, &job->id, sizeof job->id, &x->courses[i]);
+        x->courses[i].started_us = job->started_us;
+        x->courses[i].ran_us = job->ran_us;
         if (job->started_us) {
             start->start_us = job->started_us;
             set_end(x, i, job->started_us);
+            if (job->leaves)
+                leave(x, i);
             await_end(x, i);
         } else {
             *start = (struct forecast_start){ INT64_MAX, FORECAST_UNKNOWN, 0 };

@@ -322,15 +322,34 @@ bool host_find(const struct host *host, const char *name, size_t *ret)
     return true;
 }
 
+void host_skip(struct host *host)
+{
+    vec_push(&host->machines, (struct host_machine){ 0 });
+    (void) capacity_add(host->capacity, &(struct room){ 0 });
+}
+
 /* A place that nobody has any more, or a new one. */
 static size_t place_for(struct host *host)
 {
-    for (size_t i = 0; i < host->machines.len; i++)
+    for (size_t i = 0; i < host->machines.len && !host->is_growing; i++)
         if (!host->machines.items[i].node && host->machines.items[i].grants.len == 0)
             return i;
-    vec_push(&host->machines, (struct host_machine){ 0 });
-    return capacity_add(host->capacity, &(struct room){ 0 });
+    host_skip(host);
+    return host->machines.len - 1;
 }
+
+static uint32_t named_spot(struct host *host, const char *name)
+{
+    uintptr_t number = (uintptr_t) map_get_str(host->spots, name);
+
+    if (number == 0) {
+        number = ++host->n_spots;
+        (void) map_set_str(host->spots, name, (void *) number);
+    }
+    return (uint32_t) number;
+}
+
+void host_name_spot(struct host *host, const char *name) { (void) named_spot(host, name); }
 
 /* The number of what NODE stands in; where that is not known one that no other machine has. */
 static uint32_t spot_number(struct host *host, const struct node *node, size_t i, enum fabric part)
@@ -340,12 +359,7 @@ static uint32_t spot_number(struct host *host, const struct node *node, size_t i
     if (!name)
         return (UINT32_MAX >> 1) + (uint32_t) i;
     _cleanup_free_ char *key = xasprintf("%d %s", (int) part, name);
-    uintptr_t number = (uintptr_t) map_get_str(host->spots, key);
-    if (number == 0) {
-        number = ++host->n_spots;
-        (void) map_set_str(host->spots, key, (void *) number);
-    }
-    return (uint32_t) number;
+    return named_spot(host, key);
 }
 
 static void stand(struct host *host, const struct node *node, size_t i)

@@ -31,6 +31,7 @@ struct host {
     struct map *spots;   /* by kind and name of a site, block or leaf: its number */
     uint32_t n_spots;
     VEC(struct grant *) idle; /* given back */
+    bool is_growing;          /* new machines come after all others, whatever place is left */
 };
 
 void host_init(struct host *host, struct capacity *capacity);
@@ -39,6 +40,10 @@ void host_done(struct host *host);
 /* See planner_set_node(). */
 void host_set_node(struct host *host, const struct node *node, int64_t disk_used_bytes);
 void host_drop_node(struct host *host, const char *name);
+/* A place more, of no machine. */
+void host_skip(struct host *host);
+/* A site, block or leaf, as the map of spots has it, gets its number now, if it has none. */
+void host_name_spot(struct host *host, const char *name);
 /* False: there is no machine of that name. */
 bool host_find(const struct host *host, const char *name, size_t *ret);
 const struct node_state *host_state(struct host *host, size_t machine);

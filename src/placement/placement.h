@@ -13,6 +13,7 @@
 #include "placement/booking.h"
 #include "placement/capacity.h"
 #include "placement/forecast.h"
+#include "placement/planner-snapshot.h"
 #include "placement/planner.h"
 #include "placement/record.h"
 #include "placement/remedy.h"

@@ -1,4 +1,4 @@
-/* planner-internal.h - what the files of the planner share */
+/* planner-internal.h - what the files of the planner share: its jobs, and where they stand */
 #ifndef PLACEMENT_PLANNER_INTERNAL_H
 #define PLACEMENT_PLANNER_INTERNAL_H
 
@@ -25,6 +25,7 @@ struct item {
     struct terms *terms;
     enum state state;
     bool held;
+    unsigned claim; /* of one that claims: its place among these when a snapshot was taken */
     int64_t eligible_us;
     struct group_place
         *places; /* of what runs, claims or leaves; by group, of STATE_OUTSIDE by task */
@@ -46,8 +47,8 @@ struct planner {
     struct record *record; /* of the calls; NULL: nobody wants it */
     struct host host;
     struct schedule *schedule;
-    struct map *by_id, *by_number;
-    struct map *groups; /* of orgs and projects, by id: their number */
+    struct map *by_id, *by_number; /* the second in the order in which they came */
+    struct map *groups;            /* of orgs and projects, by id: their number */
     uint64_t last;
     VEC(struct item *) claims; /* in the order of the plan */
     VEC(struct item *) leaving;

@@ -1,7 +1,136 @@
-/* planner-snapshot.c - a planner from a snapshot */
+/* planner-snapshot.c - a planner as a snapshot, and one from a snapshot
+ *
+ * What a planner decides from is who waits, runs, claims and leaves, in the order in which they came; the machines in their places;
+ * and what it has learned and promised on the way. Caches are not in a snapshot, and must decide nothing.
+ */
 #include "placement/planner-snapshot.h"
 
 #include "base/alloc.h"
+#include "placement/planner-internal.h"
+#include "placement/promise.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- a planner as a snapshot -------------------------------------------------------------------------- */
+
+static void tell_machines(const struct planner *p, struct snapshot *s)
+{
+    const void *name;
+    size_t len;
+
+    for (size_t pos = 0; map_next(p->host.spots, &pos, &name, &len);)
+        vec_push(&s->spots, xstrndup(name, len));
+    vec_foreach(&p->host.machines, m) {
+        if (!m->node) {
+            s->skipped++;
+            continue;
+        }
+        snapshot_add_node(s, m->node, m->disk_used_bytes);
+        s->nodes.items[s->nodes.len - 1].skipped = s->skipped;
+        s->skipped = 0;
+    }
+}
+
+static void tell_groups(const struct planner *p, struct snapshot *s)
+{
+    const struct share *share = schedule_shares(p->schedule);
+    _cleanup_free_ struct id *ids = xnew_n(struct id, share_len(share) + 1);
+    const void *id, *value;
+    size_t len;
+
+    /* They are numbered in the order in which they came. */
+    for (size_t pos = 0; (value = map_next(p->groups, &pos, &id, &len));) {
+        uint32_t group = (uint32_t) (uintptr_t) value, parent = share_parent(share, group);
+        struct snapshot_weight one = { .weight = share_weight(share, group) };
+        memcpy(&ids[group], id, sizeof *ids);
+        one.org = parent == SHARE_ROOT ? ids[group] : ids[parent];
+        one.project = parent == SHARE_ROOT ? id_none : ids[group];
+        one.used = share_settled(share, group, &one.at_us);
+        vec_push(&s->weights, one);
+    }
+}
+
+/* What a plan gave it; what somebody else said of it stays. */
+static void tell_allocations(const struct item *item, struct snapshot_job *job)
+{
+    if (job->allocations.len > 0 || (item->state != STATE_CLAIMS && item->state != STATE_RUNS))
+        return;
+    for (unsigned g = 0; g < item->n_places; g++)
+        for (unsigned i = 0; i < item->places[g].grant->n; i++)
+            vec_push(&job->allocations, allocation_copy(item->places[g].grant->tasks[i]));
+}
+
+static void tell_facts(const struct planner *p, const struct item *item, struct snapshot_job *job)
+{
+    struct schedule_facts facts;
+
+    if (item->held != (job->held != NULL))
+        xstr_set(&job->held, item->held ? "it is held" : NULL);
+    if (!schedule_tell(p->schedule, item->number, &facts))
+        return; /* the schedule has no say */
+    job->since_us = facts.since_us;
+    job->ran_us = facts.ran_us;
+    job->waits_since_us = facts.waits_since_us;
+    job->returns = facts.returns;
+    job->stopped = facts.stopped;
+    job->leaves = item->state == STATE_LEAVES;
+    if (item->state == STATE_RUNS)
+        job->started_us = facts.started_us;
+    if (item->state == STATE_CLAIMS) {
+        job->claimed_us = facts.started_us;
+        job->claim = item->claim;
+    }
+    if (item->state == STATE_WAITS || item->state == STATE_CLAIMS)
+        job->started_us = 0;
+}
+
+static void tell_jobs(struct planner *p, const struct snapshot_source *source, struct snapshot *s)
+{
+    struct item *item;
+
+    for (size_t i = 0; i < p->claims.len; i++)
+        p->claims.items[i]->claim = (unsigned) i + 1;
+    map_foreach(p->by_number, pos, item) {
+        struct snapshot_job job = { .id = item->id,
+                                    .org = item->org,
+                                    .eligible_us = item->eligible_us };
+        source->describe(source->userdata, &job);
+        tell_facts(p, item, &job);
+        tell_allocations(item, &job);
+        vec_push(&s->jobs, job);
+    }
+}
+
+static void tell_promises(const struct planner *p, struct snapshot *s)
+{
+    bool is_settled = promises_settled(p->schedule);
+
+    for (size_t i = 0; i < promises_len(p->schedule); i++) {
+        const struct promise_facts facts = promise_at(p->schedule, i);
+        const struct item *item = map_get(p->by_number, &facts.id, sizeof facts.id);
+        const struct snapshot_promise one = {
+            .job = item->id,
+            .start_us = facts.start_us,
+            .places = xmemdup(facts.nodes, facts.n_nodes * sizeof *facts.nodes),
+            .n_places = facts.n_nodes,
+            .is_current = is_settled && facts.is_current,
+        };
+        vec_push(&s->promises, one);
+    }
+}
+
+void planner_tell(struct planner *p, const struct snapshot_source *source, struct snapshot *ret)
+{
+    tell_machines(p, ret);
+    tell_groups(p, ret);
+    tell_jobs(p, source, ret);
+    tell_promises(p, ret);
+    capacity_remember(p->host.capacity, &ret->memory);
+    ret->passed_us = schedule_looked_us(p->schedule);
+}
+
+/* ---- a planner from a snapshot ------------------------------------------------------------------------ */
 
 struct planner_job planner_job_of(const struct snapshot_job *job)
 {
@@ -34,7 +163,12 @@ struct planner_booking planner_booking_of(const struct snapshot_booking *booking
     };
 }
 
-static void run(struct planner *planner, const struct snapshot_job *job)
+static struct item *find(const struct planner *p, const struct id *id)
+{
+    return map_get(p->by_id, id->bytes, sizeof id->bytes);
+}
+
+static void run(struct planner *planner, const struct snapshot_job *job, int64_t since_us)
 {
     size_t n = job->allocations.len;
     _cleanup_free_ struct planner_place *places = xnew_n(struct planner_place, n + 1);
@@ -44,36 +178,140 @@ static void run(struct planner *planner, const struct snapshot_job *job)
         const struct allocation *allocation = job->allocations.items[i];
         places[i] = (struct planner_place){ allocation->node, allocation };
     }
-    planner_run(planner, &one, places, n, job->started_us);
+    planner_run(planner, &one, places, n, since_us);
+}
+
+static void claim(struct planner *p, const struct snapshot_job *job, int64_t now_us)
+{
+    const struct planner_job one = planner_job_of(job);
+
+    run(p, job, job->claimed_us);
+    struct item *item = find(p, &job->id);
+    if (item->state != STATE_RUNS) { /* its machines are not there */
+        planner_submit(p, &one, now_us);
+        return;
+    }
+    item->state = STATE_CLAIMS;
+    item->claim = job->claim;
+    vec_push(&p->claims, item);
+}
+
+static void leave(struct planner *p, const struct snapshot_job *job, int64_t now_us)
+{
+    const struct planner_job one = planner_job_of(job);
+
+    planner_submit(p, &one, now_us);
+    struct item *item = find(p, &job->id);
+    unsigned tasks = item->terms->shape.tasks;
+    item->state = STATE_LEAVES;
+    schedule_hold(p->schedule, item->number, true);
+    item->places = xnew_n(struct group_place, item->terms->shape.groups);
+    for (size_t i = 0; i < job->allocations.len; i += tasks) {
+        size_t machine;
+        if (host_find(&p->host, job->allocations.items[i]->node, &machine))
+            item->places[item->n_places++].machine = machine;
+    }
+    vec_push(&p->leaving, item);
 }
 
 void planner_add(struct planner *planner, const struct snapshot_job *job, int64_t now_us)
 {
     const struct planner_job one = planner_job_of(job);
 
-    if (job->started_us)
-        run(planner, job);
+    if (job->leaves)
+        leave(planner, job, now_us);
+    else if (job->started_us)
+        run(planner, job, job->started_us);
+    else if (job->claim)
+        claim(planner, job, now_us);
     else
         planner_submit(planner, &one, now_us);
+}
+
+static int compare_claims(const void *pa, const void *pb)
+{
+    const struct item *a = *(const struct item *const *) pa, *b = *(const struct item *const *) pb;
+
+    if (a->claim != b->claim)
+        return a->claim < b->claim ? -1 : 1;
+    return a->number < b->number ? -1 : a->number > b->number;
+}
+
+static void add_machines(struct planner *p, const struct snapshot *s)
+{
+    p->host.is_growing = true;
+    vec_foreach(&s->spots, name)
+        host_name_spot(&p->host, *name);
+    vec_foreach(&s->nodes, node) {
+        for (unsigned i = 0; i < node->skipped; i++)
+            host_skip(&p->host);
+        planner_set_node(p, node->node, node->disk_used_bytes);
+    }
+    for (unsigned i = 0; i < s->skipped; i++)
+        host_skip(&p->host);
+    p->host.is_growing = false;
+}
+
+static const struct id *project_of(const struct snapshot_weight *weight)
+{
+    return id_is_none(&weight->project) ? NULL : &weight->project;
+}
+
+/* Does its job wait, and are its machines among those that are known? */
+static struct item *who_waits(const struct planner *p, const struct snapshot_promise *one)
+{
+    struct item *item = find(p, &one->job);
+    bool is_known = item && item->state == STATE_WAITS;
+
+    for (unsigned i = 0; i < one->n_places; i++)
+        is_known &= one->places[i] < capacity_len(p->host.capacity);
+    return is_known ? item : NULL;
+}
+
+static void promise(struct planner *p, const struct snapshot_promise *one)
+{
+    const struct item *item = who_waits(p, one);
+    const struct promise_facts facts = { .id = item ? item->number : 0,
+                                         .start_us = one->start_us,
+                                         .nodes = one->places,
+                                         .n_nodes = one->n_places,
+                                         .is_current = one->is_current };
+
+    if (item)
+        promise_again(p->schedule, &facts);
+}
+
+static bool is_remembered(const struct capacity_memory *memory)
+{
+    return memory->shapes.len > 0 || memory->n_taken > 0 || memory->cpu_milli > 0;
 }
 
 struct planner *planner_from_snapshot(const struct snapshot *s)
 {
     const struct planner_options options = { s->score, s->options };
-    struct planner *planner = planner_new(&options);
+    struct planner *p = planner_new(&options);
 
-    vec_foreach(&s->weights, weight) {
-        const struct id *project = id_is_none(&weight->project) ? NULL : &weight->project;
-        planner_weigh(planner, &weight->org, project, weight->weight);
-        planner_set_used(planner, &weight->org, project, weight->used, s->now_us);
-    }
-    vec_foreach(&s->nodes, node)
-        planner_set_node(planner, node->node, node->disk_used_bytes);
+    vec_foreach(&s->weights, weight)
+        planner_weigh(p, &weight->org, project_of(weight), weight->weight);
+    add_machines(p, s);
     vec_foreach(&s->bookings, booking) {
         const struct planner_booking one = planner_booking_of(booking);
-        planner_book(planner, &one);
+        if (booking->until_us > s->passed_us) /* the last pass forgot the others */
+            planner_book(p, &one);
     }
     vec_foreach(&s->jobs, job)
-        planner_add(planner, job, s->now_us);
-    return planner;
+        planner_add(p, job, s->now_us);
+    if (p->claims.len > 1)
+        qsort(p->claims.items, p->claims.len, sizeof(struct item *), compare_claims);
+    /* Taking places and coming was all done before, and is counted already. */
+    vec_foreach(&s->weights, weight)
+        planner_set_used(p, &weight->org, project_of(weight), weight->used, weight->at_us);
+    if (is_remembered(&s->memory))
+        capacity_recall(p->host.capacity, &s->memory);
+    vec_foreach(&s->promises, one)
+        if (s->options.policy->wait == WAIT_PROMISE)
+            promise(p, one);
+    if (s->passed_us)
+        schedule_look(p->schedule, s->passed_us);
+    return p;
 }

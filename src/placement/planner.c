@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 _Static_assert((int) WITHIN_SITE == LEVEL_SITE && (int) WITHIN_LEAF == LEVEL_LEAF, "one order");
 
@@ -96,13 +97,6 @@ void planner_set_node(struct planner *p, const struct node *node, int64_t disk_u
         bookings_look(p, node->name);
 }
 
-void planner_drop_node(struct planner *p, const char *name)
-{
-    record_drop_node(p->record, name);
-    host_drop_node(&p->host, name);
-    bookings_look(p, name);
-}
-
 void planner_record(struct planner *p, struct record *record)
 {
     record_free(p->record);
@@ -146,13 +140,50 @@ static void leave(struct planner *p, const struct id *job, int64_t now_us)
     host_forget_idle(&p->host);
 }
 
+static bool is_on_lost(const struct planner *p, const struct item *item)
+{
+    for (unsigned i = 0; i < item->n_places; i++)
+        if (!p->host.machines.items[item->places[i].machine].node)
+            return true;
+    return false;
+}
+
+/* Of machines that are gone nobody claims a place. */
+static void withdraw_lost(struct planner *p)
+{
+    int64_t now_us = schedule_looked_us(p->schedule);
+
+    for (size_t i = p->claims.len; i-- > 0;) {
+        struct item *item = p->claims.items[i];
+        if (!is_on_lost(p, item))
+            continue;
+        vec_remove(&p->claims, i);
+        schedule_withdraw(p->schedule, item->number, now_us);
+        schedule_hold(p->schedule, item->number, item->held);
+        forget_places(item);
+        item->state = STATE_WAITS;
+    }
+}
+
+void planner_drop_node(struct planner *p, const char *name)
+{
+    record_drop_node(p->record, name);
+    host_drop_node(&p->host, name);
+    bookings_look(p, name);
+    withdraw_lost(p);
+}
+
 uint32_t planner_group(struct planner *p, uint32_t parent, const struct id *id)
 {
+    struct share *share = schedule_shares(p->schedule);
     const void *known = map_get(p->groups, id->bytes, sizeof id->bytes);
 
     if (known)
         return (uint32_t) (uintptr_t) known;
-    uint32_t group = share_add(schedule_shares(p->schedule), parent, 1);
+    /* Orgs have projects, and these have nothing below them, whatever somebody says who wrote a snapshot. */
+    if (parent != SHARE_ROOT && share_parent(share, parent) != SHARE_ROOT)
+        parent = SHARE_ROOT;
+    uint32_t group = share_add(share, parent, 1);
     (void) map_set(p->groups, id->bytes, sizeof id->bytes, (void *) (uintptr_t) group);
     return group;
 }

@@ -143,22 +143,6 @@ static void drop_running(struct schedule *s, const struct entry *entry)
         profile_drop(s->promises->profile, entry->past->places[i].node, entry->id);
 }
 
-void promises_start(struct schedule *s, const struct entry *entry)
-{
-    if (!s->promises || entry->past->places[0].node >= s->promises->nodes.len)
-        return;
-    int64_t until_us = end_of(entry, entry->past->started_us);
-    put_running(s, entry, until_us);
-}
-
-void promises_stop(struct schedule *s, const struct entry *entry)
-{
-    if (!s->promises)
-        return;
-    drop_running(s, entry);
-    s->promises->version++;
-}
-
 static void look_at_nodes(struct schedule *s)
 {
     static const struct room none = { 0 };
@@ -177,6 +161,30 @@ static void look_at_nodes(struct schedule *s)
         profile_set_node(p->profile, i, closed ? &none : size);
         p->version++;
     }
+}
+
+/* Somebody may run on a machine before a pass has seen it. */
+static void look_at_new_nodes(struct schedule *s)
+{
+    if (s->promises->nodes.len < capacity_len(s->capacity))
+        look_at_nodes(s);
+}
+
+void promises_start(struct schedule *s, const struct entry *entry)
+{
+    if (!s->promises)
+        return;
+    look_at_new_nodes(s);
+    int64_t until_us = end_of(entry, entry->past->started_us);
+    put_running(s, entry, until_us);
+}
+
+void promises_stop(struct schedule *s, const struct entry *entry)
+{
+    if (!s->promises)
+        return;
+    drop_running(s, entry);
+    s->promises->version++;
 }
 
 /* Who should be gone by now is there for a while yet. */
@@ -278,7 +286,7 @@ static void forget_lower(struct promises *p, int priority)
             forget(p, p->list.items[i], true);
 }
 
-static void keep(struct schedule *s, const struct entry *entry, int64_t start_us)
+static struct promise *keep(struct schedule *s, const struct entry *entry, int64_t start_us)
 {
     struct promises *p = s->promises;
     unsigned tasks = entry_tasks(entry);
@@ -303,6 +311,7 @@ static void keep(struct schedule *s, const struct entry *entry, int64_t start_us
     vec_push(&p->list, promise);
     table_add(&p->by_id, &promise->link, hash_mix(0, promise->id));
     p->n_kept++;
+    return promise;
 }
 
 /* A GPU on NODE that nobody has anything of; 0: there is none. */
@@ -386,6 +395,14 @@ static const uint32_t *domains_of(struct schedule *s, const struct entry *entry)
     return p->domains;
 }
 
+static void find_room(struct promises *p, unsigned tasks)
+{
+    if (p->n_found >= tasks)
+        return;
+    p->n_found = tasks;
+    p->found = xrealloc(p->found, tasks * sizeof *p->found);
+}
+
 static int64_t earliest(struct schedule *s, const struct entry *entry, bool only_now,
                         int64_t now_us)
 {
@@ -403,10 +420,7 @@ static int64_t earliest(struct schedule *s, const struct entry *entry, bool only
                                        .passes = is_for_it,
                                        .userdata = &asker };
 
-    if (p->n_found < wish.tasks) {
-        p->n_found = wish.tasks;
-        p->found = xrealloc(p->found, wish.tasks * sizeof *p->found);
-    }
+    find_room(p, wish.tasks);
     return profile_earliest(p->profile, &wish, p->found);
 }
 
@@ -478,7 +492,7 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
     if (is_far)
         note_not_now(s, entry);
     if (at_us != INT64_MAX && !is_far)
-        keep(s, entry, at_us);
+        (void) keep(s, entry, at_us);
     return false;
 }
 
@@ -651,4 +665,54 @@ bool promise_force(struct schedule *s, const struct entry *entry, struct choice 
     else if (own)
         put_promise(p, entry, own);
     return taken;
+}
+
+/* ---- as it is kept ------------------------------------------------------------------------------------------ */
+
+size_t promises_len(const struct schedule *s) { return s->promises ? s->promises->list.len : 0; }
+
+bool promises_settled(const struct schedule *s)
+{
+    const struct promises *p = s->promises;
+
+    if (!p)
+        return true;
+    size_t n = capacity_len(s->capacity);
+    bool is_same = n == p->nodes.len && p->calendar == booked_version(s);
+
+    for (size_t i = 0; is_same && i < n; i++)
+        is_same = p->nodes.items[i].closed == capacity_is_closed(s->capacity, i) &&
+                  room_equal(&p->nodes.items[i].size, capacity_size(s->capacity, i));
+    return is_same;
+}
+
+struct promise_facts promise_at(const struct schedule *s, size_t i)
+{
+    const struct promise *one = s->promises->list.items[i];
+
+    return (struct promise_facts){ .id = one->id,
+                                   .start_us = one->start_us,
+                                   .nodes = one->nodes,
+                                   .n_nodes = one->tasks,
+                                   .is_current = one->version == s->promises->version };
+}
+
+void promise_again(struct schedule *s, const struct promise_facts *facts)
+{
+    const struct entry *entry = entry_find(s, facts->id);
+
+    if (!entry || facts->n_nodes != entry_tasks(entry))
+        return;
+    if (!s->promises) {
+        struct promises *p = make(s);
+        look_at_bookings(s);
+        p->calendar = booked_version(s);
+    }
+    if (find(s->promises, facts->id))
+        return;
+    find_room(s->promises, facts->n_nodes);
+    memcpy(s->promises->found, facts->nodes, facts->n_nodes * sizeof *facts->nodes);
+    struct promise *promise = keep(s, entry, facts->start_us);
+    if (!facts->is_current)
+        promise->version--;
 }

@@ -28,6 +28,20 @@ bool promise_force(struct schedule *s, const struct entry *entry, struct choice 
 /* When it starts at the latest; INT64_MAX: nothing is promised. */
 int64_t promise_time(const struct schedule *s, uint64_t id);
 int64_t promises_next_us(const struct schedule *s, int64_t now_us);
+/* What was promised, as it is kept: number I of N. */
+struct promise_facts {
+    uint64_t id;
+    int64_t start_us;
+    const size_t *nodes; /* one a task, ascending; borrowed */
+    unsigned n_nodes;
+    bool is_current; /* nothing came free since it was made: it need not be looked at again */
+};
+size_t promises_len(const struct schedule *s);
+/* Are machines and bookings as they were in the last pass? Otherwise none is current in the next. */
+bool promises_settled(const struct schedule *s);
+struct promise_facts promise_at(const struct schedule *s, size_t i);
+/* And so it is promised again, with all who run and all machines known. */
+void promise_again(struct schedule *s, const struct promise_facts *facts);
 /* ENTRY runs on its places; it no longer does; a job waits no more. */
 void promises_start(struct schedule *s, const struct entry *entry);
 void promises_stop(struct schedule *s, const struct entry *entry);

@@ -121,6 +121,19 @@ void schedule_requeue(struct schedule *s, uint64_t id, int64_t now_us)
     entry_return(s, entry, now_us);
 }
 
+void schedule_withdraw(struct schedule *s, uint64_t id, int64_t now_us)
+{
+    struct entry *entry = entry_find(s, id);
+
+    if (!entry || !entry_runs(entry))
+        return;
+    int64_t waits_since_us = entry->past->waits_since_us;
+    entry->past->started_us = now_us;
+    entry_stop(s, entry, now_us);
+    entry->past->waits_since_us = waits_since_us;
+    entry_join(s, entry);
+}
+
 void schedule_hold(struct schedule *s, uint64_t id, bool held)
 {
     struct entry *entry = entry_find(s, id);
@@ -722,8 +735,7 @@ static void begin(struct schedule *s, int64_t now_us, struct schedule_acts *ret)
     booked_look(s, now_us);
     booked_leave(s, now_us, &leaving);
     stop_all(s->pass, &leaving, true);
-    wakes_look(s, now_us);
-    patience_look(s, now_us);
+    schedule_look(s, now_us);
     s->is_kept = false;
     s->candidates.len = 0;
     if (s->n_ready == 0)

@@ -88,6 +88,8 @@ void schedule_run(struct schedule *schedule, uint64_t id, struct choice *places,
                   int64_t started_us);
 /* A job that runs waits again, at the place in line that it had: it failed, or lost its machine. */
 void schedule_requeue(struct schedule *schedule, uint64_t id, int64_t now_us);
+/* A job that has its places and never began there waits again. */
+void schedule_withdraw(struct schedule *schedule, uint64_t id, int64_t now_us);
 /* A job waits and is passed over, until it is held no longer. */
 void schedule_hold(struct schedule *schedule, uint64_t id, bool held);
 /* Machines, or parts of them, are kept for a group of schedule_shares() and those below it: nobody else starts there who would
@@ -124,6 +126,21 @@ int64_t schedule_promised_us(const struct schedule *schedule, uint64_t id);
 int64_t schedule_next_us(const struct schedule *schedule, int64_t now_us);
 /* Jobs that wait, with those that are held. */
 size_t schedule_waiting(const struct schedule *schedule);
+
+/* What is known of a job that is there, as it would be submitted or run again. */
+struct schedule_facts {
+    int64_t since_us;
+    int64_t ran_us;         /* in all, before it started last */
+    int64_t started_us;     /* 0: it waits */
+    int64_t waits_since_us; /* 0: it only waited */
+    unsigned returns, stopped;
+};
+/* False: it is not there. */
+bool schedule_tell(const struct schedule *schedule, uint64_t id, struct schedule_facts *ret);
+/* Until when what time changes was looked at: the last pass; 0: there was none. */
+int64_t schedule_looked_us(const struct schedule *schedule);
+/* Look at it, and decide nothing. */
+void schedule_look(struct schedule *schedule, int64_t now_us);
 
 struct schedule_ids {
     uint64_t *items; /* a vec */

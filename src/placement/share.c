@@ -183,6 +183,12 @@ int64_t share_used(const struct share *share, uint32_t group, int64_t now_us)
     return used_at(share, at(share, group), now_us / US_IN_S);
 }
 
+int64_t share_settled(const struct share *share, uint32_t group, int64_t *ret_at_us)
+{
+    *ret_at_us = at(share, group)->at_s * US_IN_S;
+    return at(share, group)->used;
+}
+
 void share_set_used(struct share *share, uint32_t group, int64_t used, int64_t now_us)
 {
     struct group *one = at(share, group);

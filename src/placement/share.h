@@ -52,6 +52,8 @@ void share_count(struct share *share, uint32_t group, int jobs);
 /* GROUP runs so much more (or less, below 0) from now on. */
 void share_run(struct share *share, uint32_t group, int64_t milli, int64_t now_us);
 int64_t share_used(const struct share *share, uint32_t group, int64_t now_us);
+/* What it had when that was last added up: as share_set_used() takes it. */
+int64_t share_settled(const struct share *share, uint32_t group, int64_t *ret_at_us);
 /* It has had so much, as a snapshot says; what is above GROUP is not told. */
 void share_set_used(struct share *share, uint32_t group, int64_t used, int64_t now_us);
 

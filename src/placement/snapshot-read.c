@@ -13,8 +13,8 @@
 enum { TEXT_MAX = 1000, PRIORITY_MAX = 1000 };
 #define BYTES_MAX (INT64_C(1) << 60)
 
-static int read_int(const json_t *json, const char *key, int64_t min, int64_t max, int64_t *ret,
-                    struct error *err)
+int snapshot_read_int(const json_t *json, const char *key, int64_t min, int64_t max, int64_t *ret,
+                      struct error *err)
 {
     const json_t *field = json_object_get(json, key);
     int64_t value = field ? json_integer_value(field) : min > 0 ? min : 0;
@@ -31,7 +31,7 @@ static int read_int(const json_t *json, const char *key, int64_t min, int64_t ma
 int snapshot_read_us(const json_t *json, const char *key, int64_t max_us, int64_t *ret,
                      struct error *err)
 {
-    return read_int(json, key, 0, max_us, ret, err);
+    return snapshot_read_int(json, key, 0, max_us, ret, err);
 }
 
 static int read_us(const json_t *json, const char *key, int64_t *ret, struct error *err)
@@ -64,6 +64,7 @@ int snapshot_read_text(const json_t *json, const char *key, char **ret, struct e
 int snapshot_options_from_json(const json_t *json, struct schedule_options *ret,
                                const struct score **ret_score, struct error *err)
 {
+    int64_t depth = 0;
     const char *policy = json_get_str(json, "policy", ""), *score = json_get_str(json, "score", "");
 
     ret->policy = policy_find(policy);
@@ -81,7 +82,12 @@ int snapshot_options_from_json(const json_t *json, struct schedule_options *ret,
         r = read_us(json, "notice_us", &ret->notice_us, err);
     if (r >= 0)
         r = read_us(json, "half_life_us", &ret->half_life_us, err);
-    return r < 0 ? r : read_us(json, "backoff_us", &ret->backoff_us, err);
+    if (r >= 0)
+        r = read_us(json, "backoff_us", &ret->backoff_us, err);
+    if (r >= 0)
+        r = snapshot_read_int(json, "depth", 0, SNAPSHOT_JOBS_MAX, &depth, err);
+    ret->depth = (unsigned) depth;
+    return r;
 }
 
 /* ---- machines --------------------------------------------------------------------------------------- */
@@ -90,11 +96,11 @@ static int read_others(struct node *node, const json_t *json, struct error *err)
 {
     int64_t cores = 0, gpus = 0;
 
-    int r = read_int(json, "others_cores", 0, CPU_SET_MAX, &cores, err);
+    int r = snapshot_read_int(json, "others_cores", 0, CPU_SET_MAX, &cores, err);
     if (r >= 0)
-        r = read_int(json, "others_gpus", 0, CPU_SET_MAX, &gpus, err);
+        r = snapshot_read_int(json, "others_gpus", 0, CPU_SET_MAX, &gpus, err);
     if (r >= 0)
-        r = read_int(json, "others_memory", 0, BYTES_MAX, &node->others_memory_bytes, err);
+        r = snapshot_read_int(json, "others_memory", 0, BYTES_MAX, &node->others_memory_bytes, err);
     node->others_cores = (unsigned) cores;
     node->others_gpus = (unsigned) gpus;
     return r;
@@ -103,6 +109,7 @@ static int read_others(struct node *node, const json_t *json, struct error *err)
 int snapshot_node_from_json(const json_t *json, struct snapshot_node *ret, struct error *err)
 {
     const json_t *body = json_object_get(json, "node"), *tags = json_object_get(json, "tags");
+    int64_t skipped = 0;
 
     *ret = (struct snapshot_node){ 0 };
     int r = node_from_json(body, &ret->node, err);
@@ -114,7 +121,21 @@ int snapshot_node_from_json(const json_t *json, struct snapshot_node *ret, struc
     r = snapshot_read_text(body, "fault", &ret->node->fault, err);
     if (r >= 0)
         r = read_others(ret->node, body, err);
-    return r < 0 ? r : read_int(json, "disk_used", 0, BYTES_MAX, &ret->disk_used_bytes, err);
+    if (r >= 0)
+        r = snapshot_read_int(json, "skipped", 0, SNAPSHOT_NODES_MAX, &skipped, err);
+    ret->skipped = (unsigned) skipped;
+    return r < 0 ? r
+                 : snapshot_read_int(json, "disk_used", 0, BYTES_MAX, &ret->disk_used_bytes, err);
+}
+
+/* Until all are read S has the sum. */
+static int count_skipped(struct snapshot *s, unsigned skipped, struct error *err)
+{
+    s->skipped += skipped;
+    if (s->skipped > SNAPSHOT_NODES_MAX)
+        return error_set(err, -E2BIG, "skipped: more than %d places are of no machine",
+                         SNAPSHOT_NODES_MAX);
+    return 0;
 }
 
 static int read_node(struct snapshot *s, const json_t *json, struct map *names, struct error *err)
@@ -127,7 +148,7 @@ static int read_node(struct snapshot *s, const json_t *json, struct map *names, 
     vec_push(&s->nodes, one);
     if (r >= 0 && map_set_str(names, one.node->name, one.node))
         r = error_set(err, -EINVAL, "node: there are two machines %s", one.node->name);
-    return r;
+    return r < 0 ? r : count_skipped(s, one.skipped, err);
 }
 
 /* ---- jobs ------------------------------------------------------------------------------------------- */
@@ -137,11 +158,11 @@ static int read_allocations(struct snapshot_job *job, const json_t *json, struct
     const json_t *list = json_object_get(json, "allocations");
     size_t n = json_array_size(list), tasks = workload_spec_n_tasks(job->spec);
 
-    if (n != (job->started_us ? tasks : 0))
+    if (n != (job->started_us || job->claim ? tasks : 0))
         return error_set(
             err, -EINVAL,
             "allocations: has %zu; it must be one of each task of a job that runs: %zu", n,
-            job->started_us ? tasks : 0);
+            job->started_us || job->claim ? tasks : 0);
     for (size_t i = 0; i < n; i++) {
         struct allocation *allocation;
         int r = allocation_from_json(json_array_get(list, i), &allocation, err);
@@ -152,26 +173,46 @@ static int read_allocations(struct snapshot_job *job, const json_t *json, struct
     return 0;
 }
 
+/* Who is to begin later came then, for the queue. */
 static int read_times(struct snapshot_job *job, const json_t *json, int64_t now_us,
                       struct error *err)
 {
-    int r = read_int(json, "since_us", 0, now_us, &job->since_us, err);
+    int r = read_us(json, "eligible_us", &job->eligible_us, err);
+    int64_t since_max_us = job->eligible_us > now_us ? job->eligible_us : now_us;
     if (r >= 0)
-        r = read_us(json, "eligible_us", &job->eligible_us, err);
+        r = snapshot_read_int(json, "since_us", 0, since_max_us, &job->since_us, err);
     if (r >= 0)
         r = read_us(json, "ran_us", &job->ran_us, err);
     if (r >= 0)
-        r = read_int(json, "waits_since_us", 0, now_us, &job->waits_since_us, err);
-    return r < 0 ? r : read_int(json, "started_us", 0, now_us, &job->started_us, err);
+        r = snapshot_read_int(json, "waits_since_us", 0, now_us, &job->waits_since_us, err);
+    return r < 0 ? r : snapshot_read_int(json, "started_us", 0, now_us, &job->started_us, err);
+}
+
+/* Is it on its way in or out? */
+static int read_stage(struct snapshot_job *job, const json_t *json, int64_t now_us,
+                      struct error *err)
+{
+    int64_t claim = 0;
+
+    job->leaves = json_get_bool(json, "leaves", false);
+    int r = snapshot_read_int(json, "claim", 0, SNAPSHOT_JOBS_MAX, &claim, err);
+    if (r >= 0)
+        r = snapshot_read_int(json, "claimed_us", claim ? 1 : 0, now_us, &job->claimed_us, err);
+    job->claim = (unsigned) claim;
+    if (r >= 0 && job->leaves && !job->started_us)
+        r = error_set(err, -EINVAL, "leaves: who waits leaves nothing: started_us is missing");
+    if (r >= 0 && job->claim && job->started_us)
+        r = error_set(err, -EINVAL, "claim: who runs claims nothing: it has started_us");
+    return r;
 }
 
 static int read_counts(struct snapshot_job *job, const json_t *json, struct error *err)
 {
     int64_t returns = 0, stopped = 0;
 
-    int r = read_int(json, "returns", 0, INT32_MAX, &returns, err);
+    int r = snapshot_read_int(json, "returns", 0, INT32_MAX, &returns, err);
     if (r >= 0)
-        r = read_int(json, "stopped", 0, INT32_MAX, &stopped, err);
+        r = snapshot_read_int(json, "stopped", 0, INT32_MAX, &stopped, err);
     job->returns = (unsigned) returns;
     job->stopped = (unsigned) stopped;
     return r;
@@ -199,9 +240,11 @@ int snapshot_job_from_json(const json_t *json, int64_t now_us, struct snapshot_j
     if (r >= 0)
         r = snapshot_read_id(json, "project", false, &ret->project, err);
     if (r >= 0)
-        r = read_int(json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, err);
+        r = snapshot_read_int(json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, err);
     if (r >= 0)
         r = read_times(ret, json, now_us, err);
+    if (r >= 0)
+        r = read_stage(ret, json, now_us, err);
     if (r >= 0)
         r = read_counts(ret, json, err);
     if (r >= 0)
@@ -230,6 +273,28 @@ static int read_job(struct snapshot *s, const json_t *json, struct map *ids, str
 typedef int (*read_item_f)(struct snapshot *s, const json_t *json, struct map *seen,
                            struct error *err);
 
+static int read_weight(struct snapshot *s, const json_t *json, struct map *seen, struct error *err)
+{
+    struct snapshot_weight one;
+    int r = snapshot_weight_from_json(json, s->now_us, &one, err);
+
+    (void) seen;
+    if (r >= 0)
+        vec_push(&s->weights, one);
+    return r;
+}
+
+static int read_promise(struct snapshot *s, const json_t *json, struct map *seen, struct error *err)
+{
+    struct snapshot_promise one;
+    int r = snapshot_promise_from_json(json, &one, err);
+
+    vec_push(&s->promises, one);
+    if (r >= 0 && map_set(seen, &one.job, sizeof one.job, s))
+        r = error_set(err, -EINVAL, "job: is promised two times");
+    return r;
+}
+
 static int read_list(struct snapshot *s, const json_t *json, const char *key, read_item_f read,
                      struct error *err)
 {
@@ -237,6 +302,8 @@ static int read_list(struct snapshot *s, const json_t *json, const char *key, re
     _cleanup_(map_freep) struct map *seen = map_new();
     size_t max = read == read_node ? SNAPSHOT_NODES_MAX : SNAPSHOT_JOBS_MAX;
 
+    if (!list && (read == read_weight || read == read_promise))
+        return 0;
     if (!json_is_array(list))
         return error_set(err, -EINVAL, "%s: must be a list", key);
     if (json_array_size(list) > max)
@@ -245,39 +312,6 @@ static int read_list(struct snapshot *s, const json_t *json, const char *key, re
         int r = read(s, json_array_get(list, i), seen, err);
         if (r < 0)
             return error_context(err, r, "%s[%zu]", key, i);
-    }
-    return 0;
-}
-
-static int read_weight(struct snapshot *s, const json_t *json, struct error *err)
-{
-    struct snapshot_weight one = { 0 };
-    int64_t weight = 0;
-
-    int r = snapshot_read_id(json, "org", true, &one.org, err);
-    if (r >= 0)
-        r = snapshot_read_id(json, "project", false, &one.project, err);
-    if (r >= 0)
-        r = read_int(json, "weight", 1, SHARE_WEIGHT_MAX, &weight, err);
-    if (r >= 0)
-        r = read_int(json, "used", 0, SHARE_USED_MAX, &one.used, err);
-    if (r < 0)
-        return r;
-    one.weight = (unsigned) weight;
-    vec_push(&s->weights, one);
-    return 0;
-}
-
-static int read_weights(struct snapshot *s, const json_t *json, struct error *err)
-{
-    const json_t *list = json_object_get(json, "weights");
-
-    if (list && (!json_is_array(list) || json_array_size(list) > SNAPSHOT_JOBS_MAX))
-        return error_set(err, -EINVAL, "weights: must be a list, at most %d", SNAPSHOT_JOBS_MAX);
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        int r = read_weight(s, json_array_get(list, i), err);
-        if (r < 0)
-            return error_context(err, r, "weights[%zu]", i);
     }
     return 0;
 }
@@ -294,15 +328,35 @@ static int read_history(struct snapshot *s, const json_t *json, struct error *er
     return 0;
 }
 
+/* What the first format has not. */
+static int read_rest(struct snapshot *s, const json_t *json, struct error *err)
+{
+    int64_t skipped = 0;
+
+    int r = snapshot_memory_from_json(json_object_get(json, "memory"), &s->memory, err);
+    if (r < 0)
+        return error_context(err, r, "memory");
+    r = snapshot_spots_from_json(json_object_get(json, "spots"), s, err);
+    if (r >= 0)
+        r = snapshot_read_int(json, "skipped", 0, SNAPSHOT_NODES_MAX, &skipped, err);
+    if (r >= 0)
+        r = count_skipped(s, (unsigned) skipped, err);
+    s->skipped = (unsigned) skipped;
+    return r < 0 ? r : snapshot_read_int(json, "passed_us", 0, s->now_us, &s->passed_us, err);
+}
+
 int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *err)
 {
     _cleanup_(snapshot_freep) struct snapshot *s = snapshot_new();
     const json_t *options = json_object_get(json, "options");
 
-    if (json_get_int(json, "format", 0) != SNAPSHOT_FORMAT)
-        return error_set(err, -EINVAL,
-                         "format: must be %d, that of a snapshot (berth scheduler snapshot)",
-                         SNAPSHOT_FORMAT);
+    int64_t format = json_get_int(json, "format", 0);
+    if (format < SNAPSHOT_FORMAT_OLDEST || format > SNAPSHOT_FORMAT)
+        return error_set(
+            err, -EINVAL,
+            "format: is %" PRId64
+            "; it must be %d to %d, those of a snapshot (berth scheduler snapshot) that this Berth reads",
+            format, SNAPSHOT_FORMAT_OLDEST, SNAPSHOT_FORMAT);
     if (time_parse(json_get_str(json, "time", ""), &s->now_us) < 0)
         return error_set(err, -EINVAL, "time: must be one such as 2026-11-21T12:00:00Z");
     int r = json_is_object(options)
@@ -314,11 +368,15 @@ int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *
     if (r >= 0)
         r = read_list(s, json, "jobs", read_job, err);
     if (r >= 0)
-        r = read_weights(s, json, err);
+        r = read_list(s, json, "weights", read_weight, err);
+    if (r >= 0)
+        r = read_list(s, json, "promises", read_promise, err);
     if (r >= 0)
         r = snapshot_read_bookings(s, json, err);
     if (r >= 0)
         r = read_history(s, json, err);
+    if (r >= 0 && format > 1)
+        r = read_rest(s, json, err);
     if (r < 0)
         return r;
     *ret = take_ptr(s);

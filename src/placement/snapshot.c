@@ -41,13 +41,23 @@ void snapshot_free(struct snapshot *s)
     vec_foreach(&s->bookings, booking)
         snapshot_booking_done(booking);
     vec_done(&s->bookings);
+    vec_foreach(&s->spots, name)
+        free(*name);
+    vec_done(&s->spots);
+    vec_foreach(&s->promises, promise)
+        free(promise->places);
+    vec_done(&s->promises);
+    capacity_memory_done(&s->memory);
     history_free(s->history);
     free(s);
 }
 
 void snapshot_add_node(struct snapshot *s, const struct node *node, int64_t disk_used_bytes)
 {
-    vec_push(&s->nodes, ((struct snapshot_node){ node_copy(node), disk_used_bytes }));
+    const struct snapshot_node one = { .node = node_copy(node),
+                                       .disk_used_bytes = disk_used_bytes };
+
+    vec_push(&s->nodes, one);
 }
 
 const struct node *snapshot_node(const struct snapshot *s, const char *name)
@@ -58,6 +68,40 @@ const struct node *snapshot_node(const struct snapshot *s, const char *name)
     return NULL;
 }
 
+static struct snapshot_job copy_job(const struct snapshot_job *job)
+{
+    struct snapshot_job one = *job;
+
+    one.name = xstrdup(job->name);
+    one.held = xstrdup(job->held);
+    one.spec = workload_wishes_copy(job->spec);
+    memset(&one.allocations, 0, sizeof one.allocations);
+    vec_foreach(&job->allocations, allocation)
+        vec_push(&one.allocations, allocation_copy(*allocation));
+    return one;
+}
+
+static void copy_rest(const struct snapshot *s, struct snapshot *copy)
+{
+    copy->skipped = s->skipped;
+    copy->passed_us = s->passed_us;
+    vec_foreach(&s->spots, name)
+        vec_push(&copy->spots, xstrdup(*name));
+    vec_foreach(&s->weights, weight)
+        vec_push(&copy->weights, *weight);
+    vec_foreach(&s->promises, promise) {
+        struct snapshot_promise one = *promise;
+        one.places = xmemdup(promise->places, promise->n_places * sizeof *promise->places);
+        vec_push(&copy->promises, one);
+    }
+    copy->memory = s->memory;
+    memset(&copy->memory.shapes, 0, sizeof copy->memory.shapes);
+    vec_foreach(&s->memory.shapes, shape)
+        vec_push(&copy->memory.shapes, *shape);
+    history_free(copy->history);
+    copy->history = history_copy(s->history);
+}
+
 struct snapshot *snapshot_copy(const struct snapshot *s)
 {
     struct snapshot *copy = snapshot_new();
@@ -65,24 +109,15 @@ struct snapshot *snapshot_copy(const struct snapshot *s)
     copy->now_us = s->now_us;
     copy->options = s->options;
     copy->score = s->score;
-    vec_foreach(&s->weights, weight)
-        vec_push(&copy->weights, *weight);
     vec_foreach(&s->bookings, booking)
         snapshot_add_booking(copy, booking);
-    vec_foreach(&s->nodes, node)
+    vec_foreach(&s->nodes, node) {
         snapshot_add_node(copy, node->node, node->disk_used_bytes);
-    vec_foreach(&s->jobs, job) {
-        struct snapshot_job one = *job;
-        one.name = xstrdup(job->name);
-        one.held = xstrdup(job->held);
-        one.spec = workload_wishes_copy(job->spec);
-        memset(&one.allocations, 0, sizeof one.allocations);
-        vec_foreach(&job->allocations, allocation)
-            vec_push(&one.allocations, allocation_copy(*allocation));
-        vec_push(&copy->jobs, one);
+        copy->nodes.items[copy->nodes.len - 1].skipped = node->skipped;
     }
-    history_free(copy->history);
-    copy->history = history_copy(s->history);
+    vec_foreach(&s->jobs, job)
+        vec_push(&copy->jobs, copy_job(job));
+    copy_rest(s, copy);
     return copy;
 }
 
@@ -125,10 +160,14 @@ json_t *snapshot_job_to_json(const struct snapshot_job *job)
     put_positive(json, "returns", job->returns);
     put_positive(json, "stopped", job->stopped);
     json_put(json, "asks", workload_wishes_to_json(job->spec));
-    if (!job->started_us)
+    put_positive(json, "started_us", job->started_us);
+    put_positive(json, "claim", job->claim);
+    put_positive(json, "claimed_us", job->claimed_us);
+    if (job->leaves)
+        json_put(json, "leaves", json_true());
+    if (!job->started_us && !job->claim)
         return json;
     json_t *allocations = json_array();
-    json_put_int(json, "started_us", job->started_us);
     vec_foreach(&job->allocations, allocation)
         (void) json_array_append_new(allocations, allocation_to_json(*allocation));
     json_put(json, "allocations", allocations);
@@ -147,44 +186,47 @@ json_t *snapshot_options_to_json(const struct schedule_options *options, const s
     json_put_int(json, "notice_us", options->notice_us);
     json_put_int(json, "half_life_us", options->half_life_us);
     json_put_int(json, "backoff_us", options->backoff_us);
+    put_positive(json, "depth", options->depth);
     return json;
 }
 
-static json_t *weights_to_json(const struct snapshot *s)
+static json_t *nodes_to_json(const struct snapshot *s)
 {
     json_t *list = json_array();
 
-    vec_foreach(&s->weights, weight) {
-        json_t *json = json_object();
-        json_put_id(json, "org", &weight->org);
-        json_put_id(json, "project", &weight->project);
-        json_put_int(json, "weight", weight->weight);
-        json_put_int(json, "used", weight->used);
+    vec_foreach(&s->nodes, node) {
+        json_t *json = snapshot_node_to_json(node->node, node->disk_used_bytes);
+        put_positive(json, "skipped", node->skipped);
         (void) json_array_append_new(list, json);
     }
     return list;
 }
 
+#define list_to_json(list, to_json)                                                                \
+    ({                                                                                             \
+        json_t *array_ = json_array();                                                             \
+        vec_foreach((list), one_)                                                                  \
+            (void) json_array_append_new(array_, (to_json) (one_));                                \
+        array_;                                                                                    \
+    })
+
 json_t *snapshot_to_json(const struct snapshot *s)
 {
-    json_t *json = json_object(), *nodes = json_array(), *jobs = json_array(),
-           *bookings = json_array();
+    json_t *json = json_object();
     char time[TIME_TEXT_LEN + 1];
 
     json_put_int(json, "format", SNAPSHOT_FORMAT);
     json_put_str(json, "time", time_format(s->now_us, time));
     json_put(json, "options", snapshot_options_to_json(&s->options, s->score));
-    vec_foreach(&s->nodes, node)
-        (void) json_array_append_new(nodes,
-                                     snapshot_node_to_json(node->node, node->disk_used_bytes));
-    vec_foreach(&s->jobs, job)
-        (void) json_array_append_new(jobs, snapshot_job_to_json(job));
-    json_put(json, "nodes", nodes);
-    json_put(json, "jobs", jobs);
-    json_put(json, "weights", weights_to_json(s));
-    vec_foreach(&s->bookings, booking)
-        (void) json_array_append_new(bookings, snapshot_booking_to_json(booking));
-    json_put(json, "bookings", bookings);
+    json_put(json, "nodes", nodes_to_json(s));
+    put_positive(json, "skipped", s->skipped);
+    json_put(json, "spots", snapshot_spots_to_json(s));
+    json_put(json, "jobs", list_to_json(&s->jobs, snapshot_job_to_json));
+    json_put(json, "weights", list_to_json(&s->weights, snapshot_weight_to_json));
+    json_put(json, "bookings", list_to_json(&s->bookings, snapshot_booking_to_json));
+    json_put(json, "promises", list_to_json(&s->promises, snapshot_promise_to_json));
+    json_put(json, "memory", snapshot_memory_to_json(&s->memory));
+    put_positive(json, "passed_us", s->passed_us);
     json_put(json, "history", history_to_json(s->history));
     return json;
 }

@@ -14,7 +14,9 @@
 #include "workload/workload.h"
 
 enum {
-    SNAPSHOT_FORMAT = 1,
+    SNAPSHOT_FORMAT = 2,
+    SNAPSHOT_FORMAT_OLDEST =
+        1, /* that is read; it lacks what a plan rests on beside jobs and machines */
     SNAPSHOT_NODES_MAX = 100000,
     SNAPSHOT_JOBS_MAX = 2000000,
     SNAPSHOT_BOOKINGS_MAX = 10000,
@@ -23,6 +25,7 @@ enum {
 struct snapshot_node {
     struct node *node; /* with its cordon, fault, tags and others */
     int64_t disk_used_bytes;
+    unsigned skipped; /* so many places just before it are of machines that are gone */
 };
 
 /* A job that waits or runs. */
@@ -30,22 +33,34 @@ struct snapshot_job {
     struct id id, org, project;
     char *name; /* for people; NULL: none */
     int priority;
-    int64_t since_us;           /* it came to the queue */
-    int64_t eligible_us;        /* not before; 0: at once */
-    char *held;                 /* what it waits for that is no hardware, in words; NULL: nothing */
-    int64_t ran_us;             /* in all, before it began last */
-    int64_t waits_since_us;     /* it was stopped or came back then; 0: it did not */
-    unsigned returns, stopped;  /* as schedule_job has them */
-    int64_t started_us;         /* 0: it waits */
-    struct workload_spec *spec; /* wishes alone (workload_wishes_to_json()) */
-    VEC(struct allocation *) allocations; /* while it runs, one a rank */
+    int64_t since_us;          /* it came to the queue */
+    int64_t eligible_us;       /* not before; 0: at once */
+    char *held;                /* what it waits for that is no hardware, in words; NULL: nothing */
+    int64_t ran_us;            /* in all, before it began last; of one that leaves: with that */
+    int64_t waits_since_us;    /* it was stopped or came back then; 0: it did not */
+    unsigned returns, stopped; /* as schedule_job has them */
+    int64_t started_us;        /* 0: it waits */
+    bool leaves;               /* it runs, and is being stopped for others */
+    unsigned claim; /* it waits for others to leave its places; from 1, in the order of the plan */
+    int64_t claimed_us;                   /* since then; 0: it claims nothing */
+    struct workload_spec *spec;           /* wishes alone (workload_wishes_to_json()) */
+    VEC(struct allocation *) allocations; /* while it runs or claims, one a rank */
 };
 
-/* Under a policy that shares. */
+/* An org or project that ever had a job. */
 struct snapshot_weight {
     struct id org, project; /* PROJECT none: the org's own */
     unsigned weight;
-    int64_t used; /* at the snapshot's time, as share.h counts */
+    int64_t used, at_us; /* it had so much then, as share_set_used() takes it */
+};
+
+/* A time that a job can count on. */
+struct snapshot_promise {
+    struct id job;
+    int64_t start_us;
+    size_t *places; /* of machines, by the order of the planner; one a task, ascending */
+    unsigned n_places;
+    bool is_current; /* nothing came free since */
 };
 
 /* Machines are kept for a project. */
@@ -61,12 +76,19 @@ struct snapshot {
     int64_t now_us;
     struct schedule_options options;
     const struct score *score;
-    VEC(struct snapshot_node) nodes;     /* in the order in which ties go to them */
-    VEC(struct snapshot_job) jobs;       /* in the order in which they came */
-    VEC(struct snapshot_weight) weights; /* that are not 1, or of those who have had something */
+    VEC(struct snapshot_node) nodes; /* in the order in which ties go to them */
+    unsigned skipped;                /* places after the last of them */
+    VEC(char *) spots;             /* names of sites, blocks and leaves, as they were seen first */
+    VEC(struct snapshot_job) jobs; /* in the order in which they came */
+    VEC(struct snapshot_weight) weights; /* in the order in which ties go to them */
     VEC(struct snapshot_booking)
-    bookings;                /* that are not over, in the order in which they were made */
-    struct history *history; /* of run times; never NULL */
+    bookings; /* that are not over, in the order in which they were made */
+    VEC(struct snapshot_promise) promises;
+    struct snapshot_promise
+        chosen; /* machines to be kept for a job that waits long; no places: none */
+    struct capacity_memory memory; /* without shapes and machines: nothing is remembered */
+    int64_t passed_us;             /* the last pass; 0: not known */
+    struct history *history;       /* of run times; never NULL */
 };
 
 struct snapshot *snapshot_new(void);

@@ -95,8 +95,12 @@ static bool is_on(const struct snapshot_job *job, const char *node)
 
 static void wait_again(struct snapshot *s, struct snapshot_job *job)
 {
-    job->ran_us += s->now_us - job->started_us;
-    job->started_us = 0;
+    /* Of one that leaves all that it ran is counted already. */
+    if (job->started_us && !job->leaves)
+        job->ran_us += s->now_us - job->started_us;
+    job->started_us = job->claimed_us = 0;
+    job->claim = 0;
+    job->leaves = false;
     vec_foreach(&job->allocations, allocation)
         allocation_free(*allocation);
     job->allocations.len = 0;
@@ -118,10 +122,12 @@ int what_if_remove_node(struct snapshot *s, const char *name, struct error *err)
     if (i == s->nodes.len)
         return error_set(err, -ENOENT, "there is no machine %s", name);
     vec_foreach(&s->jobs, job)
-        if (job->started_us && is_on(job, name))
+        if (is_on(job, name))
             wait_again(s, job);
+    unsigned skipped = s->nodes.items[i].skipped + 1;
     node_free(s->nodes.items[i].node);
     vec_remove(&s->nodes, i);
+    *(i < s->nodes.len ? &s->nodes.items[i].skipped : &s->skipped) += skipped;
     return 0;
 }
 

@@ -12,7 +12,7 @@ test_expect_success 'jobs run and wait' '
 '
 test_expect_success 'a snapshot holds machines and jobs, and nothing of what they do; it is for operators' '
     berth scheduler snapshot live.json && test "$(stat -c %a live.json)" = 600 &&
-    jq -e ".format == 1 and (.nodes | length) == 1 and ([.jobs[].name] == [\"runs\", \"waits\"]) and
+    jq -e ".format == 2 and (.nodes | length) == 1 and ([.jobs[].name] == [\"runs\", \"waits\"]) and
         .jobs[0].started_us > 0 and (.jobs[0].allocations | length) == 1 and .jobs[1].started_us == null and
         .jobs[0].asks.max_time == 3600" live.json &&
     ! grep -E "hidden|what-it-does|sleep" live.json &&

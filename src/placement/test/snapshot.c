@@ -99,7 +99,8 @@ static void refuses(const char *was, const char *is, const char *says)
 
 TEST(names_what_is_wrong)
 {
-    refuses("'format': 1", "'format': 2", "format: must be 1");
+    refuses("'format': 1", "'format': 3", "format: is 3; it must be 1 to 2");
+    refuses("'format': 1", "'format': 2", "memory: shapes: must be a list");
     refuses("'time': '2026", "'time': 'x2026", "time: must be one such as");
     refuses("'policy': 'las'", "'policy': 'x'", "options: policy: there is no policy 'x'");
     refuses("'score': 'fgd'", "'score': 'y'", "options: score: there is no score 'y'");
