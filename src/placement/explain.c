@@ -211,6 +211,57 @@ static void explain_island(const struct node_state *state, const struct shape *s
         is_are(is_free - apart));
 }
 
+/* Is a NIC all that SHAPE lacks on the node? */
+static bool lacks_nics(const struct node_state *state, const struct shape *shape)
+{
+    struct shape without = *shape;
+    struct slice slice;
+
+    without.network_optimised = false;
+    return shape->network_optimised && !slice_choose(state, shape, &slice) &&
+           slice_choose(state, &without, &slice);
+}
+
+/* "NUMA node 0 has 1 with 2 of 4 virtual functions free, 1 has none" */
+static void add_nics(const struct node_state *state, struct text *out)
+{
+    vec_foreach(&state->numas, numa) {
+        unsigned nics = 0, vfs = 0, is_free = 0;
+        for (size_t i = 0; i < state->node->nics.len; i++) {
+            const struct nic *nic = &state->node->nics.items[i];
+            if (!nic->rdma || nic->numa != (int) numa->id)
+                continue;
+            nics++;
+            vfs += nic->vfs;
+            is_free += state->vfs_free[i];
+        }
+        text_addf(out, "%s%u has ", numa == state->numas.items ? " NUMA node " : ", ", numa->id);
+        if (nics == 0)
+            text_add(out, "none");
+        else
+            text_addf(out, "%u", nics);
+        if (vfs > 0)
+            text_addf(out, " with %u of %u virtual functions free", is_free, vfs);
+    }
+}
+
+static void explain_nics(const struct node_state *state, const struct shape *shape, char *text,
+                         size_t len)
+{
+    _cleanup_free_ char *gpus = wanted_gpus(shape);
+    _cleanup_text_ struct text has = { 0 };
+
+    add_nics(state, &has);
+    if (shape->gpus > 0)
+        (void) snprintf(text, len,
+                        "needs %s and a NIC for RDMA on the same NUMA node; of node %s%s", gpus,
+                        state->node->name, text_str(&has));
+    else
+        (void) snprintf(text, len,
+                        "needs %u core%s and a NIC for RDMA on the same NUMA node; of node %s%s",
+                        shape->cores, plural(shape->cores), state->node->name, text_str(&has));
+}
+
 /* GPUs that are free on N nodes, and the most of them that are near to each other. */
 static void explain_numa(const struct node_state *states, size_t n, const struct shape *shape,
                          char *text, size_t len)
@@ -256,7 +307,10 @@ static void explain_node(const struct node_state *state, const struct shape *sha
         explain_island(state, shape, text, len);
         break;
     case PLACEMENT_NO_NUMA:
-        explain_numa(state, 1, shape, text, len);
+        if (lacks_nics(state, shape))
+            explain_nics(state, shape, text, len);
+        else
+            explain_numa(state, 1, shape, text, len);
         break;
     case PLACEMENT_NO_MEMORY:
         explain_bytes(&(struct shortage){ "memory", shape->memory_bytes, state->memory_free_bytes,
@@ -446,7 +500,7 @@ enum placement_rule explain_refusal(const struct node_state *states, size_t n,
         (void) snprintf(text, len, "there is no node yet");
         return PLACEMENT_NO_CORES;
     }
-    if (rule == PLACEMENT_NO_NUMA && n > 1) {
+    if (rule == PLACEMENT_NO_NUMA && n > 1 && !lacks_nics(nearest, shape)) {
         explain_numa(states, n, shape, text, len);
         return rule;
     }
@@ -491,6 +545,18 @@ static void explain_no_pages(const struct node_state *state, const struct shape 
                     huge_page_name(size), state->node->name, pages_of(state->node, size));
 }
 
+/* GPUs, cores and NICs are there, and never together. */
+static bool cannot_slice(const struct node_state *state, const struct shape *shape, char *text,
+                         size_t len)
+{
+    struct slice slice;
+
+    if (!slice_matters(state, shape) || slice_choose(state, shape, &slice))
+        return false;
+    explain_node(state, shape, PLACEMENT_NO_NUMA, text, len);
+    return true;
+}
+
 /* One reason why the empty NODE cannot hold SHAPE; false if it can. */
 static bool cannot_hold(const struct node_state *state, const struct shape *shape, char *text,
                         size_t len)
@@ -514,7 +580,7 @@ static bool cannot_hold(const struct node_state *state, const struct shape *shap
                         bytes_to_str(shape->disk_bytes, needs), state->node->name,
                         bytes_to_str(state->disk_usable_bytes, has));
     else
-        return false;
+        return cannot_slice(state, shape, text, len);
     return true;
 }
 
@@ -523,6 +589,16 @@ static void init_empty(struct node_state *state, const struct placement_node *em
 {
     node_state_init(state, empty);
     state->disk_free_bytes = state->disk_usable_bytes;
+}
+
+/* Borrows all but the numbers. */
+static struct node without_others(const struct node *node)
+{
+    struct node alone = *node;
+
+    alone.others_cores = alone.others_gpus = 0;
+    alone.others_memory_bytes = 0;
+    return alone;
 }
 
 static int gang_can_ever_fit(const struct node *const *nodes, size_t n, const struct shape *shape,
@@ -534,9 +610,7 @@ static int gang_can_ever_fit(const struct node *const *nodes, size_t n, const st
     unsigned most = 0;
 
     for (size_t i = 0; i < n; i++) {
-        alone[i] = *nodes[i];
-        alone[i].others_cores = alone[i].others_gpus = 0;
-        alone[i].others_memory_bytes = 0;
+        alone[i] = without_others(nodes[i]);
         empty[i].node = &alone[i];
         init_empty(&states[i], &empty[i]);
         unsigned room = node_state_room(&states[i], shape, shape->groups * shape->tasks);
@@ -583,16 +657,17 @@ int placement_can_ever_fit(const struct node *const *nodes, size_t n_nodes,
                            const struct workload_spec *spec, struct error *err)
 {
     struct shape shape = shape_of(spec, &id_none);
-    char first[160] = "";
+    char first[232] = "";
     bool is_any = false;
     size_t i;
 
     for (i = 0; i < n_nodes; i++) {
         if (!rules_allow(shape.rules, nodes[i]))
             continue;
-        struct placement_node empty = { .node = nodes[i] };
+        struct node alone = without_others(nodes[i]);
+        struct placement_node empty = { .node = &alone };
         struct node_state state;
-        char reason[160];
+        char reason[sizeof first];
         node_state_init(&state, &empty);
         bool no = cannot_hold(&state, &shape, reason, sizeof reason);
         node_state_done(&state);

@@ -42,6 +42,8 @@ int topology_sysfs(const struct place *place, const struct cpu_set *allowed, str
                    struct error *err);
 /* Of each NUMA node, whose memory is known. */
 void find_huge_pages(const struct place *place, struct node *node);
+/* NICs on the PCI bus, those for RDMA first; NUMA nodes are known. */
+void find_nics(const struct place *place, struct node *node);
 /* GPUs and driver version. NVML: -ENOENT when there is no library or no driver. */
 int gpus_nvml(const struct place *place, struct node *node, struct error *err);
 /* Say of each GPU which CDI device gives it to a container (those without are at fault), and add

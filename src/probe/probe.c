@@ -140,8 +140,10 @@ int probe_node(const struct probe_options *options, struct node **ret, struct er
     r = find_memory(&place, node, err);
     if (r < 0)
         return r;
-    if (!place.xml)
+    if (!place.xml) {
         find_huge_pages(&place, node);
+        find_nics(&place, node);
+    }
     describe(&place, options, node);
     r = gpus_nvml(&place, node, err);
     /* A driver that does not work must not keep the machine from its other work. */

@@ -629,6 +629,38 @@ TEST(an_island_is_one_orgs)
     empty();
 }
 
+TEST(a_refusal_says_where_nics_are)
+{
+    struct workload_spec spec = {
+        .cores = 2, .gpus = 2, .network_optimised = true, .nodes = 1, .tasks_per_node = 1
+    };
+    const struct id owner = { .bytes = { 1 } };
+    struct placement_grant grants[TASKS_MAX];
+    struct shape shape = shape_of(&spec, &owner);
+    struct node_state state;
+    struct error why;
+    char text[232];
+
+    make_hgx(false);
+    const struct node *all[] = { node };
+    ok(placement_can_ever_fit(all, 1, &spec, &why) == -EDOM);
+    is_str(why.text,
+           "no node can ever hold the job: it needs 2 GPUs and a NIC for RDMA on the same "
+           "NUMA node; of node n1 NUMA node 0 has none, 1 has none");
+    vec_push(&node->nics,
+             ((struct nic){ .name = xstrdup("mlx5_0"), .numa = 1, .vfs = 3, .rdma = true }));
+    ok(placement_can_ever_fit(all, 1, &spec, &why) == 0);
+    state_of_tasks(grants, &state);
+    tasks[n_tasks++] =
+        (struct task){ { node_state_take(&state, &shape), owner, spec.cores }, spec };
+    ok(explain_refusal(&state, 1, &shape, text, sizeof text) == PLACEMENT_NO_NUMA);
+    is_str(text,
+           "needs 2 GPUs and a NIC for RDMA on the same NUMA node; of node n1 NUMA node 0 has "
+           "none, 1 has 1 with 1 of 3 virtual functions free");
+    node_state_done(&state);
+    empty();
+}
+
 TEST(a_refusal_says_how_many_huge_pages_are_free)
 {
     struct workload_spec spec = {

@@ -97,6 +97,42 @@ TEST(huge_pages_are_counted_on_their_numa_node)
     machine_drop();
 }
 
+static void put_link(const char *target, const char *path)
+{
+    _cleanup_free_ char *at = xasprintf("%s/%s", root, path);
+
+    ok(symlink(target, at) == 0);
+}
+
+TEST(nics_have_their_numa_node_and_virtual_functions)
+{
+    static const char *const addresses[] = { "0000:18:00.0", "0000:18:00.1", "0000:99:00.0" };
+    _cleanup_(node_freep) struct node *node = NULL;
+
+    make_machine("0-7");
+    for (size_t i = 0; i < 3; i++)
+        put(i == 2 ? "1\n" : "0\n", "sys/bus/pci/devices/%s/numa_node", addresses[i]);
+    put("4\n", "sys/bus/pci/devices/0000:18:00.0/sriov_numvfs");
+    put("400 Gb/sec (4X NDR)\n", "sys/class/infiniband/mlx5_0/ports/1/rate");
+    put("", "sys/class/infiniband/mlx5_1/x"); /* a virtual function of the first */
+    put("", "sys/class/net/ib0/x");           /* the same NIC as mlx5_0 */
+    put("25000\n", "sys/class/net/eth0/speed");
+    put("", "sys/class/net/lo/x"); /* no hardware */
+    put_link("../../../bus/pci/devices/0000:18:00.0", "sys/class/infiniband/mlx5_0/device");
+    put_link("../../../bus/pci/devices/0000:18:00.1", "sys/class/infiniband/mlx5_1/device");
+    put("", "sys/bus/pci/devices/0000:18:00.1/physfn/x");
+    put_link("../../../bus/pci/devices/0000:18:00.0", "sys/class/net/ib0/device");
+    put_link("../../../bus/pci/devices/0000:99:00.0", "sys/class/net/eth0/device");
+    ok(look("", &node) == 0);
+    ok(node->nics.len == 2);
+    const struct nic *rdma = &node->nics.items[0], *plain = &node->nics.items[1];
+    is_str(rdma->name, "mlx5_0");
+    ok(rdma->rdma && rdma->numa == 0 && rdma->vfs == 4 && rdma->gbps == 400);
+    is_str(plain->name, "eth0");
+    ok(!plain->rdma && plain->numa == 1 && plain->vfs == 0 && plain->gbps == 25);
+    machine_drop();
+}
+
 TEST(a_core_of_which_a_sibling_is_not_ours_is_not_given_away)
 {
     _cleanup_(node_freep) struct node *node = NULL;
