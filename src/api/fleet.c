@@ -5,8 +5,10 @@ json_t *node_json(const struct call *call, const struct node *node)
 {
     json_t *json = node_to_json(node);
 
-    if (node->gpus.len > 1)
+    if (node->gpus.len > 1 || (node->gpus.len > 0 && node->nics.len > 0))
         json_put(json, "gpu_paths", node_gpu_paths(node));
+    if (node->gpus.len > 0 && node->nics.len > 0)
+        json_put(json, "nic_paths", node_nic_paths(node));
     json_put(json, "use", lifecycle_node_use(call->api->options.lifecycle, node));
     lifecycle_node_standing(call->api->options.lifecycle, node, json);
     return json;

@@ -53,6 +53,7 @@ const struct command *const cli_commands[] = {
     &command_job_rerun,
     &command_job_diff,
     &command_node_drain,
+    &command_node_show,
     &command_job_preempt,
     &command_scheduler_snapshot,
 };

@@ -18,6 +18,7 @@ extern const struct command command_image_build;
 extern const struct command command_image_import, command_image_login, command_image_pull,
     command_image_push;
 extern const struct command command_node_drain;
+extern const struct command command_node_show;
 extern const struct command command_scheduler_snapshot;
 extern const struct command command_sbatch;
 extern const struct command command_top, command_job_metrics;

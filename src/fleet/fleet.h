@@ -109,6 +109,8 @@ const char *gpu_path_name(enum gpu_path path);
 enum gpu_path gpu_path(const struct gpu *a, const struct gpu *b);
 /* Of each GPU to each, a list of names by position; "X" to itself. */
 json_t *node_gpu_paths(const struct node *node);
+/* Of each GPU to each NIC, a list of names by position. */
+json_t *node_nic_paths(const struct node *node);
 
 /* Has it one of the tags of "KEY", "KEY=VALUE" or several with '|'? */
 bool node_has_tag(const struct node *node, const char *wanted);

@@ -118,3 +118,18 @@ json_t *node_gpu_paths(const struct node *node)
     }
     return paths;
 }
+
+json_t *node_nic_paths(const struct node *node)
+{
+    json_t *paths = json_array();
+
+    vec_foreach(&node->gpus, gpu) {
+        json_t *row = json_array();
+        vec_foreach(&node->nics, nic) {
+            const struct gpu at = { .pcie = nic->pcie, .numa = nic->numa };
+            (void) json_array_append_new(row, json_string(gpu_path_name(gpu_path(gpu, &at))));
+        }
+        (void) json_array_append_new(paths, row);
+    }
+    return paths;
+}

@@ -9,7 +9,7 @@ import { href } from '../route';
 import { Command, Fact, Facts, Trouble } from '../ui/parts';
 
 interface Core { id: number; socket?: number; numa?: number; cpus: string }
-interface Gpu { uuid?: string; model?: string; memory?: number; minor?: number }
+interface Gpu { uuid?: string; model?: string; memory?: number; minor?: number; numa?: number }
 interface Use { tasks?: number; cores?: number; cpus?: string; cpus_shared?: string; memory?: number; disk?: number; gpus?: string[]; gpu_parts?: Record<string, number> }
 
 /** "0-3,8" as numbers. */
@@ -96,6 +96,22 @@ function Busy({ project, jobs }: { project: string; jobs: Api.TopJob[] }) {
   );
 }
 
+/** What lies between its GPUs and NICs, as `nvidia-smi topo -m` has it. */
+function Paths({ node, gpus }: { node: Api.Node; gpus: Gpu[] }) {
+  const paths = (node.gpu_paths ?? []) as unknown as string[][];
+  const nicPaths = (node.nic_paths ?? []) as unknown as string[][];
+  const nics = ((node.nics ?? []) as unknown as { name: string }[]).slice(0, nicPaths[0]?.length ?? 0);
+  if (paths.length === 0) return null;
+  return (
+    <div class="wide-table" tabIndex={0} role="region" aria-label={`Paths between the GPUs of ${node.name}`}><table class="plain-table paths">
+      <thead><tr><th />{paths.map((_, i) => <th key={i} scope="col">GPU {i}</th>)}{nics.map((nic) => <th key={nic.name} scope="col">{nic.name}</th>)}<th class="num" scope="col">NUMA node</th></tr></thead>
+      <tbody>{paths.map((row, i) => <tr key={i}><td class="faint">GPU {i}</td>
+        {[...row, ...(nicPaths[i] ?? [])].map((path, k) => <td key={k} class={path === 'X' ? 'faint' : undefined}>{path}</td>)}
+        <td class="num">{gpus[i]?.numa === undefined || gpus[i].numa < 0 ? '–' : gpus[i].numa}</td></tr>)}</tbody></table>
+      <p class="faint">PIX: one PCIe switch between them; PXB: several; PHB: the host bridge; NODE: one NUMA node; SYS: beyond.</p></div>
+  );
+}
+
 function Machine({ node, holders, top }: { node: Api.Node; holders: Map<number, Api.Job>; top: Api.TopNode | undefined }) {
   const use = (node.use ?? {}) as Use;
   const cores = (node.cores ?? []) as unknown as Core[];
@@ -122,6 +138,7 @@ function Machine({ node, holders, top }: { node: Api.Node; holders: Map<number, 
       {gpus.length > 0 && <ul class="gpus" aria-label="GPUs">{gpus.map((gpu, i) =>
         <li key={gpu.uuid ?? i} class={`core core-${gpu.uuid && use.gpus?.includes(gpu.uuid) ? 'taken' : 'free'}`} title={gpu.uuid}>
           <b>GPU {i}</b><span>{gpu.model}{gpu.memory ? `, ${bytes(gpu.memory)}` : ''}{gpu.uuid && use.gpu_parts?.[gpu.uuid] ? `, ${use.gpu_parts[gpu.uuid]} of it given out` : ''}</span></li>)}</ul>}
+      <Paths node={node} gpus={gpus} />
     </section>
   );
 }
