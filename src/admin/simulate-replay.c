@@ -43,21 +43,36 @@ static bool parse(int argc, char **argv, void *options)
     return o->path && option_is_form(o->form);
 }
 
-/* The server may be writing the last line. */
-static int read_lines(FILE *file, const char *name, struct replay *replay, struct error *err)
+/* The next line without its end, 1; 0: there is none that has an end, which the server may be writing. */
+static int read_line(FILE *file, struct text *line, struct error *err)
 {
-    _cleanup_free_ char *line = NULL;
-    size_t cap = 0, number = 0;
-    ssize_t n;
-    int r = 0;
+    int c;
 
-    while (r == 0 && (n = getline(&line, &cap, file)) > 0 && line[n - 1] == '\n') {
-        number++;
-        r = n > RECORD_LINE_MAX ? error_set(err, -EFBIG, "is longer than %d bytes", RECORD_LINE_MAX)
-                                : replay_line(replay, line, (size_t) n - 1, err);
+    line->len = 0;
+    while ((c = getc(file)) != EOF && c != '\n') {
+        if (line->len == RECORD_LINE_MAX)
+            return error_set(err, -EFBIG, "is longer than %d bytes", RECORD_LINE_MAX);
+        text_add_char(line, (char) c);
     }
     if (ferror(file))
-        return error_set(err, -EIO, "%s: cannot be read", name);
+        return error_set(err, -EIO, "cannot be read: %s", strerror(errno));
+    return c == '\n';
+}
+
+static int read_lines(FILE *file, const char *name, struct replay *replay, struct error *err)
+{
+    _cleanup_text_ struct text line = { 0 };
+    size_t number = 0;
+    int r;
+
+    do {
+        number++;
+        r = read_line(file, &line, err);
+        if (r > 0)
+            r = replay_line(replay, text_str(&line), line.len, err);
+        else if (r == 0)
+            break;
+    } while (r == 0);
     if (r == 0 && replay_counts(replay)->calls == 0)
         return error_set(err, -EBADMSG, "%s: is empty", name);
     if (r > 0)

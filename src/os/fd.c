@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -29,6 +30,10 @@ int safe_close(int fd)
 
 static int read_all(int fd, size_t limit, struct text *ret)
 {
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (size_t) st.st_size > limit)
+        return -EFBIG;
     for (;;) {
         size_t want = ret->len < 4096 ? 4096 : ret->len;
         ssize_t n = read(fd, text_reserve(ret, want), want);

@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPAIRS_MAX = 1024 }; /* machines under repair that are told apart in figures */
+enum {
+    KINDS_MAX = 10000,
+    REPAIRS_MAX = 1024
+}; /* machines under repair that are told apart in figures */
 
 static const char *const detect_names[DETECT_MAX] = {
     [DETECT_PROCESS_EXIT] = "process_exit",
@@ -65,6 +68,8 @@ static int read_kind(const struct csv *csv, struct goodput_mix *mix, struct erro
             return csv_wrong(csv, MIX_DETECT, "gpu_lost, host_down, hang, … (--help)", err);
         kind.detect = (enum goodput_detect) i;
     }
+    if (mix->len == KINDS_MAX)
+        return csv_wrong(csv, MIX_NAME, "one of at most 10,000 kinds", err);
     vec_push(mix, kind);
     return 0;
 }
