@@ -228,6 +228,8 @@ bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
 /* The machines that come nearest to holding ENTRY, in one domain where it wishes for one: those that lack the fewest GPUs. RET stays
  * empty where none would hold all of it even empty. */
 void reserve_nearest(const struct schedule *s, const struct entry *entry, struct machines *ret);
+/* Do the machines that are in service and not kept for others hold ENTRY while they are empty? */
+bool reserve_could(const struct schedule *s, const struct entry *entry);
 /* When ENTRY can start at the latest if nobody else is let in, by declared times; on RET: the machines that
  * it needs then. INT64_MAX: that cannot be known, and nothing is on RET. */
 int64_t reserve_for(const struct schedule *s, const struct entry *entry, int64_t now_us,

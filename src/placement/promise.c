@@ -40,6 +40,8 @@ struct promises {
     unsigned n_kept;            /* in this pass */
     uint32_t *domains;          /* by machine, of the job that is looked at */
     struct machines refused;    /* which do not hold it now, whatever their numbers say */
+    struct machines kept;       /* free, in this pass, */
+    uint64_t kept_for;          /* for that job */
     size_t *found;              /* machines of the job that is looked at */
     size_t n_found;
 };
@@ -91,6 +93,7 @@ void promises_free(struct promises *p)
         free(*promise);
     vec_done(&p->list);
     vec_done(&p->nodes);
+    vec_done(&p->kept);
     table_done(&p->by_id);
     profile_free(p->profile);
     vec_done(&p->refused);
@@ -240,6 +243,13 @@ static struct promises *make(struct schedule *s)
     return p;
 }
 
+static void drop_kept(struct promises *p)
+{
+    vec_foreach(&p->kept, node)
+        profile_drop(p->profile, *node, p->kept_for);
+    p->kept.len = 0;
+}
+
 void promises_begin(struct schedule *s, int64_t now_us)
 {
     if (!s->promises)
@@ -251,6 +261,7 @@ void promises_begin(struct schedule *s, int64_t now_us)
         s->promises->calendar = booked_version(s);
         s->promises->version++;
     }
+    drop_kept(s->promises); /* of a pass that was given up */
     s->promises->n_kept = 0;
 }
 
@@ -261,6 +272,23 @@ void promises_finish(struct schedule *s)
     for (size_t i = p->list.len; i-- > 0;)
         if (p->list.items[i]->pass != s->n_passes)
             forget(p, p->list.items[i], true);
+    drop_kept(p);
+}
+
+void promise_keep_free(struct schedule *s, const struct entry *entry, size_t node, int64_t now_us)
+{
+    struct promises *p = s->promises;
+    const struct room *size = capacity_size(s->capacity, node);
+    const struct profile_span all = { .id = entry->id,
+                                      .from_us = now_us,
+                                      .until_us = INT64_MAX,
+                                      .cpu_milli = size->cpu_milli,
+                                      .memory_mib = size->memory_mib,
+                                      .n_gpus = size->n_gpus };
+
+    profile_put(p->profile, node, &all);
+    vec_push(&p->kept, node);
+    p->kept_for = entry->id;
 }
 
 /* ---- who is next ------------------------------------------------------------------------------------------- */

@@ -25,6 +25,8 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
  * changed. */
 bool promise_force(struct schedule *s, const struct entry *entry, struct choice *places,
                    int64_t now_us, unsigned max, struct entries *stopped);
+/* In this pass NODE is kept free for ENTRY, to whom no time can be promised. */
+void promise_keep_free(struct schedule *s, const struct entry *entry, size_t node, int64_t now_us);
 /* When it starts at the latest; INT64_MAX: nothing is promised. */
 int64_t promise_time(const struct schedule *s, uint64_t id);
 int64_t promises_next_us(const struct schedule *s, int64_t now_us);

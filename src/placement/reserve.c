@@ -179,6 +179,20 @@ int64_t reserve_for(const struct schedule *s, const struct entry *entry, int64_t
     return INT64_MAX;
 }
 
+bool reserve_could(const struct schedule *s, const struct entry *entry)
+{
+    const struct look x = look_of(s, entry);
+    _cleanup_free_ uint64_t *sums = xnew_n(uint64_t, locality_domains(x.locality, x.level) + 1);
+
+    for (size_t node = 0; node < capacity_len(x.capacity); node++) {
+        uint64_t *sum = &sums[domain_of(&x, node)];
+        *sum += could_be(&x, node) ? times(&x, capacity_size(x.capacity, node)) : 0;
+        if (*sum >= x.tasks)
+            return true;
+    }
+    return false;
+}
+
 /* ---- those that lack least -------------------------------------------------------------------------------- */
 
 /* A machine holds COUNT tasks more when LACK GPUs have become free there for each. */

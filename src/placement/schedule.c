@@ -178,9 +178,32 @@ static void sink(struct candidate *heap, size_t n, size_t at, struct candidate c
     heap[at] = candidate;
 }
 
-static struct candidate candidate_with(const struct schedule *s, struct entry *entry,
-                                       unsigned level, struct share_key key)
+static bool is_due(const struct schedule *s, const struct entry *entry, int64_t now_us)
 {
+    return s->options.patience_us > 0 &&
+           now_us - entry_waits_since(entry) >= s->options.patience_us;
+}
+
+/* Where groups go by what they had, new ones could go before an old one for ever. So shares do not count for who has waited for
+ * twice the patience: he goes first when his group runs nothing, in the order in which they began to wait. */
+static bool is_overdue(const struct schedule *s, const struct entry *entry, int64_t now_us)
+{
+    return s->options.policy->shares && entry->line->group != SHARE_ROOT &&
+           is_due(s, entry, now_us - s->options.patience_us);
+}
+
+static bool goes_first_of_all(const struct schedule *s, const struct entry *entry, int64_t now_us)
+{
+    return is_overdue(s, entry, now_us) && share_runs(s->share, entry->line->group) == 0;
+}
+
+/* KEY: of its group. */
+static struct candidate candidate_with(const struct schedule *s, struct entry *entry,
+                                       unsigned level, struct share_key key, int64_t now_us)
+{
+    if (goes_first_of_all(s, entry, now_us))
+        key = (struct share_key){ .used = { entry_waits_since(entry) - INT64_MAX },
+                                  .group = { UINT32_MAX - entry->line->group } };
     return (struct candidate){ .priority = entry->line->priority,
                                .level = level,
                                .entry = entry,
@@ -195,7 +218,7 @@ static struct candidate candidate_of(const struct schedule *s, struct entry *ent
 
     if (s->options.policy->shares)
         key = share_key(s->share, entry->line->group, now_us);
-    return candidate_with(s, entry, level, key);
+    return candidate_with(s, entry, level, key, now_us);
 }
 
 static void add(struct schedule *s, struct entry *entry, unsigned level, int64_t now_us)
@@ -251,12 +274,12 @@ static void line_up(struct schedule *s, int64_t now_us)
     vec_foreach(&s->waiting, line) {
         struct entry *first = (*line)->first;
         const struct candidate one =
-            candidate_with(s, first, entry_right(s, first), keys[(*line)->group]);
+            candidate_with(s, first, entry_right(s, first), keys[(*line)->group], now_us);
         vec_push(&s->candidates, one);
     }
     vec_foreach(&s->apart, entry) {
-        const struct candidate one =
-            candidate_with(s, *entry, entry_level(s, *entry, now_us), keys[(*entry)->line->group]);
+        const struct candidate one = candidate_with(s, *entry, entry_level(s, *entry, now_us),
+                                                    keys[(*entry)->line->group], now_us);
         vec_push(&s->candidates, one);
     }
     heap_up(s);
@@ -317,7 +340,9 @@ struct pass {
     bool closed;          /* the reserved machines are */
     bool has_preemptible; /* somebody who runs may be stopped */
     int *lowest;          /* by group: priority of those that may; NULL: not known yet */
-    bool is_booked_out;   /* machines were kept from who was looked at last */
+    bool *
+        overdue; /* by group: somebody is overdue who does not fit, so nobody of it goes past him; NULL: of none */
+    bool is_booked_out; /* machines were kept from who was looked at last */
 };
 
 static void act(struct pass *pass, enum schedule_verb verb, const struct entry *entry)
@@ -534,8 +559,6 @@ static void reserve(struct pass *pass, const struct entry *entry)
     const struct schedule_options *o = &pass->s->options;
     struct demand *demand = entry->line->demand;
 
-    bool is_due = o->patience_us > 0 && pass->now_us - entry_waits_since(entry) >= o->patience_us;
-
     if (o->policy->wait == WAIT_RESERVE && !(refused(pass, demand) & REFUSED_TERM)) {
         bool is_booked_out = booked_close(pass->s, entry, false, pass->now_us);
         pass->shadow_us = reserve_for(pass->s, entry, pass->now_us, &pass->reserved);
@@ -545,7 +568,7 @@ static void reserve(struct pass *pass, const struct entry *entry)
         if (!is_booked_out)
             refuse(pass, demand, REFUSED_TERM);
     }
-    if (!is_due)
+    if (!is_due(pass->s, entry, pass->now_us) || !reserve_could(pass->s, entry))
         return;
     (void) booked_close(pass->s, entry, false, pass->now_us);
     reserve_nearest(pass->s, entry, &pass->reserved);
@@ -604,14 +627,35 @@ static struct entry *next_in_line(struct pass *pass, const struct entry *entry)
     return next;
 }
 
+/* So that a group's small jobs do not keep it running for ever while its large one waits. */
+static bool goes_past_overdue(const struct pass *pass, const struct entry *entry)
+{
+    return pass->overdue && pass->overdue[entry->line->group];
+}
+
+static void hold_group(struct pass *pass, const struct entry *entry)
+{
+    struct schedule *s = pass->s;
+
+    if (!is_overdue(s, entry, pass->now_us) || !reserve_could(s, entry))
+        return;
+    if (!pass->overdue)
+        pass->overdue = xnew_n(bool, share_len(s->share));
+    pass->overdue[entry->line->group] = true;
+}
+
 /* False: nobody after it may start. */
 static bool consider(struct pass *pass, struct entry *entry)
 {
     struct schedule *s = pass->s;
     struct entry *behind = entry->behind;
     bool is_apart = entry->past;
-    bool started = starts(pass, entry);
 
+    if (goes_past_overdue(pass, entry))
+        return true;
+    bool started = starts(pass, entry);
+    if (!started)
+        hold_group(pass, entry);
     if (!started && pass->reserved.len == 0) {
         reserve(pass, entry);
         s->is_kept = pass->reserved.len > 0;
@@ -622,8 +666,9 @@ static bool consider(struct pass *pass, struct entry *entry)
         if (next)
             add(s, next, entry_right(s, next), pass->now_us);
     }
-    /* Who is kept out by a booking must not hold back those whom it is for. */
-    return started || s->options.policy->wait != WAIT_BLOCK || pass->is_booked_out;
+    /* Who is kept out by a booking must not hold back those whom it is for, nor who could not run on what is in service. */
+    return started || s->options.policy->wait != WAIT_BLOCK || pass->is_booked_out ||
+           !reserve_could(s, entry);
 }
 
 /* Everybody who waits asks for what was refused, and nobody has waited so long that machines are kept. */
@@ -661,6 +706,22 @@ static bool is_cut(struct pass *pass)
     return s->is_cut;
 }
 
+/* Nobody knows when there will be room for ENTRY: once it is due, machines are kept for it. */
+static void keep_for_due(struct pass *pass, const struct entry *entry)
+{
+    struct schedule *s = pass->s;
+
+    if (pass->is_kept || !is_due(s, entry, pass->now_us) || !reserve_could(s, entry))
+        return;
+    (void) booked_close(s, entry, false, pass->now_us);
+    reserve_nearest(s, entry, &pass->reserved);
+    booked_open(s);
+    vec_foreach(&pass->reserved, node)
+        promise_keep_free(s, entry, *node, pass->now_us);
+    pass->is_kept = s->is_kept = pass->reserved.len > 0;
+    s->kept_for = entry->id;
+}
+
 /* All who wait, in order: each starts, or is promised a time, where nothing that was promised before is touched. */
 static void keep_promises(struct pass *pass)
 {
@@ -679,8 +740,9 @@ static void keep_promises(struct pass *pass)
             entry_start(s, entry, s->places, pass->now_us);
             entry->past->stopped += pass->n_stopped;
             act(pass, SCHEDULE_START, entry);
-        } else if (promise_time(s, entry->id) == INT64_MAX && behind) {
-            behind = next_shorter(entry);
+        } else if (promise_time(s, entry->id) == INT64_MAX) {
+            keep_for_due(pass, entry);
+            behind = behind ? next_shorter(entry) : NULL;
         }
         if (behind)
             add(s, behind, entry_right(s, behind), pass->now_us);
@@ -704,6 +766,7 @@ static void pass_free(struct schedule *s)
     vec_done(&pass->group_refusals);
     free(pass->last_refusals);
     free(pass->lowest);
+    free(pass->overdue);
     free(pass);
     s->pass = NULL;
 }

@@ -232,6 +232,8 @@ uint32_t share_side(const struct share *share, uint32_t group, uint32_t other)
     return share_is_below(share, other, group) ? SHARE_ROOT : group;
 }
 
+int64_t share_runs(const struct share *share, uint32_t group) { return at(share, group)->running; }
+
 int64_t share_over(const struct share *share, uint32_t group)
 {
     const struct group *one = at(share, group);

@@ -51,6 +51,7 @@ bool share_is_below(const struct share *share, uint32_t group, uint32_t ancestor
 void share_count(struct share *share, uint32_t group, int jobs);
 /* GROUP runs so much more (or less, below 0) from now on. */
 void share_run(struct share *share, uint32_t group, int64_t milli, int64_t now_us);
+int64_t share_runs(const struct share *share, uint32_t group); /* now */ /* now, thousandths */
 int64_t share_used(const struct share *share, uint32_t group, int64_t now_us);
 /* What it had when that was last added up: as share_set_used() takes it. */
 int64_t share_settled(const struct share *share, uint32_t group, int64_t *ret_at_us);
