@@ -15,11 +15,12 @@ enum { PIECE = 1 << 16, LINE_PIECE = 1 << 15 };
 
 /* ---- events -------------------------------------------------------------------------------------- */
 
-/* "ATTEMPT:LINE", or where each of all tasks goes on: "ATTEMPT:LINE.LINE.…". AFTER (NULL: none) has just been read. */
+/* "ATTEMPT:LINE", or where each of all tasks goes on: "ATTEMPT:LINE.LINE.…". AFTER has just been read; NULL where lines are
+ * merged: none. */
 static void add_id(struct tail_reader *t, const struct tail_source *after)
 {
     text_addf(&t->out, "id: %u:", t->number);
-    if (!t->merged)
+    if (!t->merged && after)
         text_addf(&t->out, "%llu", (unsigned long long) after->line);
     for (size_t i = 0; t->merged && i < t->n_sources; i++) {
         const struct tail_source *s = &t->sources[i];

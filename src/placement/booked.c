@@ -214,17 +214,23 @@ void booked_look(struct schedule *s, int64_t now_us)
         }
 }
 
+/* Those of NODE that are to leave now are marked in LEAVES, by their place among its stays; false: nobody is. */
+static bool who_leaves(struct booked *b, size_t node, const struct booking_node *there,
+                       int64_t now_us)
+{
+    b->leaves.len = 0;
+    for (size_t k = 0; k < there->n_stays; k++)
+        vec_push(&b->leaves, false);
+    return there->n_stays > 0 && calendar_leave(b->calendar, node, there, now_us, b->leaves.items);
+}
+
 void booked_leave(struct schedule *s, int64_t now_us, struct entries *ret)
 {
     struct booked *b = s->booked;
 
     for (size_t i = 0; b && i < b->nodes.len; i++) {
         const struct booking_node node = node_of(s, b->nodes.items[i]);
-        b->leaves.len = 0;
-        for (size_t k = 0; k < node.n_stays; k++)
-            vec_push(&b->leaves, false);
-        if (node.n_stays == 0 ||
-            !calendar_leave(b->calendar, b->nodes.items[i], &node, now_us, b->leaves.items))
+        if (!who_leaves(b, b->nodes.items[i], &node, now_us))
             continue;
         for (size_t k = 0; k < node.n_stays; k++)
             if (b->leaves.items[k] && entry_runs(b->there.items[k])) {
