@@ -28,6 +28,21 @@ struct id id_make(int64_t now_us, const uint8_t random[static 10])
     return id;
 }
 
+struct id id_within(const struct id *in, const char *name)
+{
+    const unsigned __int128 prime = (unsigned __int128) 1 << 88 | 0x13b;
+    unsigned __int128 hash = (unsigned __int128) 0x6c62272e07bb0142 << 64 | 0x62b821756295c58d;
+    struct id id;
+
+    for (size_t i = 0; i < sizeof in->bytes; i++)
+        hash = (hash ^ in->bytes[i]) * prime;
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t) *name) * prime;
+    for (size_t i = 0; i < sizeof id.bytes; i++)
+        id.bytes[i] = (uint8_t) (hash >> (120 - 8 * i));
+    return id;
+}
+
 const char *id_format(const struct id *id, char buf[static ID_TEXT_LEN + 1])
 {
     char hex[33];

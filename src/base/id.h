@@ -18,6 +18,9 @@ extern const struct id id_none; /* all zero */
 /* Make an id from the time and 10 random bytes; both come from outside, as this does no I/O. Ids of
  * different microseconds sort by time. */
 struct id id_make(int64_t now_us, const uint8_t random[static 10]);
+/* What stands for NAME within IN, always the same: their hash by FNV-1a with 128 bits (Fowler, Noll, Vo: draft-eastlake-fnv). It keeps
+ * apart what nobody tries to make alike. */
+struct id id_within(const struct id *in, const char *name);
 /* BUF is filled and returned. */
 const char *id_format(const struct id *id, char buf[static ID_TEXT_LEN + 1]);
 /* -EINVAL unless TEXT is exactly the canonical form. */

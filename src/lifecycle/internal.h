@@ -297,6 +297,8 @@ struct planner *plan_new(struct lifecycle *lc);
 /* What orgs and projects weigh. */
 void plan_weigh(struct lifecycle *lc);
 /* JOB came into the queue. */
+/* Who submitted W, among those of its project. */
+struct id plan_user(const struct workload *w);
 void plan_submit(struct lifecycle *lc, const struct job *job);
 /* It runs already, or a machine on which it does became known. */
 void plan_adopt(struct lifecycle *lc, const struct job *job);

@@ -7,6 +7,11 @@
 
 enum { HALF_LIFE_S = 7 * 86400, NOTICE_S = 300 };
 
+struct id plan_user(const struct workload *w)
+{
+    return id_within(&w->project, w->user ? w->user : "");
+}
+
 static struct planner_job describe(const struct lifecycle *lc, const struct job *job)
 {
     const struct workload *w = job->w;
@@ -15,6 +20,7 @@ static struct planner_job describe(const struct lifecycle *lc, const struct job 
         .id = w->id,
         .org = job->project->org,
         .project = w->project,
+        .user = plan_user(w),
         .spec = w->spec,
         .priority = w->priority,
         .since_us = w->eligible_us,

@@ -16,6 +16,7 @@ static void describe(void *userdata, struct snapshot_job *ret)
 
     ret->org = job->project->org;
     ret->project = w->project;
+    ret->user = plan_user(w);
     ret->name = xstrdup(w->name);
     ret->priority = w->priority;
     ret->spec = workload_wishes_copy(w->spec);

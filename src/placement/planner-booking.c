@@ -57,10 +57,9 @@ static bool forget(struct planner *p, const struct id *booking)
 
 void planner_book(struct planner *p, const struct planner_booking *b)
 {
-    uint32_t org = planner_group(p, SHARE_ROOT, &b->org);
     struct kept kept = { .number = ++p->last,
                          .id = b->id,
-                         .group = planner_group(p, org, &b->project),
+                         .group = planner_group_of(p, &b->org, &b->project, NULL),
                          .from_us = b->from_us,
                          .until_us = b->until_us,
                          .places = xnew_n(struct booking_place, b->n_places + 1),

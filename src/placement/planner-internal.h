@@ -59,6 +59,9 @@ struct planner {
 
 /* The number of an org or a project; PARENT: of what it is below. */
 uint32_t planner_group(struct planner *planner, uint32_t parent, const struct id *id);
+/* PROJECT NULL: the org's own; USER NULL or none: the project's own. */
+uint32_t planner_group_of(struct planner *planner, const struct id *org, const struct id *project,
+                          const struct id *user);
 /* What the schedule is told of JOB: of group GROUP, with TERMS. Its id is 0. */
 struct schedule_job planner_describe(const struct planner_job *job, const struct terms *terms,
                                      uint32_t group);

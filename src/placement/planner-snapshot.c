@@ -44,8 +44,10 @@ static void tell_groups(const struct planner *p, struct snapshot *s)
         uint32_t group = (uint32_t) (uintptr_t) value, parent = share_parent(share, group);
         struct snapshot_weight one = { .weight = share_weight(share, group) };
         memcpy(&ids[group], id, sizeof *ids);
-        one.org = parent == SHARE_ROOT ? ids[group] : ids[parent];
-        one.project = parent == SHARE_ROOT ? id_none : ids[group];
+        uint32_t above = parent == SHARE_ROOT ? SHARE_ROOT : share_parent(share, parent);
+        one.org = ids[above ? above : parent ? parent : group];
+        one.project = above ? ids[parent] : parent ? ids[group] : id_none;
+        one.user = above ? ids[group] : id_none;
         one.used = share_settled(share, group, &one.at_us);
         vec_push(&s->weights, one);
     }
@@ -138,6 +140,7 @@ struct planner_job planner_job_of(const struct snapshot_job *job)
         .id = job->id,
         .org = job->org,
         .project = job->project,
+        .user = job->user,
         .spec = job->spec,
         .priority = job->priority,
         .since_us = job->since_us,
@@ -252,9 +255,10 @@ static void add_machines(struct planner *p, const struct snapshot *s)
     p->host.is_growing = false;
 }
 
-static const struct id *project_of(const struct snapshot_weight *weight)
+static uint32_t group_of(struct planner *p, const struct snapshot_weight *weight)
 {
-    return id_is_none(&weight->project) ? NULL : &weight->project;
+    return planner_group_of(p, &weight->org, id_is_none(&weight->project) ? NULL : &weight->project,
+                            &weight->user);
 }
 
 /* Does its job wait, and are its machines among those that are known? */
@@ -292,7 +296,7 @@ struct planner *planner_from_snapshot(const struct snapshot *s)
     struct planner *p = planner_new(&options);
 
     vec_foreach(&s->weights, weight)
-        planner_weigh(p, &weight->org, project_of(weight), weight->weight);
+        share_weigh(schedule_shares(p->schedule), group_of(p, weight), weight->weight);
     add_machines(p, s);
     vec_foreach(&s->bookings, booking) {
         const struct planner_booking one = planner_booking_of(booking);
@@ -305,7 +309,8 @@ struct planner *planner_from_snapshot(const struct snapshot *s)
         qsort(p->claims.items, p->claims.len, sizeof(struct item *), compare_claims);
     /* Taking places and coming was all done before, and is counted already. */
     vec_foreach(&s->weights, weight)
-        planner_set_used(p, &weight->org, project_of(weight), weight->used, weight->at_us);
+        share_set_used(schedule_shares(p->schedule), group_of(p, weight), weight->used,
+                       weight->at_us);
     if (is_remembered(&s->memory))
         capacity_recall(p->host.capacity, &s->memory);
     vec_foreach(&s->promises, one)

@@ -177,25 +177,36 @@ uint32_t planner_group(struct planner *p, uint32_t parent, const struct id *id)
 {
     struct share *share = schedule_shares(p->schedule);
     const void *known = map_get(p->groups, id->bytes, sizeof id->bytes);
+    unsigned depth = 0;
 
     if (known)
         return (uint32_t) (uintptr_t) known;
-    /* Orgs have projects, and these have nothing below them, whatever somebody says who wrote a snapshot. */
-    if (parent != SHARE_ROOT && share_parent(share, parent) != SHARE_ROOT)
+    for (uint32_t above = parent; above != SHARE_ROOT; above = share_parent(share, above))
+        depth++;
+    /* Orgs have projects, these have users, and these nobody, whatever somebody says who wrote a snapshot. */
+    if (depth == SHARE_DEPTH)
         parent = SHARE_ROOT;
     uint32_t group = share_add(share, parent, 1);
     (void) map_set(p->groups, id->bytes, sizeof id->bytes, (void *) (uintptr_t) group);
     return group;
 }
 
-void planner_weigh(struct planner *p, const struct id *org, const struct id *project,
-                   unsigned weight)
+uint32_t planner_group_of(struct planner *p, const struct id *org, const struct id *project,
+                          const struct id *user)
 {
     uint32_t group = planner_group(p, SHARE_ROOT, org);
 
-    record_weigh(p->record, org, project, weight);
     if (project)
         group = planner_group(p, group, project);
+    return user && !id_is_none(user) ? planner_group(p, group, user) : group;
+}
+
+void planner_weigh(struct planner *p, const struct id *org, const struct id *project,
+                   unsigned weight)
+{
+    uint32_t group = planner_group_of(p, org, project, NULL);
+
+    record_weigh(p->record, org, project, weight);
     share_weigh(schedule_shares(p->schedule), group, weight);
 }
 
@@ -258,9 +269,9 @@ static struct item *add(struct planner *p, const struct planner_job *job, int64_
     item->eligible_us = job->eligible_us;
     (void) map_set(p->by_id, item->id.bytes, sizeof item->id.bytes, item);
     (void) map_set(p->by_number, &item->number, sizeof item->number, item);
-    uint32_t org = planner_group(p, SHARE_ROOT, &job->org);
     struct schedule_job one =
-        planner_describe(job, item->terms, planner_group(p, org, &job->project));
+        planner_describe(job, item->terms,
+                         planner_group_of(p, &job->org, &job->project, &job->user));
     one.id = item->number;
     schedule_submit(p->schedule, &one, now_us);
     return item;

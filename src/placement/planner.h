@@ -27,6 +27,7 @@ struct planner_job {
     struct id id;
     struct id org; /* whose pool of cores a task on a shared flavor may join */
     struct id project;
+    struct id user; /* among whom the project's part is shared; none: it is the project's own */
     const struct workload_spec *spec;
     int priority;
     int64_t since_us;    /* when it came */

@@ -113,6 +113,7 @@ static json_t *job_to_json(const struct planner_job *job)
         .id = job->id,
         .org = job->org,
         .project = job->project,
+        .user = job->user,
         .spec = (struct workload_spec *) (uintptr_t) job->spec,
         .priority = job->priority,
         .since_us = job->since_us,

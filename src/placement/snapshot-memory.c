@@ -185,6 +185,7 @@ json_t *snapshot_weight_to_json(const struct snapshot_weight *weight)
 
     json_put_id(json, "org", &weight->org);
     json_put_id(json, "project", &weight->project);
+    json_put_id(json, "user", &weight->user);
     json_put_int(json, "weight", weight->weight);
     json_put_int(json, "used", weight->used);
     json_put_int(json, "at_us", weight->at_us);
@@ -200,6 +201,8 @@ int snapshot_weight_from_json(const json_t *json, int64_t now_us, struct snapsho
     int r = snapshot_read_id(json, "org", false, &ret->org, err);
     if (r >= 0)
         r = snapshot_read_id(json, "project", false, &ret->project, err);
+    if (r >= 0)
+        r = snapshot_read_id(json, "user", false, &ret->user, err);
     if (r >= 0)
         r = snapshot_read_int(json, "weight", 1, SHARE_WEIGHT_MAX, &weight, err);
     if (r >= 0)

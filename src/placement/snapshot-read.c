@@ -240,6 +240,8 @@ int snapshot_job_from_json(const json_t *json, int64_t now_us, struct snapshot_j
     if (r >= 0)
         r = snapshot_read_id(json, "project", false, &ret->project, err);
     if (r >= 0)
+        r = snapshot_read_id(json, "user", false, &ret->user, err);
+    if (r >= 0)
         r = snapshot_read_int(json, "priority", -PRIORITY_MAX, PRIORITY_MAX, &priority, err);
     if (r >= 0)
         r = read_times(ret, json, now_us, err);

@@ -149,6 +149,7 @@ json_t *snapshot_job_to_json(const struct snapshot_job *job)
     json_put_id(json, "id", &job->id);
     json_put_id(json, "org", &job->org);
     json_put_id(json, "project", &job->project);
+    json_put_id(json, "user", &job->user);
     json_put_str(json, "name", job->name);
     if (job->priority)
         json_put_int(json, "priority", job->priority);

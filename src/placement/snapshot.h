@@ -30,8 +30,8 @@ struct snapshot_node {
 
 /* A job that waits or runs. */
 struct snapshot_job {
-    struct id id, org, project;
-    char *name; /* for people; NULL: none */
+    struct id id, org, project, user; /* USER none: not known */
+    char *name;                       /* for people; NULL: none */
     int priority;
     int64_t since_us;          /* it came to the queue */
     int64_t eligible_us;       /* not before; 0: at once */
@@ -47,9 +47,9 @@ struct snapshot_job {
     VEC(struct allocation *) allocations; /* while it runs or claims, one a rank */
 };
 
-/* An org or project that ever had a job. */
+/* An org, project or user that ever had a job. */
 struct snapshot_weight {
-    struct id org, project; /* PROJECT none: the org's own */
+    struct id org, project, user; /* PROJECT none: the org's own; USER none: the project's */
     unsigned weight;
     int64_t used, at_us; /* it had so much then, as share_set_used() takes it */
 };

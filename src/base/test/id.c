@@ -34,6 +34,15 @@ TEST(ids_sort_by_time)
     ok(id_compare(&a, &c) < 0);
 }
 
+TEST(what_is_within_something)
+{
+    char text[ID_TEXT_LEN + 1];
+    struct id a = id_within(&id_none, "key:a"), b = id_within(&a, "key:a");
+
+    is_str(id_format(&a, text), "0c68b7fe-ccdc-1901-9dfb-2ac18fa73ec1");
+    ok(!id_equal(&a, &b));
+}
+
 TEST(only_the_canonical_form_is_an_id)
 {
     struct id id;

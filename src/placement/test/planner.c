@@ -396,6 +396,31 @@ TEST(orgs_go_by_their_weight)
     planner_plan_done(&plan);
 }
 
+/* Ten came from one user, then two from another: each has half of what there is. */
+TEST(users_of_a_project_share_its_part)
+{
+    _cleanup_(node_freep) struct node *n1 = machine("n1", 4, 0);
+    _cleanup_(planner_freep) struct planner *p = planner_of(&policy_fair);
+    struct workload_spec one = ask(1, 0);
+
+    planner_set_node(p, n1, 0);
+    for (unsigned i = 0; i < 12; i++) {
+        struct planner_job job = job_of(i, &one);
+        job.org.bytes[0] = 1;
+        job.project.bytes[0] = 2;
+        job.user.bytes[0] = i < 10 ? 3 : 4;
+        planner_submit(p, &job, 1);
+    }
+    struct planner_plan plan;
+    unsigned n = 0;
+    planner_pass(p, 1, 0, &plan);
+    ok(plan.starts.len == 4);
+    vec_foreach(&plan.starts, start)
+        n += number_of(&start->id) >= 10;
+    ok(n == 2);
+    planner_plan_done(&plan);
+}
+
 TEST(a_machine_that_changes_keeps_who_runs_there)
 {
     _cleanup_(node_freep) struct node *n1 = machine("n1", 4, 0);

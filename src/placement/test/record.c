@@ -100,6 +100,7 @@ static void come(struct world *w)
         .id = id_of(number),
         .org = id_of(1000 + number % 3),
         .project = id_of(2000 + number % 5),
+        .user = number % 3 ? id_of(3000 + number % 10) : id_none,
         .spec = random_spec(),
         .priority = (int) random_below(3),
         .since_us = s->now_us,
@@ -162,6 +163,7 @@ static void describe(void *userdata, struct snapshot_job *ret)
 
     ret->org = job->org;
     ret->project = job->project;
+    ret->user = job->user;
     ret->priority = job->priority;
     ret->spec = workload_wishes_copy(job->spec);
     ret->held = xstrdup(job->held);
