@@ -1,5 +1,5 @@
 /* flavor.c - sellable shapes, and the ones a machine gets when the operator names none */
-#include "fleet/fleet.h"
+#include "fleet/internal.h"
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -54,12 +54,12 @@ json_t *flavor_to_json(const struct flavor *flavor)
     for (size_t i = 0; i < N_RULES; i++)
         json_put(json, rules[i].key,
                  json_boolean(*rule_of((struct flavor *) (uintptr_t) flavor, i)));
+    flavor_put_ratio(json, flavor);
     huge_pages_put(json, &flavor->huge_pages);
     return json;
 }
 
-/* Written by people: 268435456 or 256Mi. */
-static int read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err)
+int flavor_read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err)
 {
     const json_t *value = json_object_get(json, key);
     long long bytes = 0;
@@ -75,14 +75,26 @@ static int read_bytes(const json_t *json, const char *key, int64_t *ret, struct 
 
 static int check_known(const json_t *json, struct error *err)
 {
-    static const char *const known[] = { "name",           "cores",
-                                         "memory",         "disk",
-                                         "gpus",           "gpu_milli",
-                                         "gpu_model",      "pids",
-                                         "huge_pages_1g",  "huge_pages_2m",
-                                         "rdma",           "shared",
-                                         "numa_strict",    "network_optimised",
-                                         "splits_islands", "whole_node" };
+    static const char *const known[] = { "name",
+                                         "cores",
+                                         "memory",
+                                         "disk",
+                                         "gpus",
+                                         "gpu_milli",
+                                         "gpu_model",
+                                         "pids",
+                                         "huge_pages_1g",
+                                         "huge_pages_2m",
+                                         "rdma",
+                                         "shared",
+                                         "numa_strict",
+                                         "network_optimised",
+                                         "splits_islands",
+                                         "whole_node",
+                                         "min_cores_per_gpu",
+                                         "max_cores_per_gpu",
+                                         "min_memory_per_gpu",
+                                         "max_memory_per_gpu" };
     const char *key;
     json_t *value;
 
@@ -97,7 +109,7 @@ static int check_known(const json_t *json, struct error *err)
                 err, -EINVAL,
                 "%.40s: is not known; a flavor has name, cores, memory, disk, gpus, "
                 "gpu_milli, gpu_model, pids, huge_pages_1g, huge_pages_2m, rdma, shared, "
-                "numa_strict, network_optimised, splits_islands and whole_node",
+                "numa_strict, network_optimised, splits_islands, whole_node and {min,max}_{cores,memory}_per_gpu",
                 key);
     }
     return 0;
@@ -129,7 +141,10 @@ static int read_more(const json_t *json, struct flavor *flavor, struct error *er
 {
     int r = huge_pages_read(json, &flavor->huge_pages, err);
 
-    return r < 0 ? error_context(err, r, "flavor %s", flavor->name) : read_part(json, flavor, err);
+    if (r < 0)
+        return error_context(err, r, "flavor %s", flavor->name);
+    r = read_part(json, flavor, err);
+    return r < 0 ? r : flavor_read_ratio(json, flavor, err);
 }
 
 int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
@@ -144,9 +159,9 @@ int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err)
     if (r >= 0)
         r = name_check("name", name, err);
     if (r >= 0)
-        r = read_bytes(json, "memory", &memory, err);
+        r = flavor_read_bytes(json, "memory", &memory, err);
     if (r >= 0)
-        r = read_bytes(json, "disk", &disk, err);
+        r = flavor_read_bytes(json, "disk", &disk, err);
     if (r < 0)
         return r;
     if (cores < 1 || cores > CORES_MAX)

@@ -172,12 +172,37 @@ struct flavor {
     /* Its rules; see workload_spec. */
     bool numa_strict, network_optimised, splits_islands;
     bool whole_node; /* a task has a machine to itself */
+    /* What goes with a GPU at least and at most, also where memory or all is asked for by number; 0: not said. */
+    int64_t min_cores_per_gpu, max_cores_per_gpu;
+    int64_t min_memory_per_gpu, max_memory_per_gpu;
 };
 
 void flavor_free(struct flavor *flavor);
 DEFINE_CLEANUP(struct flavor *, flavor_free);
 json_t *flavor_to_json(const struct flavor *flavor);
 int flavor_from_json(const json_t *json, struct flavor **ret, struct error *err);
+/* Thousandths of a GPU. */
+unsigned flavor_gpu_milli(const struct flavor *flavor);
+
+/* What is asked for of a machine, as far as it tells which flavor is meant and what goes with GPUs. */
+struct hardware_ask {
+    const char *flavor;    /* by name; NULL: by numbers */
+    const char *gpu_model; /* NULL: any; see gpu_is_model() */
+    unsigned gpu_milli;
+    unsigned cores;
+    int64_t memory_bytes;
+};
+/* The flavor whose rules hold for ASK: its own, else one for such GPUs (parts or whole ones), with as many, else the first.
+ * NULL: there is none. */
+const struct flavor *flavor_for(const struct flavor *const *flavors, size_t n,
+                                const struct hardware_ask *ask);
+/* -EINVAL: cores or memory are too few or too many for its GPUs, by the flavor's word. */
+int flavor_check_ratio(const struct flavor *flavor, const struct hardware_ask *ask,
+                       struct error *err);
+/* The same, by flavor_for(). */
+int flavor_check_ratio_of(const struct flavor *const *flavors, size_t n,
+                          const struct hardware_ask *ask, struct error *err);
+
 /* The flavors that fit NODE when the operator names none: cpu.1, cpu.2, cpu.4, …, cpu.shared and,
  * with GPUs, gpu.1, gpu.2, …; memory and disk in proportion. Returns the count; each is owned by the caller. */
 size_t flavor_defaults(const struct node *node, struct flavor *ret[], size_t max);

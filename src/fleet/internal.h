@@ -22,4 +22,9 @@ int node_read_unsigned(const json_t *json, const char *key, unsigned max, unsign
                        struct error *err);
 int node_read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err);
 
+/* Of a flavor: a size written by people, 268435456 or 256Mi; what goes with its GPUs, read when all else is. */
+int flavor_read_bytes(const json_t *json, const char *key, int64_t *ret, struct error *err);
+int flavor_read_ratio(const json_t *json, struct flavor *flavor, struct error *err);
+void flavor_put_ratio(json_t *json, const struct flavor *flavor);
+
 #endif

@@ -89,20 +89,24 @@ static void from_cores(struct workload_spec *spec, const struct flavor *unit)
         spec->pids = unit ? unit->pids : PIDS_DEFAULT;
 }
 
-/* The shape that GPUs bring their cores and memory with, when a job asks for GPUs by number: the one
- * with as many, else the first. */
+static struct hardware_ask ask_of(const struct workload_spec *spec)
+{
+    return (struct hardware_ask){ .flavor = spec->flavor,
+                                  .gpu_model = spec->gpu_model,
+                                  .gpu_milli = (unsigned) workload_spec_gpu_milli(spec),
+                                  .cores = spec->cores,
+                                  .memory_bytes = spec->memory_bytes };
+}
+
+/* The flavor that is meant by a number of GPUs: it says what they bring with them, or lets the job have a part of one. */
 static const struct flavor *gpu_flavor(const struct lifecycle *lc, const struct workload_spec *spec)
 {
-    const struct flavor *found = NULL;
+    const struct hardware_ask ask = ask_of(spec);
+    const struct flavor *const *flavors;
+    size_t n;
 
-    vec_foreach(&lc->flavors, item) {
-        const struct flavor *flavor = *item;
-        if (flavor->shared || flavor->gpus == 0 || flavor->gpu_milli)
-            continue;
-        if (!found || (flavor->gpus == spec->gpus && found->gpus != spec->gpus))
-            found = flavor;
-    }
-    return found;
+    lifecycle_flavors(lc, &flavors, &n);
+    return flavor_for(flavors, n, &ask);
 }
 
 static void from_gpus(const struct lifecycle *lc, struct workload_spec *spec)
@@ -119,23 +123,6 @@ static void from_gpus(const struct lifecycle *lc, struct workload_spec *spec)
         spec->memory_bytes = unit->memory_bytes / of * spec->gpus;
     if (spec->disk_bytes == 0)
         spec->disk_bytes = unit->disk_bytes / of * spec->gpus;
-}
-
-/* The flavor that lets a job have its part of a GPU: one of as much, else the first. */
-static const struct flavor *part_flavor(const struct lifecycle *lc,
-                                        const struct workload_spec *spec)
-{
-    const struct flavor *found = NULL;
-
-    vec_foreach(&lc->flavors, item) {
-        const struct flavor *flavor = *item;
-        if (!flavor->gpu_milli || (spec->gpu_model && flavor->gpu_model &&
-                                   !str_equal(spec->gpu_model, flavor->gpu_model)))
-            continue;
-        if (!found || (flavor->gpu_milli == spec->gpu_milli && found->gpu_milli != spec->gpu_milli))
-            found = flavor;
-    }
-    return found;
 }
 
 static int check_part(const struct lifecycle *lc, const struct workload_spec *spec,
@@ -156,7 +143,7 @@ static int check_part(const struct lifecycle *lc, const struct workload_spec *sp
 /* A part of a GPU without a flavor: what lets the job have it says the rest, or the numbers do. */
 static int from_part(const struct lifecycle *lc, struct workload_spec *spec, struct error *err)
 {
-    const struct flavor *flavor = part_flavor(lc, spec);
+    const struct flavor *flavor = gpu_flavor(lc, spec);
     char part[32];
 
     if (lc->engine->ops->whole_gpus)
@@ -182,6 +169,17 @@ static int check_gpus(const struct workload_spec *spec, struct error *err)
                          "gpu_model: says which GPUs, but gpus is not there; ask for "
                          "gpus: 1 or more");
     return 0;
+}
+
+static int check_ratio(const struct lifecycle *lc, const struct workload_spec *spec,
+                       struct error *err)
+{
+    const struct hardware_ask ask = ask_of(spec);
+    const struct flavor *const *flavors;
+    size_t n;
+
+    lifecycle_flavors(lc, &flavors, &n);
+    return flavor_check_ratio_of(flavors, n, &ask, err);
 }
 
 static int check_flavor_gpus(const struct workload_spec *spec, const struct flavor *flavor,
@@ -268,6 +266,8 @@ static int resolve_rest(const struct lifecycle *lc, struct workload_spec *spec, 
     int r = check_published(spec, err);
     if (r >= 0)
         r = check_part(lc, spec, err);
+    if (r >= 0)
+        r = check_ratio(lc, spec, err);
     if (r < 0)
         return r;
     if (spec->machines.exclusive && spec->shared)
@@ -424,7 +424,7 @@ void lifecycle_add_flavor(struct lifecycle *lc, struct flavor *flavor)
     vec_push(&lc->flavors, flavor);
 }
 
-void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n)
+void lifecycle_flavors(const struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n)
 {
     *ret = (const struct flavor *const *) lc->flavors.items;
     *ret_n = lc->flavors.len;

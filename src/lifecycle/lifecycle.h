@@ -309,7 +309,7 @@ json_t *lifecycle_fetch_order(struct lifecycle *lc, const char *node);
  * ended, and DONE is called then; otherwise at once. -ENOENT: it is not its order. */
 int lifecycle_hear_order(struct lifecycle *lc, const char *node, const json_t *report,
                          lifecycle_ok_f done, void *userdata, struct error *err);
-void lifecycle_flavors(struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
+void lifecycle_flavors(const struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
 
 struct new_booking {
     struct id project;

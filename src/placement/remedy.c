@@ -63,9 +63,21 @@ static unsigned groups_now(const struct search *s, const struct workload_spec *s
     return gang_fit(s->states, s->q->at->n_nodes, &shape, false, NULL);
 }
 
+/* Would it be let in, by what flavors say of cores and memory beside GPUs? */
+static bool is_in_ratio(const struct search *s, const struct workload_spec *spec)
+{
+    const struct hardware_ask ask = { .flavor = spec->flavor,
+                                      .gpu_model = spec->gpu_model,
+                                      .gpu_milli = (unsigned) workload_spec_gpu_milli(spec),
+                                      .cores = spec->cores,
+                                      .memory_bytes = spec->memory_bytes };
+
+    return flavor_check_ratio_of(s->q->flavors, s->q->n_flavors, &ask, NULL) == 0;
+}
+
 static bool fits(const struct search *s, const struct workload_spec *spec)
 {
-    return groups_now(s, spec) == (spec->nodes ? spec->nodes : 1);
+    return is_in_ratio(s, spec) && groups_now(s, spec) == (spec->nodes ? spec->nodes : 1);
 }
 
 /* Takes TEXT, PATCH and NODES. */
@@ -282,6 +294,7 @@ static void with_flavor(const struct search *s, const struct flavor *flavor,
     const struct workload_spec *spec = spec_of(s);
 
     *ret = *spec;
+    ret->flavor = flavor->name;
     ret->cores = flavor->cores;
     ret->gpus = flavor->gpus;
     ret->gpu_milli = flavor->gpu_milli;
@@ -295,17 +308,12 @@ static void with_flavor(const struct search *s, const struct flavor *flavor,
 
 static unsigned distance(unsigned a, unsigned b) { return a > b ? a - b : b - a; }
 
-static unsigned gpu_milli_of(const struct flavor *flavor)
-{
-    return flavor->gpu_milli ? flavor->gpu_milli : flavor->gpus * CAPACITY_GPU;
-}
-
 /* Is A nearer to what was asked for than B? Smaller ones come before larger ones. */
 static bool is_nearer(const struct workload_spec *spec, const struct flavor *a,
                       const struct flavor *b)
 {
-    unsigned asked = (unsigned) workload_spec_gpu_milli(spec), of_a = gpu_milli_of(a),
-             of_b = gpu_milli_of(b);
+    unsigned asked = (unsigned) workload_spec_gpu_milli(spec), of_a = flavor_gpu_milli(a),
+             of_b = flavor_gpu_milli(b);
 
     if ((of_a > asked) != (of_b > asked))
         return of_b > asked;

@@ -148,7 +148,7 @@ test_expect_success 'a flavor with RDMA gives its nodes, and as much locked memo
     cat >"$BERTH_CONFIG" <<-END &&
 	driver_root: $BERTH_TEST/drivers
 	flavors:
-	- {name: fast, cores: 1, memory: 256Mi, gpus: 1, rdma: true}
+	- {name: fast, cores: 1, memory: 256Mi, gpus: 1, rdma: true, max_cores_per_gpu: 1}
 	- {name: slow, cores: 1, memory: 256Mi}
 	- {name: part, cores: 1, memory: 32Mi, shared: true, gpus: 1, gpu_milli: 500}
 	END
@@ -187,6 +187,12 @@ test_expect_success 'a part where none is to be had is refused' '
     test_must_fail berth run --source none --flavor part --gpus 1 -- true 2>err && grep "flavor part has 0.5 of a GPU" err &&
     test_must_fail berth run --source none --gpus 1.5 -- true 2>err && grep "gpus: is 1.5" err &&
     test_must_fail berth run --source none --gpus 0.5 --tasks-per-node 2 -- true 2>err && grep "tasks_per_node" err
+'
+
+test_expect_success 'so many cores for a GPU as its flavor says' '
+    test_must_fail berth run --source none --gpus 2 --cpus 3 -- true 2>err &&
+    grep "cpus: is 3 with 2 GPUs; flavor fast has max_cores_per_gpu 1: ask for 2 or fewer" err &&
+    berth flavor list -o json | jq -e "any(.items[]; .name == \"fast\" and .max_cores_per_gpu == 1)"
 '
 
 test_expect_success 'a specification that others can change does not count' '

@@ -148,6 +148,108 @@ TEST(a_flavor_may_be_a_part_of_one_gpu)
     ok(flavor_from_json(written, &again, &err) == 0 && again->gpu_milli == 250);
 }
 
+static struct flavor *with_ratio(const char *name, const char *more, const char *says)
+{
+    struct text text = { 0 };
+    struct error err = { 0 };
+    struct flavor *flavor = NULL;
+
+    text_addf(&text, "{\"name\":\"%s\",\"memory\":\"64Gi\",%s}", name, more);
+    _cleanup_json_ json_t *json = json_loads(text_str(&text), 0, NULL);
+    text_done(&text);
+    int r = flavor_from_json(json, &flavor, &err);
+    ok(r == (says ? -EINVAL : 0));
+    if (says)
+        is_str(err.text, says);
+    return flavor;
+}
+
+TEST(flavors_say_what_goes_with_a_gpu)
+{
+    static const struct {
+        const char *more, *says;
+    } wrong[] = {
+        { "\"cores\":4,\"gpus\":2,\"min_cores_per_gpu\":3",
+          "flavor a: cpus: is 4 with 2 GPUs; flavor a has min_cores_per_gpu 3: ask for 6 or more" },
+        { "\"cores\":9,\"gpus\":2,\"max_cores_per_gpu\":4",
+          "flavor a: cpus: is 9 with 2 GPUs; flavor a has max_cores_per_gpu 4: ask for 8 or fewer" },
+        { "\"gpus\":1,\"min_memory_per_gpu\":\"65Gi\"",
+          "flavor a: memory: is 64 GiB with 1 GPU; flavor a has min_memory_per_gpu 65 GiB: ask for "
+          "65 GiB or more" },
+        { "\"gpus\":1,\"gpu_milli\":500,\"max_memory_per_gpu\":\"96Gi\"",
+          "flavor a: memory: is 64 GiB with 0.5 GPUs; flavor a has max_memory_per_gpu 96 GiB: ask "
+          "for 48 GiB or less" },
+        { "\"max_cores_per_gpu\":4",
+          "flavor a: max_cores_per_gpu: is for flavors with GPUs; gpus is 0" },
+        { "\"gpus\":1,\"max_cores_per_gpu\":0", "flavor a: max_cores_per_gpu: must be 1 to 1024" },
+        { "\"gpus\":1,\"max_cores_per_gpu\":\"x\"",
+          "flavor a: max_cores_per_gpu: must be 1 to 1024" },
+        { "\"gpus\":1,\"max_memory_per_gpu\":-1",
+          "flavor a: max_memory_per_gpu: must be 1 byte to 1 PiB" },
+        { "\"gpus\":1,\"min_cores_per_gpu\":5,\"max_cores_per_gpu\":4",
+          "flavor a: min_cores_per_gpu is more than max_cores_per_gpu" },
+    };
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        ok(!with_ratio("a", wrong[i].more, wrong[i].says));
+    _cleanup_(flavor_freep) struct flavor *flavor =
+        with_ratio("a",
+                   "\"cores\":4,\"gpus\":1,\"min_cores_per_gpu\":2,\"max_cores_per_gpu\":4,"
+                   "\"min_memory_per_gpu\":\"1Gi\",\"max_memory_per_gpu\":\"64Gi\"",
+                   NULL);
+    _cleanup_json_ json_t *written = flavor_to_json(flavor);
+    _cleanup_(flavor_freep) struct flavor *again = NULL;
+    ok(flavor_from_json(written, &again, NULL) == 0 && again->min_cores_per_gpu == 2 &&
+       again->max_cores_per_gpu == 4 && again->min_memory_per_gpu == GIB &&
+       again->max_memory_per_gpu == 64 * GIB);
+}
+
+/* A part of a GPU has a whole core: one is never too many, and none too few. */
+TEST(parts_of_gpus_keep_the_ratio_in_whole_cores)
+{
+    const struct flavor flavor = { .min_cores_per_gpu = 3, .max_cores_per_gpu = 5 };
+    unsigned wrong = 0;
+
+    for (unsigned milli = 1; milli <= 4000; milli++)
+        for (unsigned cores = 1; cores <= 24; cores++) {
+            const struct hardware_ask ask = { .gpu_milli = milli, .cores = cores };
+            bool enough = (cores + 1) * 1000 > 3 * milli;
+            bool few = (cores - 1) * 1000 < 5 * milli;
+            wrong += (flavor_check_ratio(&flavor, &ask, NULL) == 0) != (enough && few);
+        }
+    ok(wrong == 0);
+    ok(flavor_check_ratio(&flavor, &(struct hardware_ask){ .cores = 99 }, NULL) == 0);
+}
+
+TEST(the_flavor_that_is_meant_is_the_one_of_such_gpus)
+{
+    char h100[] = "NVIDIA H100 80GB HBM3", a100[] = "NVIDIA A100",
+         names[4][2] = { "a", "b", "c", "d" };
+    const struct flavor flavors[] = {
+        { .name = names[0] },
+        { .name = names[1], .gpus = 1, .gpu_model = a100 },
+        { .name = names[2], .gpus = 8, .gpu_model = h100 },
+        { .name = names[3], .gpus = 1, .gpu_milli = 250, .gpu_model = h100 },
+    };
+    const struct flavor *const list[] = { &flavors[0], &flavors[1], &flavors[2], &flavors[3] };
+    static const struct {
+        struct hardware_ask ask;
+        int is;
+    } asks[] = {
+        { { .flavor = "a", .gpu_milli = 8000 }, 0 },
+        { { .flavor = "none", .gpu_milli = 8000 }, -1 },
+        { { .gpu_milli = 1000 }, 1 },
+        { { .gpu_milli = 3000 }, 1 },
+        { { .gpu_milli = 8000 }, 2 },
+        { { .gpu_milli = 2000, .gpu_model = "h100" }, 2 },
+        { { .gpu_milli = 500, .gpu_model = "h100" }, 3 },
+        { { .gpu_milli = 500, .gpu_model = "a100" }, -1 },
+    };
+
+    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++)
+        ok(flavor_for(list, 4, &asks[i].ask) == (asks[i].is < 0 ? NULL : list[asks[i].is]));
+}
+
 TEST(gpus_bring_their_share_of_the_machine)
 {
     _cleanup_(node_freep) struct node *node = machine(8);

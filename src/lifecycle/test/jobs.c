@@ -150,6 +150,42 @@ TEST(admission_refuses_with_words)
     world_close();
 }
 
+/* Whether by the flavor's name or by numbers, alone or with what the job says of memory. */
+TEST(a_job_keeps_what_flavors_say_of_cores_and_memory_beside_gpus)
+{
+    static const struct {
+        const char *spec, *says; /* NULL: no GPU is there, but nothing is wrong with it */
+    } asks[] = {
+        { "{\"command\":[\"x\"],\"gpus\":2,\"cpus\":9}",
+          "cpus: is 9 with 2 GPUs; flavor g.1 has max_cores_per_gpu 4: ask for 8 or fewer" },
+        { "{\"command\":[\"x\"],\"gpus\":2,\"cpus\":3}",
+          "cpus: is 3 with 2 GPUs; flavor g.1 has min_cores_per_gpu 2: ask for 4 or more" },
+        { "{\"command\":[\"x\"],\"gpus\":2,\"cpus\":8,\"memory\":\"3Gi\"}",
+          "memory: is 3 GiB with 2 GPUs; flavor g.1 has max_memory_per_gpu 1 GiB: ask for 2 GiB or less" },
+        { "{\"command\":[\"x\"],\"flavor\":\"g.1\",\"memory\":\"2Gi\"}",
+          "memory: is 2 GiB with 1 GPU; flavor g.1 has max_memory_per_gpu 1 GiB: ask for 1 GiB or less" },
+        { "{\"command\":[\"x\"],\"flavor\":\"g.1\"}", NULL },
+        { "{\"command\":[\"x\"],\"gpus\":3}", NULL },
+        { "{\"command\":[\"x\"],\"gpus\":2,\"cpus\":4,\"memory\":\"1Gi\"}", NULL },
+    };
+    _cleanup_json_ json_t *json = json_pack("{s:s,s:i,s:i,s:s,s:i,s:i,s:s}", "name", "g.1", "gpus",
+                                            1, "cores", 3, "memory", "1Gi", "min_cores_per_gpu", 2,
+                                            "max_cores_per_gpu", 4, "max_memory_per_gpu", "1Gi");
+    struct flavor *flavor = NULL;
+    struct id id;
+
+    world_open(2);
+    ok(flavor_from_json(json, &flavor, NULL) == 0);
+    lifecycle_add_flavor(world.lc, flavor);
+    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+        struct error err = { 0 };
+        ok(submit_json(asks[i].spec, NULL, 0, &id, &err) == (asks[i].says ? -EINVAL : -EDOM));
+        if (asks[i].says)
+            is_str(err.text, asks[i].says);
+    }
+    world_close();
+}
+
 TEST(a_reboot_loses_attempts_and_retries_them)
 {
     struct error err = { 0 };

@@ -150,6 +150,19 @@ TEST(another_model_or_fewer_gpus)
     clear();
 }
 
+TEST(what_a_flavor_forbids_is_not_offered)
+{
+    struct workload_spec spec = cores(4);
+
+    add(8, 1, "H100")->others_cores = 5;
+    add_flavor("g", 4, 1, "H100");
+    spec.gpus = 1;
+    is_offered(&spec, "ask for 3 cores instead of 4\nadd a machine like n1\n");
+    world.flavors[0].min_cores_per_gpu = 4;
+    is_offered(&spec, "add a machine like n1\n");
+    clear();
+}
+
 TEST(less_of_a_gpu)
 {
     struct workload_spec spec = cores(1);
