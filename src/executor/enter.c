@@ -199,12 +199,24 @@ static void reset_signals(void)
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* What is said of the process comes before what it says itself: the other end of GATE goes with who tells. */
+static void await_turn(int gate[static 2])
+{
+    char nothing;
+
+    safe_close(gate[1]);
+    while (read(gate[0], &nothing, 1) < 0 && errno == EINTR)
+        ;
+    safe_close(gate[0]);
+}
+
 static _Noreturn void on_the_way(const struct entry *e)
 {
     struct clone_args args = { .flags = CLONE_PARENT };
     struct report report = { .kind = REPORT_PID };
     const json_t *process = e->s->process;
     struct error err = { 0 };
+    int gate[2];
 
     (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     reset_signals();
@@ -215,9 +227,13 @@ static _Noreturn void on_the_way(const struct entry *e)
     int network = e->s->launch->netns < 0 ? 0 : CLONE_NEWNET;
     if (setns(e->s->container.pidfd, NAMESPACES | network) < 0)
         give_up(e, EXIT_BROKEN, "entering the job: %s", strerror(errno));
+    if (pipe2(gate, O_CLOEXEC) < 0)
+        give_up(e, EXIT_BROKEN, "%s", strerror(errno));
     long pid = syscall(SYS_clone3, &args, sizeof args);
-    if (pid == 0)
+    if (pid == 0) {
+        await_turn(gate);
         inside(e, process);
+    }
     if (pid < 0)
         give_up(e, EXIT_BROKEN, "%s",
                 errno == EAGAIN ? "the job is at its limit of processes" : strerror(errno));
