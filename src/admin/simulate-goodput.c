@@ -105,8 +105,9 @@ static bool read_time(int argc, char **argv, int *i, struct goodput_times *times
     return false;
 }
 
-static bool read_flag(int argc, char **argv, int *i, struct options *o)
+static bool read_flag(int argc, char **argv, int *i, void *options)
 {
+    struct options *o = options;
     struct goodput_options *g = &o->goodput;
     double count = 0;
     const char *value;
@@ -137,14 +138,13 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
     return read_time(argc, argv, i, &g->times);
 }
 
-static bool parse(int argc, char **argv, void *options)
+static const char *check(void *options)
 {
-    struct options *o = options;
+    const struct options *o = options;
 
-    for (int i = 1; i < argc; i++)
-        if (!read_flag(argc, argv, &i, o))
-            return false;
-    return o->mix && o->goodput.nodes > 0 && o->goodput.times.interval >= 1;
+    if (!o->mix || o->goodput.nodes == 0)
+        return o->mix ? "--nodes is missing" : "--mix is missing";
+    return o->goodput.times.interval >= 1 ? NULL : "--checkpoint must be 1s or longer";
 }
 
 /* ---- what each time is worth -------------------------------------------------------------------------- */
@@ -276,5 +276,6 @@ int admin_simulate_goodput(int argc, char **argv)
                                       .times = goodput_defaults },
                          .form = "table" };
 
-    return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
+    return simulate_main(&(const struct simulation){ usage, read_flag, check, run }, argc, argv,
+                         &o);
 }

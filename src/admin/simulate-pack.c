@@ -31,26 +31,29 @@ struct pack_options {
     const char *nodes, *arrivals, *out, *score, *form;
 };
 
-static bool parse(int argc, char **argv, void *options)
+static bool read_flag(int argc, char **argv, int *i, void *options)
 {
     struct pack_options *o = options;
+    const char *value;
 
-    for (int i = 1; i < argc; i++) {
-        const char *value;
-        if ((value = option_value("--nodes", argc, argv, &i)))
-            o->nodes = value;
-        else if ((value = option_value("--arrivals", argc, argv, &i)))
-            o->arrivals = value;
-        else if ((value = option_value("--out", argc, argv, &i)))
-            o->out = value;
-        else if ((value = option_value("--score", argc, argv, &i)))
-            o->score = value;
-        else if ((value = option_value("-o", argc, argv, &i)))
-            o->form = value;
-        else
-            return false;
-    }
-    return o->nodes && o->arrivals && score_find(o->score) && option_is_form(o->form);
+    if ((value = option_value("--nodes", argc, argv, i)))
+        return (o->nodes = value);
+    if ((value = option_value("--arrivals", argc, argv, i)))
+        return (o->arrivals = value);
+    if ((value = option_value("--out", argc, argv, i)))
+        return (o->out = value);
+    if ((value = option_value("--score", argc, argv, i)))
+        return score_find(o->score = value);
+    if ((value = option_value("-o", argc, argv, i)))
+        return option_is_form(o->form = value);
+    return false;
+}
+
+static const char *check(void *options)
+{
+    const struct pack_options *o = options;
+
+    return !o->nodes ? "--nodes is missing" : !o->arrivals ? "--arrivals is missing" : NULL;
 }
 
 static json_t *counts_to_json(const struct pack_counts *counts, const char *score)
@@ -117,5 +120,6 @@ int admin_simulate_pack(int argc, char **argv)
 {
     struct pack_options o = { .score = score_yield.name, .form = "table" };
 
-    return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
+    return simulate_main(&(const struct simulation){ usage, read_flag, check, run }, argc, argv,
+                         &o);
 }

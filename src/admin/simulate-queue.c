@@ -123,8 +123,9 @@ static bool read_plain(int argc, char **argv, int *i, struct options *o)
     return false;
 }
 
-static bool read_flag(int argc, char **argv, int *i, struct options *o)
+static bool read_flag(int argc, char **argv, int *i, void *options)
 {
+    struct options *o = options;
     struct queue_options *q = &o->queue;
     const char *value;
 
@@ -154,18 +155,19 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
     return read_plain(argc, argv, i, o);
 }
 
-static bool parse(int argc, char **argv, void *options)
+static const char *check(void *options)
 {
     struct options *o = options;
 
-    for (int i = 1; i < argc; i++)
-        if (!read_flag(argc, argv, &i, o))
-            return false;
     if (o->days)
         o->queue.to_us = o->queue.from_us + o->days * 86400 * US_PER_S;
     o->queue.depth = (unsigned) o->depth;
     o->queue.bookings = o->bookings;
-    return o->jobs && !o->nodes != !o->queue.n_groups;
+    if (!o->jobs)
+        return "--jobs is missing";
+    if (o->nodes && o->queue.n_groups)
+        return "--nodes: machines come from a file or are said in words, not both";
+    return o->nodes || o->queue.n_groups ? NULL : "--nodes is missing";
 }
 
 static json_t *group_to_json(const struct queue_group_figures *g)
@@ -302,5 +304,6 @@ int admin_simulate_queue(int argc, char **argv)
                                     .notice_us = 300 * US_PER_S },
                          .form = "table" };
 
-    return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
+    return simulate_main(&(const struct simulation){ usage, read_flag, check, run }, argc, argv,
+                         &o);
 }

@@ -27,20 +27,23 @@ struct options {
     const char *path, *form;
 };
 
-static bool parse(int argc, char **argv, void *options)
+static bool read_flag(int argc, char **argv, int *i, void *options)
 {
     struct options *o = options;
+    const char *form = option_value("-o", argc, argv, i);
 
-    for (int i = 1; i < argc; i++) {
-        const char *form = option_value("-o", argc, argv, &i);
-        if (form)
-            o->form = form;
-        else if (!o->path && (argv[i][0] != '-' || !argv[i][1]))
-            o->path = argv[i];
-        else
-            return false;
-    }
-    return o->path && option_is_form(o->form);
+    if (form)
+        return option_is_form(o->form = form);
+    if (o->path || (argv[*i][0] == '-' && argv[*i][1]))
+        return false;
+    return (o->path = argv[*i]);
+}
+
+static const char *check(void *options)
+{
+    const struct options *o = options;
+
+    return o->path ? NULL : "FILE is missing";
 }
 
 /* The next line without its end, 1; 0: there is none that has an end, which the server may be writing. */
@@ -74,7 +77,8 @@ static int read_lines(FILE *file, const char *name, struct replay *replay, struc
             break;
     } while (r == 0);
     if (r == 0 && replay_counts(replay)->calls == 0)
-        return error_set(err, -EBADMSG, "%s: is empty", name);
+        return error_set(err, -EBADMSG, "%s: %s", name,
+                         line.len ? "is no record: it holds no whole line" : "is empty");
     if (r > 0)
         r = error_context(err, -ESTALE, "%s:%zu: it is decided otherwise now", name, number);
     else if (r < 0)
@@ -130,5 +134,6 @@ int admin_simulate_replay(int argc, char **argv)
 {
     struct options o = { .form = "table" };
 
-    return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
+    return simulate_main(&(const struct simulation){ usage, read_flag, check, run }, argc, argv,
+                         &o);
 }

@@ -76,8 +76,9 @@ static bool sizes_fit(const struct turnover_options *o)
     return true;
 }
 
-static bool read_flag(int argc, char **argv, int *i, struct options *o)
+static bool read_flag(int argc, char **argv, int *i, void *options)
 {
+    struct options *o = options;
     struct turnover_options *t = &o->turnover;
     const char *value;
 
@@ -96,14 +97,13 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
     return false;
 }
 
-static bool parse(int argc, char **argv, void *options)
+static const char *check(void *options)
 {
-    struct options *o = options;
+    const struct options *o = options;
 
-    for (int i = 1; i < argc; i++)
-        if (!read_flag(argc, argv, &i, o))
-            return false;
-    return o->turnover.machines > 0 && sizes_fit(&o->turnover);
+    if (o->turnover.machines == 0)
+        return "--nodes is missing";
+    return sizes_fit(&o->turnover) ? NULL : "--sizes: no machine of --nodes has as many GPUs";
 }
 
 /* Hundredths of a percent, to the nearest. */
@@ -171,5 +171,6 @@ int admin_simulate_turnover(int argc, char **argv)
         .form = "table",
     };
 
-    return simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
+    return simulate_main(&(const struct simulation){ usage, read_flag, check, run }, argc, argv,
+                         &o);
 }

@@ -26,7 +26,7 @@ static const char usage[] =
     "  --cordon NODE       this machine takes no new work\n"
     "  --uncordon NODE     and this one takes it again\n"
     "  --without-job JOB   this job is gone\n"
-    "  --policy NAME       another order of the queue\n"
+    "  --policy NAME       another order of the queue: fair, easy, conservative, las, skip, fifo\n"
     "  --job FILE          this job comes, in the form of `berth job create --file`\n\n"
     "Or that job in words:\n"
     "  --gpus N            GPUs of a task, or 0.5 of one (0)\n"
@@ -156,8 +156,9 @@ static bool read_ask(int argc, char **argv, int *i, struct options *o)
     return false;
 }
 
-static bool read_flag(int argc, char **argv, int *i, struct options *o)
+static bool read_flag(int argc, char **argv, int *i, void *options)
 {
+    struct options *o = options;
     const char *value;
 
     if ((value = option_value("--snapshot", argc, argv, i)))
@@ -175,14 +176,12 @@ static bool read_flag(int argc, char **argv, int *i, struct options *o)
     return read_change(argc, argv, i, o) || read_ask(argc, argv, i, o);
 }
 
-static bool parse(int argc, char **argv, void *options)
+static const char *check(void *options)
 {
-    struct options *o = options;
+    const struct options *o = options;
 
-    for (int i = 1; i < argc; i++)
-        if (!read_flag(argc, argv, &i, o))
-            return false;
-    return !(o->job && o->asks);
+    return o->job && o->asks ? "--job: the job comes from a file or is said in words, not both"
+                             : NULL;
 }
 
 /* ---- the snapshots ---------------------------------------------------------------------------------- */
@@ -384,7 +383,8 @@ static int run(const void *options, struct error *err)
 int admin_simulate_what_if(int argc, char **argv, int (*fetch)(json_t **ret, struct error *err))
 {
     struct options o = { .fetch = fetch, .form = "table" };
-    int code = simulate_main(&(const struct simulation){ usage, parse, run }, argc, argv, &o);
+    int code =
+        simulate_main(&(const struct simulation){ usage, read_flag, check, run }, argc, argv, &o);
 
     json_decref(o.asks);
     return code;

@@ -23,10 +23,13 @@ void simulate_bookings(const struct queue_figures *with, const struct queue_figu
                        json_t *json, struct text *table);
 /* Print RESULT as FORM says: TABLE, or json or yaml. Returns the exit code. */
 int simulate_print(const json_t *result, const struct text *table, const char *form);
-/* A command: PARSE fills OPTIONS (false: USAGE is shown), RUN does it and returns the exit code or an error. */
+/* A command. READ takes the flag at argv[*I], and leaves *I at its last word; false: it is none or its value is wrong.
+ * CHECK says what is missing or does not go together, NULL if nothing. RUN does it and returns the exit code or an error.
+ * Of a flag that is wrong the lines of USAGE are shown that begin with it: "  --flag VALUE  what it is". */
 struct simulation {
     const char *usage;
-    bool (*parse)(int argc, char **argv, void *options);
+    bool (*read)(int argc, char **argv, int *i, void *options);
+    const char *(*check)(void *options);
     int (*run)(const void *options, struct error *err);
 };
 int simulate_main(const struct simulation *simulation, int argc, char **argv, void *options);
