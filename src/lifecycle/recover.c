@@ -61,7 +61,7 @@ static void take_up(struct lifecycle *lc, struct job *job)
         !id_equal(&attempt, &job->w->attempt->id))
         return;
     if (job->w->stop_requested)
-        act_stop_tasks(lc, job, job->w->spec->grace_s);
+        act_stop_tasks(lc, job, job->w->stop_grace_s);
     if (job->gang)
         gang_lose(lc, job);
 }

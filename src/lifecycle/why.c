@@ -164,14 +164,18 @@ static void why_stopping(const struct lifecycle *lc, const struct workload *w, j
     int failed = w->attempt ? w->attempt->failed_rank : -1;
     _cleanup_free_ char *rank =
         failed >= 0 ? xasprintf("rank %d failed, which ends the others", failed) : NULL;
+    _cleanup_free_ char *grace =
+        w->stop_grace_s > 0
+            ? xasprintf("it has %lld s from SIGTERM to end by itself", (long long) w->stop_grace_s)
+            : xstrdup("it is killed at once");
     _cleanup_free_ char *text =
-        xasprintf("%s: it has %lld s from SIGTERM to end by itself",
+        xasprintf("%s: %s",
                   preempted                       ? preempted
                   : w->stop_cause == END_MAX_TIME ? "it ran longer than its max_time"
                   : w->stop_cause != END_GANG     ? "somebody stopped it"
                   : rank                          ? rank
                                                   : "only services are left",
-                  (long long) w->spec->grace_s);
+                  grace);
     put_text(json, end_cause_name(w->stop_cause), text);
 }
 

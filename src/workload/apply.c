@@ -211,6 +211,8 @@ static int fold_stop_requested(struct workload **w, const struct event *event, s
     /* The first cause holds, but somebody's wish holds over every other. */
     if (!(*w)->stop_requested || cause == END_STOPPED)
         (*w)->stop_cause = cause;
+    /* An event of an older version may lack it. */
+    (*w)->stop_grace_s = json_get_int(event->data, "grace_s", (*w)->spec->grace_s);
     if ((*w)->stop_cause == END_PREEMPTED && !(*w)->stop_requested)
         (*w)->preempted_for = preempted_for;
     (*w)->stop_requested = true;

@@ -20,8 +20,10 @@ json_t *workload_to_record(const struct workload *w)
         json_put_int(json, "stops", w->stops);
     if (!id_is_none(&w->preempted_for))
         json_put_id(json, "preempted_for", &w->preempted_for);
-    if (w->stop_cause != END_NONE)
+    if (w->stop_cause != END_NONE) {
         json_put_str(json, "stop_cause", end_cause_name(w->stop_cause));
+        json_put_int(json, "stop_grace_s", w->stop_grace_s);
+    }
     return json;
 }
 
@@ -99,6 +101,9 @@ int workload_from_record(const json_t *json, struct workload **ret, struct error
         r = read_parts(w, json, err);
     if (r < 0)
         return r;
+    /* A record of an older version lacks it. */
+    if (w->stop_requested)
+        w->stop_grace_s = json_get_int(json, "stop_grace_s", w->spec->grace_s);
     *ret = take_ptr(w);
     return 0;
 }

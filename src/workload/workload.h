@@ -368,6 +368,7 @@ struct workload {
     int64_t ran_us; /* in attempts that have ended */
     bool stop_requested;
     enum end_cause stop_cause; /* why it is stopping: END_STOPPED, END_MAX_TIME, … */
+    int64_t stop_grace_s;      /* what it got then to end by itself */
     enum end_cause cause;      /* of the last attempt that ended */
     int exit_code;             /* -1 while there is none */
     char *reason;

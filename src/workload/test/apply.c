@@ -220,7 +220,8 @@ TEST(a_failed_attempt_is_retried_as_a_new_one)
     ok(workload_may_retry(w, END_NODE_LOST, &backoff) && backoff == 20);
     ok(!workload_may_retry(w, END_MAX_TIME, &backoff) &&
        !workload_may_retry(w, END_STOPPED, &backoff));
-    must(&w, EVENT_STOP_REQUESTED, json_pack("{s:s}", "cause", "stopped"), 21);
+    must(&w, EVENT_STOP_REQUESTED, json_pack("{s:s,s:i}", "cause", "stopped", "grace_s", 7), 21);
+    ok(w->stop_grace_s == 7);
     ok(!workload_may_retry(w, END_SIGNALED, &backoff));
     ok(workload_outcome(w, END_SIGNALED, 143) == EVENT_STOPPED);
     ok(workload_outcome(w, END_EXITED, 0) == EVENT_SUCCEEDED);
