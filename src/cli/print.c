@@ -305,10 +305,30 @@ static bool any_has(const json_t *items, const char *field)
 
     json_array_foreach(items, i, item) {
         const json_t *value = json_object_get(item, field);
-        if (value && !json_is_null(value) && !(json_is_string(value) && !*json_string_value(value)))
+        bool is_nothing = !value || json_is_null(value) ||
+                          (json_is_string(value) && !*json_string_value(value)) ||
+                          (json_is_array(value) && json_array_size(value) == 0);
+        if (!is_nothing)
             return true;
     }
     return false;
+}
+
+/* "8 x H100", "4 x A100, 4 x H100": of each model how many, in the order in which they come. */
+static char *format_gpus(const json_t *gpus)
+{
+    _cleanup_json_ json_t *counts = json_object();
+    struct text t = { 0 };
+    const char *model;
+    json_t *count;
+
+    for (size_t i = 0; i < json_array_size(gpus); i++) {
+        model = json_get_str(json_array_get(gpus, i), "model", "GPU");
+        json_put_int(counts, model, json_get_int(counts, model, 0) + 1);
+    }
+    json_object_foreach(counts, model, count)
+        text_addf(&t, "%s%lld x %s", t.len ? ", " : "", json_integer_value(count), model);
+    return text_take(&t);
 }
 
 /* Thousandths are for programs. */
@@ -316,6 +336,8 @@ static char *format_cell(const char *field, const json_t *value)
 {
     char buf[32];
 
+    if (json_is_array(value) && str_equal(field, "gpus"))
+        return format_gpus(value);
     if (value && str_equal(field, "gpu_milli"))
         return xstrdup(milli_to_str(json_integer_value(value), buf));
     return format_value(NULL, field, value);
