@@ -14,7 +14,8 @@ export function Bookings({ project, ofAll }: { project: string; ofAll: boolean }
       <tbody>{data.items.map((booking) => (
         <tr key={booking.id}>
           <td>{booking.name}{booking.state === 'active' && <span class="faint"> now</span>}</td>
-          <td>{booking.project_name}</td><td>{booking.on}</td>
+          <td>{booking.project_name}</td>
+          <td>{booking.on}{booking.lacks && <span class="faint"> lacks {booking.lacks}</span>}</td>
           <td>{moment(booking.from)}</td><td>{moment(booking.until)}</td>
         </tr>
       ))}</tbody>
