@@ -12,11 +12,16 @@
 /* So many values are tried one by one; of more, the largest is searched for by halves. */
 enum { TRIED_EACH = 16 };
 
+/* Machines looked at, for half of the remedies each: 4,000 machines allow fifty tries, 12,500 sixteen. Which are tried depends on
+ * nothing else; what is not tried is not offered. */
+enum { STEPS_MAX = 200000, MODELS_MAX = 32 };
+
 struct search {
     const struct remedy_question *q;
     const struct flavor *flavor; /* that the job asks for; NULL: none, or it is gone */
     struct node_state *states;   /* as they are now */
     struct remedies *ret;
+    size_t *steps; /* that are left */
 };
 
 static const char *const kind_names[REMEDY_MAX] = {
@@ -75,9 +80,19 @@ static bool is_in_ratio(const struct search *s, const struct workload_spec *spec
     return flavor_check_ratio_of(s->q->flavors, s->q->n_flavors, &ask, NULL) == 0;
 }
 
+/* May all machines be looked at once more? */
+static bool may_look(const struct search *s)
+{
+    if (*s->steps < s->q->at->n_nodes)
+        return false;
+    *s->steps -= s->q->at->n_nodes;
+    return true;
+}
+
 static bool fits(const struct search *s, const struct workload_spec *spec)
 {
-    return is_in_ratio(s, spec) && groups_now(s, spec) == (spec->nodes ? spec->nodes : 1);
+    return is_in_ratio(s, spec) && may_look(s) &&
+           groups_now(s, spec) == (spec->nodes ? spec->nodes : 1);
 }
 
 /* Takes TEXT, PATCH and NODES. */
@@ -192,12 +207,13 @@ static void try_less(const struct search *s, const struct dimension *d)
                  .kind = d->kind, .text = less_text(s, d, asked, value), .patch = patch });
 }
 
-/* The most that is left of any GPU and less than MILLI; 0: nothing is. */
+/* The most that is left of any GPU and less than MILLI; 0: nothing is, or it may not be looked for. */
 static unsigned part_below(const struct search *s, unsigned milli)
 {
     unsigned most = 0;
+    size_t n_nodes = may_look(s) ? s->q->at->n_nodes : 0;
 
-    for (size_t n = 0; n < s->q->at->n_nodes; n++)
+    for (size_t n = 0; n < n_nodes; n++)
         for (size_t i = 0; i < s->states[n].node->gpus.len; i++) {
             unsigned left = s->states[n].gpu_left[i];
             most = left < milli && left > most ? left : most;
@@ -348,22 +364,30 @@ static void try_flavors(const struct search *s)
                  .patch = patch });
 }
 
-static bool was_tried(const struct search *s, size_t node, const char *model)
+struct models {
+    const char *names[MODELS_MAX];
+    size_t n;
+};
+
+/* Is MODEL new, and is there room to remember it? */
+static bool is_new(struct models *tried, const char *model)
 {
-    for (size_t i = 0; i < node; i++)
-        vec_foreach(&s->q->at->nodes[i].node->gpus, gpu)
-            if (str_equal(gpu->model, model))
-                return true;
-    return false;
+    for (size_t i = 0; i < tried->n; i++)
+        if (str_equal(tried->names[i], model))
+            return false;
+    if (tried->n == MODELS_MAX)
+        return false;
+    tried->names[tried->n++] = model;
+    return true;
 }
 
 /* One offer for each model of which there is enough. */
-static void try_model(const struct search *s, size_t node, const char *model)
+static void try_model(const struct search *s, struct models *tried, const char *model)
 {
     struct workload_spec spec = *spec_of(s);
     struct gpu gpu = { .model = (char *) (uintptr_t) model };
 
-    if (!model || gpu_is_model(&gpu, spec.gpu_model) || was_tried(s, node, model))
+    if (!model || gpu_is_model(&gpu, spec.gpu_model) || !is_new(tried, model))
         return;
     spec.gpu_model = gpu.model;
     if (!fits(s, &spec))
@@ -379,6 +403,7 @@ static void try_model(const struct search *s, size_t node, const char *model)
 static void try_models(const struct search *s)
 {
     const struct workload_spec *spec = spec_of(s);
+    struct models tried = { .n = 0 };
 
     if (!spec->gpu_model || spec->devices || (s->flavor && s->flavor->gpu_model))
         return;
@@ -386,7 +411,7 @@ static void try_models(const struct search *s)
         const char *last = NULL;
         vec_foreach(&s->q->at->nodes[i].node->gpus, gpu)
             if (!str_equal(gpu->model, last))
-                try_model(s, i, last = gpu->model);
+                try_model(s, &tried, last = gpu->model);
     }
 }
 
@@ -602,6 +627,7 @@ static void find_all(const struct search *s)
     if (s->ret->len == 0)
         try_size(s);
     try_dimensions(s, false);
+    *s->steps += STEPS_MAX;
     try_models(s);
     try_flavors(s);
     try_anywhere(s);
@@ -615,7 +641,8 @@ static void find_all(const struct search *s)
 
 void remedies_find(const struct remedy_question *q, struct remedies *ret)
 {
-    struct search s = { .q = q, .ret = ret };
+    size_t steps = STEPS_MAX;
+    struct search s = { .q = q, .ret = ret, .steps = &steps };
 
     s.states = xnew_n(struct node_state, q->at->n_nodes + 1);
     for (size_t i = 0; i < q->at->n_nodes; i++)

@@ -409,4 +409,41 @@ TEST(what_is_offered_works)
             ok(offered[kind] > 0);
     clear();
 }
+static size_t n_asked;
+
+static const char *all_is_booked(void *userdata, const struct placement_request *request, size_t i)
+{
+    (void) userdata, (void) request, (void) i;
+    n_asked++;
+    return "is booked";
+}
+
+/* Each machine that is looked at and has room is asked for once. */
+TEST(a_large_fleet_is_looked_at_so_often_and_no_more)
+{
+    enum { LARGE = 20000, STEPS = 400000 };
+    struct placement_node *nodes = xnew_n(struct placement_node, LARGE);
+    struct workload_spec spec = cores(16);
+    struct workload job = { .spec = &spec };
+    const struct placement_request request = { .workload = &job };
+    const struct placement_snapshot at = { .nodes = nodes,
+                                           .n_nodes = LARGE,
+                                           .booked = all_is_booked };
+    const struct remedy_question question = { .at = &at, .request = &request };
+    struct remedies found = { 0 };
+
+    add(16, 0, NULL);
+    for (size_t i = 0; i < LARGE; i++)
+        nodes[i].node = world.nodes[0];
+    n_asked = 0;
+    remedies_find(&question, &found);
+    /* Whether it fits at all, what is closed of either kind, and what is to be added are looked at beside. */
+    ok(n_asked > LARGE && n_asked <= STEPS + (size_t) 4 * LARGE);
+    /* What costs one look is offered even so. */
+    ok(found.len > 0 && found.items[found.len - 1].kind == REMEDY_ADD);
+    remedies_done(&found);
+    free(nodes);
+    clear();
+}
+
 TAP_MAIN
