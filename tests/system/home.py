@@ -126,6 +126,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.layer(rest[0])
         if what == "progress":
             return self.progress(task, body)
+        if what == "metrics":
+            return self.answer(200, {})
         if what == "blobs":
             return self.blob(rest[0], body)
         if what == "uploads":
