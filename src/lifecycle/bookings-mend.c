@@ -71,14 +71,7 @@ static void set_lacks(struct lifecycle *lc, struct booking_record *record, char 
 static void move(struct lifecycle *lc, struct booking_record *record, struct booking_place *places,
                  size_t n)
 {
-    for (size_t i = 0; i < record->n_kept; i++)
-        free(record->kept[i].node);
-    free(record->kept);
-    record->kept = xnew_n(struct booking_kept, n + 1);
-    record->n_kept = n;
-    for (size_t i = 0; i < n; i++)
-        record->kept[i] = (struct booking_kept){ xstrdup(places[i].node), places[i].milli };
-    booking_places_free(places, n);
+    booking_hold(record, places, n);
     booking_keep(lc, record);
     say(lc, record, "booking.moved");
 }
@@ -87,18 +80,12 @@ static void mend(struct lifecycle *lc, struct booked *one)
 {
     struct booking_record *record = one->record;
     int64_t now_us = plan_now(lc);
-    const struct planner_wish wish = {
-        .org = project_get(lc, &record->project)->org,
-        .project = record->project,
-        .from_us = record->from_us > now_us ? record->from_us : now_us,
-        .until_us = record->until_us,
-        .nodes = record->nodes,
-        .gpus = record->gpus,
-        .gpu_model = record->gpu_model,
-    };
+    struct planner_wish wish = booking_wish(lc, record);
     struct booking_place *places;
     size_t n;
 
+    if (wish.from_us < now_us)
+        wish.from_us = now_us;
     (void) planner_mend(lc->planner, &record->id, &wish, now_us, &places, &n);
     if (places)
         move(lc, record, places, n);

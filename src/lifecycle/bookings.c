@@ -211,30 +211,41 @@ static int check(struct lifecycle *lc, const struct new_booking *new, struct err
     return 0;
 }
 
-static int choose(struct lifecycle *lc, const struct new_booking *new,
-                  struct booking_record *record, struct error *err)
+struct planner_wish booking_wish(struct lifecycle *lc, const struct booking_record *record)
 {
-    const struct planner_wish wish = {
-        .org = project_get(lc, &new->project)->org,
-        .project = new->project,
+    return (struct planner_wish){
+        .org = project_get(lc, &record->project)->org,
+        .project = record->project,
         .from_us = record->from_us,
         .until_us = record->until_us,
-        .nodes = new->nodes,
-        .gpus = new->gpus,
-        .gpu_model = new->gpu_model,
+        .nodes = record->nodes,
+        .gpus = record->gpus,
+        .gpu_model = record->gpu_model,
     };
+}
+
+void booking_hold(struct booking_record *record, struct booking_place *places, size_t n)
+{
+    for (size_t i = 0; i < record->n_kept; i++)
+        free(record->kept[i].node);
+    free(record->kept);
+    record->kept = xnew_n(struct booking_kept, n + 1);
+    record->n_kept = n;
+    for (size_t i = 0; i < n; i++)
+        record->kept[i] = (struct booking_kept){ xstrdup(places[i].node), places[i].milli };
+    booking_places_free(places, n);
+}
+
+static int choose(struct lifecycle *lc, struct booking_record *record, struct error *err)
+{
+    const struct planner_wish wish = booking_wish(lc, record);
     struct booking_place *places;
     size_t n;
 
     int r = planner_choose(lc->planner, &wish, record->created_us, &places, &n, err);
-    if (r < 0)
-        return r;
-    record->kept = xnew_n(struct booking_kept, n + 1);
-    for (size_t i = 0; i < n; i++)
-        record->kept[record->n_kept++] =
-            (struct booking_kept){ xstrdup(places[i].node), places[i].milli };
-    booking_places_free(places, n);
-    return 0;
+    if (r >= 0)
+        booking_hold(record, places, n);
+    return r;
 }
 
 int lifecycle_book(struct lifecycle *lc, const struct new_booking *new, lifecycle_ok_f done,
@@ -255,7 +266,7 @@ int lifecycle_book(struct lifecycle *lc, const struct new_booking *new, lifecycl
     record->until_us = new->until_us;
     record->actor = xstrdup(new->actor);
     record->created_us = lc_now(lc);
-    r = choose(lc, new, record, err);
+    r = choose(lc, record, err);
     if (r < 0)
         return r;
     struct commit *c = booking_note(lc, record, "booking.created", new->actor, true);

@@ -20,6 +20,10 @@ struct bookings {
 /* ---- bookings.c ---- */
 /* The planner is told, from now on or anew. */
 void booking_keep(struct lifecycle *lc, const struct booking_record *record);
+/* What RECORD asks the planner for. */
+struct planner_wish booking_wish(struct lifecycle *lc, const struct booking_record *record);
+/* RECORD has these machines now, and no others; takes PLACES. */
+void booking_hold(struct booking_record *record, struct booking_place *places, size_t n);
 /* An event about RECORD; IS_KEPT: the row is as it is now, otherwise it goes. */
 struct commit *booking_note(struct lifecycle *lc, const struct booking_record *record,
                             const char *type, const char *actor, bool is_kept);
