@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/map.h"
+#include "base/texts.h"
 #include "base/time.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -72,24 +73,8 @@ static void task_free(struct metrics_task *task)
     vec_done(&task->arrived);
     vec_done(&task->points);
     history_done(&task->history);
-    for (char **uuid = task->uuids; uuid && *uuid; uuid++)
-        free(*uuid);
-    free(task->uuids);
+    texts_free(task->uuids);
     free(task);
-}
-
-static char **copy_list(char *const *list)
-{
-    size_t n = 0;
-
-    while (list && list[n])
-        n++;
-    if (n == 0)
-        return NULL;
-    char **copy = xnew_n(char *, n + 1);
-    for (size_t i = 0; i < n; i++)
-        copy[i] = xstrdup(list[i]);
-    return copy;
 }
 
 static struct metrics_task *task_new(const struct metrics *m, const struct id *task_id,
@@ -105,7 +90,7 @@ static struct metrics_task *task_new(const struct metrics *m, const struct id *t
         task->cpus = allocation->cpus;
     task->share =
         (struct metrics_share){ .cores = cores, .memory_bytes = allocation->memory_bytes };
-    task->uuids = copy_list(allocation->gpus);
+    task->uuids = texts_copy(allocation->gpus);
     task->limit.rule = "unknown";
     history_init(&task->history, xasprintf("%s/attempts/%s/metrics", m->options.state, id),
                  task->uuids);

@@ -49,11 +49,6 @@ static struct node_state *fresh_state(struct host *host, size_t i)
     return &m->state;
 }
 
-const struct node_state *host_state(struct host *host, size_t machine)
-{
-    return host->machines.items[machine].node ? fresh_state(host, machine) : NULL;
-}
-
 /* ---- rooms ----------------------------------------------------------------------------------------- */
 
 static int32_t mib(int64_t bytes)

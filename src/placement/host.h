@@ -46,7 +46,6 @@ void host_skip(struct host *host);
 void host_name_spot(struct host *host, const char *name);
 /* False: there is no machine of that name. */
 bool host_find(const struct host *host, const char *name, size_t *ret);
-const struct node_state *host_state(struct host *host, size_t machine);
 
 /* What is asked of the capacity for a group of SHAPE, whose terms are NUMBER. */
 struct ask host_ask(const struct shape *shape, uint32_t number);

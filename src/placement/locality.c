@@ -71,12 +71,6 @@ void locality_stand(struct locality *l, size_t node, const struct spot *spot)
     l->is_sorted = false;
 }
 
-struct spot locality_spot(const struct locality *l, size_t node)
-{
-    assert(node < l->spots.len);
-    return l->spots.items[node];
-}
-
 static int compare_numbers(uint32_t a, uint32_t b) { return a < b ? -1 : a > b; }
 
 /* The widest level at which they stand apart; LEVEL_MAX: it is the same machine. */

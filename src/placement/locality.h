@@ -35,7 +35,6 @@ DEFINE_CLEANUP(struct locality *, locality_free);
 /* Machines 0 to N - 1 are known from now on; one stands at 0, 0, 0 until it is said. */
 void locality_grow(struct locality *locality, size_t n);
 void locality_stand(struct locality *locality, size_t node, const struct spot *spot);
-struct spot locality_spot(const struct locality *locality, size_t node);
 /* All machines, in the order of their spots and then of their numbers; valid until one is added or moves. */
 const uint32_t *locality_order(struct locality *locality);
 /* How many domains LEVEL has; they are numbered in their order. */
