@@ -22,8 +22,8 @@ static bool runs(const struct id *id)
     return w && w->state == WORKLOAD_RUNNING;
 }
 
-/* The first project had 100 s, the second 150 s: who of two that wait goes first? */
-static bool second_goes_first(unsigned weight, bool crashes)
+/* A world of one core with a second project, which is returned. */
+static struct id open_two(void)
 {
     struct error err = { 0 };
     struct id second;
@@ -32,6 +32,15 @@ static bool second_goes_first(unsigned weight, bool crashes)
     ok(lifecycle_create_project(world.lc, &(struct new_tenant){ .name = "p2", .actor = "test" },
                                 NULL, NULL, &second, &err) == 0);
     settle();
+    return second;
+}
+
+/* The first project had 100 s, the second 150 s: who of two that wait goes first? */
+static bool second_goes_first(unsigned weight, bool crashes)
+{
+    struct error err = { 0 };
+    struct id second = open_two();
+
     const struct project_change change = { .project = second, .weight = weight, .actor = "test" };
     ok(lifecycle_update_project(world.lc, &change, NULL, NULL, &err) == 0);
     settle();
@@ -58,13 +67,8 @@ TEST(weight_decides_who_goes_first)
 /* The first project had 150 s, the second 100 s, and then the server starts again. */
 static bool second_goes_first_after(bool recalls)
 {
-    struct error err = { 0 };
-    struct id second;
+    struct id second = open_two();
 
-    world_open(1);
-    ok(lifecycle_create_project(world.lc, &(struct new_tenant){ .name = "p2", .actor = "test" },
-                                NULL, NULL, &second, &err) == 0);
-    settle();
     (void) run_for(&world.project, "150");
     pass_time(151 * US_PER_S);
     (void) run_for(&second, "100");

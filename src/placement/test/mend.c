@@ -4,12 +4,12 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "placement/test/machine.h"
 #include "tests/random.h"
 #include "tests/tap.h"
 
 #include <errno.h>
 
-#define GIB  (INT64_C(1) << 30)
 #define HOUR (INT64_C(3600) * 1000000)
 
 enum { NODES = 7, BOOKINGS = 6, STEPS = 400 };
@@ -25,25 +25,6 @@ struct world {
     } kept[BOOKINGS];
     unsigned n_moved, n_stuck;
 };
-
-static struct node *machine(unsigned number)
-{
-    struct node *node = xnew(struct node);
-
-    node->name = xasprintf("n%u", number);
-    node->memory_bytes = 64 * GIB;
-    node->disk_bytes = 100 * GIB;
-    vec_push(&node->numas, ((struct numa_node){ .id = 0, .memory_bytes = 64 * GIB }));
-    for (unsigned i = 0; i < 8; i++) {
-        struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
-        vec_push(&node->cores, core);
-    }
-    for (unsigned i = 0; i < (number % 3 ? 8 : 4); i++)
-        vec_push(&node->gpus, ((struct gpu){ .uuid = xasprintf("n%u-GPU-%u", number, i),
-                                             .model = xstrdup("H100") }));
-    return node;
-}
 
 static void put(struct world *w, struct kept *kept, struct booking_place *places, size_t n)
 {
@@ -161,7 +142,7 @@ static void live(void)
                            .score = &score_best_fit, .schedule = { .policy = &policy_skip } }) };
 
     for (unsigned i = 0; i < NODES; i++)
-        planner_set_node(w.planner, w.nodes[i] = machine(i), 0);
+        planner_set_node(w.planner, w.nodes[i] = machine_of(i, 8, i % 3 ? 8 : 4, "H100"), 0);
     for (unsigned step = 0; step < STEPS; step++) {
         change(&w);
         for (struct kept *k = w.kept; k < w.kept + BOOKINGS; k++)

@@ -4,10 +4,9 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "placement/test/machine.h"
 #include "tests/random.h"
 #include "tests/tap.h"
-
-#define GIB (INT64_C(1) << 30)
 
 enum { NODES = 3, GPUS = 4, ORGS = 3, JOBS_MAX = 512, STEPS = 400 };
 
@@ -26,21 +25,10 @@ static int64_t now_us;
 
 static struct node *machine(unsigned number)
 {
-    struct node *node = xnew(struct node);
+    struct node *node = machine_of(number, 64, GPUS, number ? "H100" : "A100");
 
-    node->name = xasprintf("n%u", number);
-    node->memory_bytes = 64 * GIB;
-    node->disk_bytes = 100 * GIB;
-    vec_push(&node->numas, ((struct numa_node){ .id = 0, .memory_bytes = 64 * GIB }));
-    for (unsigned i = 0; i < 64; i++) {
-        struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
-        vec_push(&node->cores, core);
-    }
-    for (unsigned i = 0; i < GPUS; i++)
-        vec_push(&node->gpus, ((struct gpu){ .uuid = xasprintf("n%u-GPU-%u", number, i),
-                                             .model = xstrdup(number ? "H100" : "A100"),
-                                             .island = number == 2 ? 1 + i / 2 : 0 }));
+    for (unsigned i = 0; number == 2 && i < GPUS; i++)
+        node->gpus.items[i].island = 1 + i / 2;
     return node;
 }
 

@@ -372,6 +372,20 @@ TEST(places_are_chosen_for_a_booking)
     booking_places_free(places, n);
 }
 
+/* A pass starts so many jobs, and of these N from number FROM on. */
+static void starts(struct planner *p, unsigned all, unsigned from, unsigned n)
+{
+    struct planner_plan plan;
+    unsigned found = 0;
+
+    planner_pass(p, 1, 0, &plan);
+    ok(plan.starts.len == all);
+    vec_foreach(&plan.starts, start)
+        found += number_of(&start->id) >= from;
+    ok(found == n);
+    planner_plan_done(&plan);
+}
+
 TEST(orgs_go_by_their_weight)
 {
     _cleanup_(node_freep) struct node *n1 = machine("n1", 6, 0);
@@ -386,14 +400,7 @@ TEST(orgs_go_by_their_weight)
         planner_weigh(p, &job.org, NULL, i < 6 ? 1 : 2);
         planner_submit(p, &job, 1);
     }
-    struct planner_plan plan;
-    unsigned n = 0;
-    planner_pass(p, 1, 0, &plan);
-    ok(plan.starts.len == 6);
-    vec_foreach(&plan.starts, start)
-        n += number_of(&start->id) >= 6;
-    ok(n == 4);
-    planner_plan_done(&plan);
+    starts(p, 6, 6, 4);
 }
 
 /* Ten came from one user, then two from another: each has half of what there is. */
@@ -411,14 +418,7 @@ TEST(users_of_a_project_share_its_part)
         job.user.bytes[0] = i < 10 ? 3 : 4;
         planner_submit(p, &job, 1);
     }
-    struct planner_plan plan;
-    unsigned n = 0;
-    planner_pass(p, 1, 0, &plan);
-    ok(plan.starts.len == 4);
-    vec_foreach(&plan.starts, start)
-        n += number_of(&start->id) >= 10;
-    ok(n == 2);
-    planner_plan_done(&plan);
+    starts(p, 4, 10, 2);
 }
 
 TEST(a_machine_that_changes_keeps_who_runs_there)
