@@ -2,6 +2,7 @@
 #include "api/internal.h"
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "base/time.h"
 #include "os/clock.h"
 
@@ -12,17 +13,35 @@ static struct lifecycle *lifecycle_of(const struct call *call)
     return call->api->options.lifecycle;
 }
 
-/* "n1, n2 (4 GPUs)"; what is kept whole needs no number. Owned by the caller. */
+/* So many machines from the first on are kept as it is. */
+static size_t equal_kept(const struct booking_kept *kept, size_t n, bool by_gpus)
+{
+    size_t len = 1;
+
+    while (len < n && (!by_gpus || kept[len].milli == kept->milli))
+        len++;
+    return len;
+}
+
+/* "n[1-16]", "n[1-3] (8 GPUs each), n4 (4 GPUs)": what is kept whole needs no number. Owned by the caller. */
 static char *machines_text(const struct booking_record *booking)
 {
+    const char **names = xnew_n(const char *, booking->n_kept + 1);
     struct text out = { 0 };
+    size_t len;
 
-    for (size_t i = 0; i < booking->n_kept; i++) {
-        const struct booking_kept *kept = &booking->kept[i];
-        text_addf(&out, "%s%s", i ? ", " : "", kept->node);
+    for (size_t i = 0; i < booking->n_kept; i++)
+        names[i] = booking->kept[i].node;
+    for (size_t i = 0; i < booking->n_kept; i += len) {
+        uint32_t milli = booking->kept[i].milli;
+        len = equal_kept(booking->kept + i, booking->n_kept - i, booking->gpus > 0);
+        text_add(&out, i ? ", " : "");
+        names_add(&out, names + i, len);
         if (booking->gpus)
-            text_addf(&out, " (%u GPU%s)", kept->milli / 1000, kept->milli == 1000 ? "" : "s");
+            text_addf(&out, " (%u GPU%s%s)", milli / 1000, milli == 1000 ? "" : "s",
+                      len > 1 ? " each" : "");
     }
+    free(names);
     return text_take(&out);
 }
 

@@ -4,7 +4,7 @@
  */
 #include "lifecycle/bookings.h"
 
-#include "base/text.h"
+#include "base/names.h"
 #include "base/time.h"
 
 enum { FAULT_PASSES_S = 120, AGAIN_S = 60 };
@@ -22,12 +22,16 @@ static bool is_cordoned(struct lifecycle *lc, const struct booking_record *recor
 /* Names of its machines that take no work; NULL: all do. Owned by the caller. */
 static char *broken_of(const struct lifecycle *lc, const struct booking_record *record)
 {
+    const char **names = xnew_n(const char *, record->n_kept + 1);
     struct text out = { 0 };
+    size_t n = 0;
 
     for (size_t i = 0; i < record->n_kept; i++)
         if (!planner_serves(lc->planner, record->kept[i].node))
-            text_addf(&out, "%s%s", out.len ? ", " : "", record->kept[i].node);
-    return out.len ? text_take(&out) : NULL;
+            names[n++] = record->kept[i].node;
+    names_add(&out, names, n);
+    free(names);
+    return n > 0 ? text_take(&out) : NULL;
 }
 
 int64_t booking_mend_due_us(struct lifecycle *lc, const struct booked *one)

@@ -92,6 +92,20 @@ static char *why_not_yet(struct lifecycle *lc, const struct workload *w,
     return xstrdup("what is free is kept for a job of another project, which goes first");
 }
 
+/* It waits for hardware, and fails too often for others to make room; NULL: it is not so. Owned by the caller. */
+static char *damped_text(const struct workload *w, enum placement_rule rule, const char *waits)
+{
+    bool is_time = rule == PLACEMENT_BACKOFF || rule == PLACEMENT_BEGIN;
+
+    if (is_time || rule == PLACEMENT_PLACED || rule == PLACEMENT_HELD || w->returns == 0 ||
+        w->stops < SCHEDULE_DAMPED_STOPS)
+        return NULL;
+    return xasprintf(
+        "%s; no more jobs are stopped for it: %u were, and it came back %u time%s before it "
+        "ran for an hour",
+        waits, w->stops, w->returns, w->returns == 1 ? "" : "s");
+}
+
 static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *json)
 {
     const struct placement_plan *plan = explain_queue(lc);
@@ -111,6 +125,8 @@ static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *j
         d->rule == PLACEMENT_HELD && job ? job_hold_why(lc, job, &rule) : NULL;
     json_put_str(json, "rule", held ? rule : placement_rule_name(decided));
     const char *waits = not_yet ? not_yet : held ? held : d->text;
+    _cleanup_free_ char *damped = damped_text(w, decided, waits);
+    waits = damped ? damped : waits;
     _cleanup_free_ char *preempted = preempt_queued_text(lc, w, waits);
     json_put_str(json, "text", preempted ? preempted : waits);
     json_put_int(json, "position", (int64_t) turn_of(lc, w));

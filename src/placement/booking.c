@@ -54,8 +54,8 @@ char *booking_text(const char *whose, int64_t from_us, int64_t until_us)
     (void) time_format(from_us, from);
     (void) time_format(until_us, until);
     bool same_day = strncmp(from, until, 10) == 0;
-    return xasprintf("is booked for %s from %.10s %.5s until %.*s%s%.5s UTC", whose, from,
-                     from + 11, same_day ? 0 : 10, until, same_day ? "" : " ", until + 11);
+    return xasprintf("booked for %s from %.10s %.5s until %.*s%s%.5s UTC", whose, from, from + 11,
+                     same_day ? 0 : 10, until, same_day ? "" : " ", until + 11);
 }
 
 /* ---- the calendar --------------------------------------------------------------------------------------- */

@@ -94,7 +94,7 @@ bool calendar_leave(const struct calendar *calendar, size_t index, const struct 
                     int64_t now_us, bool *ret);
 
 void booking_places_free(struct booking_place *places, size_t n);
-/* "is booked for p1 from 2030-01-31 14:00 until 16:00 UTC"; owned by the caller. */
+/* "booked for p1 from 2030-01-31 14:00 until 16:00 UTC"; owned by the caller. */
 char *booking_text(const char *whose, int64_t from_us, int64_t until_us);
 
 /* ---- a new booking ------------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 #include "placement/numa.h"
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -25,6 +26,9 @@ const char *placement_rule_name(enum placement_rule rule)
 {
     return rule >= 0 && rule < PLACEMENT_RULE_MAX ? rule_names[rule] : NULL;
 }
+
+/* Longer lists of machines are a number. */
+enum { LISTED_MAX = 80 };
 
 static const char *plural(unsigned n) { return n == 1 ? "" : "s"; }
 static const char *is_are(unsigned n) { return n == 1 ? "is" : "are"; }
@@ -327,7 +331,7 @@ static void explain_node(const struct node_state *state, const struct shape *sha
         explain_not_empty(state, text, len);
         break;
     case PLACEMENT_BOOKED:
-        (void) snprintf(text, len, "node %s %s", state->node->name, state->booked);
+        (void) snprintf(text, len, "node %s is %s", state->node->name, state->booked);
         break;
     case PLACEMENT_NOT_ALLOWED:
         (void) snprintf(text, len, "node %s is not one that the job wants", state->node->name);
@@ -354,24 +358,28 @@ static int progress(enum placement_rule rule)
     return order[rule];
 }
 
-/* The node that holds the most of what a gang lacks, among those that do not hold a whole group. */
-static const struct node_state *nearest_of_gang(const struct node_state *states, size_t n,
-                                                const struct shape *shape, unsigned *ret_room)
+/* All of N nodes that are kept from SHAPE for the same reason as NEAREST is; returns how many. */
+static size_t explain_booked(const struct node_state *states, size_t n,
+                             const struct node_state *nearest, const struct shape *shape,
+                             char *text, size_t len)
 {
-    const struct node_state *nearest = NULL;
+    const char **names = xnew_n(const char *, n);
+    _cleanup_text_ struct text list = { 0 };
+    size_t found = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        if (!rules_allow(shape->rules, states[i].node))
-            continue;
-        unsigned room = states[i].node->cordoned || states[i].node->fault
-                            ? 0
-                            : node_state_room(&states[i], shape, shape->groups * shape->tasks);
-        if ((n > 1 && room >= shape->tasks) || (nearest && room <= *ret_room))
-            continue;
-        nearest = &states[i];
-        *ret_room = room;
-    }
-    return nearest;
+    for (size_t i = 0; i < n; i++)
+        if (str_equal(states[i].booked, nearest->booked) &&
+            node_state_check(&states[i], shape) == PLACEMENT_BOOKED)
+            names[found++] = states[i].node->name;
+    names_add(&list, names, found);
+    if (list.len > LISTED_MAX)
+        (void) snprintf(text, len, "%zu nodes, the first of them %s, are %s", found, names[0],
+                        nearest->booked);
+    else
+        (void) snprintf(text, len, "node%s %s %s %s", plural((unsigned) found), text_str(&list),
+                        is_are((unsigned) found), nearest->booked);
+    free(names);
+    return found;
 }
 
 /* N tasks as one. */
@@ -387,6 +395,42 @@ static struct shape multiply(const struct shape *shape, unsigned n)
     for (int i = 0; i < HUGE_PAGE_MAX; i++)
         all.huge_pages.n[i] *= n;
     return all;
+}
+
+/* What keeps one task more than ROOM off the node. */
+static enum placement_rule stop_beyond(const struct node_state *state, const struct shape *shape,
+                                       unsigned room)
+{
+    struct shape all = multiply(shape, room + 1);
+
+    return shape->gpu_milli && slice_parts(state, shape) <= room ? PLACEMENT_NO_GPU
+                                                                 : node_state_check(state, &all);
+}
+
+/* The node that holds the most of what a gang lacks, among those that do not hold a whole group; of equal ones that which
+ * comes nearest to one task more. */
+static const struct node_state *nearest_of_gang(const struct node_state *states, size_t n,
+                                                const struct shape *shape, unsigned *ret_room)
+{
+    const struct node_state *nearest = NULL;
+    int best = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!rules_allow(shape->rules, states[i].node))
+            continue;
+        unsigned room = states[i].node->cordoned || states[i].node->fault
+                            ? 0
+                            : node_state_room(&states[i], shape, shape->groups * shape->tasks);
+        if ((n > 1 && room >= shape->tasks) || (nearest && room < *ret_room))
+            continue;
+        int here = progress(stop_beyond(&states[i], shape, room));
+        if (nearest && room == *ret_room && here <= best)
+            continue;
+        nearest = &states[i];
+        *ret_room = room;
+        best = here;
+    }
+    return nearest;
 }
 
 /* " in one leaf" */
@@ -454,10 +498,12 @@ static enum placement_rule explain_gang(const struct node_state *states, size_t 
     if (!nearest)
         return PLACEMENT_NO_CORES;
     struct shape all = multiply(shape, room + 1);
-    enum placement_rule rule = node_state_check(nearest, &all);
-    if (shape->gpu_milli && slice_parts(nearest, shape) <= room)
-        rule = PLACEMENT_NO_GPU;
+    enum placement_rule rule = stop_beyond(nearest, shape, room);
     int used = explain_groups(states, n, shape, room, text, len);
+    if (used > 0 && (size_t) used < len && rule == PLACEMENT_BOOKED) {
+        (void) explain_booked(states, n, nearest, &all, text + used, len - (size_t) used);
+        return rule;
+    }
     if (n > 1 && used > 0 && (size_t) used < len)
         used += snprintf(text + used, len - (size_t) used,
                          "%s has room for %u: ", nearest->node->name, room);
@@ -504,8 +550,12 @@ enum placement_rule explain_refusal(const struct node_state *states, size_t n,
         explain_numa(states, n, shape, text, len);
         return rule;
     }
-    explain_node(nearest, shape, rule, text, len);
-    if (n > 1) {
+    size_t named = 1;
+    if (rule == PLACEMENT_BOOKED)
+        named = explain_booked(states, n, nearest, shape, text, len);
+    else
+        explain_node(nearest, shape, rule, text, len);
+    if (n > named) {
         size_t used = strlen(text);
         (void) snprintf(text + used, len - used, ", the nearest of %zu", n);
     }

@@ -63,7 +63,7 @@ struct placement_snapshot {
     const struct placement_request *queue;
     size_t n_queue;
     bool ordered; /* the queue is in the policy's order already; otherwise the pass orders it */
-    /* Why REQUEST may not be on node INDEX though there is room, in words after the node's name ("is booked for p1 from …");
+    /* Why REQUEST may not be on node INDEX though there is room, in words ("booked for p1 from …");
      * NULL: it may. Borrowed until the pass is over. NULL: nothing is booked */
     const char *(*booked)(void *userdata, const struct placement_request *request, size_t index);
     void *booked_userdata;

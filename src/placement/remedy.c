@@ -2,6 +2,7 @@
 #include "placement/internal.h"
 
 #include "base/alloc.h"
+#include "base/names.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -526,13 +527,15 @@ static unsigned groups_if_open(const struct search *s, const struct node_state *
 
 static char *open_text(const json_t *nodes, const char *fault)
 {
+    size_t n = json_array_size(nodes);
+    const char **names = xnew_n(const char *, n + 1);
     struct text t = { 0 };
-    const json_t *name;
-    size_t i, n = json_array_size(nodes);
 
+    for (size_t i = 0; i < n; i++)
+        names[i] = json_string_value(json_array_get(nodes, i));
     text_addf(&t, "%s node%s ", fault ? "bring back" : "uncordon", n == 1 ? "" : "s");
-    json_array_foreach(nodes, i, name)
-        text_addf(&t, "%s%s", i ? ", " : "", json_string_value(name));
+    names_add(&t, names, n);
+    free(names);
     if (fault && n == 1)
         text_addf(&t, ": %s", fault);
     return text_take(&t);

@@ -171,6 +171,10 @@ TEST(who_fails_over_and_over_has_no_more_than_two_stopped)
     }
     is_life(&low, "running attempt 3 preempted 2");
     is_life(&looper, "queued attempt 2 preempted 0");
+    is_why(
+        &looper, "no_cores",
+        "needs 1 core; 0 of 1 are free on node n1, 1 held by 1 job; no more jobs are stopped for it: 2 were, and it came "
+        "back 2 times before it ran for an hour");
     pass_time(2000 * US_PER_S);
     is_life(&low, "succeeded attempt 3 preempted 2");
     pass_time(40 * 3600 * US_PER_S);

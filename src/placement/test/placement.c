@@ -146,6 +146,43 @@ TEST(who_waits_knows_why)
     placement_plan_done(&plan);
 }
 
+static const char *but_the_last(void *userdata, const struct placement_request *request, size_t i)
+{
+    (void) userdata, (void) request;
+    return i < 4 ? "booked for p1" : i < 5 ? "booked for p2" : NULL;
+}
+
+TEST(who_waits_for_booked_machines_knows_which_they_are)
+{
+    struct placement_node taken[6] = { 0 };
+    struct node *nodes[6];
+
+    for (unsigned i = 0; i < 6; i++) {
+        _cleanup_free_ char *name = xasprintf("n%u", i + 1);
+        taken[i].node = nodes[i] = machine(name, i < 5 ? 4 : 2);
+    }
+    ask(0, 3), ask(1, 2), ask(2, 3);
+    specs[1].nodes = specs[2].nodes = 2;
+    struct placement_snapshot snapshot = {
+        .nodes = taken, .n_nodes = 6, .queue = queue, .n_queue = 3, .booked = but_the_last
+    };
+    struct placement_plan plan;
+    placement_pass(&snapshot, &plan);
+    static const char *const texts[] = {
+        "nodes n[1-4] are booked for p1, the nearest of 6",
+        "all begin at once: 2 nodes with room for 1 task each, and 1 of 6 has it; nodes n[1-4] are booked for p1",
+        "all begin at once: 2 nodes with room for 1 task each, and 0 of 6 have it; nodes n[1-4] are booked for p1",
+    };
+    ok(plan.n_decisions == 3);
+    for (size_t i = 0; i < plan.n_decisions; i++) {
+        is_str(plan.decisions[i].text, texts[i]);
+        ok(plan.decisions[i].rule == PLACEMENT_BOOKED);
+    }
+    placement_plan_done(&plan);
+    for (unsigned i = 0; i < 6; i++)
+        node_free(nodes[i]);
+}
+
 TEST(disk_that_files_lie_on_is_not_free)
 {
     _cleanup_(node_freep) struct node *node = machine("n1", 4);

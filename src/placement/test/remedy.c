@@ -240,7 +240,7 @@ static const char *in_two_hours(void *userdata, const struct placement_request *
     (void) userdata;
     if (index > 0 || spec->preemptible || (spec->max_time_s && spec->max_time_s <= 7200))
         return NULL;
-    return "is booked for p1";
+    return "booked for p1";
 }
 
 TEST(what_is_over_before_a_booking_or_makes_way)
@@ -415,7 +415,7 @@ static const char *all_is_booked(void *userdata, const struct placement_request 
 {
     (void) userdata, (void) request, (void) i;
     n_asked++;
-    return "is booked";
+    return "booked";
 }
 
 /* Each machine that is looked at and has room is asked for once. */
