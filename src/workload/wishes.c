@@ -2,8 +2,7 @@
 #include "workload/internal.h"
 
 #include "base/alloc.h"
-
-#include <assert.h>
+#include "base/texts.h"
 
 static const char *const fields[] = {
     "flavor",
@@ -62,12 +61,43 @@ int workload_wishes_from_json(const json_t *json, struct workload_spec **ret, st
     return workload_spec_from_json(wishes, ret, err);
 }
 
+/* Field by field: a server copies those of all its jobs whenever it looks ahead. */
 struct workload_spec *workload_wishes_copy(const struct workload_spec *spec)
 {
-    _cleanup_json_ json_t *json = workload_wishes_to_json(spec);
-    struct workload_spec *copy = NULL;
-    int r = workload_wishes_from_json(json, &copy, NULL);
+    struct workload_spec *copy = xnew(struct workload_spec);
+    const struct machine_rules *rules = &spec->machines;
 
-    assert(r == 0);
+    *copy = (struct workload_spec){
+        .command = xnew_n(char *, 1), /* nothing runs this one */
+        .flavor = xstrdup(spec->flavor),
+        .cores = spec->cores,
+        .memory_bytes = spec->memory_bytes,
+        .disk_bytes = spec->disk_bytes,
+        .gpus = spec->gpus,
+        .gpu_milli = spec->gpu_milli,
+        .gpu_model = xstrdup(spec->gpu_model),
+        .devices = texts_copy(spec->devices),
+        .pids = spec->pids,
+        .huge_pages = spec->huge_pages,
+        .rdma = spec->rdma,
+        .numa_strict = spec->numa_strict,
+        .network_optimised = spec->network_optimised,
+        .splits_islands = spec->splits_islands,
+        .shared = spec->shared,
+        .nodes = spec->nodes,
+        .tasks_per_node = spec->tasks_per_node,
+        .mpi = spec->mpi,
+        .max_time_s = spec->max_time_s,
+        .retry_backoff_s = RETRY_BACKOFF_DEFAULT,
+        .checkpoint_signal = spec->checkpoint_signal,
+        .grace_s = spec->grace_s,
+        .preemptible = spec->preemptible,
+        .begin_us = spec->begin_us,
+        .machines = { .names = texts_copy(rules->names),
+                      .without = texts_copy(rules->without),
+                      .tags = texts_copy(rules->tags),
+                      .exclusive = rules->exclusive,
+                      .within = rules->within },
+    };
     return copy;
 }

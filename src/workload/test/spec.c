@@ -185,3 +185,23 @@ TEST(an_attempt_keeps_every_field)
 }
 
 TAP_MAIN
+
+TEST(wishes_are_copied_whole)
+{
+    static const char all[] =
+        "{\"command\":[\"secret\"],\"flavor\":\"cpu.2\",\"cpus\":2,\"memory\":2147483648,\"disk\":1048576,\"gpus\":1,"
+        "\"gpu_model\":\"H200\",\"devices\":[\"a.com/gpu=0\"],\"pids\":100,\"huge_pages_1g\":3,\"huge_pages_2m\":5,"
+        "\"rdma\":true,\"shared\":true,\"numa_strict\":true,\"network_optimised\":true,\"splits_islands\":true,"
+        "\"nodes\":3,\"tasks_per_node\":2,\"mpi\":true,\"on_nodes\":[\"n1\"],\"not_nodes\":[\"n2\"],"
+        "\"node_tags\":[\"a=b\"],\"exclusive\":true,\"begin\":\"2030-01-01T00:00:00Z\",\"within\":\"leaf\","
+        "\"max_time\":60,\"checkpoint\":{\"signal\":\"USR1\"},\"grace\":5,\"preemptible\":true}";
+    _cleanup_(workload_spec_freep) struct workload_spec *spec = NULL, *copy = NULL;
+
+    ok(read_spec(all, &spec, NULL) == 0);
+    _cleanup_json_ json_t *wishes = workload_wishes_to_json(spec);
+    copy = workload_wishes_copy(spec);
+    _cleanup_json_ json_t *again = workload_wishes_to_json(copy);
+    ok(json_equal(wishes, again));
+    ok(json_object_size(wishes) == 28); /* all that there are */
+    ok(!copy->command[0]);
+}
