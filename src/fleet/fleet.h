@@ -16,6 +16,7 @@ struct core {
     unsigned id; /* position in node->cores */
     unsigned socket;
     unsigned numa;       /* kernel number of its NUMA node */
+    unsigned l3;         /* cores that share an L3 cache have the same, from 1; 0: not known */
     struct cpu_set cpus; /* its SMT siblings, kernel numbers */
 };
 

@@ -13,6 +13,7 @@ const char *const machine_keys[] = { "name",
                                      "like",
                                      "cpu_model",
                                      "numas",
+                                     "l3",
                                      "gpus",
                                      "islands",
                                      "partitions",
@@ -137,6 +138,35 @@ static int read_numa(struct reader *r, const struct spot *spot, void *arg)
     m->node->memory_bytes += numa.memory_bytes;
     code = cores_of_set(r, spot, m, list.socket);
     return code < 0 ? code : each_item(r, spot, "cores", CPU_SET_MAX, read_listed_core, &list);
+}
+
+/* CPUs that share an L3 cache, with all of each core's. */
+static int read_l3(struct reader *r, const struct spot *spot, void *arg)
+{
+    struct node *node = ((struct machine *) arg)->node;
+    unsigned number = 1;
+    struct cpu_set set;
+
+    int code = set_of(r, spot, CPU_SET_MAX, &set);
+    if (code < 0)
+        return code;
+    vec_foreach(&node->cores, core)
+        number = core->l3 >= number ? core->l3 + 1 : number;
+    vec_foreach(&node->cores, core) {
+        struct cpu_set rest = core->cpus;
+        if (!cpu_set_intersects(&core->cpus, &set))
+            continue;
+        cpu_set_subtract(&rest, &set);
+        if (cpu_set_count(&rest) > 0 || core->l3)
+            return refuse(r, spot, "%s core %u, CPU %d and its siblings",
+                          core->l3 ? "has, as another L3 cache does," : "has only a part of",
+                          core->id, cpu_set_next(&core->cpus, 0));
+        cpu_set_subtract(&set, &core->cpus);
+        core->l3 = number;
+    }
+    if (cpu_set_count(&set) > 0)
+        return refuse(r, spot, "has CPU %d, which is no core's", cpu_set_next(&set, 0));
+    return 0;
 }
 
 static int check_numa(struct reader *r, const struct spot *spot, const struct node *node, int numa)
@@ -355,6 +385,7 @@ static int read_parts(struct reader *r, const struct chain *chain, struct node *
         item_reader *read;
     } parts[] = {
         { "numas", NUMAS_MAX, read_numa },
+        { "l3", CPU_SET_MAX, read_l3 },
         { "gpus", HARDWARE_GPUS_MAX, read_gpu_item },
         { "islands", HARDWARE_GPUS_MAX, read_island },
         { "partitions", PARTITIONS_MAX, read_partition_item },

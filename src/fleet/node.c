@@ -47,6 +47,8 @@ static json_t *cores_to_json(const struct node *node)
         json_put_int(json, "id", core->id);
         json_put_int(json, "socket", core->socket);
         json_put_int(json, "numa", core->numa);
+        if (core->l3 > 0)
+            json_put_int(json, "l3", core->l3);
         json_put_str(json, "cpus", cpus);
         (void) json_array_append_new(array, json);
     }
@@ -134,6 +136,8 @@ static int read_core(struct node *node, const json_t *json, struct error *err)
         r = node_read_unsigned(json, "socket", CPU_SET_MAX - 1, &core.socket, err);
     if (r >= 0)
         r = node_read_unsigned(json, "numa", CPU_SET_MAX - 1, &core.numa, err);
+    if (r >= 0)
+        r = node_read_unsigned(json, "l3", CPU_SET_MAX, &core.l3, err);
     if (r < 0)
         return r;
 

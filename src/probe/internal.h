@@ -30,9 +30,8 @@ __attribute__((format(printf, 3, 4))) int kernel_text(struct text *ret, const ch
 __attribute__((format(printf, 2, 3))) long long kernel_number(const char *directory,
                                                               const char *fmt, ...);
 
-/* Add a core unless some of its CPUs are not in ALLOWED. */
-void add_core(struct node *node, const struct cpu_set *cpus, const struct cpu_set *allowed,
-              unsigned socket, unsigned numa);
+/* Add CORE, which has no id yet, unless some of its CPUs are not in ALLOWED. */
+void add_core(struct node *node, const struct core *core, const struct cpu_set *allowed);
 void add_numa(struct node *node, unsigned id, int64_t memory_bytes);
 
 /* Cores and NUMA nodes, each in kernel order. hwloc: -ENOENT when the library is not there. */

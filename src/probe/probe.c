@@ -8,19 +8,16 @@
 
 static const char *or_else(const char *s, const char *otherwise) { return s ? s : otherwise; }
 
-void add_core(struct node *node, const struct cpu_set *cpus, const struct cpu_set *allowed,
-              unsigned socket, unsigned numa)
+void add_core(struct node *node, const struct core *core, const struct cpu_set *allowed)
 {
-    struct cpu_set others = *cpus;
+    struct cpu_set others = core->cpus;
 
     if (allowed)
         cpu_set_subtract(&others, allowed);
     if (allowed && cpu_set_count(&others) > 0)
         return;
-    const struct core core = {
-        .id = (unsigned) node->cores.len, .socket = socket, .numa = numa, .cpus = *cpus
-    };
-    vec_push(&node->cores, core);
+    vec_push(&node->cores, *core);
+    node->cores.items[node->cores.len - 1].id = (unsigned) node->cores.len - 1;
 }
 
 void add_numa(struct node *node, unsigned id, int64_t memory_bytes)

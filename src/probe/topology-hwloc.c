@@ -91,6 +91,15 @@ static unsigned socket_of(hwloc_obj_t core)
     return 0;
 }
 
+/* From 1, in hwloc's order; 0: there is none. */
+static unsigned l3_of(hwloc_obj_t core)
+{
+    for (hwloc_obj_t o = core->parent; o; o = o->parent)
+        if (o->type == HWLOC_OBJ_L3CACHE)
+            return o->logical_index + 1;
+    return 0;
+}
+
 static void take_numas(const struct hwloc_calls *h, struct node *node)
 {
     hwloc_obj_t numa;
@@ -121,9 +130,12 @@ static void take_cores(const struct hwloc_calls *h, const struct cpu_set *allowe
     if (depth < 0)
         depth = h->type_depth(h->topology, HWLOC_OBJ_PU);
     for (unsigned i = 0; (core = h->by_depth(h->topology, depth, i)); i++) {
-        struct cpu_set cpus = to_set(h, core->cpuset);
-        if (cpu_set_count(&cpus) > 0)
-            add_core(node, &cpus, allowed, socket_of(core), numa_of(h, node, core));
+        const struct core one = { .socket = socket_of(core),
+                                  .numa = numa_of(h, node, core),
+                                  .l3 = l3_of(core),
+                                  .cpus = to_set(h, core->cpuset) };
+        if (cpu_set_count(&one.cpus) > 0)
+            add_core(node, &one, allowed);
     }
 }
 

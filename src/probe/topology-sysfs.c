@@ -31,6 +31,26 @@ static int siblings_of(const char *sys, unsigned cpu, struct cpu_set *ret)
     return 0;
 }
 
+/* Kernel documentation: ABI/stable/sysfs-devices-system-cpu, cache. The first CPU of each cache seen is in FIRSTS; they come in
+ * order, so a cache keeps its number, which is 1 and more. 0: there is none. */
+static unsigned l3_of(const char *sys, unsigned cpu, struct cpu_set *firsts)
+{
+    struct cpu_set shared;
+    unsigned number = 0;
+    char path[64];
+
+    (void) snprintf(path, sizeof path, "cpu/cpu%u/cache/index3/shared_cpu_list", cpu);
+    if (kernel_number(sys, "devices/system/cpu/cpu%u/cache/index3/level", cpu) != 3 ||
+        read_set(sys, path, &shared) < 0 || cpu_set_count(&shared) == 0)
+        return 0;
+    int first = cpu_set_next(&shared, 0);
+    cpu_set_add(firsts, (unsigned) first);
+    for (int n = cpu_set_next(firsts, 0); n >= 0 && n <= first;
+         n = cpu_set_next(firsts, (unsigned) n + 1))
+        number++;
+    return number;
+}
+
 struct numa_cpus {
     unsigned id;
     struct cpu_set cpus;
@@ -77,7 +97,7 @@ int topology_sysfs(const struct place *place, const struct cpu_set *allowed, str
                    struct error *err)
 {
     _cleanup_(numa_list_done) numa_list numas = { 0 };
-    struct cpu_set online, seen = { 0 };
+    struct cpu_set online, seen = { 0 }, firsts = { 0 };
 
     int r = read_set(place->sys, "cpu/online", &online);
     if (r < 0)
@@ -85,17 +105,18 @@ int topology_sysfs(const struct place *place, const struct cpu_set *allowed, str
     read_numas(place, node, &numas);
     for (int cpu = cpu_set_next(&online, 0); cpu >= 0;
          cpu = cpu_set_next(&online, (unsigned) cpu + 1)) {
-        struct cpu_set siblings;
+        struct core core = { .numa = numa_of(&numas, (unsigned) cpu) };
         if (cpu_set_has(&seen, (unsigned) cpu))
             continue;
-        r = siblings_of(place->sys, (unsigned) cpu, &siblings);
+        r = siblings_of(place->sys, (unsigned) cpu, &core.cpus);
         if (r < 0)
             return r;
-        cpu_set_union(&seen, &siblings);
+        cpu_set_union(&seen, &core.cpus);
         long long socket =
             kernel_number(place->sys, "devices/system/cpu/cpu%d/topology/physical_package_id", cpu);
-        add_core(node, &siblings, allowed, socket < 0 ? 0 : (unsigned) socket,
-                 numa_of(&numas, (unsigned) cpu));
+        core.socket = socket < 0 ? 0 : (unsigned) socket;
+        core.l3 = l3_of(place->sys, (unsigned) cpu, &firsts);
+        add_core(node, &core, allowed);
     }
     return 0;
 }

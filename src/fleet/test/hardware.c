@@ -14,6 +14,7 @@ static const char fleet[] =
     "    \"hgx\": { \"cpu_model\": \"EPYC\", \"reserved_cores\": 1, \"disk\": \"7Ti\",\n"
     "      \"numas\": [ { \"id\": 3, \"cpus\": \"0-3,8-11\", \"threads\": 2, \"memory\": \"64Gi\", \"huge_pages_1g\": 32 },\n"
     "                 { \"id\": 1, \"socket\": 1, \"cores\": [\"4,12\", \"5,13\", \"6,14\", \"7,15\"], \"memory\": \"64Gi\" } ],\n"
+    "      \"l3\": [ \"0-1,8-9\", \"2-3,10-11\", \"4-7,12-15\" ],\n"
     "      \"gpus\": [ { \"model\": \"H100\", \"numa\": 3, \"pcie\": \"a/s0\", \"module\": 2 },\n"
     "                { \"model\": \"H100\", \"numa\": 3, \"pcie\": \"a/s0\", \"module\": 1 },\n"
     "                { \"model\": \"H100\", \"numa\": 1, \"pcie\": \"b/s1\", \"module\": 3, \"memory\": \"80Gi\" } ],\n"
@@ -41,6 +42,7 @@ TEST(a_tree_is_read)
     ok(n->memory_bytes == 128 * GIB && n->reserved_cores == 1 && n->disk_bytes == 7168 * GIB);
     ok(n->cores.len == 8 && n->cores.items[1].numa == 3 && n->cores.items[4].socket == 1);
     ok(cpu_set_has(&n->cores.items[1].cpus, 1) && cpu_set_has(&n->cores.items[1].cpus, 9));
+    ok(n->cores.items[1].l3 == 1 && n->cores.items[2].l3 == 2 && n->cores.items[7].l3 == 3);
     ok(n->gpus.len == 3 && n->gpus.items[2].island == 1 && n->gpus.items[2].numa == 1);
     is_str(n->gpus.items[1].uuid, "GPU-n08-1");
     ok(n->partitions.len == 3 && n->partitions.items[1].gpus == 6);
@@ -105,6 +107,12 @@ TEST(what_is_wrong_is_named_with_file_line_and_field)
           "at most 1Pi" },
         { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"id\":0,\"memory\":\"1Gi\",\"huge_pages_1g\":2}]}]}",
           "has 2 huge pages of 1 GiB and 0 of 2 MiB, more than its memory" },
+        { "{\"nodes\":[{\"name\":\"a\"," NUMAS ",\"l3\":[\"0-1\",\n\"1-2\"]}]}",
+          "hw:2: nodes[0].l3[1]: has, as another L3 cache does, core 1, CPU 1 and its siblings" },
+        { "{\"nodes\":[{\"name\":\"a\"," NUMAS ",\"l3\":[\"2-4\"]}]}",
+          "l3[0]: has CPU 4, which is no core's" },
+        { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"id\":0,\"cpus\":\"0-3\",\"threads\":2}],\"l3\":[\"0-2\"]}]}",
+          "l3[0]: has only a part of core 1, CPU 1 and its siblings" },
         { "{\"nodes\":[{\"name\":\"a\"," NUMAS ",\"gpus\":[{}]}]}", "gpus[0]: has no model" },
         { "{\"nodes\":[{\"name\":\"a\"," NUMAS ",\"gpus\":[{\"model\":\"T4\",\"numa\":7}]}]}",
           "gpus[0].numa: is 7, and the machine has no such NUMA node" },

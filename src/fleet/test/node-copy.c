@@ -89,7 +89,7 @@ static void add_parts(struct node *node)
     unsigned n_gpus = 1 + random_below(16), n_nics = 1 + random_below(9);
 
     for (unsigned i = 0; i < n_cores; i++) {
-        struct core core = { .id = i, .socket = few(), .numa = few() };
+        struct core core = { .id = i, .socket = few(), .numa = few(), .l3 = few() };
         cpu_set_add(&core.cpus, random_below(16));
         vec_push(&node->cores, core);
     }

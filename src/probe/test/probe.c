@@ -80,6 +80,23 @@ TEST(cores_are_whole_and_know_their_memory)
     machine_drop();
 }
 
+TEST(cores_know_their_l3_cache)
+{
+    _cleanup_(node_freep) struct node *node = NULL;
+
+    make_machine("0-7");
+    for (int cpu = 0; cpu < 8; cpu++) {
+        /* Cores 0 and 2 have one each, core 3 has only a second level. */
+        put(cpu % 4 < 2 ? "0-1,4-5\n" : "2,6\n",
+            "sys/devices/system/cpu/cpu%d/cache/index3/shared_cpu_list", cpu);
+        put(cpu % 4 < 3 ? "3\n" : "2\n", "sys/devices/system/cpu/cpu%d/cache/index3/level", cpu);
+    }
+    ok(look("", &node) == 0 && node->cores.len == 4);
+    ok(node->cores.items[0].l3 == 1 && node->cores.items[1].l3 == 1);
+    ok(node->cores.items[2].l3 == 2 && node->cores.items[3].l3 == 0);
+    machine_drop();
+}
+
 TEST(huge_pages_are_counted_on_their_numa_node)
 {
     static const char directory[] = "sys/devices/system/node";
@@ -250,7 +267,8 @@ TEST(the_kernel_and_hwloc_agree_about_this_machine)
     ok(a->cores.len == b->cores.len && a->numas.len == b->numas.len);
     for (size_t i = 0; i < a->cores.len && i < b->cores.len; i++)
         ok(cpu_set_equal(&a->cores.items[i].cpus, &b->cores.items[i].cpus) &&
-           a->cores.items[i].numa == b->cores.items[i].numa);
+           a->cores.items[i].numa == b->cores.items[i].numa &&
+           a->cores.items[i].l3 == b->cores.items[i].l3);
 }
 
 /* The file NAME among the topologies that come with the test data; NULL without them. */
