@@ -413,32 +413,77 @@ static struct numa_state *best_numa(struct node_state *state, unsigned cores)
     return best;
 }
 
-/* Take CORES whole cores of NUMA into CPUS, as many as there are; how many are still wanted. */
-static unsigned take_cores_on(struct node_state *state, struct numa_state *numa, unsigned cores,
-                              struct cpu_set *cpus)
+/* Of the L3 caches of NUMA the one with the fewest free cores that still holds CORES, else the one with the most; *RET_FREE:
+ * how many these are. Where nobody knows of caches all are of one. */
+static unsigned best_l3(const struct node_state *state, const struct numa_state *numa,
+                        unsigned cores, unsigned *ret_free)
+{
+    unsigned n[CPU_SET_MAX + 1] = { 0 }, best = 0;
+
+    vec_foreach(&state->node->cores, core)
+        n[core->l3] += core->numa == numa->id && state->core_free[core->id];
+    for (unsigned i = 1; i <= CPU_SET_MAX; i++) {
+        bool holds = n[i] >= cores, held = n[best] >= cores;
+        if (n[i] > 0 && (holds != held ? holds : holds ? n[i] < n[best] : n[i] > n[best]))
+            best = i;
+    }
+    *ret_free = n[best];
+    return best;
+}
+
+static void take_cores_of_l3(struct node_state *state, const struct numa_state *numa, unsigned l3,
+                             unsigned cores, struct cpu_set *cpus)
 {
     vec_foreach(&state->node->cores, core) {
         if (cores == 0)
             break;
-        if (core->numa != numa->id || !state->core_free[core->id])
+        if (core->l3 != l3 || core->numa != numa->id || !state->core_free[core->id])
             continue;
         state->core_free[core->id] = false;
-        state->cores_free--;
-        numa->cores_free--;
         cores--;
         cpu_set_union(cpus, &core->cpus);
     }
-    return cores;
+}
+
+/* CORES of NUMA, or as many as there are, are taken; how many are still wanted. */
+static unsigned choose_cores_on(struct node_state *state, struct numa_state *numa, unsigned cores)
+{
+    unsigned take = cores < numa->cores_free ? cores : numa->cores_free;
+
+    numa->cores_free -= take;
+    numa->cores_due += take;
+    state->cores_free -= take;
+    return cores - take;
+}
+
+static void choose_cores(struct node_state *state, unsigned cores)
+{
+    while (cores > 0) {
+        struct numa_state *numa = best_numa(state, cores);
+        assert(numa);
+        cores = choose_cores_on(state, numa, cores);
+    }
+}
+
+/* Those that were chosen, of as few L3 caches as have them, go into CPUS. */
+static void take_chosen(struct node_state *state, struct cpu_set *cpus)
+{
+    vec_foreach(&state->numas, numa) {
+        while (numa->cores_due > 0) {
+            unsigned is_free, l3 = best_l3(state, numa, numa->cores_due, &is_free);
+            unsigned take = is_free < numa->cores_due ? is_free : numa->cores_due;
+            assert(take > 0);
+            take_cores_of_l3(state, numa, l3, take, cpus);
+            numa->cores_due -= take;
+        }
+    }
 }
 
 /* Take CORES whole cores into CPUS. */
 static void take_cores(struct node_state *state, unsigned cores, struct cpu_set *cpus)
 {
-    while (cores > 0) {
-        struct numa_state *numa = best_numa(state, cores);
-        assert(numa);
-        cores = take_cores_on(state, numa, cores, cpus);
-    }
+    choose_cores(state, cores);
+    take_chosen(state, cpus);
 }
 
 /* First those that are near the slice's GPUs. */
@@ -446,8 +491,7 @@ static void take_cores_of(struct node_state *state, const struct slice *slice, u
                           struct cpu_set *cpus)
 {
     for (size_t i = 0; i < state->numas.len && i < SLICE_NUMAS_MAX; i++)
-        cores -=
-            slice->cores[i] - take_cores_on(state, &state->numas.items[i], slice->cores[i], cpus);
+        cores -= slice->cores[i] - choose_cores_on(state, &state->numas.items[i], slice->cores[i]);
     take_cores(state, cores, cpus);
 }
 

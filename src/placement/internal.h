@@ -9,6 +9,7 @@
 struct numa_state {
     unsigned id;
     unsigned cores_usable, cores_free;
+    unsigned cores_due; /* not free any more, and not yet said which */
     int64_t memory_bytes;
     int64_t memory_free_bytes; /* without its huge pages, which are: */
     struct huge_pages pages_free;

@@ -5,7 +5,7 @@
  *      tasks of one org that each took a part, and their parts are no more than a whole
  *   I2 no NVLink joins GPUs of two orgs, but by an override that both took, or through a partition
  *   I3 the cores, memory and GPUs of a NUMA-strict task are on the same NUMA nodes, in proportion, and these are as few as can be
- *   I4 SMT siblings are never split
+ *   I4 SMT siblings are never split, and the cores of a task on a NUMA node are of as few L3 caches as had them free
  *   I5 the reserve of each NUMA node is kept
  *   I6 GPUs of an IOMMU group belong to one org
  *   I7 GPUs of a task lie in one partition of the table, and partitions of two orgs do not overlap
@@ -41,7 +41,7 @@ static void add_numas(void)
 {
     static const unsigned odd[] = { 3, 1, 7, 5 };
     unsigned numas = 1u << random_below(3), cores = 1 + random_below(12),
-             threads = 1 + random_below(2);
+             threads = 1 + random_below(2), each = random_below(6);
     bool is_odd = one_in(2);
 
     node->reserved_cores = random_below(2);
@@ -55,6 +55,7 @@ static void add_numas(void)
         node->memory_bytes += node->numas.items[i].memory_bytes;
         for (unsigned k = 0; k < cores; k++) {
             struct core core = { .id = i * cores + k, .numa = id, .socket = i / 2 };
+            core.l3 = each ? i * cores + k / each + 1 : 0;
             for (unsigned t = 0; t < threads; t++)
                 cpu_set_add(&core.cpus, i * cores + k + t * numas * cores);
             vec_push(&node->cores, core);
@@ -262,11 +263,15 @@ static void check_near(const struct task *task)
         unsigned share = task->spec.cores * gpus / task->spec.gpus;
         const struct numa_part part = part_on(task, numa);
         used += gpus > 0;
-        ok(gpus > 0 ? cores >= share && cores <= share + 1 : cores == 0);
+        ok(task->spec.machines.exclusive ? cores >= share
+           : gpus > 0                    ? cores >= share && cores <= share + 1
+                                         : cores == 0);
         for (int size = 0; size < HUGE_PAGE_MAX; size++) {
             unsigned pages = task->spec.huge_pages.n[size] * gpus / task->spec.gpus;
             ok(part.huge_pages.n[size] >= pages && part.huge_pages.n[size] <= pages + (gpus > 0));
         }
+        if (task->spec.machines.exclusive)
+            continue;
         int64_t memory = task->spec.memory_bytes / task->spec.cores * cores;
         ok(part.memory_bytes >= memory - 4096 && part.memory_bytes <= memory + 4096);
         ok(cpu_set_has(&a->mems, numa->id) ==
@@ -308,7 +313,8 @@ static void check_task(const struct task *task)
 {
     uint64_t gpus = gpus_of(task);
 
-    ok(cores_on(task, NULL) == task->spec.cores);
+    ok(task->spec.machines.exclusive ? cores_on(task, NULL) >= task->spec.cores
+                                     : cores_on(task, NULL) == task->spec.cores);
     check_whole(task);
     ok((unsigned) __builtin_popcountll(gpus) == task->spec.gpus);
     vec_foreach(&node->cores, core) { /* I4 */
@@ -464,7 +470,8 @@ static struct workload_spec random_spec(void)
         .network_optimised = one_in(6),
         .splits_islands = one_in(4),
         .nodes = 1,
-        .tasks_per_node = 1,
+        .tasks_per_node = one_in(4) ? 1 + random_below(4) : 1,
+        .machines = { .exclusive = one_in(12) },
     };
 }
 
@@ -501,6 +508,62 @@ static bool may_join(const struct workload_spec *spec, const struct id *owner)
     return false;
 }
 
+/* Of how few L3 caches N cores of NUMA could be, by what was free: the largest first. */
+static unsigned fewest_l3(const struct node_state *state, unsigned numa, unsigned n)
+{
+    unsigned has[64] = { 0 }, used = 0;
+
+    vec_foreach(&node->cores, core)
+        has[core->l3] += core->numa == numa && state->core_free[core->id];
+    for (unsigned most; n > 0; n -= most < n ? most : n, used++) {
+        size_t at = 0;
+        for (size_t i = 1; i < 64; i++)
+            at = has[i] > has[at] ? i : at;
+        most = has[at];
+        has[at] = 0;
+    }
+    return used;
+}
+
+static unsigned l3_of(const struct allocation *a, unsigned numa)
+{
+    bool has[64] = { 0 };
+    unsigned n = 0;
+
+    vec_foreach(&node->cores, core)
+        has[core->l3] |= core->numa == numa && cpu_set_intersects(&core->cpus, &a->cpus);
+    for (size_t i = 0; i < 64; i++)
+        n += has[i];
+    return n;
+}
+
+/* BEFORE: what was free when TASK came. */
+static void check_l3(const struct node_state *before, const struct task *task)
+{
+    vec_foreach(&node->numas, numa)
+        ok(l3_of(task->grant.allocation, numa->id) ==
+           fewest_l3(before, numa->id, cores_on(task, numa)));
+}
+
+/* All tasks of one that comes. */
+static void take(struct node_state *state, const struct shape *shape,
+                 const struct workload_spec *spec)
+{
+    struct placement_grant grants[TASKS_MAX];
+    struct allocation *all[TASKS_MAX];
+    struct node_state before;
+
+    state_of_tasks(grants, &before);
+    for (unsigned i = 0; i < shape->tasks; i++)
+        all[i] = node_state_take(state, shape);
+    node_state_take_rest(state, shape, all, shape->tasks);
+    for (unsigned i = 0; i < shape->tasks; i++)
+        tasks[n_tasks++] = (struct task){ { all[i], shape->owner, spec->cores }, *spec };
+    if (shape->tasks == 1 && !spec->machines.exclusive)
+        check_l3(&before, &tasks[n_tasks - 1]);
+    node_state_done(&before);
+}
+
 /* A refusal that numbers do not explain must be for a reason: with no rules and nobody else there is none. */
 static void arrive(void)
 {
@@ -515,12 +578,11 @@ static void arrive(void)
     enum placement_rule rule = node_state_check(&state, &shape);
     ok((node_state_room(&state, &shape, 1) == 1 || node->cordoned) ==
        (rule == PLACEMENT_PLACED || node->cordoned));
-    if (spec.gpu_milli && !node->cordoned && may_join(&spec, &owner))
+    if (spec.gpu_milli && !spec.machines.exclusive && !node->cordoned && may_join(&spec, &owner))
         ok(rule != PLACEMENT_NO_GPU && rule != PLACEMENT_NO_ISLAND);
-    if (rule == PLACEMENT_PLACED && n_tasks < TASKS_MAX) {
-        struct allocation *a = node_state_take(&state, &shape);
-        tasks[n_tasks++] = (struct task){ { a, owner, spec.cores }, spec };
-    }
+    if (rule == PLACEMENT_PLACED && n_tasks + shape.tasks <= TASKS_MAX &&
+        node_state_room(&state, &shape, shape.tasks) == shape.tasks)
+        take(&state, &shape, &spec);
     if (rule == PLACEMENT_NO_NUMA && !shape.numa_strict)
         ok(node->partitions.len > 0);
     node_state_done(&state);
@@ -615,6 +677,39 @@ TEST(small_ones_leave_large_holes)
     ok(ask(2, 1, true, &got) == PLACEMENT_PLACED && got == 0xc);
     ok(ask(1, 1, true, &got) == PLACEMENT_PLACED && got == 2);
     ok(ask(4, 1, true, &got) == PLACEMENT_PLACED && got == 0xf0);
+    empty();
+}
+
+/* Four L3 caches of 8 cores on each of two NUMA nodes, as on an EPYC. */
+TEST(cores_that_share_a_cache_stay_together)
+{
+    static const struct {
+        unsigned cores;
+        const char *cpus;
+    } steps[] = { { 3, "0-2" },   { 8, "8-15" },   { 5, "3-7" },   { 12, "16-27" }, { 4, "28-31" },
+                  { 6, "32-37" }, { 10, "38-47" }, { 2, "48-49" }, { 14, "50-63" } };
+
+    node = xnew(struct node);
+    node->name = xstrdup("n1");
+    for (unsigned i = 0; i < 2; i++)
+        vec_push(&node->numas, ((struct numa_node){ .id = i }));
+    for (unsigned i = 0; i < 64; i++) {
+        struct core core = { .id = i, .numa = i / 32, .l3 = 1 + i / 8 };
+        cpu_set_add(&core.cpus, i);
+        vec_push(&node->cores, core);
+    }
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        struct placement_grant grants[TASKS_MAX];
+        struct workload_spec spec = { .cores = steps[i].cores, .nodes = 1, .tasks_per_node = 1 };
+        struct shape shape = shape_of(&spec, &id_none);
+        struct node_state state;
+        state_of_tasks(grants, &state);
+        struct allocation *a = node_state_take(&state, &shape);
+        tasks[n_tasks++] = (struct task){ { a, id_none, spec.cores }, spec };
+        node_state_done(&state);
+        _cleanup_free_ char *cpus = cpu_set_format(&a->cpus);
+        is_str(cpus, steps[i].cpus);
+    }
     empty();
 }
 
