@@ -578,13 +578,35 @@ struct allocation *node_state_take(struct node_state *state, const struct shape 
     return a;
 }
 
+/* The free cores of NUMA go in equal parts to those tasks that are there already or, where none is, to all N; the one more that
+ * some get goes round from TURN on. */
+static void deal_cores(struct node_state *state, struct numa_state *numa,
+                       struct allocation *const *tasks, unsigned n, unsigned *turn)
+{
+    unsigned near = 0, cores = numa->cores_free, dealt = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        near += cpu_set_has(&tasks[i]->mems, numa->id);
+    for (unsigned i = 0; i < n; i++) {
+        struct allocation *task = tasks[(*turn + i) % n];
+        if (near > 0 && !cpu_set_has(&task->mems, numa->id))
+            continue;
+        unsigned share = (unsigned) part_of(cores, dealt++, 1, near ? near : n);
+        (void) choose_cores_on(state, numa, share);
+        take_chosen(state, &task->cpus);
+    }
+    *turn += cores % (near ? near : n);
+}
+
 void node_state_take_rest(struct node_state *state, const struct shape *shape,
                           struct allocation *const *tasks, unsigned n)
 {
+    unsigned turn = 0;
+
     if (!shape->rules->exclusive || shape->shared)
         return;
-    for (unsigned i = 0; state->cores_free > 0; i++)
-        take_cores(state, 1, &tasks[i % n]->cpus);
+    vec_foreach(&state->numas, numa)
+        deal_cores(state, numa, tasks, n, &turn);
     for (unsigned i = 0; i < n; i++)
         add_mems(state, &tasks[i]->cpus, &tasks[i]->mems);
 }

@@ -724,6 +724,28 @@ TEST(an_island_is_one_orgs)
     empty();
 }
 
+/* Two tasks with a machine to themselves have the cores near their own GPUs. */
+TEST(cores_that_are_left_go_to_who_is_near)
+{
+    struct workload_spec spec = {
+        .cores = 2, .gpus = 4, .nodes = 1, .tasks_per_node = 2, .machines = { .exclusive = true }
+    };
+    struct id owner = { .bytes = { 1 } };
+    struct shape shape = shape_of(&spec, &owner);
+    struct placement_grant grants[TASKS_MAX];
+    struct node_state state;
+
+    make_hgx(true);
+    state_of_tasks(grants, &state);
+    take(&state, &shape, &spec);
+    node_state_done(&state);
+    _cleanup_free_ char *first = cpu_set_format(&tasks[0].grant.allocation->cpus);
+    _cleanup_free_ char *second = cpu_set_format(&tasks[1].grant.allocation->cpus);
+    is_str(first, "0-15");
+    is_str(second, "16-31");
+    empty();
+}
+
 TEST(a_refusal_says_where_nics_are)
 {
     struct workload_spec spec = {
