@@ -88,6 +88,7 @@ struct prospect {
     unsigned level;         /* the highest */
     unsigned gpus;          /* of all of them */
     int64_t price, per_gpu; /* the least */
+    uint64_t groups;        /* bits, of group numbers modulo 64 */
 };
 
 struct tenants {

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* So many tasks on a machine are tried in all combinations; more one by one. */
-enum { EXACT_MAX = 8 };
+enum { EXACT_MAX = 8, SETS_MAX = 1 << EXACT_MAX };
 
 /* A task of a job that runs and may be stopped. */
 struct prey {
@@ -23,16 +23,38 @@ struct prey {
     bool is_chosen;
 };
 
+/* What room for a task costs on a machine, at least. */
+struct bid {
+    int64_t price;
+    size_t at;       /* the machine's place among those that may be chosen */
+    uint32_t number; /* of the bids for that place; only the last one counts */
+    bool is_exact;
+};
+
+/* Of all machines, kept from one task of a gang to the next. */
+struct bids {
+    VEC(struct bid) heap;  /* the cheapest first */
+    uint32_t *numbers;     /* by place in LIMITS: the last bid's */
+    VEC(size_t) looked_at; /* places whose price goes by who is stopped so far */
+    struct stretch limits;
+    bool is_made;
+};
+
 struct search {
     struct schedule *s;
     const struct entry *entry;
     unsigned level;
     int64_t now_us;
-    unsigned max;           /* jobs may be stopped */
-    VEC(struct prey) prey;  /* on the machine that is looked at */
-    VEC(struct taken) gone; /* of them */
-    int64_t price;          /* of all who are stopped */
-    int64_t below;          /* that is too much */
+    uint64_t others;          /* bits: groups of which somebody may have too much */
+    unsigned max;             /* jobs may be stopped */
+    VEC(struct prey) prey;    /* on the machine that is looked at */
+    VEC(struct taken) gone;   /* of them */
+    int64_t prices[SETS_MAX]; /* of sets of them */
+    unsigned frees[SETS_MAX]; /* GPUs that a set has */
+    uint64_t work;            /* questions whether there would be room */
+    struct bids bids;
+    int64_t price; /* of all who are stopped */
+    int64_t below; /* that is too much */
     struct entries *stopped;
 };
 
@@ -64,6 +86,26 @@ static bool has_too_much(const struct search *x, const struct entry *other)
 
     return surplus(x, other, NULL, 0) >= 0 &&
            share_over(x->s->share, side) + entry_milli(x->entry) <= 0;
+}
+
+static uint64_t bit_of(uint32_t group) { return UINT64_C(1) << group % 64; }
+
+/* The groups of which has_too_much() may be true, before anybody is stopped. */
+static uint64_t who_may_have_too_much(const struct search *x)
+{
+    const struct share *share = x->s->share;
+    uint32_t own = x->entry->line->group, n = x->s->options.policy->shares ? share_len(share) : 0;
+    uint64_t groups = 0;
+
+    for (uint32_t group = 0; group < n; group++) {
+        if (groups & bit_of(group) || share_runs(share, group) == 0)
+            continue;
+        uint32_t side = share_side(share, own, group);
+        if (share_over(share, side) + entry_milli(x->entry) <= 0 &&
+            share_over(share, share_side(share, group, own)) >= 0)
+            groups |= bit_of(group);
+    }
+    return groups;
 }
 
 static bool may_be_stopped(const struct search *x, const struct entry *entry)
@@ -141,6 +183,7 @@ static void find_prey(struct search *x, size_t node)
 static bool makes_room(struct search *x, size_t node)
 {
     x->gone.len = 0;
+    x->work++;
     vec_foreach(&x->prey, prey)
         if (prey->is_chosen)
             vec_push(&x->gone, ((struct taken){ entry_ask(prey->entry), prey->place }));
@@ -168,26 +211,44 @@ static int64_t price_of_chosen(const struct search *x)
     return price;
 }
 
+static unsigned gpus_that_do(const struct search *x, size_t node)
+{
+    const struct room *room = capacity_room(x->s->capacity, node);
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < room->n_gpus; i++)
+        n += room->gpu[i] >= entry_ask(x->entry)->gpu_milli;
+    return n;
+}
+
+/* GPUs on NODE that a task needs beside those that would do now. */
+static unsigned gpus_lacking(const struct search *x, size_t node)
+{
+    unsigned wants = entry_ask(x->entry)->gpus, do_now = wants ? gpus_that_do(x, node) : 0;
+
+    return wants > do_now ? wants - do_now : 0;
+}
+
 /* The cheapest set of few; false: none costs less than BELOW. */
 static bool choose_exactly(struct search *x, size_t node, int64_t below)
 {
     const struct prey *prey = x->prey.items;
     uint32_t best = 0, same[EXACT_MAX] = { 0 }, all = (1u << x->prey.len) - 1;
-    int64_t prices[1u << EXACT_MAX];
+    unsigned lacking = gpus_lacking(x, node);
 
     for (size_t i = 0; i < x->prey.len; i++)
         for (size_t k = 0; k < x->prey.len; k++)
             same[i] |= (uint32_t) (prey[k].entry == prey[i].entry) << k;
-    prices[0] = 0;
     for (uint32_t set = 1; set <= all; set++) {
         unsigned i = (unsigned) __builtin_ctz(set);
         uint32_t rest = set & (set - 1);
-        prices[set] = prices[rest] + (rest & same[i] ? 0 : prey[i].price);
-        if (prices[set] >= below)
+        x->prices[set] = x->prices[rest] + (rest & same[i] ? 0 : prey[i].price);
+        x->frees[set] = x->frees[rest] + entry_ask(prey[i].entry)->gpus;
+        if (x->prices[set] >= below || x->frees[set] < lacking)
             continue;
         choose_set(x, set);
         if (makes_room(x, node)) {
-            below = prices[set];
+            below = x->prices[set];
             best = set;
         }
     }
@@ -195,14 +256,15 @@ static bool choose_exactly(struct search *x, size_t node, int64_t below)
     return best;
 }
 
-struct bid {
+/* Of the prey. */
+struct cost {
     int64_t price;
     size_t at;
 };
 
-static int compare_bids(const void *pa, const void *pb)
+static int compare_costs(const void *pa, const void *pb)
 {
-    const struct bid *a = pa, *b = pb;
+    const struct cost *a = pa, *b = pb;
 
     if (a->price != b->price)
         return a->price < b->price ? -1 : 1;
@@ -214,23 +276,23 @@ static void choose_one_by_one(struct search *x, size_t node)
 {
     struct prey *prey = x->prey.items;
     size_t n = x->prey.len, few = 0, many = n;
-    _cleanup_free_ struct bid *bids = xnew_n(struct bid, n);
+    _cleanup_free_ struct cost *costs = xnew_n(struct cost, n);
 
     for (size_t i = 0; i < n; i++)
-        bids[i] = (struct bid){ prey[i].price, i };
-    qsort(bids, n, sizeof *bids, compare_bids);
+        costs[i] = (struct cost){ prey[i].price, i };
+    qsort(costs, n, sizeof *costs, compare_costs);
     while (many - few > 1) {
         size_t middle = (few + many) / 2;
         for (size_t i = 0; i < n; i++)
-            prey[bids[i].at].is_chosen = i < middle;
+            prey[costs[i].at].is_chosen = i < middle;
         *(makes_room(x, node) ? &many : &few) = middle;
     }
     for (size_t i = 0; i < n; i++)
-        prey[bids[i].at].is_chosen = i < many;
+        prey[costs[i].at].is_chosen = i < many;
     for (size_t i = many; i-- > 0;) {
-        prey[bids[i].at].is_chosen = false;
+        prey[costs[i].at].is_chosen = false;
         if (!makes_room(x, node))
-            prey[bids[i].at].is_chosen = true;
+            prey[costs[i].at].is_chosen = true;
     }
 }
 
@@ -266,11 +328,13 @@ static void look_at(const struct search *x, struct tenants *tenants)
         p.price = price < p.price ? price : p.price;
         p.per_gpu = per_gpu < p.per_gpu ? per_gpu : p.per_gpu;
         p.gpus += entry_ask(entry)->gpus;
+        p.groups |= bit_of(entry->line->group);
     }
     tenants->prospect = p;
 }
 
-static bool has_prospect(const struct search *x, size_t node)
+/* May somebody on NODE be stopped at all, as far as priority and level say? */
+static bool may_yield(const struct search *x, size_t node)
 {
     struct tenants *tenants = &x->s->machines[node];
     const struct prospect *p = &tenants->prospect;
@@ -284,26 +348,30 @@ static bool has_prospect(const struct search *x, size_t node)
            (p->priority == priority && p->level > x->level);
 }
 
-static unsigned gpus_that_do(const struct search *x, size_t node)
-{
-    const struct room *room = capacity_room(x->s->capacity, node);
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < room->n_gpus; i++)
-        n += room->gpu[i] >= entry_ask(x->entry)->gpu_milli;
-    return n;
-}
-
-/* May somebody on NODE be stopped, and make room for less than PRICE? */
-static bool is_prospect(const struct search *x, size_t node, int64_t price)
+/* And as far as groups say? */
+static bool has_prospect(const struct search *x, size_t node)
 {
     const struct prospect *p = &x->s->machines[node].prospect;
+    int priority = x->entry->line->priority;
 
-    if (!has_prospect(x, node) || p->price >= price)
+    if (!may_yield(x, node))
         return false;
-    unsigned wants = entry_ask(x->entry)->gpus, do_now = wants ? gpus_that_do(x, node) : 0;
-    unsigned lacking = wants > do_now ? wants - do_now : 0;
-    return p->gpus >= lacking && p->per_gpu * lacking < price;
+    if (!x->s->options.policy->shares || p->groups & x->others)
+        return true;
+    return p->groups & bit_of(x->entry->line->group) &&
+           (p->priority < priority || (p->priority == priority && p->level > x->level));
+}
+
+/* What room for a task on NODE costs at least; INT64_MAX: there can be none. */
+static int64_t least_price(const struct search *x, size_t node)
+{
+    if (node >= x->s->n_machines || x->s->machines[node].len == 0 || !has_prospect(x, node))
+        return INT64_MAX;
+    const struct prospect *p = &x->s->machines[node].prospect;
+    unsigned lacking = gpus_lacking(x, node);
+    if (p->gpus < lacking)
+        return INT64_MAX;
+    return p->per_gpu * lacking > p->price ? p->per_gpu * lacking : p->price;
 }
 
 /* The machine at place AT of those that may be chosen: in the order of their numbers, in a domain in that of their spots. */
@@ -334,12 +402,20 @@ static bool may_suffice(const struct search *x)
         size_t node = machine_at(x, &limits, at);
         if (capacity_is_closed(s->capacity, node))
             continue;
-        bool is_known = node < s->n_machines && has_prospect(x, node);
+        bool is_known = node < s->n_machines && may_yield(x, node);
         unsigned stopped = is_known ? s->machines[node].prospect.gpus : 0;
         unsigned here = (gpus_that_do(x, node) + stopped) / wants;
         found += is_apart(x) && here > 1 ? 1 : here;
     }
     return found >= tasks;
+}
+
+static void name_chosen(const struct search *x, struct entries *ret)
+{
+    ret->len = 0;
+    vec_foreach(&x->prey, prey)
+        if (prey->is_chosen)
+            vec_push(ret, prey->entry);
 }
 
 /* The cheapest jobs that make room for a task, on any machine that may be chosen. */
@@ -348,20 +424,139 @@ static bool find_cheapest(struct search *x, struct entries *ret)
     const struct stretch limits = capacity_limits(x->s->capacity);
     int64_t price = INT64_MAX;
 
-    ret->len = 0;
     for (size_t at = limits.first; at < limits.end; at++) {
         size_t node = machine_at(x, &limits, at);
-        if (node >= x->s->n_machines || x->s->machines[node].len == 0 ||
-            !is_prospect(x, node, price) || capacity_is_closed(x->s->capacity, node) ||
+        if (least_price(x, node) >= price || capacity_is_closed(x->s->capacity, node) ||
             !choose_prey(x, node, price))
             continue;
         price = price_of_chosen(x);
-        ret->len = 0;
-        vec_foreach(&x->prey, prey)
-            if (prey->is_chosen)
-                vec_push(ret, prey->entry);
+        name_chosen(x, ret);
     }
     return price != INT64_MAX;
+}
+
+/* ---- the same for a gang ------------------------------------------------------------------------------ */
+
+/* What was found out for one task holds for the next, but on machines on which something changed; where groups go by shares, who
+ * has less right goes by who is stopped already. */
+
+static bool is_cheaper(const struct bid *a, const struct bid *b)
+{
+    if (a->price != b->price)
+        return a->price < b->price;
+    return a->at != b->at ? a->at < b->at : a->number > b->number;
+}
+
+static void bids_sink(struct bids *b, size_t at, struct bid bid)
+{
+    struct bid *heap = b->heap.items;
+
+    for (size_t child; (child = 2 * at + 1) < b->heap.len; at = child) {
+        if (child + 1 < b->heap.len && is_cheaper(&heap[child + 1], &heap[child]))
+            child++;
+        if (!is_cheaper(&heap[child], &bid))
+            break;
+        heap[at] = heap[child];
+    }
+    heap[at] = bid;
+}
+
+static struct bid bids_pop(struct bids *b)
+{
+    const struct bid first = b->heap.items[0], last = b->heap.items[--b->heap.len];
+
+    if (b->heap.len > 0)
+        bids_sink(b, 0, last);
+    return first;
+}
+
+static void bids_push(struct bids *b, struct bid bid)
+{
+    size_t at = b->heap.len;
+
+    vec_push(&b->heap, bid);
+    struct bid *heap = b->heap.items;
+    for (; at > 0 && is_cheaper(&bid, &heap[(at - 1) / 2]); at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = bid;
+}
+
+/* The machine at place AT, whatever was known of it. */
+static void bids_renew(struct search *x, size_t at)
+{
+    struct bids *b = &x->bids;
+    uint32_t number = ++b->numbers[at - b->limits.first];
+    int64_t price = least_price(x, machine_at(x, &b->limits, at));
+
+    if (price != INT64_MAX)
+        bids_push(b, (struct bid){ price, at, number, false });
+}
+
+static void bids_make(struct search *x)
+{
+    struct bids *b = &x->bids;
+
+    b->limits = capacity_limits(x->s->capacity);
+    b->numbers = xrealloc(b->numbers, (b->limits.end - b->limits.first + 1) * sizeof *b->numbers);
+    b->heap.len = b->looked_at.len = 0;
+    for (size_t at = b->limits.first; at < b->limits.end; at++) {
+        int64_t price = least_price(x, machine_at(x, &b->limits, at));
+        b->numbers[at - b->limits.first] = 0;
+        if (price != INT64_MAX)
+            vec_push(&b->heap, ((struct bid){ price, at, 0, false }));
+    }
+    for (size_t i = b->heap.len / 2; i-- > 0;)
+        bids_sink(b, i, b->heap.items[i]);
+    b->is_made = true;
+}
+
+/* Something changed on NODE. */
+static void bids_change(struct search *x, size_t node)
+{
+    struct bids *b = &x->bids;
+    const struct capacity *capacity = x->s->capacity;
+    bool is_all = b->limits.end - b->limits.first == capacity_len(capacity);
+    size_t at = is_all ? node : locality_at(capacity_locality(capacity), node);
+
+    if (b->is_made && at >= b->limits.first && at < b->limits.end)
+        bids_renew(x, at);
+}
+
+/* Somebody was stopped. */
+static void bids_change_rights(struct search *x)
+{
+    struct bids *b = &x->bids;
+
+    vec_foreach(&b->looked_at, at)
+        bids_renew(x, *at);
+    b->looked_at.len = 0;
+}
+
+/* As find_cheapest() does. */
+static bool find_next_cheapest(struct search *x, struct entries *ret)
+{
+    struct bids *b = &x->bids;
+
+    if (!b->is_made)
+        bids_make(x);
+    while (b->heap.len > 0) {
+        struct bid bid = bids_pop(b);
+        size_t node = machine_at(x, &b->limits, bid.at);
+        if (bid.number != b->numbers[bid.at - b->limits.first] ||
+            capacity_is_closed(x->s->capacity, node))
+            continue;
+        bool would_do = choose_prey(x, node, INT64_MAX);
+        if (bid.is_exact) {
+            name_chosen(x, ret);
+            bids_renew(x, bid.at);
+            return true;
+        }
+        if (x->s->options.policy->shares)
+            vec_push(&b->looked_at, bid.at);
+        if (would_do)
+            bids_push(b, (struct bid){ price_of_chosen(x), bid.at, bid.number, true });
+    }
+    return false;
 }
 
 static void halt_all(struct search *x, const struct entries *victims)
@@ -372,7 +567,15 @@ static void halt_all(struct search *x, const struct entries *victims)
         x->price += price_of(*victim);
         entry_halt(x->s, *victim);
         vec_push(x->stopped, *victim);
+        for (unsigned i = 0; x->bids.is_made && i < entry_tasks(*victim); i++)
+            bids_change(x, (*victim)->past->places[i].node);
     }
+    bids_change_rights(x);
+}
+
+static bool find_victims(struct search *x, struct entries *ret)
+{
+    return entry_tasks(x->entry) > 1 ? find_next_cheapest(x, ret) : find_cheapest(x, ret);
 }
 
 /* Take a place for each task, the next one where it is cheapest. False: that is not possible, or not for less than BELOW. */
@@ -387,7 +590,7 @@ static bool take_all(struct search *x, unsigned *n_taken)
     for (*n_taken = 0; *n_taken < entry_tasks(x->entry); ++*n_taken) {
         struct choice *place = &places[*n_taken];
         found = capacity_choose(capacity, ask, place);
-        if (!found && find_cheapest(x, &victims)) {
+        if (!found && find_victims(x, &victims)) {
             halt_all(x, &victims);
             found = x->stopped->len <= x->max && x->price < x->below &&
                     capacity_choose(capacity, ask, place);
@@ -397,6 +600,7 @@ static bool take_all(struct search *x, unsigned *n_taken)
         capacity_take(capacity, ask, place);
         if (is_apart(x))
             capacity_close(capacity, place->node, true);
+        bids_change(x, place->node);
     }
     for (unsigned i = 0; is_apart(x) && i < *n_taken; i++)
         capacity_close(capacity, places[i].node, false);
@@ -421,6 +625,7 @@ static bool take_for_less(struct search *x, int64_t below)
 
     x->price = 0;
     x->below = below;
+    x->bids.is_made = false;
     if (entry_tasks(x->entry) > 1 && !may_suffice(x))
         return false;
     if (take_all(x, &n_taken))
@@ -474,11 +679,16 @@ bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
 
     if (s->options.policy->shares && !may_have_more(s, entry))
         return false;
+    x.others = who_may_have_too_much(&x);
     bool taken = entry_tasks(entry) > 1 && level != LEVEL_ALL ? take_in_domain(&x, level)
                                                               : take_for_less(&x, INT64_MAX);
     if (taken)
         together_sort(s->capacity, s->places, entry_tasks(entry));
+    capacity_worked(s->capacity, x.work);
     vec_done(&x.prey);
     vec_done(&x.gone);
+    vec_done(&x.bids.heap);
+    vec_done(&x.bids.looked_at);
+    free(x.bids.numbers);
     return taken;
 }
