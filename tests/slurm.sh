@@ -29,6 +29,7 @@ slurm_start() {
     chmod +x "$slurm/epilog"
     export SLURM_CONF="$slurm/slurm.conf"
     slurm_names=$(seq -f 'node%.0f' "$nodes")
+    slurm_first=$(shuf -i 1000-60000000 -n 1)
     slurm_conf "$cpus" >"$SLURM_CONF"
     printf '%s\n' "$@" >>"$SLURM_CONF"
     printf 'Name=gpu File=/dev/tty[0-1]\n' >"$slurm/gres.conf"
@@ -76,7 +77,7 @@ slurm_conf() {
     local name
     cat <<END
 ClusterName=test
-FirstJobId=$(shuf -i 1000-60000000 -n 1)
+FirstJobId=$slurm_first
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort=$(free_port)
 SlurmUser=root
@@ -127,7 +128,7 @@ slurm_end() {
 # Steps may outlive their slurmd, and what they run outlives them: they are known by their settings.
 slurm_stop() {
     local name pid
-    [ -n "${slurm:-}" ] || return 0
+    [ -n "${slurm_first:-}" ] || return 0
     for name in $slurm_names; do
         slurm_end "slurmd.$name"
     done
@@ -144,12 +145,12 @@ slurm_stop() {
 }
 
 # What its jobs left of control groups. Other clusters have nodes of the same names: above a job nothing is removed.
+# Its directory is gone by now.
 slurm_groups_end() {
-    local first group number
-    first=$(sed -n 's/^FirstJobId=//p' "$SLURM_CONF")
+    local group number
     for group in /sys/fs/cgroup/*/slurm_node*/uid_*/job_*; do
         number=${group##*_}
-        [ -d "$group" ] && [ "$number" -ge "$first" ] && [ "$number" -lt $((first + 200000)) ] || continue
+        [ -d "$group" ] && [ "$number" -ge "$slurm_first" ] && [ "$number" -lt $((slurm_first + 200000)) ] || continue
         find "$group" -depth -type d -exec rmdir {} \; 2>/dev/null
     done
 }
