@@ -231,8 +231,6 @@ static void adopt(struct slurm_task *task, const struct slurm_own *own)
     task_set_job(task, own->job);
     task->named = own->task;
     task_enter(task, PHASE_QUEUED);
-    if (task->stop_cause != END_NONE)
-        task_cancel(task);
 }
 
 static void see(struct slurm_task *task, const struct slurm_own *own)

@@ -71,10 +71,13 @@ static void task_free(void *p)
     free(task);
 }
 
+static void obey_stop(struct slurm_task *task);
+
 void task_enter(struct slurm_task *task, enum phase phase)
 {
     task->phase = phase;
     task->phase_us = loop_now_us(task->slurm->loop);
+    obey_stop(task);
 }
 
 void task_waits(struct slurm_task *task, const char *text)
@@ -97,6 +100,7 @@ static void report_started(struct slurm_task *task)
         return;
     task->launched = task->reported = true;
     task->lent = false;
+    obey_stop(task);
     slurm->engine.listener.started(slurm->engine.listener.userdata, &task->task, started);
 }
 
@@ -308,10 +312,22 @@ static void stop_running(struct slurm_task *task)
     json_put_str(json, "cause", end_cause_name(task->stop_cause));
     json_put_int(json, "grace", task->stop_grace_s);
     order(task, json);
-    if (task->timer)
-        timer_set(task->timer, wait_us);
+    watch_free(task->timer);
+    task->timer = loop_timer(task->slurm->loop, wait_us, on_grace_over, task);
+}
+
+/* A stop that was asked for while nobody knew whether Slurm has the job waits until that is known. */
+static void obey_stop(struct slurm_task *task)
+{
+    if (!task->stop_waits)
+        return;
+    if (task->reported || task->phase == PHASE_RUNNING || task->phase == PHASE_ASKED)
+        stop_running(task);
+    else if (task->phase == PHASE_QUEUED)
+        task_cancel(task);
     else
-        task->timer = loop_timer(task->slurm->loop, wait_us, on_grace_over, task);
+        return;
+    task->stop_waits = false;
 }
 
 static void slurm_stop(struct engine *engine, const struct id *id, enum end_cause cause,
@@ -323,11 +339,8 @@ static void slurm_stop(struct engine *engine, const struct id *id, enum end_caus
         return;
     task->stop_cause = cause;
     task->stop_grace_s = grace_s;
-    if (task->reported || task->phase == PHASE_RUNNING || task->phase == PHASE_ASKED)
-        stop_running(task);
-    else if (task->phase == PHASE_QUEUED)
-        task_cancel(task);
-    /* Otherwise when it is known whether Slurm has it. */
+    task->stop_waits = true;
+    obey_stop(task);
 }
 
 /* ---- the other operations -------------------------------------------------------------------------- */

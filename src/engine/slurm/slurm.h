@@ -60,6 +60,7 @@ struct slurm_task {
     struct task_exit *ended; /* came home, and Slurm is asked why; NULL */
     enum end_cause stop_cause;
     int64_t stop_grace_s;
+    bool stop_waits; /* for a phase in which it can be asked for */
     struct watch *timer; /* for the end of a stop's grace, or a failure to report */
     char *failure;       /* to report by the timer */
     json_t *orders;      /* array */

@@ -56,8 +56,6 @@ static void take_job(struct slurm_task *task, uint32_t job)
     task_record_job(task);
     task_enter(task, PHASE_QUEUED);
     task_waits(task, "it is in Slurm's queue");
-    if (task->stop_cause != END_NONE)
-        task_cancel(task);
 }
 
 static void refuse(struct slurm_task *task, const char *words)
