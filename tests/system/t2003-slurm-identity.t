@@ -37,6 +37,29 @@ because() { BERTH_PROJECT=$1 berth why "$2" | grep -q "$3"; }
 task_of() { BERTH_PROJECT=$1 berth job show "$2" -o json | jq -r .attempt.id; }
 slurm_job() { cat "$BERTH_STATE/attempts/$(task_of "$1" "$2")/slurm"; }
 
+# What Slurm could not launch is COMPLETING for a moment: in the first list that has a job of erin's.
+BERTH_SLURM_BIN=$BERTH_TEST/bin
+export BERTH_SLURM_BIN
+install -d "$BERTH_SLURM_BIN" && install -d -o berth "$BERTH_TEST/moment"
+for program in sbatch scancel scontrol; do
+    ln -s "$(command -v "$program")" "$BERTH_SLURM_BIN"
+done
+cat >"$BERTH_SLURM_BIN/squeue" <<END
+#!/bin/sh
+case "\$*" in
+*'-u erin'*)
+    $(command -v squeue) "\$@" >$BERTH_TEST/moment/list
+    [ -e $BERTH_TEST/moment/over ] || [ ! -s $BERTH_TEST/moment/list ] || {
+        : >$BERTH_TEST/moment/over
+        sed -i "s/|PENDING|/|COMPLETING|/" $BERTH_TEST/moment/list
+    }
+    cat $BERTH_TEST/moment/list
+    ;;
+*) exec $(command -v squeue) "\$@" ;;
+esac
+END
+chmod +x "$BERTH_SLURM_BIN/squeue"
+
 test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
 BERTH_SLURM_IDENTITY=account
 install -d -m 755 "$BERTH_TEST/shared"
@@ -133,7 +156,8 @@ test_expect_success 'what waits in Slurm is cancelled as the account that it was
 test_expect_success 'an account that the cluster does not know: Berth says so' '
     berth project update odd --account erin &&
     test_expect_code 125 env BERTH_PROJECT=odd berth run --source none --name strange --cpus 1 -- true &&
-    because odd strange "could not launch job [0-9]* as account .erin.: .*getent passwd erin"
+    because odd strange "could not launch job [0-9]* as account .erin.: .*getent passwd erin" &&
+    test -e "$BERTH_TEST/moment/over" && has odd strange ".attempts == 1"
 '
 test_expect_success 'Slurm accounts to whom it belongs' '
     grep "UserId=alice($(uid_of 1)) .*Name=berth-$(task_of lab hers)" "$slurm/ended" &&

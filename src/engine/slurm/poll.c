@@ -178,7 +178,8 @@ static char *why_again(const struct slurm_task *task, const struct slurm_own *ow
 {
     const char *node = task->shape.node, *fault = slurm_fleet_fault(task->slurm, node);
 
-    if (task->launched || task->phase == PHASE_RUNNING)
+    /* What was not heard of may have been said to run: so Slurm calls what it could not launch, for a moment. */
+    if (task->launched || task->heard || task->lent)
         return xasprintf("Slurm requeued job %" PRIu32 ", which only Berth may", own->job);
     if (strcasestr(own->reason, "launch failed"))
         return xasprintf("Slurm could not launch job %" PRIu32 " on node %s (%s)", own->job, node,

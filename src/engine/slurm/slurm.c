@@ -258,6 +258,7 @@ static json_t *slurm_orders(struct engine *engine, const struct id *id, int64_t 
 
     if (!task)
         return NULL;
+    task->heard = true;
     forget_orders(task, after);
     return json_copy(task->orders);
 }
@@ -467,6 +468,7 @@ static void slurm_news(struct engine *engine, const struct id *id)
 
     if (!task || task->failure)
         return;
+    task->heard = true;
     report_ready(task);
     (void) task_look(task);
 }

@@ -55,12 +55,13 @@ struct slurm_task {
     uint64_t seen;           /* in this list */
     char *waits;             /* what was said last */
     bool launched;           /* the command ran, as far as is known */
+    bool heard;              /* its supervisor asked for orders or sent something */
     bool reported;           /* started() was called */
     bool cancelled;          /* scancel was asked */
     struct task_exit *ended; /* came home, and Slurm is asked why; NULL */
     enum end_cause stop_cause;
     int64_t stop_grace_s;
-    bool stop_waits; /* for a phase in which it can be asked for */
+    bool stop_waits;     /* for a phase in which it can be asked for */
     struct watch *timer; /* for the end of a stop's grace, or a failure to report */
     char *failure;       /* to report by the timer */
     json_t *orders;      /* array */
