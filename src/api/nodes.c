@@ -17,9 +17,9 @@ static int64_t interval_s(const struct call *call)
     return timeout_s < 6 ? 1 : timeout_s < 35 ? timeout_s / 3 : 10;
 }
 
-/* ---- cordons ---------------------------------------------------------------------------------------- */
+/* ---- decisions ---------------------------------------------------------------------------------------- */
 
-static void cordoned(void *userdata)
+static void decided(void *userdata)
 {
     struct call *call = userdata;
     const struct node *node = node_of_path(call);
@@ -45,7 +45,7 @@ static void set_cordon(struct call *call, bool is_cordoned, bool is_drained)
         .reason = json_get_str(call->body, "reason", NULL),
         .actor = call->actor,
     };
-    int r = lifecycle_cordon(call->api->options.lifecycle, &cordon, cordoned, call, &err);
+    int r = lifecycle_cordon(call->api->options.lifecycle, &cordon, decided, call, &err);
     if (r < 0)
         call_fail(call, r, &err);
 }
@@ -53,6 +53,22 @@ static void set_cordon(struct call *call, bool is_cordoned, bool is_drained)
 static void node_cordon(struct call *call) { set_cordon(call, true, false); }
 static void node_drain(struct call *call) { set_cordon(call, true, true); }
 static void node_uncordon(struct call *call) { set_cordon(call, false, false); }
+
+static void node_partition(struct call *call)
+{
+    const struct node *node = node_of_path(call);
+    const char *table = json_get_str(call->body, "table", NULL);
+    struct error err = { 0 };
+
+    if (!node)
+        return;
+    const struct partitioning partitioning = { .node = node->name,
+                                               .table = str_equal(table, "reported") ? NULL : table,
+                                               .actor = call->actor };
+    int r = lifecycle_partition(call->api->options.lifecycle, &partitioning, decided, call, &err);
+    if (r < 0)
+        call_fail(call, r, &err);
+}
 
 /* ---- join tokens ------------------------------------------------------------------------------------- */
 
@@ -218,13 +234,9 @@ static void node_delete(struct call *call)
 }
 
 const struct api_route node_routes[] = {
-    { "node.cordon", node_cordon },
-    { "node.uncordon", node_uncordon },
-    { "node.drain", node_drain },
-    { "node.resume", node_uncordon },
-    { "node.token", node_token },
-    { "node.delete", node_delete },
-    { "machine.join", machine_join },
-    { "machine.report", machine_report },
-    { NULL, NULL },
+    { "node.cordon", node_cordon },       { "node.uncordon", node_uncordon },
+    { "node.drain", node_drain },         { "node.resume", node_uncordon },
+    { "node.partition", node_partition }, { "node.token", node_token },
+    { "node.delete", node_delete },       { "machine.join", machine_join },
+    { "machine.report", machine_report }, { NULL, NULL },
 };

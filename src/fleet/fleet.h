@@ -128,6 +128,13 @@ const char *node_stands_within(const struct node *node, enum fabric *part);
 /* What GPUs there are, in words: "2 x NVIDIA H100 80GB HBM3", "none"; owned by the caller. */
 char *node_gpus_text(const struct node *node);
 
+/* partitions.c: the fabric manager's table as people write it: "hgx8", that of a board of 8 GPUs behind NVSwitches; "none"; or
+ * "1=1-4 2=5-8", each partition with the modules of its GPUs.
+ * Is TABLE one for NODE? -EINVAL says what is wrong, or which module is not there. */
+int node_check_partitions(const struct node *node, const char *table, struct error *err);
+/* NODE has TABLE from now on, without the partitions of which it lacks a GPU; of what is no table, none. */
+void node_set_partitions(struct node *node, const char *table);
+
 void node_free(struct node *node);
 DEFINE_CLEANUP(struct node *, node_free);
 /* With its fault, tags and others. Owned by the caller, who may give it to another thread. */
@@ -141,7 +148,9 @@ struct node_record {
     bool cordoned; /* takes no new work */
     bool drained;  /* and is meant to be empty */
     char *reason;  /* of the cordon, in words; NULL: none was given */
-    char *actor;   /* who cordoned it */
+    char *
+        partitions; /* the operator's word for the fabric manager's table; NULL: as it is reported */
+    char *actor;    /* who cordoned it */
     int64_t cordoned_us;
     int64_t joined_us;     /* 0: it did not join */
     struct sha256 machine; /* of one that joined: what tells it from others, whatever its name */

@@ -12,6 +12,7 @@ void node_record_free(struct node_record *machine)
         return;
     free(machine->name);
     free(machine->reason);
+    free(machine->partitions);
     free(machine->actor);
     node_free(machine->node);
     free(machine->url);
@@ -38,6 +39,7 @@ json_t *node_record_to_json(const struct node_record *machine)
     json_put(json, "drained", json_boolean(machine->drained));
     json_put_str(json, "reason", machine->reason);
     json_put_str(json, "by", machine->actor);
+    json_put_str(json, "partitions", machine->partitions);
     json_put_time(json, "since", machine->cordoned_us);
     json_put_time(json, "joined", machine->joined_us);
     if (machine->joined_us)
@@ -69,6 +71,7 @@ int node_record_from_json(const json_t *json, struct node_record **ret, struct e
     machine->drained = json_get_bool(json, "drained", false);
     machine->reason = xstrdup(json_get_str(json, "reason", NULL));
     machine->actor = xstrdup(json_get_str(json, "by", NULL));
+    machine->partitions = xstrdup(json_get_str(json, "partitions", NULL));
     machine->url = xstrdup(json_get_str(json, "url", NULL));
     machine->orders_key = xstrdup(json_get_str(json, "orders_key", NULL));
     machine->order = json_incref(json_object_get(json, "order"));

@@ -269,6 +269,13 @@ struct cordon {
 };
 int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycle_ok_f done,
                      void *userdata, struct error *err);
+/* The fabric manager's table of NODE is TABLE (fleet/fleet.h), NULL: as the machine reports it. */
+struct partitioning {
+    const char *node, *table;
+    const char *actor;
+};
+int lifecycle_partition(struct lifecycle *lc, const struct partitioning *partitioning,
+                        lifecycle_ok_f done, void *userdata, struct error *err);
 /* A machine that shows a join token becomes a node, or is the node again that it was. */
 struct new_machine {
     const struct node *node;

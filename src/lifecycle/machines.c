@@ -74,6 +74,8 @@ void machines_decide(struct lifecycle *lc, struct node *node)
     if (!m)
         return;
     node->cordoned = m->machine->cordoned;
+    if (m->machine->partitions)
+        node_set_partitions(node, m->machine->partitions);
     /* No batch system knows what is free there; one assumes a disk, and the machine has seen it. */
     if (m->machine->node && m->machine->node->disk_bytes > 0) {
         node->disk_bytes = m->machine->node->disk_bytes;
@@ -146,20 +148,26 @@ void machine_keep(struct lifecycle *lc, const char *name, const struct node_reco
     commit_send(c);
 }
 
+/* The machine NAME, which nobody decided anything of or knew before. */
+static struct member *find_or_add(struct lifecycle *lc, const char *name)
+{
+    struct member *m = machine_find(lc, name);
+
+    if (m)
+        return m;
+    struct node_record *machine = xnew(struct node_record);
+    machine->name = xstrdup(name);
+    return add(lc, machine);
+}
+
 int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycle_ok_f done,
                      void *userdata, struct error *err)
 {
     struct node_use *use = use_find(lc, cordon->node);
-    struct member *m = machine_find(lc, cordon->node);
 
     if (!use)
         return error_set(err, -ENOENT, "there is no node '%s'", cordon->node);
-    if (!m) {
-        struct node_record *machine = xnew(struct node_record);
-        machine->name = xstrdup(cordon->node);
-        m = add(lc, machine);
-    }
-    struct node_record *machine = m->machine;
+    struct node_record *machine = find_or_add(lc, cordon->node)->machine;
     machine->cordoned = cordon->cordoned;
     machine->drained = cordon->drained;
     machine->cordoned_us = cordon->cordoned ? lc_now(lc) : 0;
@@ -172,6 +180,38 @@ int lifecycle_cordon(struct lifecycle *lc, const struct cordon *cordon, lifecycl
         preempt_node(lc, cordon->node, cordon->actor);
     machine_keep(lc, machine->name, machine, cordon->cordoned ? "node.cordoned" : "node.uncordoned",
                  cordon->actor, done, userdata);
+    return 0;
+}
+
+/* As the machine itself told it last, if it did. */
+static void set_reported_partitions(const struct member *m, struct node *node)
+{
+    const struct node *reported = m->machine->node;
+
+    node->partitions.len = 0;
+    if (reported && reported->gpus.len == node->gpus.len)
+        vec_foreach(&reported->partitions, partition)
+            vec_push(&node->partitions, *partition);
+}
+
+int lifecycle_partition(struct lifecycle *lc, const struct partitioning *partitioning,
+                        lifecycle_ok_f done, void *userdata, struct error *err)
+{
+    const struct node_use *use = use_find(lc, partitioning->node);
+
+    if (!use)
+        return error_set(err, -ENOENT, "there is no node '%s'", partitioning->node);
+    int r = partitioning->table ? node_check_partitions(use->node, partitioning->table, err) : 0;
+    if (r < 0)
+        return error_context(err, r, "table");
+    struct member *m = find_or_add(lc, partitioning->node);
+    struct node *node = node_copy(use->node);
+    xstr_set(&m->machine->partitions, partitioning->table);
+    if (!partitioning->table)
+        set_reported_partitions(m, node);
+    lifecycle_set_node(lc, node);
+    machine_keep(lc, m->machine->name, m->machine, "node.partitioned", partitioning->actor, done,
+                 userdata);
     return 0;
 }
 
@@ -232,11 +272,8 @@ int lifecycle_join(struct lifecycle *lc, const struct new_machine *new, struct j
         r = lifecycle_delete_key(lc, new->token_name, new->actor, NULL, NULL, err);
     if (r < 0)
         return r;
-    if (!m && !(m = machine_find(lc, ret->name))) {
-        struct node_record *machine = xnew(struct node_record);
-        machine->name = xstrdup(ret->name);
-        m = add(lc, machine);
-    }
+    if (!m)
+        m = find_or_add(lc, ret->name);
     m->machine->machine = new->machine;
     m->machine->joined_us = lc_now(lc);
     m->heard_us = lc_now(lc);
@@ -357,6 +394,7 @@ void lifecycle_node_standing(struct lifecycle *lc, const struct node *node, json
     json_put_str(json, "state", state_of(lc, node, m));
     if (!m)
         return;
+    json_put_str(json, "partition_table", m->machine->partitions);
     json_put_time(json, "joined", m->machine->joined_us);
     json_put_time(json, "heard", m->heard_us);
     if (m->machine->joined_us) {

@@ -97,10 +97,20 @@ test_expect_success 'whoever waits for it sees what still runs; Ctrl-C leaves it
     grep "$name goes on draining" said && state_is "$name" draining &&
     drains && await 10 grep "1 task" said && berth stop held && wait "$waits" && jq -e ".state == \"drained\"" drained
 '
+test_expect_success 'the operator says which of its GPUs the fabric manager joins' '
+    token >token && jq -n -c --arg sum "$(printf gpus | sha256sum | cut -d" " -f1)" "{machine: \$sum, node: {name: \"hgx\", memory: 1,
+        cores: [{id: 0, cpus: \"0\"}], gpus: [range(8) | {uuid: \"GPU-\\(.)\", model: \"H100\", index: ., module: (8 - .), island: 1}]}}" >body &&
+    test "$(put_as "$(cat token)" POST /v1/nodes body)" = 201 &&
+    test_expect_code 2 berth node partition hgx --table 1=1-9 2>err && grep "table: partition 1 has module 9; the modules of node hgx are 1-8" err &&
+    berth node partition hgx --table hgx8 >shown && grep "partition_table *hgx8" shown &&
+    berth node show hgx -o json | jq -e "(.partitions | length) == 15 and .partitions[3] == {id: 3, gpus: \"5,7\"}" &&
+    berth node partition hgx --table reported -o json | jq -e ".partitions == null and .partition_table == null" &&
+    berth node partition hgx --table "1=1-4 2=5-8" && test_expect_code 2 berth node partition hgx 2>err && grep "table: is missing" err
+'
 test_expect_success 'a restart forgets none of it' '
     berth_stop && berth_server --node-timeout 3s && state_is "$name" drained && berth why waits &&
     berth node show "$name" -o json | jq -e ".cordon.reason == \"new fans\" and (.cordon.by | length) > 0" &&
-    berth node show one -o json | jq -e .joined
+    berth node show one -o json | jq -e .joined && berth node show hgx -o json | jq -e "(.partitions | length) == 2"
 '
 test_expect_success 'given back to work, it takes what waits' '
     berth node resume "$name" && berth job wait waits && state_is "$name" ready &&

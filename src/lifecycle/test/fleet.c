@@ -91,6 +91,63 @@ TEST(a_cordon_outlives_a_report)
     world_close();
 }
 
+static struct node *node_with_gpus(void)
+{
+    struct node *node = world_node();
+
+    for (unsigned i = 0; i < 4; i++)
+        vec_push(&node->gpus, ((struct gpu){ .uuid = xasprintf("GPU-%u", i),
+                                             .model = xstrdup("H100"),
+                                             .cdi = xasprintf("nvidia.com/gpu=%u", i),
+                                             .numa = 0,
+                                             .module = 1 + i,
+                                             .island = 1 }));
+    return node;
+}
+
+static void partition(const char *table)
+{
+    struct error err = { 0 };
+
+    ok(lifecycle_partition(world.lc, &(struct partitioning){ "n1", table, "test" }, NULL, NULL,
+                           &err) == 0);
+    is_str(err.text, "");
+    pass_time(0);
+}
+
+TEST(a_table_of_partitions_outlives_a_report_and_a_restart)
+{
+    struct engine_machine m = machine("n1", 0, NULL);
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(4);
+    node_free((struct node *) (uintptr_t) m.node);
+    m.node = node_with_gpus();
+    report(m, nobody);
+    ok(lifecycle_partition(world.lc, &(struct partitioning){ "n1", "1=1-5", "test" }, NULL, NULL,
+                           &err) == -EINVAL);
+    is_str(err.text, "table: partition 1 has module 5; the modules of node n1 are 1-4");
+    ok(lifecycle_partition(world.lc, &(struct partitioning){ "n2", "none", "test" }, NULL, NULL,
+                           &err) == -ENOENT);
+    partition("1=1,2 2=3,4");
+    ok(use_find(world.lc, "n1")->node->partitions.len == 2);
+    /* No three are in one. */
+    ok(submit_json("{\"command\":[\"x\"],\"gpus\":3}", "a", 0, &id, &err) == -EDOM);
+    ok(strstr(err.text, "needs 3 GPUs in one partition: 4 are free, at most 2 together") != NULL);
+    m.node = node_with_gpus();
+    report(m, nobody);
+    ok(use_find(world.lc, "n1")->node->partitions.len == 2);
+    crash();
+    m.node = node_with_gpus();
+    report(m, nobody);
+    ok(use_find(world.lc, "n1")->node->partitions.len == 2);
+    partition(NULL);
+    ok(use_find(world.lc, "n1")->node->partitions.len == 0);
+    ok(submit_json("{\"command\":[\"x\"],\"gpus\":3}", "a", 0, &id, &err) == 0);
+    world_close();
+}
+
 TEST(an_attempt_that_does_not_begin_says_why)
 {
     struct error err = { 0 };
