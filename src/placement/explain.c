@@ -210,9 +210,12 @@ static void explain_island(const struct node_state *state, const struct shape *s
     (void) snprintf(
         text, len,
         "needs %s; %u %s free on node %s, but %u of them %s joined by NVLink or an IOMMU "
-        "group to GPUs of another org",
+        "group to GPUs of another org%s",
         wanted, is_free, is_are(is_free), state->node->name, is_free - apart,
-        is_are(is_free - apart));
+        is_are(is_free - apart),
+        slice_splitting_helps(state, shape)
+            ? "; the operator may allow it: splits_islands of flavors"
+            : "");
 }
 
 /* Is a NIC all that SHAPE lacks on the node? */
@@ -270,8 +273,8 @@ static void explain_nics(const struct node_state *state, const struct shape *sha
 static void explain_numa(const struct node_state *states, size_t n, const struct shape *shape,
                          char *text, size_t len)
 {
-    _cleanup_free_ char *wanted = wanted_gpus(shape);
-    unsigned is_free = 0, most = 0;
+    _cleanup_free_ char *wanted = wanted_gpus(shape), *others = NULL;
+    unsigned is_free = 0, most = 0, kept = 0;
 
     for (size_t i = 0; i < n; i++) {
         if (states[i].node->cordoned || states[i].node->fault ||
@@ -280,15 +283,19 @@ static void explain_numa(const struct node_state *states, size_t n, const struct
         unsigned together = slice_most_together(&states[i], shape);
         is_free += (unsigned) __builtin_popcountll(slice_candidates(&states[i], shape));
         most = together > most ? together : most;
+        kept += slice_kept_partitions(&states[i], shape);
     }
+    others = kept ? xasprintf("; %u partition%s of so many overlap%s one in use", kept,
+                              plural(kept), kept == 1 ? "s" : "")
+                  : xstrdup("");
     if (shape->gpus == 0)
         (void) snprintf(text, len, "needs %u core%s with their memory%s on one NUMA node",
                         shape->cores, plural(shape->cores),
                         shape->network_optimised ? " and a NIC" : "");
     else if (most < shape->gpus)
-        (void) snprintf(text, len, "needs %s %s: %u %s free, at most %u together", wanted,
+        (void) snprintf(text, len, "needs %s %s: %u %s free, at most %u together%s", wanted,
                         shape->numa_strict ? "on one NUMA node" : "in one partition", is_free,
-                        is_are(is_free), most);
+                        is_are(is_free), most, others);
     else
         (void) snprintf(text, len,
                         "needs %s with %u core%s, memory%s near them: %u %s free, but not these "

@@ -585,25 +585,58 @@ unsigned slice_room(const struct node_state *state, const struct shape *shape, u
     return n;
 }
 
-unsigned slice_most_together(const struct node_state *state, const struct shape *shape)
+/* The most of BITS that are on one NUMA node, or with ANYWHERE all of them. */
+static unsigned most_of(const struct node_state *state, uint64_t bits, bool anywhere)
 {
-    uint64_t candidates = slice_candidates(state, shape);
     unsigned gpus[SLICE_NUMAS_MAX] = { 0 }, most = 0;
 
-    vec_foreach(&state->node->partitions, partition) {
-        unsigned n = count_of(candidates & partition->gpus);
-        if (partition_is_legal(state, shape, partition->gpus) && n > most)
-            most = n;
-    }
-    if (state->node->partitions.len > 0 && !shape->numa_strict)
-        return most;
-    most = 0;
-    for (uint64_t rest = candidates; rest; rest &= rest - 1) {
+    if (anywhere)
+        return count_of(bits);
+    for (uint64_t rest = bits; rest; rest &= rest - 1) {
         int numa = numa_of(state, (size_t) __builtin_ctzll(rest));
         if (numa >= 0 && ++gpus[numa] > most)
             most = gpus[numa];
     }
     return most;
+}
+
+unsigned slice_most_together(const struct node_state *state, const struct shape *shape)
+{
+    uint64_t candidates = slice_candidates(state, shape);
+    bool is_parted = state->node->partitions.len > 0, anywhere = is_parted && !shape->numa_strict;
+    unsigned most = is_parted ? 0 : most_of(state, candidates, anywhere);
+
+    vec_foreach(&state->node->partitions, partition) {
+        unsigned n = most_of(state, candidates & partition->gpus, anywhere);
+        if (partition_is_legal(state, shape, partition->gpus) && n > most)
+            most = n;
+    }
+    return most;
+}
+
+unsigned slice_kept_partitions(const struct node_state *state, const struct shape *shape)
+{
+    unsigned n = 0;
+
+    vec_foreach(&state->node->partitions, partition)
+        n += count_of(partition->gpus) >= shape->gpus &&
+             !partition_is_legal(state, shape, partition->gpus);
+    return n;
+}
+
+bool slice_splitting_helps(const struct node_state *state, const struct shape *shape)
+{
+    struct node_state trial = *state;
+    struct shape splits = *shape;
+    size_t n = state->node->gpus.len;
+
+    splits.splits_islands = true;
+    trial.gpu_holds = xmemdup(state->gpu_holds, n * sizeof *state->gpu_holds);
+    for (size_t i = 0; i < n; i++)
+        trial.gpu_holds[i].splits_islands = true;
+    bool helps = count_of(slice_candidates(&trial, &splits)) >= shape->gpus;
+    free(trial.gpu_holds);
+    return helps;
 }
 
 int64_t slice_memory_share(const struct node_state *state, const struct allocation *a, size_t i)

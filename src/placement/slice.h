@@ -44,6 +44,10 @@ unsigned slice_take_nics(struct node_state *state, const struct slice *slice, ch
 unsigned slice_room(const struct node_state *state, const struct shape *shape, unsigned max);
 /* The most GPUs that a task of SHAPE could have at once: on one NUMA node, or in one partition. */
 unsigned slice_most_together(const struct node_state *state, const struct shape *shape);
+/* How many partitions with as many GPUs as SHAPE wants it may not have, because they overlap one in use. */
+unsigned slice_kept_partitions(const struct node_state *state, const struct shape *shape);
+/* Would there be as many GPUs as SHAPE wants if its flavor and those of all others allowed islands to be split? */
+bool slice_splitting_helps(const struct node_state *state, const struct shape *shape);
 /* The memory of A that counts for NUMA node I: by its cores there, or by the size of its memory nodes. */
 int64_t slice_memory_share(const struct node_state *state, const struct allocation *a, size_t i);
 

@@ -746,6 +746,56 @@ TEST(cores_that_are_left_go_to_who_is_near)
     empty();
 }
 
+/* What keeps SPEC of org ORG, in words. */
+static void is_refused(const struct workload_spec *spec, uint8_t org, const char *says)
+{
+    struct id owner = { .bytes = { org } };
+    struct shape shape = shape_of(spec, &owner);
+    struct placement_grant grants[TASKS_MAX];
+    struct node_state state;
+    char text[232];
+
+    state_of_tasks(grants, &state);
+    ok(explain_refusal(&state, 1, &shape, text, sizeof text) != PLACEMENT_PLACED);
+    is_str(text, says);
+    node_state_done(&state);
+}
+
+TEST(a_refusal_says_whose_islands_and_partitions_are)
+{
+    struct workload_spec spec = { .cores = 2, .gpus = 2, .nodes = 1, .tasks_per_node = 1 };
+    uint64_t got = 0;
+
+    make_hgx(true);
+    ok(ask(2, 1, false, &got) == PLACEMENT_PLACED);
+    is_refused(&spec, 2,
+               "needs 2 GPUs; 6 are free on node n1, but 6 of them are joined by NVLink or an "
+               "IOMMU group to GPUs of another org; the operator may allow it: splits_islands of "
+               "flavors");
+    vec_foreach(&node->gpus, gpu)
+        gpu->iommu_group = xstrdup("1");
+    is_refused(&spec, 2,
+               "needs 2 GPUs; 6 are free on node n1, but 6 of them are joined by NVLink or an "
+               "IOMMU group to GPUs of another org");
+    empty();
+
+    make_hgx(true);
+    node_set_partitions(node, "1=1-4 2=5-8 3=1,2");
+    ok(ask(2, 1, false, &got) == PLACEMENT_PLACED && got == 3);
+    ok(ask(4, 2, false, &got) == PLACEMENT_PLACED && got == 0xf0);
+    is_refused(&spec, 2,
+               "needs 2 GPUs in one partition: 2 are free, at most 0 together; 2 partitions of so "
+               "many overlap one in use");
+    spec.numa_strict = true;
+    is_refused(&spec, 2,
+               "needs 2 GPUs on one NUMA node: 2 are free, at most 0 together; 2 partitions of so "
+               "many overlap one in use");
+    is_refused(&spec, 3,
+               "needs 2 GPUs on one NUMA node: 2 are free, at most 0 together; 3 partitions of so "
+               "many overlap one in use");
+    empty();
+}
+
 TEST(a_refusal_says_where_nics_are)
 {
     struct workload_spec spec = {
