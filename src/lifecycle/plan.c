@@ -3,8 +3,6 @@
 
 #include "base/time.h"
 
-#include <errno.h>
-
 enum { HALF_LIFE_S = 7 * 86400, NOTICE_S = 300 };
 
 struct id plan_user(const struct workload *w)
@@ -62,68 +60,6 @@ void plan_node(struct lifecycle *lc, const struct node_use *use)
     lc->changes++;
     planner_set_node(lc->planner, use->node, use->disk_used_bytes);
     bookings_see(lc, use->node->name);
-}
-
-static void put_used(const struct lifecycle *lc, json_t *list, const struct id *org,
-                     const struct id *project, int64_t now_us)
-{
-    int64_t used = planner_used(lc->planner, org, project, now_us);
-    json_t *one = json_object();
-    char text[ID_TEXT_LEN + 1];
-
-    if (project)
-        json_put_str(one, "project", id_format(project, text));
-    else
-        json_put_str(one, "org", id_format(org, text));
-    json_put_int(one, "used", used);
-    (void) json_array_append_new(list, one);
-}
-
-json_t *lifecycle_shares(struct lifecycle *lc)
-{
-    json_t *json = json_object(), *list = json_array();
-    int64_t now_us = plan_now(lc);
-
-    vec_foreach(&lc->orgs, org)
-        put_used(lc, list, &(*org)->id, NULL, now_us);
-    vec_foreach(&lc->projects, project)
-        put_used(lc, list, &(*project)->org, &(*project)->id, now_us);
-    json_put_int(json, "at_us", now_us);
-    json_put(json, "used", list);
-    return json;
-}
-
-/* Who is gone since is passed over. */
-static bool recall(struct lifecycle *lc, const json_t *one, int64_t at_us)
-{
-    const char *project = json_get_str(one, "project", NULL);
-    int64_t used = json_get_int(one, "used", -1);
-    struct id id;
-
-    if (used < 0 || used > SHARE_USED_MAX ||
-        id_parse(project ? project : json_get_str(one, "org", ""), &id) < 0)
-        return false;
-    vec_foreach(&lc->orgs, org)
-        if (!project && id_equal(&(*org)->id, &id))
-            planner_set_used(lc->planner, &id, NULL, used, at_us);
-    const struct project *known = project ? project_get(lc, &id) : NULL;
-    if (known)
-        planner_set_used(lc->planner, &known->org, &id, used, at_us);
-    return true;
-}
-
-int lifecycle_recall_shares(struct lifecycle *lc, const json_t *json, struct error *err)
-{
-    int64_t at_us = json_get_int(json, "at_us", -1);
-    const json_t *list = json_object_get(json, "used");
-
-    if (at_us < 0 || !json_is_array(list))
-        return error_set(err, -EINVAL, "at_us and used: must be a time and a list");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (!recall(lc, json_array_get(list, i), at_us))
-            return error_set(err, -EINVAL, "used[%zu]: must be {\"org\" or \"project\", \"used\"}",
-                             i);
-    return 0;
 }
 
 int64_t plan_now(struct lifecycle *lc)

@@ -78,7 +78,7 @@ static void recall(struct shares *s)
     if (r >= 0)
         r = lifecycle_recall_shares(s->lifecycle, json, &err);
     if (r < 0)
-        log_warn("what orgs have had is not known any more", "why", err.text);
+        log_warn("what orgs have had is not known any more", "file", s->path, "why", err.text);
 }
 
 struct shares *shares_open(struct loop *loop, struct pool *pool, struct lifecycle *lifecycle,

@@ -94,18 +94,23 @@ TEST(what_was_had_is_remembered)
 
 TEST(shares_that_are_none_are_refused)
 {
-    static const char *const texts[] = {
-        "{}",
-        "{\"at_us\":1,\"used\":{}}",
-        "{\"at_us\":1,\"used\":[{\"org\":\"x\",\"used\":1}]}",
-        "{\"at_us\":1,\"used\":[{\"org\":\"01900000-0000-7000-8000-000000000001\",\"used\":-1}]}",
+    static const struct {
+        const char *text, *says;
+    } cases[] = {
+        { "{}", "at_us: must be a time" },
+        { "{\"at_us\":1,\"used\":{}}", "used: must be a list" },
+        { "{\"at_us\":1,\"used\":[7]}", "used[0]: must be {" },
+        { "{\"at_us\":1,\"used\":[{\"org\":\"x\",\"used\":1}]}", "used[0].org: 'x' must be an id" },
+        { "{\"at_us\":1,\"used\":[{\"org\":\"01900000-0000-7000-8000-000000000001\",\"used\":-1}]}",
+          "used[0].used: must be a whole number from 0 to " },
     };
 
     world_open(1);
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        _cleanup_json_ json_t *json = json_loads(texts[i], 0, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        _cleanup_json_ json_t *json = json_loads(cases[i].text, 0, NULL);
         struct error err = { 0 };
         ok(lifecycle_recall_shares(world.lc, json, &err) == -EINVAL);
+        ok(str_starts(err.text, cases[i].says));
     }
     world_close();
 }
