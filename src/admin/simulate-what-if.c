@@ -191,21 +191,46 @@ static int read_file(const char *path, size_t limit, struct text *ret, struct er
     return file_read(AT_FDCWD, str_equal(path, "-") ? "/dev/stdin" : path, limit, ret, err);
 }
 
-static int read_snapshot(const struct options *o, struct snapshot **ret, struct error *err)
+/* Of the field whose path WHAT begins with: "jobs[3]: asks.gpus: must be ...". */
+static size_t line_of(const struct text *text, const char *what)
 {
-    const char *name = o->snapshot ? o->snapshot : "the server's snapshot";
+    _cleanup_text_ struct text pointer = { 0 };
+
+    for (size_t n; (n = strcspn(what, " ")) > 1 && what[n] && what[n - 1] == ':'; what += n + 1) {
+        text_add(&pointer, "/");
+        for (const char *p = what; p < what + n - 1; p++)
+            if (*p != ']')
+                text_add_bytes(&pointer, *p == '.' || *p == '[' ? "/" : p, 1);
+    }
+    return json_line(text_str(text), text->len, text_str(&pointer));
+}
+
+static int read_file_snapshot(const char *name, struct snapshot **ret, struct error *err)
+{
     _cleanup_text_ struct text text = { 0 };
     _cleanup_json_ json_t *json = NULL;
-    int r =
-        o->snapshot ? read_file(o->snapshot, SNAPSHOT_BYTES_MAX, &text, err) : o->fetch(&json, err);
+    int r = read_file(name, SNAPSHOT_BYTES_MAX, &text, err);
 
     if (r < 0)
         return r;
+    r = json_parse(text_str(&text), text.len, &json, err);
+    if (r < 0)
+        return error_context(err, r, "%s", name);
+    r = snapshot_from_json(json, ret, err);
+    return r < 0 ? error_context(err, r, "%s:%zu", name, line_of(&text, err->text)) : 0;
+}
+
+static int read_snapshot(const struct options *o, struct snapshot **ret, struct error *err)
+{
+    _cleanup_json_ json_t *json = NULL;
+
     if (o->snapshot)
-        r = json_parse(text_str(&text), text.len, &json, err);
-    if (r >= 0)
-        r = snapshot_from_json(json, ret, err);
-    return r < 0 ? error_context(err, r, "%s", name) : 0;
+        return read_file_snapshot(o->snapshot, ret, err);
+    int r = o->fetch(&json, err);
+    if (r < 0)
+        return r;
+    r = snapshot_from_json(json, ret, err);
+    return r < 0 ? error_context(err, r, "the server's snapshot") : 0;
 }
 
 static int read_job(const char *path, json_t **ret, struct error *err)
