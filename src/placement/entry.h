@@ -221,6 +221,8 @@ int64_t booked_next_us(const struct schedule *s, int64_t now_us);
 
 /* ---- victims.c, reserve.c ---- */
 
+/* Who on machine NODE may be stopped. */
+const struct prospect *prospect_of(struct schedule *s, size_t node, int64_t now_us);
 /* Make room for ENTRY by stopping jobs of less right, at most MAX, at the least cost, and take it (PLACES of S). The stopped are
  * appended to STOPPED. False: that is not possible, and nothing was changed. */
 bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us, unsigned max,

@@ -26,12 +26,16 @@ struct machine {
     size_t n_passable;
     struct steps steps; /* with all spans in the way */
     bool is_stale;
+    int64_t looked_us; /* by these steps, not before then: */
+    int64_t
+        first_us[CAPACITY_GPUS_MAX + 1]; /* when so many GPUs are free first; INT64_MAX: never */
 };
 
 struct profile {
     VEC(struct machine) machines;
     struct steps other; /* with some spans out of the way; kept for its memory */
     VEC(int64_t) times;
+    uint64_t work; /* looks at machines, ever */
 };
 
 struct profile *profile_new(void) { return xnew(struct profile); }
@@ -127,6 +131,9 @@ static int compare_times(const void *pa, const void *pb)
 
 static bool is_passed(const struct profile_wish *wish, const struct profile_span *span)
 {
+    for (size_t i = 0; wish && i < wish->n_without; i++)
+        if (wish->without[i] == span->id)
+            return true;
     return wish && span->is_passable && wish->passes && wish->passes(wish->userdata, span);
 }
 
@@ -172,15 +179,19 @@ static const struct steps *steps_of(struct profile *p, size_t node, const struct
 {
     struct machine *machine = &p->machines.items[node];
 
-    if (machine->n_passable > 0 && wish->passes) {
+    if ((machine->n_passable > 0 && wish->passes) || wish->n_without > 0) {
         make_steps(p, machine, wish, &p->other);
         return &p->other;
     }
-    if (machine->is_stale)
+    if (machine->is_stale) {
         make_steps(p, machine, NULL, &machine->steps);
+        machine->looked_us = INT64_MAX;
+    }
     machine->is_stale = false;
     return &machine->steps;
 }
+
+uint64_t profile_work(const struct profile *p) { return p->work; }
 
 /* ---- fits ------------------------------------------------------------------------------------------- */
 
@@ -283,11 +294,44 @@ bool profile_lets(struct profile *p, const struct profile_wish *wish, size_t nod
     return lets;
 }
 
+/* ---- bounds ------------------------------------------------------------------------------------------ */
+
+static void look_for_gpus(struct machine *machine, int64_t from_us)
+{
+    const struct steps *steps = &machine->steps;
+    int found = 0;
+
+    machine->looked_us = from_us;
+    for (size_t i = step_of(steps, from_us); i < steps->len; i++)
+        for (; found <= steps->items[i].gpus; found++)
+            machine->first_us[found] =
+                steps->items[i].at_us > from_us ? steps->items[i].at_us : from_us;
+    for (; found <= CAPACITY_GPUS_MAX; found++)
+        machine->first_us[found] = INT64_MAX;
+}
+
+/* NODE holds no task of WISH before then, whatever its other numbers say. */
+static int64_t bound_us(struct profile *p, size_t node, const struct profile_wish *wish)
+{
+    struct machine *machine = &p->machines.items[node];
+    unsigned gpus = wish->ask->gpus;
+
+    p->work++;
+    if (gpus == 0 || gpus > CAPACITY_GPUS_MAX || (machine->n_passable > 0 && wish->passes))
+        return wish->from_us;
+    (void) steps_of(p, node, wish);
+    if (machine->looked_us > wish->from_us ||
+        (machine->looked_us < wish->from_us && machine->first_us[gpus] < wish->from_us))
+        look_for_gpus(machine, wish->from_us);
+    return machine->first_us[gpus];
+}
+
 /* ---- the earliest time ------------------------------------------------------------------------------ */
 
 /* From AT on, a machine holds so many tasks more. */
 struct change {
     int64_t at_us;
+    size_t node;
     uint32_t domain;
     int by;
 };
@@ -301,7 +345,9 @@ static int compare_changes(const void *pa, const void *pb)
 {
     const struct change *a = pa, *b = pb;
 
-    return a->at_us < b->at_us ? -1 : a->at_us > b->at_us;
+    if (a->at_us != b->at_us)
+        return a->at_us < b->at_us ? -1 : 1;
+    return a->node < b->node ? -1 : a->node > b->node;
 }
 
 /* Times at which the number of tasks that fit may change: where a step begins, and just after the last start from which one would
@@ -333,7 +379,8 @@ static void find_changes(struct profile *p, size_t node, const struct profile_wi
     find_times(p, steps, wish);
     vec_foreach(&p->times, at) {
         int now = *at < from_us ? 0 : (int) fits_from(steps, wish, *at);
-        const struct change change = { *at, wish->domains ? wish->domains[node] : 0, now - before };
+        const struct change change = { *at, node, wish->domains ? wish->domains[node] : 0,
+                                       now - before };
         if (now != before)
             vec_push(ret, change);
         before = now;
@@ -349,30 +396,77 @@ static size_t n_domains(const struct profile *p, const struct profile_wish *wish
     return (size_t) most + 1;
 }
 
-/* When first all tasks fit in one domain, and in which. */
-static int64_t first_time(struct profile *p, const struct profile_wish *wish, uint32_t *ret_domain)
+/* When first all tasks fit in one domain by CHANGES, which are in order, and in which. */
+static int64_t add_up(const struct changes *changes, const struct profile_wish *wish, int64_t *sums,
+                      uint32_t *ret_domain)
 {
-    size_t n = n_domains(p, wish);
-    _cleanup_free_ int64_t *sums = xnew_n(int64_t, n);
-    struct changes changes = { 0 };
-    int64_t found_us = INT64_MAX;
+    const struct change *items = changes->items;
 
-    for (size_t node = 0; node < p->machines.len; node++)
-        find_changes(p, node, wish, &changes);
+    for (size_t i = 0, from = 0; i < changes->len; i++) {
+        sums[items[i].domain] += items[i].by;
+        if (i + 1 < changes->len && items[i + 1].at_us == items[i].at_us)
+            continue;
+        for (; from <= i; from++)
+            if (sums[items[from].domain] >= (int64_t) wish->tasks) {
+                *ret_domain = items[from].domain;
+                return items[i].at_us;
+            }
+    }
+    return INT64_MAX;
+}
+
+/* A machine, and when it may hold a task at the earliest. */
+struct opening {
+    int64_t at_us;
+    size_t node;
+};
+
+static int compare_openings(const void *pa, const void *pb)
+{
+    const struct opening *a = pa, *b = pb;
+
+    if (a->at_us != b->at_us)
+        return a->at_us < b->at_us ? -1 : 1;
+    return a->node < b->node ? -1 : 1;
+}
+
+/* By the first N of OPENINGS alone. */
+static int64_t first_time_of(struct profile *p, const struct profile_wish *wish,
+                             const struct opening *openings, size_t n, uint32_t *ret_domain)
+{
+    _cleanup_free_ int64_t *sums = xnew_n(int64_t, n_domains(p, wish));
+    struct changes changes = { 0 };
+
+    for (size_t i = 0; i < n; i++)
+        find_changes(p, openings[i].node, wish, &changes);
     if (changes.len > 0)
         qsort(changes.items, changes.len, sizeof *changes.items, compare_changes);
-    for (size_t i = 0, from = 0; i < changes.len && found_us == INT64_MAX; i++) {
-        sums[changes.items[i].domain] += changes.items[i].by;
-        if (i + 1 < changes.len && changes.items[i + 1].at_us == changes.items[i].at_us)
-            continue;
-        for (; from <= i && found_us == INT64_MAX; from++)
-            if (sums[changes.items[from].domain] >= (int64_t) wish->tasks) {
-                found_us = changes.items[i].at_us;
-                *ret_domain = changes.items[from].domain;
-            }
-        from = i + 1;
-    }
+    int64_t found_us = add_up(&changes, wish, sums, ret_domain);
     vec_done(&changes);
+    p->work += n;
+    return found_us;
+}
+
+/* When first all tasks fit in one domain, and in which. Machines are looked at in the order in which they open, until no further
+ * one opens that soon. */
+static int64_t first_time(struct profile *p, const struct profile_wish *wish, uint32_t *ret_domain)
+{
+    _cleanup_free_ struct opening *openings = xnew_n(struct opening, p->machines.len + 1);
+    size_t n = 0, looked_at = 4 * (size_t) wish->tasks;
+    int64_t found_us = INT64_MAX;
+
+    for (size_t node = 0; node < p->machines.len; node++) {
+        int64_t at_us = bound_us(p, node, wish);
+        if (at_us != INT64_MAX && (!wish->only_now || at_us == wish->from_us))
+            openings[n++] = (struct opening){ at_us, node };
+    }
+    qsort(openings, n, sizeof *openings, compare_openings);
+    for (; n > 0; looked_at *= 4) {
+        looked_at = looked_at < n ? looked_at : n;
+        found_us = first_time_of(p, wish, openings, looked_at, ret_domain);
+        if (looked_at == n || found_us < openings[looked_at].at_us)
+            break;
+    }
     return found_us;
 }
 
@@ -382,9 +476,12 @@ static int64_t first_time_of_one(struct profile *p, const struct profile_wish *w
     int64_t best_us = wish->only_now ? wish->from_us + 1 : INT64_MAX;
 
     for (size_t node = 0; node < p->machines.len && best_us > wish->from_us; node++) {
-        int64_t from_us = opens_us(p, node, wish);
+        int64_t bound = bound_us(p, node, wish);
+        int64_t from_us = bound < best_us ? opens_us(p, node, wish) : INT64_MAX;
+        from_us = from_us < bound ? bound : from_us;
         if (from_us >= best_us)
             continue;
+        p->work++;
         const struct steps *steps = steps_of(p, node, wish);
         for (size_t i = step_of(steps, from_us); i < steps->len; i++) {
             int64_t at_us = steps->items[i].at_us;
@@ -424,6 +521,47 @@ static int compare_nodes(const void *pa, const void *pb)
     return *a < *b ? -1 : *a > *b;
 }
 
+static int64_t left_at(struct profile *p, const struct profile_wish *wish, size_t node,
+                       int64_t at_us)
+{
+    const struct steps *steps = steps_of(p, node, wish);
+    const struct step *step = &steps->items[step_of(steps, at_us)];
+
+    return wish->ask->gpus ? step->gpus : step->cpu_milli;
+}
+
+/* What NODE holds of the tasks then; false: nothing. */
+static bool look_at_then(struct profile *p, const struct profile_wish *wish, size_t node,
+                         int64_t at_us, struct candidate *ret)
+{
+    if (bound_us(p, node, wish) > at_us)
+        return false;
+    unsigned fits = profile_fits(p, wish, node, at_us);
+    if (fits == 0)
+        return false;
+    *ret = (struct candidate){ node, fits, left_at(p, wish, node, at_us) };
+    return true;
+}
+
+/* The machine for a task alone: the fullest. */
+static size_t choose_one(struct profile *p, const struct profile_wish *wish, int64_t at_us)
+{
+    size_t best = p->machines.len;
+    int64_t least = INT64_MAX;
+
+    for (size_t node = 0; node < p->machines.len && least > wish->ask->gpus; node++) {
+        if (bound_us(p, node, wish) > at_us)
+            continue;
+        int64_t left = left_at(p, wish, node, at_us);
+        if (left >= least || profile_fits(p, wish, node, at_us) == 0)
+            continue;
+        least = left;
+        best = node;
+    }
+    assert(best < p->machines.len);
+    return best;
+}
+
 /* The machines for all tasks: as few as will do, of equal ones the fullest. */
 static void choose(struct profile *p, const struct profile_wish *wish, int64_t at_us,
                    uint32_t domain, size_t *ret)
@@ -432,17 +570,10 @@ static void choose(struct profile *p, const struct profile_wish *wish, int64_t a
     size_t n = 0;
     unsigned placed = 0;
 
-    for (size_t node = 0; node < p->machines.len; node++) {
-        if (wish->domains && wish->domains[node] != domain)
-            continue;
-        unsigned fits = profile_fits(p, wish, node, at_us);
-        if (fits == 0)
-            continue;
-        const struct steps *steps = steps_of(p, node, wish);
-        const struct step *step = &steps->items[step_of(steps, at_us)];
-        found[n++] =
-            (struct candidate){ node, fits, wish->ask->gpus ? step->gpus : step->cpu_milli };
-    }
+    for (size_t node = 0; node < p->machines.len; node++)
+        if ((!wish->domains || wish->domains[node] == domain) &&
+            look_at_then(p, wish, node, at_us, &found[n]))
+            n++;
     qsort(found, n, sizeof *found, compare_candidates);
     for (size_t i = 0; i < n; i++)
         for (unsigned k = 0; k < found[i].fits && placed < wish->tasks; k++)
@@ -459,7 +590,9 @@ int64_t profile_earliest(struct profile *p, const struct profile_wish *wish, siz
 
     if (wish->only_now && at_us > wish->from_us)
         return INT64_MAX;
-    if (at_us != INT64_MAX)
+    if (at_us != INT64_MAX && is_one)
+        *ret = choose_one(p, wish, at_us);
+    else if (at_us != INT64_MAX)
         choose(p, wish, at_us, domain, ret);
     return at_us;
 }

@@ -61,6 +61,8 @@ struct profile_wish {
     const uint32_t *domains;    /* by machine, all tasks in one domain; NULL: anywhere */
     /* When may the machine be one of them, whatever its numbers say? NULL: all may at any time. */
     enum profile_when (*allows)(void *userdata, size_t node);
+    const uint64_t *without; /* spans of these are gone */
+    size_t n_without;
     /* Is a passable span no obstacle? NULL: all are. */
     bool (*passes)(void *userdata, const struct profile_span *span);
     void *userdata;
@@ -75,5 +77,8 @@ unsigned profile_fits(struct profile *profile, const struct profile_wish *wish, 
  * counts. */
 bool profile_lets(struct profile *profile, const struct profile_wish *wish, size_t node,
                   const struct profile_span *span);
+
+/* Looks at machines, ever. */
+uint64_t profile_work(const struct profile *profile);
 
 #endif

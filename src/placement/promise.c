@@ -1,54 +1,16 @@
 /* promise.c - promises, on a profile of what is free when */
-#include "placement/promise.h"
+#include "placement/promise-internal.h"
 
 #include "base/alloc.h"
 #include "placement/calendar.h"
 #include "placement/locality.h"
-#include "placement/profile.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Who stays longer than declared is taken to be gone so much later. */
-enum { OVERRUN_S = 60 };
-
-struct promise {
-    struct link link;
-    uint64_t id;
-    int64_t start_us;
-    int priority;
-    uint64_t version; /* of the profile when it was made */
-    uint64_t pass;    /* that looked at it last */
-    size_t at;        /* in the list */
-    unsigned tasks;
-    size_t nodes[]; /* one a task, ascending */
-};
-
-/* A machine as the profile has it. */
-struct known {
-    struct room size;
-    bool closed;
-};
-
-struct promises {
-    struct profile *profile;
-    VEC(struct known) nodes;
-    struct table by_id;
-    VEC(struct promise *) list; /* owned */
-    uint64_t version;           /* goes up when something is free that was not */
-    uint64_t calendar;          /* that is in the profile */
-    unsigned n_kept;            /* in this pass */
-    uint32_t *domains;          /* by machine, of the job that is looked at */
-    struct machines refused;    /* which do not hold it now, whatever their numbers say */
-    struct machines kept;       /* free, in this pass, */
-    uint64_t kept_for;          /* for that job */
-    size_t *found;              /* machines of the job that is looked at */
-    size_t n_found;
-};
-
 /* ---- promises -------------------------------------------------------------------------------------------- */
 
-static struct promise *find(const struct promises *p, uint64_t id)
+struct promise *promise_find(const struct promises *p, uint64_t id)
 {
     for (struct link *l = table_first(&p->by_id, hash_mix(0, id)); l; l = link_next(l)) {
         struct promise *promise = link_owner(l, struct promise, link);
@@ -58,18 +20,18 @@ static struct promise *find(const struct promises *p, uint64_t id)
     return NULL;
 }
 
-static void clear_spans(struct promises *p, const struct promise *promise)
+void promise_clear_spans(struct promises *p, const struct promise *promise)
 {
     for (unsigned i = 0; i < promise->tasks; i++)
         if (i == 0 || promise->nodes[i] != promise->nodes[i - 1])
             profile_drop(p->profile, promise->nodes[i], promise->id);
 }
 
-static void forget(struct promises *p, struct promise *promise, bool is_freed)
+void promise_drop(struct promises *p, struct promise *promise, bool is_freed)
 {
     struct promise *moved = p->list.items[--p->list.len];
 
-    clear_spans(p, promise);
+    promise_clear_spans(p, promise);
     p->list.items[promise->at] = moved;
     moved->at = promise->at;
     table_remove(&p->by_id, &promise->link);
@@ -79,10 +41,10 @@ static void forget(struct promises *p, struct promise *promise, bool is_freed)
 
 void promises_forget(struct schedule *s, uint64_t id)
 {
-    struct promise *promise = s->promises ? find(s->promises, id) : NULL;
+    struct promise *promise = s->promises ? promise_find(s->promises, id) : NULL;
 
     if (promise)
-        forget(s->promises, promise, true);
+        promise_drop(s->promises, promise, true);
 }
 
 void promises_free(struct promises *p)
@@ -104,7 +66,7 @@ void promises_free(struct promises *p)
 
 int64_t promise_time(const struct schedule *s, uint64_t id)
 {
-    const struct promise *promise = s->promises ? find(s->promises, id) : NULL;
+    const struct promise *promise = s->promises ? promise_find(s->promises, id) : NULL;
 
     return promise ? promise->start_us : INT64_MAX;
 }
@@ -122,14 +84,14 @@ int64_t promises_next_us(const struct schedule *s, int64_t now_us)
 
 /* ---- what the profile knows -------------------------------------------------------------------------------- */
 
-static int64_t end_of(const struct entry *entry, int64_t start_us)
+int64_t promise_end(const struct entry *entry, int64_t start_us)
 {
     bool is_known = entry->limit_us > 0 && entry->limit_us < INT64_MAX - start_us;
 
     return is_known ? start_us + entry->limit_us : INT64_MAX;
 }
 
-static void put_running(struct schedule *s, const struct entry *entry, int64_t until_us)
+void promise_put_running(struct schedule *s, const struct entry *entry, int64_t until_us)
 {
     for (unsigned i = 0; i < entry_tasks(entry); i++) {
         const struct choice *place = &entry->past->places[i];
@@ -140,7 +102,7 @@ static void put_running(struct schedule *s, const struct entry *entry, int64_t u
     }
 }
 
-static void drop_running(struct schedule *s, const struct entry *entry)
+void promise_drop_running(struct schedule *s, const struct entry *entry)
 {
     for (unsigned i = 0; i < entry_tasks(entry); i++)
         profile_drop(s->promises->profile, entry->past->places[i].node, entry->id);
@@ -178,15 +140,15 @@ void promises_start(struct schedule *s, const struct entry *entry)
     if (!s->promises)
         return;
     look_at_new_nodes(s);
-    int64_t until_us = end_of(entry, entry->past->started_us);
-    put_running(s, entry, until_us);
+    int64_t until_us = promise_end(entry, entry->past->started_us);
+    promise_put_running(s, entry, until_us);
 }
 
 void promises_stop(struct schedule *s, const struct entry *entry)
 {
     if (!s->promises)
         return;
-    drop_running(s, entry);
+    promise_drop_running(s, entry);
     s->promises->version++;
 }
 
@@ -194,10 +156,10 @@ void promises_stop(struct schedule *s, const struct entry *entry)
 static void look_at_running(struct schedule *s, int64_t now_us)
 {
     vec_foreach(&s->running, entry) {
-        if (end_of(*entry, (*entry)->past->started_us) > now_us)
+        if (promise_end(*entry, (*entry)->past->started_us) > now_us)
             continue;
-        drop_running(s, *entry);
-        put_running(s, *entry, now_us + OVERRUN_S * INT64_C(1000000));
+        promise_drop_running(s, *entry);
+        promise_put_running(s, *entry, now_us + OVERRUN_S * INT64_C(1000000));
     }
 }
 
@@ -239,7 +201,7 @@ static struct promises *make(struct schedule *s)
     p->profile = profile_new();
     look_at_nodes(s);
     vec_foreach(&s->running, entry)
-        put_running(s, *entry, end_of(*entry, (*entry)->past->started_us));
+        promise_put_running(s, *entry, promise_end(*entry, (*entry)->past->started_us));
     return p;
 }
 
@@ -271,7 +233,7 @@ void promises_finish(struct schedule *s)
 
     for (size_t i = p->list.len; i-- > 0;)
         if (p->list.items[i]->pass != s->n_passes)
-            forget(p, p->list.items[i], true);
+            promise_drop(p, p->list.items[i], true);
     drop_kept(p);
 }
 
@@ -294,11 +256,6 @@ void promise_keep_free(struct schedule *s, const struct entry *entry, size_t nod
 /* ---- who is next ------------------------------------------------------------------------------------------- */
 
 /* Kept for whoever asks. */
-struct asker {
-    const struct schedule *s;
-    const struct entry *entry;
-};
-
 static bool is_for_it(void *userdata, const struct profile_span *span)
 {
     const struct asker *asker = userdata;
@@ -311,7 +268,7 @@ static void forget_lower(struct promises *p, int priority)
 {
     for (size_t i = p->list.len; i-- > 0;)
         if (p->list.items[i]->priority < priority)
-            forget(p, p->list.items[i], true);
+            promise_drop(p, p->list.items[i], true);
 }
 
 static struct promise *keep(struct schedule *s, const struct entry *entry, int64_t start_us)
@@ -320,7 +277,7 @@ static struct promise *keep(struct schedule *s, const struct entry *entry, int64
     unsigned tasks = entry_tasks(entry);
     struct promise *promise = xcalloc(1, sizeof *promise + tasks * sizeof *promise->nodes);
     struct profile_span span =
-        profile_span_of(entry->id, entry_ask(entry), start_us, end_of(entry, start_us));
+        profile_span_of(entry->id, entry_ask(entry), start_us, promise_end(entry, start_us));
     unsigned there = 0;
 
     promise->id = entry->id;
@@ -376,7 +333,7 @@ static bool choose(struct schedule *s, const struct entry *entry, unsigned i, un
 
 /* The machines say who may run there, and whether their numbers are all there is to it: one that does not hold a task now is
  * left out. */
-static bool take(struct schedule *s, const struct entry *entry, struct choice *places)
+bool promise_take(struct schedule *s, const struct entry *entry, struct choice *places)
 {
     const struct ask *ask = entry_ask(entry);
     struct promises *p = s->promises;
@@ -431,25 +388,41 @@ static void find_room(struct promises *p, unsigned tasks)
     p->found = xrealloc(p->found, tasks * sizeof *p->found);
 }
 
+struct profile_wish promise_wish(struct schedule *s, const struct entry *entry, bool only_now,
+                                 int64_t now_us, struct asker *asker)
+{
+    *asker = (struct asker){ s, entry };
+    return (struct profile_wish){ .ask = entry_ask(entry),
+                                  .tasks = entry_tasks(entry),
+                                  .from_us = now_us,
+                                  .only_now = only_now,
+                                  .length_us = entry->limit_us ? entry->limit_us : INT64_MAX,
+                                  .is_apart =
+                                      entry->line->demand->wish.apart && s->promises->nodes.len > 1,
+                                  .domains = domains_of(s, entry),
+                                  .allows = may_be_on,
+                                  .passes = is_for_it,
+                                  .userdata = asker };
+}
+
+int64_t promise_earliest(struct schedule *s, const struct profile_wish *wish)
+{
+    struct promises *p = s->promises;
+    uint64_t before = profile_work(p->profile);
+
+    find_room(p, wish->tasks);
+    int64_t at_us = profile_earliest(p->profile, wish, p->found);
+    capacity_worked(s->capacity, (profile_work(p->profile) - before) / LOOKS);
+    return at_us;
+}
+
 static int64_t earliest(struct schedule *s, const struct entry *entry, bool only_now,
                         int64_t now_us)
 {
-    struct promises *p = s->promises;
-    struct asker asker = { s, entry };
-    const struct profile_wish wish = { .ask = entry_ask(entry),
-                                       .tasks = entry_tasks(entry),
-                                       .from_us = now_us,
-                                       .only_now = only_now,
-                                       .length_us = entry->limit_us ? entry->limit_us : INT64_MAX,
-                                       .is_apart =
-                                           entry->line->demand->wish.apart && p->nodes.len > 1,
-                                       .domains = domains_of(s, entry),
-                                       .allows = may_be_on,
-                                       .passes = is_for_it,
-                                       .userdata = &asker };
+    struct asker asker;
+    const struct profile_wish wish = promise_wish(s, entry, only_now, now_us, &asker);
 
-    find_room(p, wish.tasks);
-    return profile_earliest(p->profile, &wish, p->found);
+    return promise_earliest(s, &wish);
 }
 
 static int64_t length_of(const struct entry *entry)
@@ -494,7 +467,7 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
                  int64_t now_us)
 {
     struct promises *p = s->promises;
-    struct promise *promise = find(p, entry->id);
+    struct promise *promise = promise_find(p, entry->id);
     bool is_far = p->n_kept >= s->options.depth;
 
     if (promise && promise->start_us > now_us && promise->version == p->version && !is_far) {
@@ -504,14 +477,14 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
     }
     int64_t before_us = promise ? promise->start_us : INT64_MAX;
     if (promise)
-        forget(p, promise, false);
+        promise_drop(p, promise, false);
     else if (!is_far)
         forget_lower(p, entry->line->priority);
     int64_t at_us = INT64_MAX;
     p->refused.len = 0;
     bool is_useless = is_far && !may_begin_now(s, entry);
     while (!is_useless && (at_us = earliest(s, entry, is_far, now_us)) == now_us)
-        if (take(s, entry, places)) {
+        if (promise_take(s, entry, places)) {
             p->version += promise_moved(before_us, at_us);
             return true;
         }
@@ -522,177 +495,6 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
     if (at_us != INT64_MAX && !is_far)
         (void) keep(s, entry, at_us);
     return false;
-}
-
-/* ---- others are stopped ------------------------------------------------------------------------------------- */
-
-/* Who of less priority runs and may be stopped: in the order in which they are. */
-static int compare_prey(const void *pa, const void *pb)
-{
-    const struct entry *a = *(const struct entry *const *) pa,
-                       *b = *(const struct entry *const *) pb;
-    int64_t a_weight = entry_weight(a), b_weight = entry_weight(b);
-
-    if (a->line->priority != b->line->priority)
-        return a->line->priority < b->line->priority ? -1 : 1;
-    if (a_weight != b_weight)
-        return a_weight < b_weight ? -1 : 1;
-    return entry_is_before(b, a) ? -1 : entry_is_before(a, b);
-}
-
-static void find_prey(const struct schedule *s, const struct entry *entry, int64_t now_us,
-                      struct entries *ret)
-{
-    vec_foreach(&s->running, other)
-        if ((*other)->line->preemptible && (*other)->line->priority < entry->line->priority &&
-            now_us - (*other)->past->started_us >= s->options.guaranteed_us)
-            vec_push(ret, *other);
-    if (ret->len > 1)
-        qsort(ret->items, ret->len, sizeof *ret->items, compare_prey);
-}
-
-static void put_back(struct schedule *s, const struct entry *entry, int64_t now_us)
-{
-    int64_t until_us = end_of(entry, entry->past->started_us);
-
-    put_running(s, entry, until_us > now_us ? until_us : now_us + OVERRUN_S * INT64_C(1000000));
-}
-
-struct drop {
-    struct schedule *s;
-    const struct entry *entry;
-    struct entries prey;
-    size_t n; /* the first of them are out of the profile */
-    int64_t now_us;
-};
-
-/* Without the first N of them, does it start now? */
-static bool starts_without(struct drop *x, size_t n)
-{
-    for (; x->n < n; x->n++)
-        drop_running(x->s, x->prey.items[x->n]);
-    for (; x->n > n; x->n--)
-        put_back(x->s, x->prey.items[x->n - 1], x->now_us);
-    return earliest(x->s, x->entry, true, x->now_us) == x->now_us;
-}
-
-/* As few as will do are out of the profile then, and its machines are found. False: it does not start even without all. */
-static bool drop_fewest(struct drop *x)
-{
-    size_t low = 0, high = x->prey.len;
-
-    if (high == 0 || !starts_without(x, high))
-        return false;
-    while (high - low > 1) {
-        size_t middle = (low + high) / 2;
-        if (starts_without(x, middle))
-            high = middle;
-        else
-            low = middle;
-    }
-    return starts_without(x, high);
-}
-
-static bool stands_on_found(const struct promises *p, const struct entry *entry, unsigned tasks)
-{
-    for (unsigned i = 0; i < entry_tasks(entry); i++)
-        for (unsigned k = 0; k < tasks; k++)
-            if (p->found[k] == entry->past->places[i].node)
-                return true;
-    return false;
-}
-
-/* Is no more promised there than there is, for as long as ENTRY is there? */
-static bool is_kept_on_found(struct schedule *s, const struct entry *entry, int64_t now_us)
-{
-    struct promises *p = s->promises;
-    struct asker asker = { s, entry };
-    const struct profile_wish wish = { .passes = is_for_it, .userdata = &asker };
-    const struct profile_span nothing = { .from_us = now_us, .until_us = end_of(entry, now_us) };
-    bool is_kept = true;
-
-    for (unsigned i = 0; i < entry_tasks(entry) && is_kept; i++)
-        is_kept = profile_lets(p->profile, &wish, p->found[i], &nothing);
-    return is_kept;
-}
-
-/* With it on the machines that were found, who can stay does, the dearest first; the others are RET. */
-static void choose_victims(struct drop *x, struct entries *ret)
-{
-    struct profile *profile = x->s->promises->profile;
-    const size_t *found = x->s->promises->found;
-    unsigned tasks = entry_tasks(x->entry);
-    const struct profile_span span =
-        profile_span_of(x->entry->id, entry_ask(x->entry), x->now_us, end_of(x->entry, x->now_us));
-
-    for (unsigned i = 0; i < tasks; i++)
-        profile_put(profile, found[i], &span);
-    while (x->n > 0) {
-        struct entry *other = x->prey.items[--x->n];
-        put_back(x->s, other, x->now_us);
-        if (!stands_on_found(x->s->promises, other, tasks) ||
-            is_kept_on_found(x->s, x->entry, x->now_us))
-            continue;
-        drop_running(x->s, other);
-        vec_push(ret, other);
-    }
-    for (unsigned i = 0; i < tasks; i++)
-        if (i == 0 || found[i] != found[i - 1])
-            profile_drop(profile, found[i], x->entry->id);
-}
-
-/* The machines say whether it fits in all detail. */
-static bool take_from(struct schedule *s, const struct entry *entry, struct choice *places,
-                      struct entries *stopped)
-{
-    vec_foreach(stopped, victim)
-        entry_halt(s, *victim);
-    if (take(s, entry, places))
-        return true;
-    vec_foreach(stopped, victim)
-        entry_resume(s, *victim);
-    return false;
-}
-
-static void put_promise(struct promises *p, const struct entry *entry,
-                        const struct promise *promise)
-{
-    const struct profile_span span = profile_span_of(entry->id, entry_ask(entry), promise->start_us,
-                                                     end_of(entry, promise->start_us));
-
-    for (unsigned i = 0; i < promise->tasks; i++)
-        profile_put(p->profile, promise->nodes[i], &span);
-}
-
-bool promise_force(struct schedule *s, const struct entry *entry, struct choice *places,
-                   int64_t now_us, unsigned max, struct entries *stopped)
-{
-    struct promises *p = s->promises;
-    struct promise *own = find(p, entry->id);
-    struct drop x = { .s = s, .entry = entry, .now_us = now_us };
-    bool taken = false;
-
-    if (!own && p->n_kept >= s->options.depth)
-        return false;
-    if (own)
-        clear_spans(p, own);
-    find_prey(s, entry, now_us, &x.prey);
-    if (drop_fewest(&x)) {
-        choose_victims(&x, stopped);
-        taken = stopped->len <= max && take_from(s, entry, places, stopped);
-    }
-    for (size_t i = 0; i < stopped->len && !taken; i++)
-        put_back(s, stopped->items[i], now_us);
-    while (x.n > 0)
-        put_back(s, x.prey.items[--x.n], now_us);
-    vec_done(&x.prey);
-    if (!taken)
-        vec_done(stopped);
-    if (taken && own)
-        forget(p, own, true);
-    else if (own)
-        put_promise(p, entry, own);
-    return taken;
 }
 
 /* ---- as it is kept ------------------------------------------------------------------------------------------ */
@@ -736,7 +538,7 @@ void promise_again(struct schedule *s, const struct promise_facts *facts)
         look_at_bookings(s);
         p->calendar = booked_version(s);
     }
-    if (find(s->promises, facts->id))
+    if (promise_find(s->promises, facts->id))
         return;
     find_room(s->promises, facts->n_nodes);
     memcpy(s->promises->found, facts->nodes, facts->n_nodes * sizeof *facts->nodes);

@@ -108,15 +108,14 @@ static uint64_t who_may_have_too_much(const struct search *x)
     return groups;
 }
 
-static bool may_be_stopped(const struct search *x, const struct entry *entry)
+static bool may_be_stopped(const struct schedule *s, const struct entry *entry, int64_t now_us)
 {
-    return entry->line->preemptible &&
-           x->now_us - entry->past->started_us >= x->s->options.guaranteed_us;
+    return entry->line->preemptible && now_us - entry->past->started_us >= s->options.guaranteed_us;
 }
 
 static bool has_less_right(const struct search *x, const struct entry *other)
 {
-    if (!may_be_stopped(x, other))
+    if (!may_be_stopped(x->s, other, x->now_us))
         return false;
     if (x->s->options.policy->shares && other->line->group != x->entry->line->group)
         return has_too_much(x, other);
@@ -312,15 +311,18 @@ static bool choose_prey(struct search *x, size_t node, int64_t below)
     return price_of_chosen(x) < below;
 }
 
-static void look_at(const struct search *x, struct tenants *tenants)
+const struct prospect *prospect_of(struct schedule *s, size_t node, int64_t now_us)
 {
+    struct tenants *tenants = &s->machines[node];
+    if (tenants->prospect.is_known)
+        return &tenants->prospect;
     struct prospect p = {
         .is_known = true, .priority = INT_MAX, .price = INT64_MAX, .per_gpu = INT64_MAX
     };
 
     vec_foreach(tenants, tenant) {
         const struct entry *entry = tenant->entry;
-        if (!may_be_stopped(x, entry))
+        if (!may_be_stopped(s, entry, now_us))
             continue;
         int64_t price = price_of(entry), per_gpu = price / entry_weight(entry);
         p.priority = entry->line->priority < p.priority ? entry->line->priority : p.priority;
@@ -331,17 +333,15 @@ static void look_at(const struct search *x, struct tenants *tenants)
         p.groups |= bit_of(entry->line->group);
     }
     tenants->prospect = p;
+    return &tenants->prospect;
 }
 
 /* May somebody on NODE be stopped at all, as far as priority and level say? */
 static bool may_yield(const struct search *x, size_t node)
 {
-    struct tenants *tenants = &x->s->machines[node];
-    const struct prospect *p = &tenants->prospect;
+    const struct prospect *p = prospect_of(x->s, node, x->now_us);
     int priority = x->entry->line->priority;
 
-    if (!p->is_known)
-        look_at(x, tenants);
     if (p->price == INT64_MAX)
         return false;
     return x->s->options.policy->shares || p->priority < priority ||
