@@ -559,6 +559,9 @@ static void take(struct node_state *state, const struct shape *shape,
     node_state_take_rest(state, shape, all, shape->tasks);
     for (unsigned i = 0; i < shape->tasks; i++)
         tasks[n_tasks++] = (struct task){ { all[i], shape->owner, spec->cores }, *spec };
+    for (unsigned i = 0; i < shape->tasks; i++)
+        for (char **gpu = all[i]->gpus; gpu && *gpu; gpu++)
+            ok(!node->gpus.items[gpu_at(*gpu)].fault);
     if (shape->tasks == 1 && !spec->machines.exclusive)
         check_l3(&before, &tasks[n_tasks - 1]);
     node_state_done(&before);
@@ -578,6 +581,7 @@ static void arrive(void)
     enum placement_rule rule = node_state_check(&state, &shape);
     ok((node_state_room(&state, &shape, 1) == 1 || node->cordoned) ==
        (rule == PLACEMENT_PLACED || node->cordoned));
+    ok(!node->cordoned || rule != PLACEMENT_PLACED);
     if (spec.gpu_milli && !spec.machines.exclusive && !node->cordoned && may_join(&spec, &owner))
         ok(rule != PLACEMENT_NO_GPU && rule != PLACEMENT_NO_ISLAND);
     if (rule == PLACEMENT_PLACED && n_tasks + shape.tasks <= TASKS_MAX &&
