@@ -17,6 +17,7 @@ struct search {
     const uint32_t *order;
     const int32_t *gains; /* by machine */
     struct stretch all;   /* places that may be used */
+    bool is_dry;          /* fill() only counts */
     /* By place: */
     unsigned *most;   /* tasks that a machine was found to hold; UINT_MAX: not known */
     unsigned *counts; /* tasks that it seems to hold */
@@ -80,21 +81,6 @@ static struct child child_of(const struct search *x, enum level level, size_t do
     return child;
 }
 
-/* The domain of LEVEL that holds all and has least left over. */
-static bool find_domain(const struct search *x, enum level level, struct stretch *ret)
-{
-    struct child best = { 0 };
-
-    for (size_t d = locality_domain_at(x->locality, level, x->all.first);
-         d <= locality_domain_at(x->locality, level, x->all.end - 1); d++) {
-        struct child child = child_of(x, level, d);
-        if (child.sum >= x->n && (best.sum == 0 || holds_better(&child, &best, x->n)))
-            best = child;
-    }
-    *ret = best.range;
-    return best.sum > 0;
-}
-
 /* The largest first; of equals the better by its score, then the one that comes first. */
 static int compare_children(const void *pa, const void *pb)
 {
@@ -107,28 +93,40 @@ static int compare_children(const void *pa, const void *pb)
     return a->range.first < b->range.first ? -1 : a->range.first > b->range.first;
 }
 
-static void fill(struct search *x, enum level level, struct stretch range, uint64_t want);
+/* What a domain more of LEVEL counts: one of a wider level more than all narrower ones together. */
+static uint64_t crossing(enum level level)
+{
+    return level < LEVEL_NODE ? UINT64_C(1) << 20 * (LEVEL_LEAF - level) : 0;
+}
+
+/* Take WANT places of RANGE; how many sites, blocks and leaves they lie in. */
+static uint64_t fill(struct search *x, enum level level, struct stretch range, uint64_t want);
 
 /* Of N children in order, the largest are filled; what is left goes to the one that has least left over. */
-static void fill_children(struct search *x, enum level level, const struct child *children,
-                          size_t n, uint64_t want)
+static uint64_t fill_children(struct search *x, enum level level, const struct child *children,
+                              size_t n, uint64_t want)
 {
+    uint64_t crossings = 0;
+
     for (size_t i = 0; want > 0; i++) {
         const struct child *best = &children[i];
         for (size_t k = i + 1; k < n && best->sum >= want && children[k].sum >= want; k++)
             if (holds_better(&children[k], best, want))
                 best = &children[k];
         uint64_t share = best->sum < want ? best->sum : want;
-        fill(x, level, best->range, share);
+        crossings += crossing(level) + fill(x, level, best->range, share);
         want -= share;
     }
+    return crossings;
 }
 
-static void fill(struct search *x, enum level level, struct stretch range, uint64_t want)
+static uint64_t fill(struct search *x, enum level level, struct stretch range, uint64_t want)
 {
+    if (x->is_dry && level == LEVEL_LEAF)
+        return 0;
     if (level == LEVEL_NODE) {
         x->given[range.first] = (unsigned) want;
-        return;
+        return 0;
     }
     size_t first = locality_domain_at(x->locality, level + 1, range.first);
     size_t n = locality_domain_at(x->locality, level + 1, range.end - 1) - first + 1;
@@ -136,7 +134,33 @@ static void fill(struct search *x, enum level level, struct stretch range, uint6
     for (size_t i = 0; i < n; i++)
         children[i] = child_of(x, level + 1, first + i);
     qsort(children, n, sizeof *children, compare_children);
-    fill_children(x, level + 1, children, n, want);
+    return fill_children(x, level + 1, children, n, want);
+}
+
+/* The domain of LEVEL that holds all, with the fewest blocks and leaves between them; of equals the one that has least left over. */
+static bool find_domain(struct search *x, enum level level, struct stretch *ret)
+{
+    size_t first = locality_domain_at(x->locality, level, x->all.first);
+    size_t last = locality_domain_at(x->locality, level, x->all.end - 1);
+    bool is_choice = level < LEVEL_LEAF && first < last;
+    struct child best = { 0 };
+    uint64_t fewest = 0;
+
+    for (size_t d = first; d <= last; d++) {
+        struct child child = child_of(x, level, d);
+        if (child.sum < x->n)
+            continue;
+        x->is_dry = true;
+        uint64_t crossings = is_choice ? fill(x, level, child.range, x->n) : 0;
+        x->is_dry = false;
+        if (best.sum > 0 &&
+            (crossings > fewest || (crossings == fewest && !holds_better(&child, &best, x->n))))
+            continue;
+        best = child;
+        fewest = crossings;
+    }
+    *ret = best.range;
+    return best.sum > 0;
 }
 
 static bool plan(struct search *x)
@@ -148,7 +172,7 @@ static bool plan(struct search *x)
         return false;
     for (enum level level = LEVEL_NODE;; level--) {
         if (find_domain(x, level, &range)) {
-            fill(x, level, range, x->n);
+            (void) fill(x, level, range, x->n);
             return true;
         }
         if (level == x->wish.within)

@@ -1,7 +1,7 @@
 /* together.h - places for many tasks at once, near each other
  *
- * Tasks are put within the narrowest domain (locality.h) that holds all of them; of several such, the one that has the least room
- * left over. Where none holds all, they are spread over as few as can be: the largest first, and the rest where least is
+ * Tasks are put within the narrowest domain (locality.h) that holds all of them; of several such, the one in which they lie in the
+ * fewest blocks and leaves, then the one that has the least room left over. Where none holds all, they are spread over as few as can be: the largest first, and the rest where least is
  * left over. Of machines that hold equally many the score decides.
  */
 #ifndef PLACEMENT_TOGETHER_H

@@ -1,7 +1,7 @@
 /* Places for many tasks, by property: on random machines at random spots, with gangs that come and leave and machines that
  * close. All or none of a gang is placed; none is refused while a domain as wide as it allows holds it, and it lies in the
- * narrowest that did (both counted a second time, naively); tasks that are to be apart are; ranks of a domain follow each other;
- * and machines outside of a limit are left alone. */
+ * narrowest that did, there in as few domains of the next level as can be (all counted a second time, naively); tasks that are to
+ * be apart are; ranks of a domain follow each other; and machines outside of a limit are left alone. */
 #include "placement/together.h"
 
 #include "base/alloc.h"
@@ -82,6 +82,43 @@ static int narrowest(const struct world *w, const struct ask *ask, unsigned n, b
     return -1;
 }
 
+/* In how few domains of the next level N tasks could be, within one of LEVEL: those with the most room first. */
+static unsigned fewest(const struct world *w, const struct ask *ask, unsigned n, bool apart,
+                       enum level level)
+{
+    unsigned best = UINT32_MAX;
+
+    for (size_t i = 0; i < NODES; i++) {
+        unsigned sums[NODES] = { 0 }, left = n, used = 0;
+        for (size_t k = 0; k < NODES; k++)
+            for (size_t m = 0; m <= k && same(w, level, i, k); m++)
+                if (same(w, level + 1, m, k)) { /* the first machine there stands for all */
+                    sums[m] += goes_into(w, k, ask, apart);
+                    break;
+                }
+        for (unsigned most = 1; left > 0 && most > 0; used++) {
+            size_t at = 0;
+            for (size_t k = 1; k < NODES; k++)
+                at = sums[k] > sums[at] ? k : at;
+            most = sums[at];
+            left -= most < left ? most : left;
+            sums[at] = 0;
+        }
+        best = left == 0 && used < best ? used : best;
+    }
+    return best;
+}
+
+/* Domains of LEVEL in which GANG is. */
+static unsigned domains_of(const struct world *w, const struct gang *gang, enum level level)
+{
+    unsigned used = 1;
+
+    for (unsigned i = 1; i < gang->n; i++)
+        used += !same(w, level, gang->places[i].node, gang->places[i - 1].node);
+    return used;
+}
+
 static void check_places(const struct world *w, const struct gang *gang, bool apart)
 {
     for (enum level level = LEVEL_SITE; level < LEVEL_MAX; level++)
@@ -111,12 +148,15 @@ static void arrive(struct world *w)
     gang->ask = draw();
     gang->n = 1 + random_below(TASKS);
     int level = narrowest(w, &gang->ask, gang->n, wish.apart);
+    bool is_wide = level >= 0 && level < LEVEL_LEAF && gang->n > 1;
+    unsigned least = is_wide ? fewest(w, &gang->ask, gang->n, wish.apart, (enum level) level) : 0;
     bool placed = together_take(w->capacity, &gang->ask, gang->n, wish, gang->places);
     ok(placed == (level >= (int) wish.within || (gang->n == 1 && level >= 0)));
     if (!placed)
         return;
     ok(gang->n == 1 || together_spans(w->capacity, gang->places, gang->n) == (enum level) level);
     check_places(w, gang, wish.apart);
+    ok(!is_wide || domains_of(w, gang, (enum level)(level + 1)) == least);
     w->n_gangs++;
 }
 
@@ -192,6 +232,25 @@ TEST(a_gang_goes_where_least_is_left_over)
     ok(together_take(c, &ask, 10, (struct wish){ .within = LEVEL_LEAF }, places));
     ok(places[0].node == 0 && places[9].node == 9);
     ok(!together_take(c, &ask, 1, (struct wish){ 0 }, places));
+    capacity_free(c);
+}
+
+/* One block would be filled by it, from four leaves; in the other it is in two. */
+TEST(a_gang_goes_where_it_crosses_the_fewest_leaves)
+{
+    struct capacity *c = capacity_new(&score_yield);
+    const struct ask ask = { 1000, 1024, .gpus = 8, .gpu_milli = CAPACITY_GPU };
+    struct choice places[4];
+    struct room room = machine(8);
+
+    for (uint32_t i = 0; i < 9; i++) {
+        (void) capacity_add(c, &room);
+        capacity_stand(c, i, &(struct spot){ 0, i < 4 ? 0 : 1, i < 4 ? i : i / 2 });
+    }
+    ok(together_take(c, &ask, 4, (struct wish){ 0 }, places));
+    ok(together_spans(c, places, 4) == LEVEL_BLOCK);
+    for (unsigned i = 0; i < 4; i++)
+        ok(places[i].node == 4 + i);
     capacity_free(c);
 }
 
