@@ -1,6 +1,11 @@
 /* fleet.c - machines and flavors */
 #include "api/internal.h"
 
+#include "base/alloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
 json_t *node_json(const struct call *call, const struct node *node)
 {
     json_t *json = node_to_json(node);
@@ -65,6 +70,66 @@ static void node_show(struct call *call)
     call_answer(call, 200, with_tags(call, &subject, node_json(call, node)));
 }
 
+struct distance {
+    const struct node *node;
+    bool is_known;
+    enum fabric part;
+};
+
+/* The nearest first, then by name. */
+static int compare_distances(const void *pa, const void *pb)
+{
+    const struct distance *a = pa, *b = pb;
+    int from_a = a->is_known ? (int) a->part : -1, from_b = b->is_known ? (int) b->part : -1;
+
+    return from_a != from_b ? from_b - from_a : strcmp(a->node->name, b->node->name);
+}
+
+static json_t *distance_json(const struct distance *distance)
+{
+    json_t *json = json_object();
+
+    json_put_str(json, "node", distance->node->name);
+    if (!distance->is_known)
+        return json;
+    json_put_str(json, "within", fabric_name(distance->part));
+    json_put_int(json, "hops", fabric_hops(distance->part));
+    return json;
+}
+
+static void node_hops(struct call *call)
+{
+    const struct node *node = node_of_path(call), *const * nodes;
+    const char *to = json_get_str(call->query, "to", NULL);
+    json_t *answer = json_object(), *items = json_array();
+    size_t n, found = 0;
+
+    json_put(answer, "items", items);
+    if (!node) {
+        json_decref(answer);
+        return;
+    }
+    lifecycle_nodes(call->api->options.lifecycle, &nodes, &n);
+    _cleanup_free_ struct distance *all = xnew_n(struct distance, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        struct distance *distance = &all[found];
+        if (nodes[i] == node || (to && !str_equal(to, nodes[i]->name)))
+            continue;
+        distance->node = nodes[i];
+        distance->is_known = nodes_stand_together(node, nodes[i], &distance->part);
+        found++;
+    }
+    qsort(all, found, sizeof *all, compare_distances);
+    for (size_t i = 0; i < found; i++)
+        (void) json_array_append_new(items, distance_json(&all[i]));
+    if (found > 0 || !to) {
+        call_answer(call, 200, answer);
+        return;
+    }
+    json_decref(answer);
+    call_refuse(call, -ENOENT, "there is no other node '%s'", to);
+}
+
 static void flavor_list(struct call *call)
 {
     const struct flavor *const *flavors;
@@ -82,5 +147,6 @@ const struct api_route fleet_routes[] = {
     { "flavor.list", flavor_list },
     { "node.list", node_list },
     { "node.show", node_show },
+    { "node.hops", node_hops },
     { NULL, NULL },
 };

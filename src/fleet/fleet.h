@@ -125,6 +125,12 @@ const char *node_stands_in(const struct node *node, enum fabric part);
 /* The same, or where that is not known the name of the next narrower part that is, whose PART is returned: machines of a leaf stand
  * in one block and on one site, whether anybody said which or not. */
 const char *node_stands_within(const struct node *node, enum fabric *part);
+/* hops.c: the narrowest part of the fabric that both are known to stand in; false: there is none. */
+bool nodes_stand_together(const struct node *a, const struct node *b, enum fabric *ret);
+/* "site", "block", "leaf". */
+const char *fabric_name(enum fabric part);
+/* Switches on the way between two that stand together in PART: its own, and one of each narrower part on either side. */
+unsigned fabric_hops(enum fabric part);
 /* What GPUs there are, in words: "2 x NVIDIA H100 80GB HBM3", "none"; owned by the caller. */
 char *node_gpus_text(const struct node *node);
 

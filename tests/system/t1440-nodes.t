@@ -107,6 +107,12 @@ test_expect_success 'the operator says which of its GPUs the fabric manager join
     berth node partition hgx --table reported -o json | jq -e ".partitions == null and .partition_table == null" &&
     berth node partition hgx --table "1=1-4 2=5-8" && test_expect_code 2 berth node partition hgx 2>err && grep "table: is missing" err
 '
+test_expect_success 'how far machines are from each other is known where they stand' '
+    berth node update one --tag leaf=l1 --tag block=b1 >/dev/null && berth node update hgx --tag leaf=l2 --tag block=b1 >/dev/null &&
+    berth node hops one >hops && grep "^hgx  *block  *3\$" hops && grep "^$name  *-" hops && test $(wc -l <hops) -eq 3 &&
+    berth node hops hgx --to one -o json | jq -e ".items == [{node: \"one\", within: \"block\", hops: 3}]" &&
+    test_expect_code 3 berth node hops one --to nobody 2>err && grep "no other node .nobody" err
+'
 test_expect_success 'a restart forgets none of it' '
     berth_stop && berth_server --node-timeout 3s && state_is "$name" drained && berth why waits &&
     berth node show "$name" -o json | jq -e ".cordon.reason == \"new fans\" and (.cordon.by | length) > 0" &&

@@ -295,4 +295,31 @@ TEST(reserved_capacity_is_not_sold)
         flavor_free(flavors[i]);
 }
 
+/* Hops between machines that stand at A and B, NULL: not known; 0: nothing is known in common. */
+static unsigned hops(const char *const a[3], const char *const b[3])
+{
+    struct node x = { 0 }, y = { 0 };
+    enum fabric part;
+
+    x.site = (char *) (uintptr_t) a[0], x.block = (char *) (uintptr_t) a[1];
+    x.leaf = (char *) (uintptr_t) a[2];
+    y.site = (char *) (uintptr_t) b[0], y.block = (char *) (uintptr_t) b[1];
+    y.leaf = (char *) (uintptr_t) b[2];
+    return nodes_stand_together(&x, &y, &part) ? fabric_hops(part) : 0;
+}
+
+TEST(hops_are_counted_from_where_machines_stand)
+{
+    static const char *const
+        known[] = { "s1", "b1", "l1" },
+        *const other_leaf[] = { "s1", "b1", "l2" }, *const other_block[] = { "s1", "b2", "l1" },
+        *const other_site[] = { "s2", "b1", "l1" }, *const leaf_alone[] = { NULL, NULL, "l1" },
+        *const block_alone[] = { NULL, "b1", NULL }, *const nowhere[] = { NULL, NULL, NULL };
+
+    ok(hops(known, known) == 1 && hops(known, other_leaf) == 3);
+    ok(hops(known, other_block) == 5 && hops(known, other_site) == 0);
+    ok(hops(leaf_alone, leaf_alone) == 1 && hops(block_alone, block_alone) == 3);
+    ok(hops(leaf_alone, known) == 0 && hops(nowhere, nowhere) == 0);
+}
+
 TAP_MAIN
