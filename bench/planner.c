@@ -21,7 +21,8 @@ enum {
     PROJECTS = 40,
     ROUNDS = 20,
     CHANGED = 64,
-    SPECS_MAX = 2000000
+    SPECS_MAX = 2000000,
+    STEP = 1500
 };
 
 #define GIB    (INT64_C(1) << 30)
@@ -301,23 +302,48 @@ static void describe(void *userdata, struct snapshot_job *job)
     job->spec = workload_wishes_copy(b->specs[number_of(&job->id)]);
 }
 
-static void look(struct bench *b)
+/* All that changed since the last time, in steps as a server tells it. */
+static void tell(struct bench *b, struct mirror *mirror, const char *what)
 {
     const struct snapshot_source source = { describe, b };
-    struct snapshot *s = snapshot_new();
-    size_t before = heap();
-    double began = clock_us();
+    struct mirror_news news = { 0 };
+    struct took took = { 0 };
+    bool is_whole = false;
 
-    planner_tell(b->planner, &source, s);
-    say("a snapshot", (clock_us() - began) / 1e3, "ms");
-    say("memory of it", (double) (heap() - before) / 1e6, "MB");
-    began = clock_us();
-    struct planner *twin = planner_from_snapshot(s);
-    say("a planner of it", (clock_us() - began) / 1e3, "ms");
-    planner_free(twin);
-    began = clock_us();
-    snapshot_free(s);
-    say("to free it", (clock_us() - began) / 1e3, "ms");
+    while (!is_whole) {
+        double began = clock_us();
+        is_whole = planner_tell_news(b->planner, &source, STEP, &news);
+        double ms = (clock_us() - began) / 1e3;
+        took.all += ms;
+        took.most = ms > took.most ? ms : took.most;
+    }
+    say(what, took.all, "ms");
+    say("the longest step of it", took.most, "ms");
+    news.rest->now_us = b->now_us;
+    news.rest->score = &score_yield;
+    news.rest->options.policy = b->policy;
+    double began = clock_us();
+    mirror_take(mirror, &news);
+    say("to take it in, beside the loop", (clock_us() - began) / 1e3, "ms");
+}
+
+static void look(struct bench *b)
+{
+    struct mirror *mirror = mirror_new();
+    size_t before = heap();
+
+    tell(b, mirror, "to tell a mirror all there is");
+    say("memory of the mirror, a GPU", (double) (heap() - before) / b->machines / GPUS, "B");
+    go_on(b);
+    tell(b, mirror, "to tell it what changed since");
+    struct snapshot *s = mirror_snapshot(mirror);
+    const struct id asked = s->jobs.items[s->jobs.len - 1].id;
+    const struct expectation_question question = { .asked = &asked, .n_asked = 1 };
+    double began = clock_us();
+    struct expectation *expectation = expectation_new(s, &question);
+    say("to look why all wait, beside the loop", (clock_us() - began) / 1e3, "ms");
+    expectation_free(expectation);
+    mirror_free(mirror);
 }
 
 int main(int argc, char **argv)

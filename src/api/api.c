@@ -1,4 +1,5 @@
 /* api.c - starts and ends the API */
+#include "api/ahead.h"
 #include "api/dispatch.h"
 #include "api/reach.h"
 #include "api/session.h"
@@ -134,7 +135,7 @@ void api_free(struct api *api)
     node_orders_end(api);
     next_end(api);
     storage_looks_end(api);
-    eta_end(api);
+    ahead_end(api);
     http_server_free(api->server); /* stops every stream */
     watch_free(api->beat);
     file_watches_free(api->watches);

@@ -8,22 +8,29 @@
 
 /* ---- why ---------------------------------------------------------------------------------------------- */
 
-/* The first job that waits says what all of them wait for. */
-static json_t *next_why(const struct api *api, const struct id *array, char **ret_name)
+const struct workload *array_next(const struct api *api, const struct id *array)
 {
-    struct lifecycle *lc = api->options.lifecycle;
     size_t n;
-    _cleanup_free_ struct workload **jobs = lifecycle_queue(lc, NULL, &n);
+    _cleanup_free_ struct workload **jobs = lifecycle_queue(api->options.lifecycle, NULL, &n);
 
     for (size_t i = 0; i < n; i++)
         if (jobs[i]->state == WORKLOAD_QUEUED && workload_in_array(jobs[i]) &&
-            id_equal(&jobs[i]->spec->array->id, array)) {
-            *ret_name = xstrdup(jobs[i]->name);
-            json_t *why = lifecycle_why_at_length(lc, jobs[i]);
-            eta_put(api, jobs[i], why);
-            return why;
-        }
+            id_equal(&jobs[i]->spec->array->id, array))
+            return jobs[i];
     return NULL;
+}
+
+/* The first job that waits says what all of them wait for. */
+static json_t *next_why(const struct api *api, const struct id *array, char **ret_name)
+{
+    const struct workload *w = array_next(api, array);
+
+    if (!w)
+        return NULL;
+    *ret_name = xstrdup(w->name);
+    json_t *why = lifecycle_why_at_length(api->options.lifecycle, w);
+    eta_put(api, w, why);
+    return why;
 }
 
 void array_why(struct call *call, const struct workload *w)

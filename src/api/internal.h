@@ -57,7 +57,7 @@ struct api {
     struct next_wait *next_waits;       /* newest first */
     struct blob_sets *blob_sets;        /* NULL before the first */
     struct storage_look *storage_looks; /* under way */
-    struct eta *eta;                    /* NULL before the first */
+    struct ahead *ahead;                /* NULL before the first who asks */
     uint64_t answers[6];                /* by hundreds of the status */
 
     uint64_t n_beats;
@@ -152,6 +152,8 @@ void job_array_again(struct call *call, const struct id *id, job_found_f array);
 void job_find_named(struct call *call, const char *name, job_found_f found);
 /* An array as one (arrays.c). */
 void array_why(struct call *call, const struct workload *w);
+/* The job of an array that goes first of those that wait; NULL: none does. */
+const struct workload *array_next(const struct api *api, const struct id *array);
 void array_remove(struct call *call, const struct workload *w);
 typedef void (*attempt_found_f)(struct call *call, const struct workload *w,
                                 const struct attempt *attempt);
@@ -161,13 +163,10 @@ void attempt_find(struct call *call, attempt_found_f found);
 
 /* ---- eta ------------------------------------------------------------------------------------------- */
 
-/* GO is called when it is known as well as it can be when those that wait will begin; now or later. */
-void eta_await(struct call *call, void (*go)(struct call *call));
 /* Adds "eta", if W waits and something is foretold of it. */
 void eta_put(const struct api *api, const struct workload *w, json_t *json);
-/* Answers with PLAN of a job that is not submitted, with its eta if it would wait. Takes PLAN. */
-void eta_answer_plan(struct call *call, json_t *plan, int priority);
-void eta_end(struct api *api);
+/* The same of a job that is planned. */
+void eta_put_planned(const struct expectation *expectation, const struct id *job, json_t *json);
 
 /* ---- datasets ------------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
  *
  * What the job waits for is looked up first (job-after.c), so that from then on it is known by its id.
  */
+#include "api/ahead.h"
 #include "api/job-after.h"
 
 #include "base/alloc.h"
@@ -62,16 +63,30 @@ static void job_submitted(void *userdata, const struct workload *w)
     call_answer_text(call, 201, text, strlen(text));
 }
 
+static void planned(struct call *call, const struct snapshot_job *job,
+                    const struct expectation *expectation, json_t *spec)
+{
+    json_t *json = json_object();
+    json_t *placement = lifecycle_planned(call->api->options.lifecycle, job, expectation);
+
+    if (!json_object_get(placement, "allocation"))
+        eta_put_planned(expectation, &job->id, placement);
+    json_put(json, "spec", spec);
+    json_put(json, "placement", placement);
+    call_answer(call, 200, json);
+}
+
 static void plan(struct call *call, struct submission *s)
 {
     struct error err = { 0 };
-    json_t *json = NULL;
-    int r = lifecycle_plan(call->api->options.lifecycle, &s->submit, &json, &err);
+    struct snapshot_job job;
+    json_t *spec = NULL;
+    int r = lifecycle_plan(call->api->options.lifecycle, &s->submit, &job, &spec, &err);
 
     if (r < 0)
         call_fail(call, r, &err);
     else
-        eta_answer_plan(call, json, s->submit.priority);
+        ahead_plan(call, &job, spec, planned);
 }
 
 static void create(struct call *call, struct submission *s)

@@ -1,5 +1,5 @@
 /* jobs.c - list, show, change, stop and delete jobs */
-#include "api/internal.h"
+#include "api/ahead.h"
 
 #include "base/alloc.h"
 #include "base/time.h"
@@ -346,7 +346,20 @@ static void why(struct call *call, const struct workload *w)
 
 static void find_why(struct call *call) { job_find_any(call, why, array_why); }
 
-static void job_why(struct call *call) { eta_await(call, find_why); }
+/* Who does not wait is answered at once. */
+static void job_why(struct call *call)
+{
+    struct lifecycle *lc = call->api->options.lifecycle;
+    const char *name = call_param(call, "job");
+    const struct workload *w = lifecycle_find(lc, &call->project, name);
+
+    if (w && workload_heads_array(w) && workload_means_array(w, name))
+        w = array_next(call->api, &w->id);
+    if (w && w->state != WORKLOAD_QUEUED)
+        find_why(call);
+    else
+        ahead_await(call, w ? &w->id : NULL, find_why);
+}
 
 static void attempts_listed(void *userdata, int r, struct attempt **items, size_t n,
                             const struct error *err)

@@ -1,5 +1,5 @@
 /* queue.c - what waits and runs, in the order of the policy */
-#include "api/internal.h"
+#include "api/ahead.h"
 
 static bool is_user(const struct workload *w, const char *user)
 {
@@ -54,7 +54,7 @@ static void show(struct call *call)
     call_answer(call, 200, answer);
 }
 
-static void queue_show(struct call *call) { eta_await(call, show); }
+static void queue_show(struct call *call) { ahead_await(call, NULL, show); }
 
 const struct api_route queue_routes[] = {
     { "queue.show", queue_show },

@@ -1,39 +1,12 @@
 /* scheduler.c - what the scheduler knows */
-#include "api/internal.h"
+#include "api/ahead.h"
 
-struct snapshot_answer {
-    struct call *call;
-    struct snapshot *snapshot;
-    char *text;
-};
-
-/* A large fleet takes its time to be written: off the loop. */
-static void write_text(void *item)
+static void found(struct call *call, const char *text)
 {
-    struct snapshot_answer *a = item;
-    _cleanup_json_ json_t *json = snapshot_to_json(a->snapshot);
-
-    a->text = json_text(json);
+    call_answer_text(call, 200, text, strlen(text));
 }
 
-static void answer(void *item)
-{
-    struct snapshot_answer *a = item;
-
-    call_answer_text(a->call, 200, a->text, strlen(a->text));
-    snapshot_free(a->snapshot);
-    free(a->text);
-    free(a);
-}
-
-static void scheduler_snapshot(struct call *call)
-{
-    struct snapshot_answer *a = xnew(struct snapshot_answer);
-
-    a->call = call;
-    a->snapshot = lifecycle_snapshot(call->api->options.lifecycle);
-    pool_submit(call->api->options.pool, write_text, answer, a);
-}
+static void scheduler_snapshot(struct call *call) { ahead_snapshot(call, found); }
 
 const struct api_route scheduler_routes[] = {
     { "scheduler.snapshot", scheduler_snapshot },

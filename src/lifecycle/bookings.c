@@ -32,10 +32,7 @@ void booking_keep(struct lifecycle *lc, const struct booking_record *record)
 
 static void add(struct lifecycle *lc, struct booking_record *record)
 {
-    const struct project *project = project_get(lc, &record->project);
-    char *words = booking_text(project->name, record->from_us, record->until_us);
-
-    vec_push(&lc->bookings->items, ((struct booked){ .record = record, .words = words }));
+    vec_push(&lc->bookings->items, ((struct booked){ .record = record }));
     booking_keep(lc, record);
 }
 
@@ -47,7 +44,6 @@ static void drop(struct lifecycle *lc, const struct booking_record *record)
         if (b->items.items[i].record == record) {
             planner_unbook(lc->planner, &record->id);
             booking_record_free(b->items.items[i].record);
-            free(b->items.items[i].words);
             vec_remove(&b->items, i);
             return;
         }
@@ -75,10 +71,8 @@ void bookings_done(struct lifecycle *lc)
 
     if (!b)
         return;
-    vec_foreach(&b->items, one) {
+    vec_foreach(&b->items, one)
         booking_record_free(one->record);
-        free(one->words);
-    }
     vec_done(&b->items);
     vec_done(&b->list);
     free(b);
@@ -330,36 +324,6 @@ void lifecycle_bookings(struct lifecycle *lc, const struct id *project,
     }
     *ret = b->list.items;
     *ret_n = b->list.len;
-}
-
-/* ---- who is kept out ------------------------------------------------------------------------------------- */
-
-static const char *words_of(const struct lifecycle *lc, const struct id *booking)
-{
-    vec_foreach(&lc->bookings->items, one)
-        if (booking && id_equal(&one->record->id, booking))
-            return one->words;
-    return NULL;
-}
-
-static const char *booked(void *userdata, const struct placement_request *request, size_t index)
-{
-    struct lifecycle *lc = userdata;
-    const struct workload *w = request->workload;
-    const struct planner_job job = {
-        .id = w->id, .org = request->owner, .project = w->project, .spec = w->spec
-    };
-
-    return words_of(lc, planner_obstacle(lc->planner, &job, lc->nodes.items[index].node->name,
-                                         plan_now(lc)));
-}
-
-void bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot)
-{
-    if (lc->bookings->items.len == 0)
-        return;
-    snapshot->booked = booked;
-    snapshot->booked_userdata = lc;
 }
 
 void bookings_put(const struct lifecycle *lc, struct snapshot *s)

@@ -6,7 +6,6 @@
 
 struct booked {
     struct booking_record *record;
-    char *words; /* "booked for p1 from …" */
     int64_t
         broken_us; /* since then, by the clock of boot, a machine of it takes no work; 0: all do */
 };

@@ -175,9 +175,7 @@ struct lifecycle {
     struct planner_options plan_options; /* its own */
     int64_t plan_due_us;                 /* of sources.boot_us: a pass may decide otherwise then */
     uint64_t changes;                    /* of the queue and of what is free */
-    struct placement_plan explained;     /* the queue as it was at change EXPLAINED_CHANGE */
-    uint64_t explained_change;
-    int64_t explained_us;
+    struct expectation *expectation;     /* by which reasons are told; NULL: nobody looked yet */
 
     VEC(struct timer) timers;  /* a heap, earliest first */
     bool pass_wanted;          /* over the whole queue */
@@ -280,17 +278,16 @@ struct node_use *use_of(struct lifecycle *lc, const struct workload *w, size_t r
 void use_take(struct lifecycle *lc, struct job *job);
 void use_take_task(struct lifecycle *lc, struct job *job, size_t rank);
 void use_give_back(struct lifecycle *lc, struct job *job);
-/* As placement wants it; borrowed from LC, array owned by the caller. */
 /* What a task of JOB was seen to use of its disk. */
 void use_set_disk(struct lifecycle *lc, struct job *job, size_t rank, int64_t bytes);
-struct placement_node *use_snapshot(const struct lifecycle *lc);
 void use_node_done(struct node_use *use);
 void use_done(struct lifecycle *lc);
 
 /* ---- outlook.c ---- */
-/* Add "before" and "changes" to what why.c says of W, which waits or would wait (JSON has its "rule"). */
-void outlook_put(struct lifecycle *lc, const struct workload *w, const struct id *owner,
-                 json_t *json);
+/* Add "before" and "changes" to what why.c says of W, which waits or would wait (JSON has its "rule"); EXPECTATION is its own,
+ * or NULL. */
+void outlook_put(struct lifecycle *lc, const struct workload *w,
+                 const struct expectation_job *expectation, json_t *json);
 
 /* ---- plan.c ---- */
 struct planner *plan_new(struct lifecycle *lc);
@@ -424,8 +421,7 @@ char *preempt_queued_text(const struct lifecycle *lc, const struct workload *w, 
 /* ---- bookings.c ---- */
 void bookings_take(struct lifecycle *lc, struct store_state *state);
 void bookings_done(struct lifecycle *lc);
-/* Have SNAPSHOT respect what is booked. */
-void bookings_watch(struct lifecycle *lc, struct placement_snapshot *snapshot);
+/* What is booked is added to SNAPSHOT. */
 void bookings_put(const struct lifecycle *lc, struct snapshot *snapshot);
 /* A machine came, went or changed. */
 void bookings_see(struct lifecycle *lc, const char *node);

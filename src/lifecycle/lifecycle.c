@@ -86,7 +86,7 @@ void lifecycle_free(struct lifecycle *lc)
     commits_orphan(lc);
     forget_orphan(lc);
     run_times_done(lc);
-    placement_plan_done(&lc->explained);
+    expectation_free(lc->expectation);
     planner_free(lc->planner);
     arrays_done(lc);
     waits_done(lc);

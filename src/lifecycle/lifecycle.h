@@ -152,8 +152,13 @@ struct counterpart {
  * it did. On refusal nothing is committed and DONE not called. */
 int lifecycle_submit(struct lifecycle *lc, struct submit *submit, lifecycle_done_f done,
                      void *userdata, struct error *err);
-/* What a submit would do: resolved spec and, if it would start now, where; JSON owned by the caller. */
-int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, struct error *err);
+/* What a submit would do: RET is the job, as the last of a snapshot, and RET_SPEC its resolved specification; both are the
+ * caller's. */
+int lifecycle_plan(struct lifecycle *lc, struct submit *submit, struct snapshot_job *ret,
+                   json_t **ret_spec, struct error *err);
+/* Whether it would begin and where, or why it would wait; by EXPECTATION, of which it is the planned one. Owned by the caller. */
+json_t *lifecycle_planned(struct lifecycle *lc, const struct snapshot_job *job,
+                          const struct expectation *expectation);
 int lifecycle_stop(struct lifecycle *lc, const struct id *workload, const char *actor,
                    int64_t grace_s /* -1: the spec's */, lifecycle_done_f done, void *userdata,
                    struct error *err);
@@ -217,11 +222,14 @@ void lifecycle_each_attempt(struct lifecycle *lc,
                             void (*each)(void *userdata, const struct workload *w), void *userdata);
 /* Live ones in the order of the queue policy. Owned array of borrowed pointers. */
 struct workload **lifecycle_queue(struct lifecycle *lc, const struct id *project, size_t *ret_n);
+/* What changed of all that placement decides from, as planner_tell_news() says it; whole. */
+bool lifecycle_tell_news(struct lifecycle *lc, size_t limit, struct mirror_news *ret);
+/* Why jobs wait is told from EXPECTATION from now on, which becomes LC's; the one before is returned, and is the caller's. */
+struct expectation *lifecycle_look(struct lifecycle *lc, struct expectation *expectation);
+const struct expectation *lifecycle_expectation(const struct lifecycle *lc);
 /* Why is it not running? {"state","rule","text","numbers":{…},"position","since"}; also for final
  * workloads (why it ended so). Owned by the caller. */
 json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w);
-/* All that placement decides from. Owned by the caller, who may give it to another thread. */
-struct snapshot *lifecycle_snapshot(struct lifecycle *lc);
 /* The same for one that is asked about alone; of one that waits also who is before it, and what change would let it begin
  * now: {"before":{"count","jobs","others"},"changes":[…]}. */
 json_t *lifecycle_why_at_length(struct lifecycle *lc, const struct workload *w);

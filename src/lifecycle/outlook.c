@@ -33,21 +33,6 @@ static void put_before(struct lifecycle *lc, const struct workload *w, json_t *j
     json_put(json, "before", before);
 }
 
-/* Is RULE one of those that say that hardware is short? */
-static bool is_short(const char *rule)
-{
-    static const enum placement_rule rules[] = {
-        PLACEMENT_NO_CORES, PLACEMENT_NO_MEMORY, PLACEMENT_NO_HUGE_PAGES, PLACEMENT_NO_DISK,
-        PLACEMENT_NO_GPU,   PLACEMENT_CORDONED,  PLACEMENT_NOT_ALLOWED,   PLACEMENT_NOT_EMPTY,
-        PLACEMENT_NEVER,    PLACEMENT_BOOKED,    PLACEMENT_NO_NUMA,       PLACEMENT_NO_ISLAND,
-    };
-
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (str_equal(rule, placement_rule_name(rules[i])))
-            return true;
-    return false;
-}
-
 /* It would fit if it were the first. Priority decides between jobs of one project. */
 static void put_priority(struct lifecycle *lc, const struct workload *w, json_t *changes)
 {
@@ -62,54 +47,42 @@ static void put_priority(struct lifecycle *lc, const struct workload *w, json_t 
                                                     "text", text, "patch", "priority", first + 1));
 }
 
-static void put_remedies(struct lifecycle *lc, const struct workload *w, const struct id *owner,
-                         json_t *changes)
+void outlook_put(struct lifecycle *lc, const struct workload *w,
+                 const struct expectation_job *expectation, json_t *json)
 {
-    struct placement_node *nodes = use_snapshot(lc);
-    struct remedies found = { 0 };
-    struct placement_snapshot at = { .now_us = lc_now(lc),
-                                     .nodes = nodes,
-                                     .n_nodes = lc->nodes.len };
-    const struct placement_request request = { .workload = w, .owner = *owner };
-    const struct remedy_question question = {
-        .at = &at,
-        .request = &request,
-        .flavors = (const struct flavor *const *) lc->flavors.items,
-        .n_flavors = lc->flavors.len,
-    };
-
-    bookings_watch(lc, &at);
-    remedies_find(&question, &found);
-    vec_foreach(&found, remedy)
-        (void) json_array_append_new(changes, remedy_to_json(remedy));
-    remedies_done(&found);
-    free(nodes);
-}
-
-void outlook_put(struct lifecycle *lc, const struct workload *w, const struct id *owner,
-                 json_t *json)
-{
-    const char *rule = json_get_str(json, "rule", NULL);
     json_t *changes = json_array();
 
     put_before(lc, w, json);
-    if (is_short(rule))
-        put_remedies(lc, w, owner, changes);
-    else if (str_equal(rule, placement_rule_name(PLACEMENT_BEHIND)))
+    if (expectation)
+        vec_foreach(&expectation->changes, remedy)
+            (void) json_array_append_new(changes, remedy_to_json(remedy));
+    if (str_equal(json_get_str(json, "rule", NULL), placement_rule_name(PLACEMENT_BEHIND)))
         put_priority(lc, w, changes);
     json_put(json, "changes", changes);
 }
 
 json_t *lifecycle_why_at_length(struct lifecycle *lc, const struct workload *w)
 {
-    const struct job *job = live_get(lc, &w->id);
     json_t *json = lifecycle_why(lc, w);
 
-    if (job && w->state == WORKLOAD_QUEUED)
-        outlook_put(lc, w, &job->project->org, json);
+    if (w->state == WORKLOAD_QUEUED)
+        outlook_put(lc, w, expectation_find(lc->expectation, &w->id), json);
     return json;
 }
 
 size_t lifecycle_waiting(const struct lifecycle *lc) { return lc->queue.len; }
 
 uint64_t lifecycle_changes(const struct lifecycle *lc) { return lc->changes; }
+
+struct expectation *lifecycle_look(struct lifecycle *lc, struct expectation *expectation)
+{
+    struct expectation *before = lc->expectation;
+
+    lc->expectation = expectation;
+    return before;
+}
+
+const struct expectation *lifecycle_expectation(const struct lifecycle *lc)
+{
+    return lc->expectation;
+}

@@ -28,17 +28,18 @@ static void describe(void *userdata, struct snapshot_job *ret)
     }
 }
 
-struct snapshot *lifecycle_snapshot(struct lifecycle *lc)
+bool lifecycle_tell_news(struct lifecycle *lc, size_t limit, struct mirror_news *ret)
 {
-    struct snapshot *s = snapshot_new();
     const struct snapshot_source source = { describe, lc };
 
-    s->now_us = plan_now(lc);
-    s->options = lc->plan_options.schedule;
-    s->score = lc->plan_options.score;
-    history_free(s->history);
-    s->history = history_copy(lc->run_times);
-    bookings_put(lc, s);
-    planner_tell(lc->planner, &source, s);
-    return s;
+    if (!planner_tell_news(lc->planner, &source, limit, ret))
+        return false;
+    struct snapshot *rest = ret->rest;
+    rest->now_us = plan_now(lc);
+    rest->options = lc->plan_options.schedule;
+    rest->score = lc->plan_options.score;
+    history_free(rest->history);
+    rest->history = history_copy(lc->run_times);
+    bookings_put(lc, rest);
+    return true;
 }

@@ -77,22 +77,6 @@ void use_give_back(struct lifecycle *lc, struct job *job)
     planner_end(lc->planner, &job->w->id, plan_now(lc));
 }
 
-struct placement_node *use_snapshot(const struct lifecycle *lc)
-{
-    struct placement_node *nodes = xnew_n(struct placement_node, lc->nodes.len + 1);
-
-    for (size_t i = 0; i < lc->nodes.len; i++) {
-        const struct node_use *use = &lc->nodes.items[i];
-        nodes[i] = (struct placement_node){
-            .node = use->node,
-            .grants = use->grants.items,
-            .n_grants = use->grants.len,
-            .disk_used_bytes = use->disk_used_bytes,
-        };
-    }
-    return nodes;
-}
-
 void use_node_done(struct node_use *use)
 {
     node_free(use->node);

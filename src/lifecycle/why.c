@@ -7,32 +7,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Decide about all that wait, and about W (not queued yet; NULL: nobody). */
-static void explain_pass(struct lifecycle *lc, const struct workload *w, const struct id *owner,
-                         struct placement_plan *ret)
-{
-    struct placement_node *nodes = use_snapshot(lc);
-    struct placement_request *queue = xnew_n(struct placement_request, lc->queue.len + 1);
-    struct placement_snapshot snapshot = {
-        .now_us = lc_now(lc),
-        .nodes = nodes,
-        .n_nodes = lc->nodes.len,
-        .queue = queue,
-        .n_queue = lc->queue.len,
-        .ordered = w == NULL,
-    };
-
-    if (lc->queue.len > 0)
-        memcpy(queue, lc->queue.items + lc->queue.head, lc->queue.len * sizeof *queue);
-    if (w && owner)
-        queue[snapshot.n_queue++] =
-            (struct placement_request){ .workload = w, .owner = *owner, .held = waits_plan(lc, w) };
-    bookings_watch(lc, &snapshot);
-    placement_pass(&snapshot, ret);
-    free(queue);
-    free(nodes);
-}
-
 static json_t *numbers_of(const struct workload_spec *spec)
 {
     json_t *json = json_object();
@@ -54,22 +28,6 @@ static void put_since(json_t *json, int64_t us)
 
     if (us)
         json_put_str(json, "since", time_format(us, text));
-}
-
-/* The whole queue explained. One pass answers for all that ask until something changes, or for a
- * second (waits are counted down in texts). */
-static const struct placement_plan *explain_queue(struct lifecycle *lc)
-{
-    int64_t now_us = lc_boot(lc);
-
-    if (lc->explained.decisions && lc->explained_change == lc->changes &&
-        now_us - lc->explained_us < US_PER_S)
-        return &lc->explained;
-    placement_plan_done(&lc->explained);
-    explain_pass(lc, NULL, NULL, &lc->explained);
-    lc->explained_change = lc->changes;
-    lc->explained_us = now_us;
-    return &lc->explained;
 }
 
 /* W would fit, and waits nevertheless. *RET_RULE: why; owned by the caller. */
@@ -106,30 +64,50 @@ static char *damped_text(const struct workload *w, enum placement_rule rule, con
         waits, w->stops, w->returns, w->returns == 1 ? "" : "s");
 }
 
+/* What W waits for at the moment, by what was seen of it last; owned by the caller. */
+static char *reason_of(struct lifecycle *lc, const struct workload *w, enum placement_rule *ret,
+                       const char **ret_name)
+{
+    const struct expectation_job *seen = expectation_find(lc->expectation, &w->id);
+    const struct job *job = live_get(lc, &w->id);
+    char *text = placement_time_text(w, lc_now(lc));
+
+    *ret = w->attempts ? PLACEMENT_BACKOFF : PLACEMENT_BEGIN;
+    *ret_name = placement_rule_name(*ret);
+    if (text)
+        return text;
+    *ret = PLACEMENT_HELD;
+    text = job ? job_hold_why(lc, job, ret_name) : NULL;
+    if (text)
+        return text;
+    *ret = PLACEMENT_BEHIND;
+    if (!seen || seen->rule == PLACEMENT_BACKOFF || seen->rule == PLACEMENT_BEGIN ||
+        seen->rule == PLACEMENT_HELD)
+        text = xstrdup("it has just come into the queue, and is looked at next");
+    else
+        *ret = seen->rule;
+    if (*ret == PLACEMENT_PLACED)
+        text = why_not_yet(lc, w, ret);
+    *ret_name = placement_rule_name(*ret);
+    return text ? text : xstrdup(seen->text);
+}
+
 static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *json)
 {
-    const struct placement_plan *plan = explain_queue(lc);
-    /* The queue is ordered, and so are the decisions: one for each. */
-    size_t position = queue_position(&lc->queue, w);
+    enum placement_rule rule;
+    const char *name;
+    _cleanup_free_ char *reason = reason_of(lc, w, &rule, &name);
+    _cleanup_free_ char *damped = damped_text(w, rule, reason);
+    const char *waits = damped ? damped : reason;
+    _cleanup_free_ char *preempted = preempt_queued_text(lc, w, waits);
+    char time[TIME_TEXT_LEN + 1];
 
     json_put(json, "numbers", numbers_of(w->spec));
-    if (position >= plan->n_decisions || lc->queue.items[lc->queue.head + position].workload != w)
-        return;
-    const struct placement_decision *d = &plan->decisions[position];
-    enum placement_rule decided = d->rule;
-    _cleanup_free_ char *not_yet =
-        d->rule == PLACEMENT_PLACED ? why_not_yet(lc, w, &decided) : NULL;
-    const struct job *job = live_get(lc, &w->id);
-    const char *rule = NULL;
-    _cleanup_free_ char *held =
-        d->rule == PLACEMENT_HELD && job ? job_hold_why(lc, job, &rule) : NULL;
-    json_put_str(json, "rule", held ? rule : placement_rule_name(decided));
-    const char *waits = not_yet ? not_yet : held ? held : d->text;
-    _cleanup_free_ char *damped = damped_text(w, decided, waits);
-    waits = damped ? damped : waits;
-    _cleanup_free_ char *preempted = preempt_queued_text(lc, w, waits);
+    json_put_str(json, "rule", name);
     json_put_str(json, "text", preempted ? preempted : waits);
     json_put_int(json, "position", (int64_t) turn_of(lc, w));
+    if (expectation_find(lc->expectation, &w->id))
+        json_put_str(json, "as_of", time_format(lc->expectation->at_us, time));
 }
 
 static void put_text(json_t *json, const char *rule, const char *text)
@@ -228,49 +206,58 @@ json_t *lifecycle_why(struct lifecycle *lc, const struct workload *w)
     return json;
 }
 
-static void put_decision(json_t *json, const struct placement_decision *d)
+static void put_allocations(json_t *json, const struct expectation_job *job)
 {
-    json_put_str(json, "rule", placement_rule_name(d->rule));
-    json_put_str(json, "text", d->text);
-    json_put_int(json, "position", (int64_t) d->position);
-    if (!d->allocations)
+    if (!job->allocations)
         return;
-    json_put(json, "allocation", allocation_to_json(d->allocations[0]));
-    if (d->n_allocations == 1)
+    json_put(json, "allocation", allocation_to_json(job->allocations[0]));
+    if (job->n_allocations == 1)
         return;
     json_t *all = json_array();
-    for (unsigned i = 0; i < d->n_allocations; i++)
-        (void) json_array_append_new(all, allocation_to_json(d->allocations[i]));
+    for (unsigned i = 0; i < job->n_allocations; i++)
+        (void) json_array_append_new(all, allocation_to_json(job->allocations[i]));
     json_put(json, "allocations", all);
 }
 
-int lifecycle_plan(struct lifecycle *lc, struct submit *submit, json_t **ret, struct error *err)
+json_t *lifecycle_planned(struct lifecycle *lc, const struct snapshot_job *job,
+                          const struct expectation *expectation)
+{
+    const struct expectation_job *seen = expectation_find(expectation, &job->id);
+    const struct workload w = { .id = job->id,
+                                .project = job->project,
+                                .spec = job->spec,
+                                .priority = job->priority,
+                                .eligible_us = job->eligible_us };
+    json_t *json = json_object();
+
+    put_text(json, placement_rule_name(seen->rule), seen->text);
+    json_put_int(json, "position", (int64_t) turn_of(lc, &w));
+    put_allocations(json, seen);
+    if (!seen->allocations)
+        outlook_put(lc, &w, seen, json);
+    return json;
+}
+
+int lifecycle_plan(struct lifecycle *lc, struct submit *submit, struct snapshot_job *ret,
+                   json_t **ret_spec, struct error *err)
 {
     const struct project *project = project_get(lc, &submit->project);
-    struct placement_plan plan = { 0 };
 
     int r = project ? admit(lc, submit, project, err)
                     : error_set(err, -ENOENT, "there is no such project");
     if (r >= 0) {
-        struct workload w = {
-            .id = lc_new_id(lc),
-            .project = submit->project,
-            .spec = submit->spec,
-            .priority = submit->priority,
-            .eligible_us = lc_now(lc),
-        };
-        json_t *json = json_object(), *placement = json_object();
-        explain_pass(lc, &w, &project->org, &plan);
-        for (size_t i = 0; i < plan.n_decisions; i++)
-            if (plan.decisions[i].request == lc->queue.len)
-                put_decision(placement, &plan.decisions[i]);
-        if (!json_object_get(placement, "allocation"))
-            outlook_put(lc, &w, &project->org, placement);
-        json_put(json, "spec", workload_spec_to_json(submit->spec));
-        json_put(json, "placement", placement);
-        *ret = json;
+        const struct workload w = { .project = submit->project, .spec = submit->spec };
+        *ret = (struct snapshot_job){ .id = lc_new_id(lc),
+                                      .org = project->org,
+                                      .project = submit->project,
+                                      .user = id_within(&submit->project, submit->actor),
+                                      .priority = submit->priority,
+                                      .since_us = plan_now(lc),
+                                      .eligible_us = plan_now(lc),
+                                      .held = xstrdup(waits_plan(lc, &w)),
+                                      .spec = workload_wishes_copy(submit->spec) };
+        *ret_spec = workload_spec_to_json(submit->spec);
     }
-    placement_plan_done(&plan);
     submit_done(submit);
     return r;
 }

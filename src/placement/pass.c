@@ -5,18 +5,17 @@
  * requests of equal shape share one answer, and a pass over a long queue costs little more than
  * looking at it.
  */
-#include "placement/internal.h"
+#include "placement/terms.h"
 
 #include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Shapes refused in this pass; beyond these each request is looked at anew. */
-enum { REFUSALS_MAX = 64 };
+/* What a reason costs, where to try a machine costs 1. */
+enum { EXPLAIN = 8 };
 
 struct refusal {
-    struct shape shape;
     enum placement_rule rule;
     char text[232];
 };
@@ -24,8 +23,10 @@ struct refusal {
 struct pass {
     const struct placement_snapshot *snapshot;
     struct node_state *states;
-    struct refusal refusals[REFUSALS_MAX];
-    size_t n_refusals;
+    struct node_state *before;    /* as they were at the beginning; NULL: nobody asked yet */
+    struct terms_table shapes;    /* that were refused */
+    VEC(struct refusal) refusals; /* by the number of the shape, from 1; PLACED: it was not */
+    size_t looks;
     unsigned n_placed;
     VEC(struct placement_decision) decisions;
 };
@@ -68,31 +69,43 @@ static void decide(struct pass *pass, struct placement_decision *decision, enum 
     vec_push(&pass->decisions, *decision);
 }
 
-/* Did SHAPE fit before this pass gave anything away? */
-static bool fitted_before(const struct pass *pass, const struct shape *shape)
+static struct node_state *make_states(const struct placement_snapshot *snapshot)
 {
-    size_t n = pass->snapshot->n_nodes;
-    struct node_state *before = xnew_n(struct node_state, n + 1);
+    struct node_state *states = xnew_n(struct node_state, snapshot->n_nodes + 1);
 
-    for (size_t i = 0; i < n; i++)
-        node_state_init(&before[i], &pass->snapshot->nodes[i]);
-    for (size_t i = 0; i < n; i++)
-        before[i].booked = pass->states[i].booked;
-    bool fits = gang_fit(before, n, shape, false, NULL) == shape->groups;
-    for (size_t i = 0; i < n; i++)
-        node_state_done(&before[i]);
-    free(before);
-    return fits;
+    for (size_t i = 0; i < snapshot->n_nodes; i++)
+        node_state_init(&states[i], &snapshot->nodes[i]);
+    return states;
 }
 
-static void explain(const struct pass *pass, const struct workload *w, struct refusal *refusal)
+static void free_states(struct node_state *states, size_t n)
+{
+    for (size_t i = 0; states && i < n; i++)
+        node_state_done(&states[i]);
+    free(states);
+}
+
+/* Did SHAPE fit before this pass gave anything away? */
+static bool fitted_before(struct pass *pass, const struct shape *shape)
+{
+    size_t n = pass->snapshot->n_nodes;
+
+    if (!pass->before)
+        pass->before = make_states(pass->snapshot);
+    for (size_t i = 0; i < n; i++)
+        pass->before[i].booked = pass->states[i].booked;
+    return gang_fit(pass->before, n, shape, false, NULL) == shape->groups;
+}
+
+static void explain(struct pass *pass, const struct workload *w, const struct shape *shape,
+                    struct refusal *refusal)
 {
     const struct node **nodes = xnew_n(const struct node *, pass->snapshot->n_nodes + 1);
     struct error err = { 0 };
 
     for (size_t i = 0; i < pass->snapshot->n_nodes; i++)
         nodes[i] = pass->snapshot->nodes[i].node;
-    if (pass->n_placed > 0 && fitted_before(pass, &refusal->shape)) {
+    if (pass->n_placed > 0 && fitted_before(pass, shape)) {
         refusal->rule = PLACEMENT_BEHIND;
         (void) snprintf(refusal->text, sizeof refusal->text,
                         "%u job%s before it in the queue take%s what is free", pass->n_placed,
@@ -102,18 +115,10 @@ static void explain(const struct pass *pass, const struct workload *w, struct re
         refusal->rule = PLACEMENT_NEVER;
         (void) snprintf(refusal->text, sizeof refusal->text, "%s", err.text);
     } else {
-        refusal->rule = explain_refusal(pass->states, pass->snapshot->n_nodes, &refusal->shape,
-                                        refusal->text, sizeof refusal->text);
+        refusal->rule = explain_refusal(pass->states, pass->snapshot->n_nodes, shape, refusal->text,
+                                        sizeof refusal->text);
     }
     free(nodes);
-}
-
-static const struct refusal *find_refusal(const struct pass *pass, const struct shape *shape)
-{
-    for (size_t i = 0; i < pass->n_refusals; i++)
-        if (shape_equal(&pass->refusals[i].shape, shape))
-            return &pass->refusals[i];
-    return NULL;
 }
 
 static void refuse(struct pass *pass, struct placement_decision *decision,
@@ -153,9 +158,11 @@ static void say_where(struct placement_decision *decision)
 }
 
 static void try_nodes(struct pass *pass, const struct placement_request *request,
-                      const struct shape *shape, struct placement_decision *decision)
+                      const struct shape *shape, uint32_t number,
+                      struct placement_decision *decision)
 {
     decision->allocations = take(pass, shape);
+    pass->looks += pass->snapshot->n_nodes;
     if (decision->allocations) {
         decision->n_allocations = shape->groups * shape->tasks;
         pass->n_placed++;
@@ -164,27 +171,66 @@ static void try_nodes(struct pass *pass, const struct placement_request *request
         return;
     }
 
-    struct refusal refusal = { .shape = *shape };
-    explain(pass, request->workload, &refusal);
-    if (pass->n_refusals < REFUSALS_MAX && !pass->snapshot->booked)
-        pass->refusals[pass->n_refusals++] = refusal;
+    struct refusal refusal = { .rule = PLACEMENT_NEVER };
+    explain(pass, request->workload, shape, &refusal);
+    pass->looks += EXPLAIN * pass->snapshot->n_nodes;
+    while (pass->refusals.len < number)
+        vec_push(&pass->refusals, ((struct refusal){ .rule = PLACEMENT_PLACED }));
+    if (number > 0)
+        pass->refusals.items[number - 1] = refusal;
     refuse(pass, decision, &refusal);
 }
 
-/* Its time has not come. */
-static void explain_time(struct pass *pass, const struct workload *w,
-                         struct placement_decision *decision)
+/* Those before it have cost too much. */
+static void pass_over(struct pass *pass, struct placement_decision *decision)
+{
+    (void) snprintf(decision->text, sizeof decision->text,
+                    "%zu jobs are before it in the queue; what it lacks itself is looked at when "
+                    "it is asked about alone",
+                    decision->position);
+    decide(pass, decision, PLACEMENT_BEHIND);
+}
+
+static bool is_too_much(const struct pass *pass)
+{
+    return pass->snapshot->looks_max && pass->looks > pass->snapshot->looks_max;
+}
+
+/* From 1; 0: what REQUEST is refused is not told to others, because something is booked against it. */
+static uint32_t number_of(struct pass *pass, const struct placement_request *request,
+                          const struct shape *shape)
+{
+    const struct placement_snapshot *s = pass->snapshot;
+    const struct terms wanted = { .shape = *shape };
+    bool is_booked = false;
+
+    for (size_t i = 0; s->booked && i < s->n_nodes; i++) {
+        pass->states[i].booked = s->booked(s->booked_userdata, request, i);
+        is_booked |= pass->states[i].booked != NULL;
+    }
+    if (s->booked)
+        pass->looks += s->n_nodes;
+    return is_booked ? 0 : terms_take(&pass->shapes, &wanted)->number;
+}
+
+char *placement_time_text(const struct workload *w, int64_t now_us)
 {
     char wait[32];
 
-    (void) seconds_to_str((w->eligible_us - pass->snapshot->now_us + 999999) / 1000000, wait);
+    if (w->eligible_us <= now_us)
+        return NULL;
+    (void) seconds_to_str((w->eligible_us - now_us + 999999) / 1000000, wait);
     if (w->attempts)
-        (void) snprintf(decision->text, sizeof decision->text,
-                        "attempt %u failed; the next one begins in %s", w->attempts, wait);
-    else
-        (void) snprintf(decision->text, sizeof decision->text,
-                        "it is to begin in %s at the earliest", wait);
-    decide(pass, decision, w->attempts ? PLACEMENT_BACKOFF : PLACEMENT_BEGIN);
+        return xasprintf("attempt %u failed; the next one begins in %s", w->attempts, wait);
+    return xasprintf("it is to begin in %s at the earliest", wait);
+}
+
+static const struct refusal *find_refusal(const struct pass *pass, uint32_t number)
+{
+    bool is_known = number > 0 && number <= pass->refusals.len &&
+                    pass->refusals.items[number - 1].rule != PLACEMENT_PLACED;
+
+    return is_known ? &pass->refusals.items[number - 1] : NULL;
 }
 
 static void consider(struct pass *pass, size_t index, size_t position)
@@ -193,8 +239,10 @@ static void consider(struct pass *pass, size_t index, size_t position)
     const struct workload *w = request->workload;
     struct placement_decision decision = { .request = index, .position = position };
 
-    if (w->eligible_us > pass->snapshot->now_us) {
-        explain_time(pass, w, &decision);
+    _cleanup_free_ char *time = placement_time_text(w, pass->snapshot->now_us);
+    if (time) {
+        (void) snprintf(decision.text, sizeof decision.text, "%s", time);
+        decide(pass, &decision, w->attempts ? PLACEMENT_BACKOFF : PLACEMENT_BEGIN);
         return;
     }
     if (request->held) {
@@ -202,15 +250,20 @@ static void consider(struct pass *pass, size_t index, size_t position)
         decide(pass, &decision, PLACEMENT_HELD);
         return;
     }
-    const struct placement_snapshot *s = pass->snapshot;
-    for (size_t i = 0; s->booked && i < s->n_nodes; i++)
-        pass->states[i].booked = s->booked(s->booked_userdata, request, i);
+    bool is_over = is_too_much(pass) && !request->is_asked;
+    if (is_over && pass->snapshot->booked) {
+        pass_over(pass, &decision);
+        return;
+    }
     struct shape shape = shape_of(w->spec, &request->owner);
-    const struct refusal *refusal = find_refusal(pass, &shape);
+    uint32_t number = number_of(pass, request, &shape);
+    const struct refusal *refusal = find_refusal(pass, number);
     if (refusal)
         refuse(pass, &decision, refusal);
+    else if (is_over)
+        pass_over(pass, &decision);
     else
-        try_nodes(pass, request, &shape, &decision);
+        try_nodes(pass, request, &shape, number, &decision);
 }
 
 void placement_pass(const struct placement_snapshot *snapshot, struct placement_plan *ret)
@@ -219,18 +272,18 @@ void placement_pass(const struct placement_snapshot *snapshot, struct placement_
     struct entry *order = order_queue(snapshot);
 
     pass->snapshot = snapshot;
-    pass->states = xnew_n(struct node_state, snapshot->n_nodes + 1);
-    for (size_t i = 0; i < snapshot->n_nodes; i++)
-        node_state_init(&pass->states[i], &snapshot->nodes[i]);
+    pass->states = make_states(snapshot);
+    terms_table_init(&pass->shapes);
 
     for (size_t i = 0; i < snapshot->n_queue; i++)
         consider(pass, order ? order[i].index : i, i);
 
     ret->decisions = pass->decisions.items;
     ret->n_decisions = pass->decisions.len;
-    for (size_t i = 0; i < snapshot->n_nodes; i++)
-        node_state_done(&pass->states[i]);
-    free(pass->states);
+    free_states(pass->states, snapshot->n_nodes);
+    free_states(pass->before, snapshot->n_nodes);
+    terms_table_done(&pass->shapes);
+    vec_done(&pass->refusals);
     free(pass);
     free(order);
 }

@@ -12,12 +12,14 @@
 #include "fleet/fleet.h"
 #include "placement/booking.h"
 #include "placement/capacity.h"
+#include "placement/expectation.h"
 #include "placement/forecast.h"
+#include "placement/mirror.h"
 #include "placement/planner-snapshot.h"
 #include "placement/planner.h"
-#include "placement/record.h"
 #include "placement/remedy.h"
 #include "placement/replay.h"
+#include "placement/rule.h"
 #include "placement/schedule.h"
 #include "placement/score.h"
 #include "placement/snapshot.h"
@@ -54,6 +56,7 @@ struct placement_request {
     const struct workload *workload; /* spec, priority, eligible_us, id */
     struct id owner;                 /* the org: whose pool a shared task may join */
     const char *held; /* what it waits for that is no hardware, in words; NULL: nothing */
+    bool is_asked;    /* it is looked at whatever that costs */
 };
 
 struct placement_snapshot {
@@ -67,28 +70,7 @@ struct placement_snapshot {
      * NULL: it may. Borrowed until the pass is over. NULL: nothing is booked */
     const char *(*booked)(void *userdata, const struct placement_request *request, size_t index);
     void *booked_userdata;
-};
-
-enum placement_rule {
-    PLACEMENT_PLACED,
-    PLACEMENT_BACKOFF, /* not before its time: another attempt */
-    PLACEMENT_BEGIN,   /* the first one */
-    PLACEMENT_HELD,    /* waits for something that is no hardware: its image */
-    PLACEMENT_NO_CORES,
-    PLACEMENT_NO_MEMORY,
-    PLACEMENT_NO_HUGE_PAGES,
-    PLACEMENT_NO_DISK,
-    PLACEMENT_NO_GPU,
-    PLACEMENT_NO_ISLAND, /* there are GPUs, and NVLink joins them to those of another org */
-    PLACEMENT_NO_NUMA, /* there are GPUs, and not together with cores, memory and NICs near them */
-    PLACEMENT_CORDONED,
-    PLACEMENT_NOT_ALLOWED, /* the job wants other machines */
-    PLACEMENT_NOT_EMPTY,   /* it wants one to itself */
-    PLACEMENT_BOOKED,      /* what is free is kept for others */
-    PLACEMENT_RESERVED,    /* what is free is kept for a job that goes first */
-    PLACEMENT_BEHIND,      /* others go first and take what is free */
-    PLACEMENT_NEVER,       /* no node could hold it even when empty */
-    PLACEMENT_RULE_MAX,
+    size_t looks_max; /* who comes after so many looks at a machine is not looked at; 0: all are */
 };
 
 struct placement_decision {
@@ -105,10 +87,11 @@ struct placement_plan {
     size_t n_decisions;
 };
 
-const char *placement_rule_name(enum placement_rule rule);
-
 /* The policy's order: priority, then eligible time, then id. Never 0 for different workloads. */
 int placement_compare(const struct workload *a, const struct workload *b);
+
+/* Its time has not come: when it will, in words; NULL: it has. Owned by the caller. */
+char *placement_time_text(const struct workload *w, int64_t now_us);
 
 /* One pass. Never fails: what cannot be placed has a reason with numbers. */
 void placement_pass(const struct placement_snapshot *snapshot, struct placement_plan *ret);

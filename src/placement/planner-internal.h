@@ -3,7 +3,7 @@
 #define PLACEMENT_PLANNER_INTERNAL_H
 
 #include "placement/host.h"
-#include "placement/planner.h"
+#include "placement/planner-snapshot.h"
 #include "placement/record.h"
 
 enum state {
@@ -24,8 +24,8 @@ struct item {
     struct id id, org;
     struct terms *terms;
     enum state state;
-    bool held;
-    unsigned claim; /* of one that claims: its place among these when a snapshot was taken */
+    bool held, is_noted; /* in CHANGES */
+    unsigned claim;      /* of one that claims: its place among these when a snapshot was taken */
     int64_t eligible_us;
     struct group_place
         *places; /* of what runs, claims or leaves; by group, of STATE_OUTSIDE by task */
@@ -43,7 +43,16 @@ struct kept {
     size_t n_places;
 };
 
+/* What planner_tell_news() has to say. */
+struct changes {
+    bool is_wanted;     /* somebody asked */
+    VEC(uint64_t) jobs; /* by number; who is not there any more is gone */
+    VEC(size_t) machines;
+    VEC(bool) is_noted; /* by machine: it is among these */
+};
+
 struct planner {
+    struct changes changes;
     struct record *record; /* of the calls; NULL: nobody wants it */
     struct host host;
     struct schedule *schedule;
@@ -65,6 +74,21 @@ uint32_t planner_group_of(struct planner *planner, const struct id *org, const s
 /* What the schedule is told of JOB: of group GROUP, with TERMS. Its id is 0. */
 struct schedule_job planner_describe(const struct planner_job *job, const struct terms *terms,
                                      uint32_t group);
+
+/* ---- planner-news.c ---- */
+/* What a snapshot says of ITEM, or of the machine of that name, may be otherwise now. */
+void changes_note_job(struct planner *planner, struct item *item);
+void changes_note_machine(struct planner *planner, const char *name);
+/* Who claims gets his place among these as his number. */
+void changes_number_claims(struct planner *planner);
+void changes_done(struct changes *changes);
+
+/* ---- planner-snapshot.c ---- */
+/* The caller's. */
+struct snapshot_job tell_job(const struct planner *planner, const struct snapshot_source *source,
+                             const struct item *item);
+/* All but machines and jobs is appended to RET. */
+void tell_rest(const struct planner *planner, struct snapshot *ret);
 
 /* ---- planner-booking.c ---- */
 /* Machine NAME is new, or gone: what is booked there is, too. */

@@ -14,13 +14,17 @@
 
 /* ---- a planner as a snapshot -------------------------------------------------------------------------- */
 
-static void tell_machines(const struct planner *p, struct snapshot *s)
+static void tell_spots(const struct planner *p, struct snapshot *s)
 {
     const void *name;
     size_t len;
 
     for (size_t pos = 0; map_next(p->host.spots, &pos, &name, &len);)
         vec_push(&s->spots, xstrndup(name, len));
+}
+
+static void tell_machines(const struct planner *p, struct snapshot *s)
+{
     vec_foreach(&p->host.machines, m) {
         if (!m->node) {
             s->skipped++;
@@ -87,21 +91,26 @@ static void tell_facts(const struct planner *p, const struct item *item, struct 
         job->started_us = 0;
 }
 
+struct snapshot_job tell_job(const struct planner *p, const struct snapshot_source *source,
+                             const struct item *item)
+{
+    struct snapshot_job job = { .id = item->id,
+                                .org = item->org,
+                                .eligible_us = item->eligible_us };
+
+    source->describe(source->userdata, &job);
+    tell_facts(p, item, &job);
+    tell_allocations(item, &job);
+    return job;
+}
+
 static void tell_jobs(struct planner *p, const struct snapshot_source *source, struct snapshot *s)
 {
     struct item *item;
 
-    for (size_t i = 0; i < p->claims.len; i++)
-        p->claims.items[i]->claim = (unsigned) i + 1;
-    map_foreach(p->by_number, pos, item) {
-        struct snapshot_job job = { .id = item->id,
-                                    .org = item->org,
-                                    .eligible_us = item->eligible_us };
-        source->describe(source->userdata, &job);
-        tell_facts(p, item, &job);
-        tell_allocations(item, &job);
-        vec_push(&s->jobs, job);
-    }
+    changes_number_claims(p);
+    map_foreach(p->by_number, pos, item)
+        vec_push(&s->jobs, tell_job(p, source, item));
 }
 
 static void tell_promises(const struct planner *p, struct snapshot *s)
@@ -122,14 +131,20 @@ static void tell_promises(const struct planner *p, struct snapshot *s)
     }
 }
 
-void planner_tell(struct planner *p, const struct snapshot_source *source, struct snapshot *ret)
+void tell_rest(const struct planner *p, struct snapshot *ret)
 {
-    tell_machines(p, ret);
+    tell_spots(p, ret);
     tell_groups(p, ret);
-    tell_jobs(p, source, ret);
     tell_promises(p, ret);
     capacity_remember(p->host.capacity, &ret->memory);
     ret->passed_us = schedule_looked_us(p->schedule);
+}
+
+void planner_tell(struct planner *p, const struct snapshot_source *source, struct snapshot *ret)
+{
+    tell_machines(p, ret);
+    tell_jobs(p, source, ret);
+    tell_rest(p, ret);
 }
 
 /* ---- a planner from a snapshot ------------------------------------------------------------------------ */

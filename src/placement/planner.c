@@ -82,6 +82,7 @@ void planner_free(struct planner *p)
     vec_done(&p->deferred);
     vec_done(&p->acts);
     bookings_free(p);
+    changes_done(&p->changes);
     record_free(p->record);
     free(p);
 }
@@ -93,6 +94,7 @@ void planner_set_node(struct planner *p, const struct node *node, int64_t disk_u
 
     record_set_node(p->record, node, disk_used_bytes);
     host_set_node(&p->host, node, disk_used_bytes);
+    changes_note_machine(p, node->name);
     if (is_new)
         bookings_look(p, node->name);
 }
@@ -128,6 +130,7 @@ static void leave(struct planner *p, const struct id *job, int64_t now_us)
 
     if (!item)
         return;
+    changes_note_job(p, item);
     (void) map_remove(p->by_number, &item->number, sizeof item->number);
     schedule_end(p->schedule, item->number, now_us);
     if (item->state == STATE_OUTSIDE)
@@ -162,12 +165,14 @@ static void withdraw_lost(struct planner *p)
         schedule_hold(p->schedule, item->number, item->held);
         forget_places(item);
         item->state = STATE_WAITS;
+        changes_note_job(p, item);
     }
 }
 
 void planner_drop_node(struct planner *p, const char *name)
 {
     record_drop_node(p->record, name);
+    changes_note_machine(p, name);
     host_drop_node(&p->host, name);
     bookings_look(p, name);
     withdraw_lost(p);
@@ -269,6 +274,7 @@ static struct item *add(struct planner *p, const struct planner_job *job, int64_
     item->eligible_us = job->eligible_us;
     (void) map_set(p->by_id, item->id.bytes, sizeof item->id.bytes, item);
     (void) map_set(p->by_number, &item->number, sizeof item->number, item);
+    changes_note_job(p, item);
     struct schedule_job one =
         planner_describe(job, item->terms,
                          planner_group_of(p, &job->org, &job->project, &job->user));
@@ -295,6 +301,7 @@ void planner_hold(struct planner *p, const struct id *job, bool held)
     if (!item || item->held == held)
         return;
     record_hold(p->record, job, held);
+    changes_note_job(p, item);
     item->held = held;
     if (item->state != STATE_WAITS)
         return;
@@ -425,6 +432,7 @@ static void stop(struct planner *p, struct item *item, size_t act, struct planne
 {
     const struct item *starts = p->acts.items[act].is_vacated ? NULL : started_after(p, act);
 
+    changes_note_job(p, item);
     if (item->state == STATE_CLAIMS) {
         forget_in(&p->claims, item);
         forget_places(item);
@@ -452,6 +460,7 @@ static void carry_out(struct planner *p, struct planner_plan *ret)
             continue;
         }
         keep_places(item, act->places);
+        changes_note_job(p, item);
         item->state = STATE_CLAIMS;
         vec_push(&p->claims, item);
     }
@@ -496,6 +505,7 @@ static void give_out(struct planner *p, unsigned limit, struct planner_plan *ret
         bool waits = is_blocked(p, item);
         if (!waits && (limit == 0 || ret->starts.len < limit)) {
             start(item, ret);
+            changes_note_job(p, item);
             continue;
         }
         ret->more |= !waits;

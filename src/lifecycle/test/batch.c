@@ -45,7 +45,7 @@ static const char *state_of(const struct id *id)
 static char *why(const struct id *id)
 {
     struct workload *w = lifecycle_get(world.lc, id);
-    _cleanup_json_ json_t *json = w ? lifecycle_why(world.lc, w) : NULL;
+    _cleanup_json_ json_t *json = w ? why_of(&w->id) : NULL;
 
     return xasprintf("%s: %s", json_get_str(json, "rule", "none"), json_get_str(json, "text", ""));
 }

@@ -127,7 +127,7 @@ TEST(who_may_be_stopped_leaves_in_time)
     pass_time(31 * US_PER_S);
     is_str(state_of(&leaves), "queued");
     is_str(state_of(&stays), "running");
-    _cleanup_json_ json_t *why = lifecycle_why(world.lc, lifecycle_get(world.lc, &leaves));
+    _cleanup_json_ json_t *why = why_of(&leaves);
     is_str(json_get_str(why, "rule", ""), "booked");
     is_str(json_get_str(why, "text", ""),
            "it was preempted and goes on when it can: node n1 is booked for p2 from 2023-11-14 "

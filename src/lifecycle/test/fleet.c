@@ -25,7 +25,7 @@ static const struct engine_machine nobody;
 
 static char *why(const struct id *id)
 {
-    _cleanup_json_ json_t *json = lifecycle_why(world.lc, lifecycle_get(world.lc, id));
+    _cleanup_json_ json_t *json = why_of(id);
 
     return xstrdup(json_get_str(json, "text", ""));
 }

@@ -88,7 +88,7 @@ TEST(a_gang_waits_until_all_of_it_fits)
     struct id two = submit(SPEC("2", "\"NULL_SECONDS\":\"5\""));
     pass_time(2 * US_PER_S);
     ok(live(&one)->state == WORKLOAD_RUNNING && live(&two)->state == WORKLOAD_QUEUED);
-    _cleanup_json_ json_t *why = lifecycle_why(world.lc, live(&two));
+    _cleanup_json_ json_t *why = why_of(&two);
     is_str(
         json_get_str(why, "text", ""),
         "all 2 tasks begin at once, and there is room for 1: needs 2 cores; 1 of 3 is free on node n1, "

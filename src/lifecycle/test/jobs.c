@@ -49,7 +49,7 @@ TEST(failures_are_retried_with_growing_waits)
     pass_time(0);
     struct workload *w = lifecycle_get(world.lc, &id);
     ok(w->state == WORKLOAD_QUEUED && w->attempts == 1);
-    _cleanup_json_ json_t *why = lifecycle_why(world.lc, w);
+    _cleanup_json_ json_t *why = why_of(&w->id);
     is_str(json_get_str(why, "rule", ""), "backoff");
     is_str(json_get_str(why, "text", ""), "attempt 1 failed; the next one begins in 10s");
     pass_time(9 * US_PER_S);
@@ -205,6 +205,26 @@ TEST(a_reboot_loses_attempts_and_retries_them)
     world_close();
 }
 
+/* {"placement"} of what is planned. */
+static json_t *plan_of(struct submit *submit)
+{
+    struct error err = { 0 };
+    struct snapshot_job job;
+    _cleanup_json_ json_t *spec = NULL;
+
+    ok(lifecycle_plan(world.lc, submit, &job, &spec, &err) == 0);
+    look_for(NULL);
+    struct snapshot *s = mirror_snapshot(world.mirror);
+    const struct expectation_question question = { .is_planned = true };
+    vec_push(&s->jobs, job);
+    struct expectation *expectation = expectation_new(s, &question);
+    s->jobs.len--;
+    json_t *placement = lifecycle_planned(world.lc, &job, expectation);
+    expectation_free(expectation);
+    snapshot_job_done(&job);
+    return json_pack("{s:o}", "placement", placement);
+}
+
 TEST(why_and_plan_have_numbers)
 {
     struct error err = { 0 };
@@ -216,7 +236,7 @@ TEST(why_and_plan_have_numbers)
     pass_time(0);
     ok(submit_json(sleeps, "waits", 0, &id, &err) == 0);
     pass_time(0);
-    _cleanup_json_ json_t *why = lifecycle_why(world.lc, lifecycle_get(world.lc, &id));
+    _cleanup_json_ json_t *why = why_of(&id);
     is_str(json_get_str(why, "text", ""),
            "needs 1 core; 0 of 2 are free on node n1, 2 held by 1 job");
     ok(json_get_int(why, "position", -1) == 0);
@@ -225,7 +245,7 @@ TEST(why_and_plan_have_numbers)
     ok(json_parse(sleeps, strlen(sleeps), &json, &err) == 0);
     struct submit submit = { .project = world.project, .actor = "key:test", .priority = 1 };
     ok(workload_spec_from_json(json, &submit.spec, &err) == 0);
-    ok(lifecycle_plan(world.lc, &submit, &plan, &err) == 0);
+    ok((plan = plan_of(&submit)) != NULL);
     is_str(json_get_str(json_object_get(plan, "placement"), "rule", ""), "no_cores");
     ok(json_get_int(json_object_get(plan, "placement"), "position", -1) == 0);
     world_close();
@@ -256,7 +276,7 @@ TEST(who_waits_hears_who_is_before_it_and_what_would_help)
     ok(submit_json("{\"command\":[\"x\"],\"cpus\":4}", "before", 0, &id, &err) == 0 &&
        submit_json(two_cores, "last", 0, &last, &err) == 0);
     pass_time(0);
-    _cleanup_json_ json_t *why = lifecycle_why_at_length(world.lc, lifecycle_get(world.lc, &last));
+    _cleanup_json_ json_t *why = why_of(&last);
     const json_t *before = json_object_get(why, "before"), *jobs = json_object_get(before, "jobs");
     ok(json_get_int(before, "count", 0) == 1 && json_get_int(before, "others", -1) == 0);
     is_str(json_get_str(json_array_get(jobs, 0), "name", ""), "before");
@@ -267,7 +287,7 @@ TEST(who_waits_hears_who_is_before_it_and_what_would_help)
     ok(json_parse(two_cores, strlen(two_cores), &json, &err) == 0);
     struct submit submit = { .project = world.project, .actor = "key:test" };
     ok(workload_spec_from_json(json, &submit.spec, &err) == 0);
-    ok(lifecycle_plan(world.lc, &submit, &plan, &err) == 0);
+    ok((plan = plan_of(&submit)) != NULL);
     const json_t *placement = json_object_get(plan, "placement");
     ok(json_get_int(json_object_get(placement, "before"), "count", 0) == 2);
     is_str(change_of(placement, "size"), change_of(why, "size"));
@@ -276,9 +296,8 @@ TEST(who_waits_hears_who_is_before_it_and_what_would_help)
 
 static int64_t usual_us(void)
 {
-    _cleanup_(snapshot_freep) struct snapshot *s = lifecycle_snapshot(world.lc);
-
-    return history_left_us(s->history, &world.project, 0);
+    look_for(NULL);
+    return history_left_us(mirror_snapshot(world.mirror)->history, &world.project, 0);
 }
 
 TEST(how_long_jobs_ran_is_known_also_after_a_restart)
@@ -325,7 +344,7 @@ TEST(ranks_are_those_of_the_policy)
 
     _cleanup_free_ struct workload **queue = lifecycle_queue(world.lc, NULL, &n);
     ok(n == 4 && id_equal(&queue[1]->id, &second) && id_equal(&queue[2]->id, &first));
-    _cleanup_json_ json_t *why = lifecycle_why_at_length(world.lc, lifecycle_get(world.lc, &mine));
+    _cleanup_json_ json_t *why = why_of(&mine);
     const json_t *before = json_object_get(why, "before");
     ok(json_get_int(why, "position", 0) == 2 && json_get_int(before, "others", 0) == 1);
     ok(json_array_size(json_object_get(before, "jobs")) == 1);

@@ -37,7 +37,7 @@ static void is_life(const struct id *id, const char *want)
 
 static void is_why(const struct id *id, const char *rule, const char *text)
 {
-    _cleanup_json_ json_t *why = lifecycle_why(world.lc, lifecycle_get(world.lc, id));
+    _cleanup_json_ json_t *why = why_of(id);
 
     is_str(json_get_str(why, "rule", ""), rule);
     is_str(json_get_str(why, "text", ""), text);

@@ -90,6 +90,7 @@ static void update_random(void)
 /* When all is quiet, nobody waits who could run. */
 static void check_queue(void)
 {
+    look_for(NULL);
     for (size_t i = 0; i < world.lc->queue.len; i++) {
         const struct workload *w = world.lc->queue.items[world.lc->queue.head + i].workload;
         _cleanup_json_ json_t *why = lifecycle_why(world.lc, w);

@@ -41,6 +41,8 @@ static struct world {
     struct id project;
     int64_t now_us;
     char boot_id[16];
+    struct mirror *mirror; /* of the lifecycle; NULL: nobody looked ahead yet */
+    struct mirror_news news;
     unsigned ids, cores;
     bool wall_stands; /* the wall clock was set back: it does not move */
     int64_t wall_us;
@@ -333,8 +335,40 @@ static void world_open_at(const char *store, unsigned cores)
 
 static void world_open(unsigned cores) { world_open_at("memory:", cores); }
 
+/* As the server does beside its loop before it says why. */
+static inline void look_for(const struct id *asked)
+{
+    const struct forecast_options ahead = { .horizon_us = US_PER_S * 86400, .passes_max = 1000 };
+    const struct flavor *const *flavors;
+    struct expectation_question question = {
+        .asked = asked, .n_asked = asked != NULL, .ahead = &ahead, .foretold_max = 1000
+    };
+
+    lifecycle_flavors(world.lc, &flavors, &question.n_flavors);
+    question.flavors = flavors;
+    if (!world.mirror)
+        world.mirror = mirror_new();
+    (void) lifecycle_tell_news(world.lc, SIZE_MAX, &world.news);
+    mirror_take(world.mirror, &world.news);
+    expectation_free(
+        lifecycle_look(world.lc, expectation_new(mirror_snapshot(world.mirror), &question)));
+}
+
+static inline json_t *why_of(const struct id *id)
+{
+    look_for(id);
+    return lifecycle_why_at_length(world.lc, lifecycle_get(world.lc, id));
+}
+
+static void forget_mirror(void)
+{
+    mirror_free(take_ptr(world.mirror));
+    mirror_news_done(&world.news);
+}
+
 static void world_close(void)
 {
+    forget_mirror();
     lifecycle_free(world.lc);
     store_close(world.store);
     engine_free(world.proxy.null);
@@ -349,6 +383,7 @@ static void crash(void)
 {
     struct store_health health;
 
+    forget_mirror();
     lifecycle_free(world.lc);
     world.proxy.prepared.len = 0;
     do {

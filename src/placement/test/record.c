@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
-#include "placement/planner-snapshot.h"
+#include "placement/mirror.h"
 #include "tests/random.h"
 #include "tests/tap.h"
 
@@ -49,6 +49,10 @@ struct world {
     /* Made of a snapshot of PLANNER at some moment, and told the same since; the snapshot. NULL: there is none. */
     struct planner *twin;
     struct snapshot *twin_of;
+    /* Follows PLANNER; what it is still to take in; how often it did. */
+    struct mirror *mirror;
+    struct mirror_news news;
+    unsigned n_taken;
     unsigned came;
     bool is_leaving[JOBS + 1];
     bool is_gone[NODES];
@@ -178,6 +182,35 @@ static void forget_twin(struct world *w)
     snapshot_free(take_ptr(w->twin_of));
 }
 
+/* What a planner does not say. */
+static void tell_more(const struct world *w, struct snapshot *s)
+{
+    s->now_us = w->snapshot->now_us;
+    s->options = w->snapshot->options;
+    s->score = w->snapshot->score;
+    vec_foreach(&w->snapshot->bookings, booking)
+        snapshot_add_booking(s, booking);
+}
+
+/* A few steps of it; when they were all, it is what a snapshot is. */
+static void follow(struct world *w)
+{
+    const struct snapshot_source source = { describe, w };
+    _cleanup_(snapshot_freep) struct snapshot *s = snapshot_new();
+
+    if (!planner_tell_news(w->planner, &source, 1 + random_below(12), &w->news))
+        return;
+    tell_more(w, w->news.rest);
+    mirror_take(w->mirror, &w->news);
+    ok(w->news.jobs.len == 0 && w->news.machines.len == 0 && !w->news.rest);
+    tell_more(w, s);
+    planner_tell(w->planner, &source, s);
+    _cleanup_json_ json_t *fresh = snapshot_to_json(s);
+    _cleanup_json_ json_t *kept = snapshot_to_json(mirror_snapshot(w->mirror));
+    ok(json_equal(fresh, kept));
+    w->n_taken++;
+}
+
 /* By way of its text. */
 static void make_twin(struct world *w)
 {
@@ -186,11 +219,7 @@ static void make_twin(struct world *w)
     struct error err = { 0 };
 
     forget_twin(w);
-    s->now_us = w->snapshot->now_us;
-    s->options = w->snapshot->options;
-    s->score = w->snapshot->score;
-    vec_foreach(&w->snapshot->bookings, booking)
-        snapshot_add_booking(s, booking);
+    tell_more(w, s);
     planner_tell(w->planner, &(const struct snapshot_source){ describe, w }, s);
     _cleanup_json_ json_t *json = snapshot_to_json(s);
     _cleanup_free_ char *text = json_text(json);
@@ -372,7 +401,7 @@ static void falsify(struct text *lines)
 
 static void live(const struct policy *policy, const struct score *score)
 {
-    struct world w = { .snapshot = snapshot_new() };
+    struct world w = { .snapshot = snapshot_new(), .mirror = mirror_new() };
     const struct planner_options options = {
         .score = score,
         .schedule = { .policy = policy,
@@ -399,8 +428,13 @@ static void live(const struct policy *policy, const struct score *score)
         if (random_below(12) == 0)
             make_twin(&w);
         decide(&w);
+        if (random_below(3) == 0)
+            follow(&w);
     }
+    ok(w.n_taken > 20);
     forget_twin(&w);
+    mirror_news_done(&w.news);
+    mirror_free(w.mirror);
     planner_free(w.planner);
     replay_all(text_str(&w.lines), true);
     falsify(&w.lines);
