@@ -209,7 +209,7 @@ int main(int argc, char **argv)
     double submit_us = submit(&b, (size_t) jobs);
     size_t bytes = mallinfo2().uordblks + mallinfo2().hblkhd - before;
     const struct took first_pass = pass(&b);
-    size_t lines = b.s->waiting.len;
+    size_t lines = b.s->n_lines;
     double most_ms = go_on(&b, took);
     double leave_us = leave(&b, first);
     (void) printf("%lld %lld %zu %.0f %.3f %u %.3f %.3f %.3f %.3f %.2f %.2f %016" PRIx64 "\n",

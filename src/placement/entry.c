@@ -1,5 +1,5 @@
 /* entry.c - jobs, and the lines in which they wait */
-#include "placement/entry.h"
+#include "placement/column.h"
 
 #include "base/alloc.h"
 
@@ -55,6 +55,7 @@ static struct line *line_of(struct schedule *s, const struct schedule_job *job)
     line->limits = limits;
     demand->n_lines++;
     table_add(&s->lines, &line->link, hash);
+    line->column = column_of(s, line);
     return line;
 }
 
@@ -65,6 +66,7 @@ static void line_release(struct schedule *s, struct line *line)
     if (--line->n_entries > 0)
         return;
     table_remove(&s->lines, &line->link);
+    column_release(s, line);
     free(line);
     if (--demand->n_lines > 0)
         return;
@@ -85,27 +87,28 @@ static bool line_insert(struct schedule *s, struct line *line, struct entry *ent
     for (unsigned steps = 0; ahead && entry_is_before(entry, ahead); ahead = ahead->ahead)
         if (++steps == STEPS_MAX)
             return false;
-    if (!line->first) {
-        line->at = s->waiting.len;
-        vec_push(&s->waiting, line);
-    }
     struct entry *behind = ahead ? ahead->behind : line->first;
+    if (!ahead && line->first)
+        column_remove(s, line);
     entry->ahead = ahead;
     entry->behind = behind;
     *(ahead ? &ahead->behind : &line->first) = entry;
     *(behind ? &behind->ahead : &line->last) = entry;
+    if (!ahead)
+        column_add(s, line);
     return true;
 }
 
 static void line_remove(struct schedule *s, struct line *line, struct entry *entry)
 {
+    bool is_first = line->first == entry;
+
+    if (is_first)
+        column_remove(s, line);
     *(entry->ahead ? &entry->ahead->behind : &line->first) = entry->behind;
     *(entry->behind ? &entry->behind->ahead : &line->last) = entry->ahead;
-    if (line->first)
-        return;
-    struct line *moved = s->waiting.items[--s->waiting.len];
-    s->waiting.items[line->at] = moved;
-    moved->at = line->at;
+    if (is_first && line->first)
+        column_add(s, line);
 }
 
 /* ---- whose patience runs out --------------------------------------------------------------------------- */
@@ -113,6 +116,18 @@ static void line_remove(struct schedule *s, struct line *line, struct entry *ent
 int64_t entry_waits_since(const struct entry *entry)
 {
     return entry->past ? entry->past->waits_since_us : entry->since_us;
+}
+
+bool entry_is_due(const struct schedule *s, const struct entry *entry, int64_t now_us)
+{
+    return s->options.patience_us > 0 &&
+           now_us - entry_waits_since(entry) >= s->options.patience_us;
+}
+
+bool entry_is_overdue(const struct schedule *s, const struct entry *entry, int64_t now_us)
+{
+    return s->options.policy->shares && entry->line->group != SHARE_ROOT &&
+           entry_is_due(s, entry, now_us - s->options.patience_us);
 }
 
 /* Nearly always the newest. */

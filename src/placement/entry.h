@@ -1,7 +1,8 @@
 /* entry.h - what the files of the schedule share: who waits and who runs
  *
  * A million jobs wait in few *lines*: jobs of one demand, priority, group and range of declared times, in the order in which they
- * came. None of a line goes before the one ahead of it, so a pass looks at the first of each, and passes over whole lines.
+ * came. None of a line goes before the one ahead of it, so a pass looks at the first of each, and passes over whole lines, and
+ * over whole columns of them (column.h).
  * Only who has a past (ran, came back, was told to wait until some time) is looked at alone: it stands *apart*.
  */
 #ifndef PLACEMENT_ENTRY_H
@@ -30,13 +31,34 @@ struct demand {
 struct line {
     struct link link;
     struct demand *demand;
+    struct column *column;
+    struct line *before, *after; /* while somebody is in it: of its column */
     int priority;
     uint32_t group;
     bool preemptible;
     unsigned limits; /* jobs that declare 2^(LIMITS-1) to 2^LIMITS - 1 microseconds; 0: nothing */
     struct entry *first, *last;
     size_t n_entries; /* that are of it, in it or not; it goes with the last */
-    size_t at;        /* in the schedule's, while somebody is in it */
+};
+
+/* Lines of one demand (and group, where these go by shares) in which somebody waits, in order: see column.h. */
+struct column {
+    struct link link;
+    struct demand *demand;
+    uint32_t group; /* the root where groups do not count */
+    struct line *top;
+    size_t n_lines;  /* that refer to it; it goes with the last */
+    size_t at;       /* among those of its group, while it has a line */
+    uint64_t limits; /* bit I - 1: there was a line of limits I since it was empty */
+    /* In pass number PASS: nobody can be stopped for it, and up to which refusal of its group was looked at. */
+    uint64_t pass;
+    bool no_victims;
+    size_t read;
+};
+
+struct columns {
+    struct column **items; /* a vec */
+    size_t len, cap;
 };
 
 /* What is known of a job that ever ran, or must wait until some time. */
@@ -97,22 +119,8 @@ struct tenants {
     struct prospect prospect;
 };
 
-/* The first of a line, or somebody who stands apart. */
-struct candidate {
-    int priority;
-    unsigned level;
-    struct entry *entry;
-    struct share_key key; /* where groups go by shares */
-    uint64_t key_start;   /* starts in this pass before the key was made */
-};
-
 struct machines {
     size_t *items; /* a vec */
-    size_t len, cap;
-};
-
-struct candidates {
-    struct candidate *items; /* a vec */
     size_t len, cap;
 };
 
@@ -122,8 +130,9 @@ struct schedule {
     struct share *share;
     struct promises *promises; /* NULL: the policy makes none */
     struct booked *booked;     /* NULL: nothing was ever booked */
-    struct table by_id, demands, lines;
-    VEC(struct line *) waiting; /* lines that have somebody */
+    struct table by_id, demands, lines, columns;
+    size_t n_lines;             /* that have somebody */
+    VEC(struct columns) groups; /* columns that have a line, by group */
     struct entries apart;
     struct entries running;
     struct entries wakes; /* a heap by wake_us */
@@ -140,9 +149,8 @@ struct schedule {
     size_t n_waiting;  /* with those that must wait until some time */
     int64_t looked_us; /* the last pass: until when what time changes was looked at */
     size_t n_ready, n_patient;
-    size_t n_demands_ready;       /* demands of whom somebody is ready */
-    struct candidates candidates; /* a heap, of the pass */
-    struct choice *places;        /* of the job that is looked at */
+    size_t n_demands_ready; /* demands of whom somebody is ready */
+    struct choice *places;  /* of the job that is looked at */
     size_t n_places;
 };
 
@@ -170,7 +178,12 @@ void entry_join(struct schedule *s, struct entry *entry);
 void entry_leave(struct schedule *s, struct entry *entry);
 /* Since when it waits, from when it came or was stopped. */
 int64_t entry_waits_since(const struct entry *entry);
-/* Those who have waited so long that machines may be kept for them are due no more. */
+/* Has it waited so long that machines are kept for it? */
+bool entry_is_due(const struct schedule *s, const struct entry *entry, int64_t now_us);
+/* Where groups go by what they had, new ones could go before an old one for ever. So shares do not count for who has waited for
+ * twice the patience: he goes first when his group runs nothing, in the order in which they began to wait. */
+bool entry_is_overdue(const struct schedule *s, const struct entry *entry, int64_t now_us);
+/* Those who are due are no longer among those who are not. */
 void patience_look(struct schedule *s, int64_t now_us);
 
 /* What a job counts for: its GPUs, or 1. */

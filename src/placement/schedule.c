@@ -1,5 +1,6 @@
 /* schedule.c - a pass over who waits, in the policy's order */
 #include "placement/promise.h"
+#include "placement/walk.h"
 
 #include "base/alloc.h"
 
@@ -17,6 +18,11 @@ enum {
     REFUSED_VICTIMS = 4, /* nor where others would be stopped */
     REFUSED_ALL = REFUSED_SHUT | REFUSED_ROOM | REFUSED_VICTIMS,
     REFUSED_TERM = 8, /* nobody knows when there will be */
+    /* Not even where nobody runs, as was found: */
+    REFUSED_EVER = 16,
+    REFUSED_EVER_SHUT = 32, /* while reserved machines were closed */
+    KNOWN_EVER = 64,
+    KNOWN_EVER_SHUT = 128,
 };
 
 /* Of the pass under way: it is over; what it decided so far may be otherwise now; somebody came whom it does not see. */
@@ -55,11 +61,13 @@ void schedule_free(struct schedule *s)
     table_done(&s->by_id);
     table_done(&s->demands);
     table_done(&s->lines);
-    vec_done(&s->waiting);
+    table_done(&s->columns);
+    vec_foreach(&s->groups, columns)
+        vec_done(columns);
+    vec_done(&s->groups);
     vec_done(&s->apart);
     vec_done(&s->running);
     vec_done(&s->wakes);
-    vec_done(&s->candidates);
     free(s->places);
     pass_free(s);
     share_free(s->share);
@@ -150,155 +158,17 @@ void schedule_hold(struct schedule *s, uint64_t id, bool held)
     }
 }
 
-/* ---- the order ------------------------------------------------------------------------------------- */
-
-static bool goes_first(const struct candidate *a, const struct candidate *b)
-{
-    int by_share = share_compare(&a->key, &b->key);
-
-    if (by_share != 0)
-        return by_share < 0;
-    if (a->priority != b->priority)
-        return a->priority > b->priority;
-    if (a->level != b->level)
-        return a->level < b->level;
-    return entry_is_before(a->entry, b->entry);
-}
-
-/* CANDIDATE stands AT in the heap of N, and sinks to where it belongs. */
-static void sink(struct candidate *heap, size_t n, size_t at, struct candidate candidate)
-{
-    for (size_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && goes_first(&heap[child + 1], &heap[child]))
-            child++;
-        if (!goes_first(&heap[child], &candidate))
-            break;
-        heap[at] = heap[child];
-    }
-    heap[at] = candidate;
-}
-
-static bool is_due(const struct schedule *s, const struct entry *entry, int64_t now_us)
-{
-    return s->options.patience_us > 0 &&
-           now_us - entry_waits_since(entry) >= s->options.patience_us;
-}
-
-/* Where groups go by what they had, new ones could go before an old one for ever. So shares do not count for who has waited for
- * twice the patience: he goes first when his group runs nothing, in the order in which they began to wait. */
-static bool is_overdue(const struct schedule *s, const struct entry *entry, int64_t now_us)
-{
-    return s->options.policy->shares && entry->line->group != SHARE_ROOT &&
-           is_due(s, entry, now_us - s->options.patience_us);
-}
-
-static bool goes_first_of_all(const struct schedule *s, const struct entry *entry, int64_t now_us)
-{
-    return is_overdue(s, entry, now_us) && share_runs(s->share, entry->line->group) == 0;
-}
-
-/* KEY: of its group. */
-static struct candidate candidate_with(const struct schedule *s, struct entry *entry,
-                                       unsigned level, struct share_key key, int64_t now_us)
-{
-    if (goes_first_of_all(s, entry, now_us))
-        key = (struct share_key){ .used = { entry_waits_since(entry) - INT64_MAX },
-                                  .group = { UINT32_MAX - entry->line->group } };
-    return (struct candidate){ .priority = entry->line->priority,
-                               .level = level,
-                               .entry = entry,
-                               .key = key,
-                               .key_start = s->n_starts };
-}
-
-static struct candidate candidate_of(const struct schedule *s, struct entry *entry, unsigned level,
-                                     int64_t now_us)
-{
-    struct share_key key = { 0 };
-
-    if (s->options.policy->shares)
-        key = share_key(s->share, entry->line->group, now_us);
-    return candidate_with(s, entry, level, key, now_us);
-}
-
-static void add(struct schedule *s, struct entry *entry, unsigned level, int64_t now_us)
-{
-    const struct candidate one = candidate_of(s, entry, level, now_us);
-    size_t at = s->candidates.len;
-
-    vec_push(&s->candidates, one);
-    struct candidate *heap = s->candidates.items;
-    for (; at > 0 && goes_first(&one, &heap[(at - 1) / 2]); at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = one;
-}
-
-/* Starts in this pass made the key of their group, and of those above it, worse: whoever is first by an older key is put where it
- * belongs now. */
-static void renew_first(struct schedule *s, int64_t now_us)
-{
-    struct candidate *heap = s->candidates.items;
-
-    while (s->options.policy->shares && heap[0].key_start != s->n_starts) {
-        const struct candidate one = candidate_of(s, heap[0].entry, heap[0].level, now_us);
-        sink(heap, s->candidates.len, 0, one);
-    }
-}
-
-static struct entry *next(struct schedule *s, int64_t now_us)
-{
-    renew_first(s, now_us);
-    struct entry *entry = s->candidates.items[0].entry;
-    size_t n = --s->candidates.len;
-
-    if (n > 0)
-        sink(s->candidates.items, n, 0, s->candidates.items[n]);
-    return entry;
-}
-
-static void heap_up(struct schedule *s)
-{
-    for (size_t i = s->candidates.len / 2; i-- > 0;)
-        sink(s->candidates.items, s->candidates.len, i, s->candidates.items[i]);
-    capacity_worked(s->capacity, s->candidates.len / 2);
-}
-
-static void line_up(struct schedule *s, int64_t now_us)
-{
-    uint32_t n = share_len(s->share);
-    _cleanup_free_ struct share_key *keys = xnew_n(struct share_key, n);
-
-    s->candidates.len = 0;
-    for (uint32_t group = 0; s->options.policy->shares && group < n; group++)
-        keys[group] = share_key(s->share, group, now_us);
-    vec_foreach(&s->waiting, line) {
-        struct entry *first = (*line)->first;
-        const struct candidate one =
-            candidate_with(s, first, entry_right(s, first), keys[(*line)->group], now_us);
-        vec_push(&s->candidates, one);
-    }
-    vec_foreach(&s->apart, entry) {
-        const struct candidate one = candidate_with(s, *entry, entry_level(s, *entry, now_us),
-                                                    keys[(*entry)->line->group], now_us);
-        vec_push(&s->candidates, one);
-    }
-    heap_up(s);
-}
-
 void schedule_order(struct schedule *s, int64_t now_us, size_t limit, struct schedule_ids *ret)
 {
-    const struct candidates of_pass = s->candidates;
+    struct walk *walk = walk_new(s, now_us, NULL, NULL);
+    struct entry *entry;
 
-    s->candidates = (struct candidates){ 0 };
-    line_up(s, now_us);
-    while (s->candidates.len > 0 && limit-- > 0) {
-        const struct entry *entry = next(s, now_us);
+    while (limit-- > 0 && (entry = walk_next(walk))) {
         vec_push(ret, entry->id);
         if (!entry->past && entry->behind)
-            add(s, entry->behind, entry_right(s, entry->behind), now_us);
+            walk_add(walk, entry->behind, false);
     }
-    vec_done(&s->candidates);
-    s->candidates = of_pass;
+    walk_free(walk);
 }
 
 /* ---- a pass ----------------------------------------------------------------------------------------- */
@@ -320,6 +190,7 @@ struct pass {
     struct schedule *s;
     int64_t now_us;             /* when it began */
     struct schedule_acts *acts; /* of the slice */
+    struct walk *walk;          /* NULL: nobody is left to be looked at */
     uint64_t changes;           /* of the capacity, at the end of the last slice */
     uint64_t booked;            /* version of the bookings then */
     bool is_promising;
@@ -430,10 +301,12 @@ static void stop_all(struct pass *pass, struct entries *stopped, bool is_vacated
         (*victim)->is_held = pass->s->options.hold_stopped;
         entry_join(pass->s, *victim);
         if (!is_vacated && !(*victim)->is_held)
-            add(pass->s, *victim, entry_right(pass->s, *victim), pass->now_us);
+            walk_add(pass->walk, *victim, false);
         act(pass, SCHEDULE_STOP, *victim);
         pass->acts->items[pass->acts->len - 1].is_vacated = is_vacated;
     }
+    if (pass->walk && stopped->len > 0)
+        walk_renew(pass->walk);
     vec_done(stopped);
 }
 
@@ -488,28 +361,33 @@ static bool may_stop_others(struct pass *pass, const struct entry *entry)
     return policy->shares && pass->has_preemptible && has_less_than_its_part(pass->s, entry);
 }
 
-/* Was ENTRY's group refused victims for as little before? Whoever comes later in it has no more right. */
-static bool is_refused_to_group(const struct pass *pass, const struct entry *entry)
+/* Was the group of COLUMN refused victims for as little before? Whoever comes later in it has no more right. */
+static bool is_refused_to_group(struct pass *pass, struct column *column, int64_t milli)
 {
-    const struct demand *demand = entry->line->demand;
-    uint32_t group = entry->line->group;
-    int64_t milli = entry_milli(entry);
+    const struct demand *demand = column->demand;
+    size_t last = column->group < pass->n_groups ? pass->last_refusals[column->group] : 0;
 
-    for (size_t i = group < pass->n_groups ? pass->last_refusals[group] : 0; i;) {
+    if (column->pass != pass->s->n_passes) {
+        column->pass = pass->s->n_passes;
+        column->no_victims = false;
+        column->read = 0;
+    }
+    for (size_t i = last; i > column->read && !column->no_victims;) {
         const struct group_refusal *r = &pass->group_refusals.items[i - 1];
-        if (r->milli <= milli && r->demand->tasks <= demand->tasks &&
-            wish_equal(r->demand->wish, demand->wish) && ask_covers(&demand->ask, &r->demand->ask))
-            return true;
+        column->no_victims = r->milli <= milli && r->demand->tasks <= demand->tasks &&
+                             wish_equal(r->demand->wish, demand->wish) &&
+                             ask_covers(&demand->ask, &r->demand->ask);
         i = r->next;
     }
-    return false;
+    column->read = last;
+    return column->no_victims;
 }
 
 /* Groups have more and less right for the same demand: what one was refused holds for itself. */
 static bool knows_no_victims(struct pass *pass, const struct entry *entry)
 {
     if (pass->s->options.policy->shares)
-        return is_refused_to_group(pass, entry);
+        return is_refused_to_group(pass, entry->line->column, entry_milli(entry));
     return refused(pass, entry->line->demand) & REFUSED_VICTIMS;
 }
 
@@ -554,6 +432,21 @@ static bool take_from_others(struct pass *pass, struct entry *entry)
     return true;
 }
 
+/* Would all that is in service and not closed hold ENTRY? */
+static bool could(struct pass *pass, const struct entry *entry)
+{
+    struct demand *demand = entry->line->demand;
+    bool shut = pass->closed && pass->reserved.len > 0;
+    unsigned known = shut ? KNOWN_EVER_SHUT : KNOWN_EVER;
+    unsigned never = shut ? REFUSED_EVER_SHUT : REFUSED_EVER;
+
+    if (!(refused(pass, demand) & known)) {
+        capacity_worked(pass->s->capacity, capacity_len(pass->s->capacity) / 16);
+        demand->refused |= known | (reserve_could(pass->s, entry) ? 0 : never);
+    }
+    return !(demand->refused & never);
+}
+
 static void reserve(struct pass *pass, const struct entry *entry)
 {
     const struct schedule_options *o = &pass->s->options;
@@ -568,7 +461,7 @@ static void reserve(struct pass *pass, const struct entry *entry)
         if (!is_booked_out)
             refuse(pass, demand, REFUSED_TERM);
     }
-    if (!is_due(pass->s, entry, pass->now_us) || !reserve_could(pass->s, entry))
+    if (!entry_is_due(pass->s, entry, pass->now_us) || !could(pass, entry))
         return;
     (void) booked_close(pass->s, entry, false, pass->now_us);
     reserve_nearest(pass->s, entry, &pass->reserved);
@@ -599,32 +492,54 @@ static bool starts(struct pass *pass, struct entry *entry)
     return true;
 }
 
+/* So many of a line are looked at at once. */
+enum { LOOK_MAX = 64 };
+
 /* The next of its line who is gone sooner: it may be let in before a booking begins. Not many are looked at. */
-static struct entry *next_shorter(const struct entry *entry)
+static void add_shorter(struct pass *pass, const struct entry *entry)
 {
-    enum { LOOK_MAX = 64 };
     struct entry *next = entry->behind;
 
     for (unsigned i = 0; next && next->limit_us >= entry->limit_us; i++)
         next = i == LOOK_MAX ? NULL : next->behind;
-    return next;
+    if (next)
+        walk_add(pass->walk, next, false);
 }
 
-/* Who of ENTRY's line is to be looked at after it; NULL: nobody in this pass. */
-static struct entry *next_in_line(struct pass *pass, const struct entry *entry)
+/* Ranges of declared times of which all, or some, are over when the reservation begins. */
+static uint64_t short_limits(const struct pass *pass)
 {
-    const struct line *line = entry->line;
+    int64_t time_us = pass->shadow_us - pass->now_us;
+
+    if (pass->is_kept || time_us <= 0)
+        return 0;
+    return UINT64_MAX >> __builtin_clzll((unsigned long long) time_us);
+}
+
+static bool may_be_short(const struct pass *pass, const struct line *line)
+{
+    return line->limits > 0 && (short_limits(pass) & UINT64_C(1) << (line->limits - 1));
+}
+
+/* The next of ENTRY's line who ends before the reservation begins; where he is far back, the walk comes by again on the way. */
+static void add_short(struct pass *pass, const struct entry *entry)
+{
     struct entry *next = entry->behind;
 
-    if (pass->is_booked_out && next)
-        return next_shorter(entry);
-    /* Only those remain who end before the reservation begins. */
-    if ((refused(pass, line->demand) & REFUSED_ROOM) || pass->is_kept || line->limits == 0 ||
-        INT64_C(1) << (line->limits - 1) > pass->shadow_us - pass->now_us)
-        return NULL;
-    while (next && !is_short(pass, next))
+    if (!next || !may_be_short(pass, entry->line))
+        return;
+    for (unsigned i = 0; next->behind && i < LOOK_MAX && !is_short(pass, next); i++)
         next = next->behind;
-    return next;
+    walk_add(pass->walk, next, !is_short(pass, next));
+}
+
+/* Who of ENTRY's line is to be looked at after it, though it does not start. */
+static void add_next_in_line(struct pass *pass, const struct entry *entry)
+{
+    if (pass->is_booked_out)
+        add_shorter(pass, entry);
+    else if (!(refused(pass, entry->line->demand) & REFUSED_ROOM))
+        add_short(pass, entry);
 }
 
 /* So that a group's small jobs do not keep it running for ever while its large one waits. */
@@ -637,11 +552,19 @@ static void hold_group(struct pass *pass, const struct entry *entry)
 {
     struct schedule *s = pass->s;
 
-    if (!is_overdue(s, entry, pass->now_us) || !reserve_could(s, entry))
+    if (!entry_is_overdue(s, entry, pass->now_us) || !could(pass, entry))
         return;
     if (!pass->overdue)
         pass->overdue = xnew_n(bool, share_len(s->share));
     pass->overdue[entry->line->group] = true;
+    walk_drop(pass->walk, entry->line->group);
+}
+
+/* Whoever is behind ENTRY, which starts: if it was the first of its line the walk finds him itself. */
+static void add_behind(struct pass *pass, struct entry *behind, bool was_first)
+{
+    if (behind && !was_first)
+        walk_add(pass->walk, behind, false);
 }
 
 /* False: nobody after it may start. */
@@ -649,7 +572,7 @@ static bool consider(struct pass *pass, struct entry *entry)
 {
     struct schedule *s = pass->s;
     struct entry *behind = entry->behind;
-    bool is_apart = entry->past;
+    bool is_apart = entry->past, is_first = entry->line->first == entry;
 
     if (goes_past_overdue(pass, entry))
         return true;
@@ -661,14 +584,80 @@ static bool consider(struct pass *pass, struct entry *entry)
         s->is_kept = pass->reserved.len > 0;
         s->kept_for = entry->id;
     }
-    if (!is_apart) {
-        struct entry *next = started ? behind : next_in_line(pass, entry);
-        if (next)
-            add(s, next, entry_right(s, next), pass->now_us);
-    }
+    if (started && !is_apart)
+        add_behind(pass, behind, is_first);
+    else if (!is_apart)
+        add_next_in_line(pass, entry);
     /* Who is kept out by a booking must not hold back those whom it is for, nor who could not run on what is in service. */
     return started || s->options.policy->wait != WAIT_BLOCK || pass->is_booked_out ||
-           !reserve_could(s, entry);
+           !could(pass, entry);
+}
+
+/* ---- what nothing can come of -------------------------------------------------------------------------------- */
+
+/* Nothing comes of LINE's first but what time brings. */
+static bool is_refused(struct pass *pass, const struct line *line, unsigned what)
+{
+    struct schedule *s = pass->s;
+    bool no_room = what & REFUSED_ROOM;
+
+    if (!no_room)
+        no_room = (what & REFUSED_SHUT) && pass->reserved.len > 0 && !may_be_short(pass, line);
+    if (!no_room)
+        return false;
+    if (s->options.policy->shares)
+        return is_refused_to_group(pass, line->column, entry_milli(line->first));
+    return what & REFUSED_VICTIMS;
+}
+
+/* May somebody behind LINE's first in its column be let in before the reservation begins? */
+static bool has_short_behind(const struct pass *pass, const struct line *line, unsigned what)
+{
+    return !(what & REFUSED_ROOM) && (short_limits(pass) & line->column->limits);
+}
+
+/* Are machines kept, or is its group held, for who has waited for so long? */
+static bool comes_by_time(const struct pass *pass, const struct entry *entry)
+{
+    return (pass->reserved.len == 0 && entry_is_due(pass->s, entry, pass->now_us)) ||
+           entry_is_overdue(pass->s, entry, pass->now_us);
+}
+
+/* Does anything come of ENTRY, which is refused? */
+static bool comes_of(const struct pass *pass, const struct entry *entry, unsigned what)
+{
+    enum policy_wait wait = pass->s->options.policy->wait;
+
+    if (wait == WAIT_RESERVE && pass->reserved.len == 0 && !(what & REFUSED_TERM))
+        return true;
+    return !(what & REFUSED_EVER) && (wait == WAIT_BLOCK || comes_by_time(pass, entry));
+}
+
+/* Has nobody waited for so long, or would nothing come of it? */
+static bool time_does_nothing(const struct pass *pass, unsigned what)
+{
+    const struct schedule *s = pass->s;
+
+    if ((what & REFUSED_EVER) || s->options.patience_us == 0 || s->n_patient == s->n_ready)
+        return true;
+    return pass->reserved.len > 0 && !s->options.policy->shares;
+}
+
+/* What can come of LINE's first, if it is looked at? It cannot once it was passed over. */
+static enum walk_verdict look(void *userdata, const struct line *line)
+{
+    struct pass *pass = userdata;
+
+    if (pass->is_promising)
+        return WALK_TAKE;
+    if (goes_past_overdue(pass, line->first))
+        return WALK_PASS_COLUMN;
+    unsigned what = refused(pass, line->demand);
+    if (!is_refused(pass, line, what) || comes_of(pass, line->first, what))
+        return WALK_TAKE;
+    if (has_short_behind(pass, line, what))
+        return WALK_PASS_LINE;
+    return time_does_nothing(pass, what) ? WALK_PASS_COLUMN : WALK_PASS_PRIORITY;
 }
 
 /* Everybody who waits asks for what was refused, and nobody has waited so long that machines are kept. */
@@ -698,6 +687,12 @@ static bool take_by_force(struct pass *pass, struct entry *entry)
     return taken;
 }
 
+static void end_walk(struct pass *pass)
+{
+    walk_free(pass->walk);
+    pass->walk = NULL;
+}
+
 static bool is_cut(struct pass *pass)
 {
     struct schedule *s = pass->s;
@@ -711,7 +706,7 @@ static void keep_for_due(struct pass *pass, const struct entry *entry)
 {
     struct schedule *s = pass->s;
 
-    if (pass->is_kept || !is_due(s, entry, pass->now_us) || !reserve_could(s, entry))
+    if (pass->is_kept || !entry_is_due(s, entry, pass->now_us) || !could(pass, entry))
         return;
     (void) booked_close(s, entry, false, pass->now_us);
     reserve_nearest(s, entry, &pass->reserved);
@@ -727,9 +722,15 @@ static void keep_promises(struct pass *pass)
 {
     struct schedule *s = pass->s;
 
-    while (s->candidates.len > 0 && !is_cut(pass)) {
-        struct entry *entry = next(s, pass->now_us);
+    while (!is_cut(pass)) {
+        struct entry *entry = walk_next(pass->walk);
+        if (!entry) {
+            promises_finish(s);
+            end_walk(pass);
+            return;
+        }
         struct entry *behind = entry->past ? NULL : entry->behind;
+        bool is_first = entry->line->first == entry;
         need_places(s, entry_tasks(entry));
         capacity_worked(s->capacity, capacity_len(s->capacity) / 8 + 1);
         (void) booked_close(s, entry, false, pass->now_us);
@@ -740,17 +741,15 @@ static void keep_promises(struct pass *pass)
             entry_start(s, entry, s->places, pass->now_us);
             entry->past->stopped += pass->n_stopped;
             act(pass, SCHEDULE_START, entry);
+            add_behind(pass, behind, is_first);
         } else if (promise_time(s, entry->id) == INT64_MAX) {
             keep_for_due(pass, entry);
-            behind = behind ? next_shorter(entry) : NULL;
+            if (behind)
+                add_shorter(pass, entry);
+        } else if (behind) {
+            walk_add(pass->walk, behind, false);
         }
-        if (behind)
-            add(s, behind, entry_right(s, behind), pass->now_us);
     }
-    if (s->candidates.len > 0)
-        return;
-    promises_finish(s);
-    pass->is_promising = false;
 }
 
 int64_t schedule_promised_us(const struct schedule *s, uint64_t id) { return promise_time(s, id); }
@@ -767,6 +766,7 @@ static void pass_free(struct schedule *s)
     free(pass->last_refusals);
     free(pass->lowest);
     free(pass->overdue);
+    walk_free(pass->walk);
     free(pass);
     s->pass = NULL;
 }
@@ -800,16 +800,15 @@ static void begin(struct schedule *s, int64_t now_us, struct schedule_acts *ret)
     stop_all(s->pass, &leaving, true);
     schedule_look(s, now_us);
     s->is_kept = false;
-    s->candidates.len = 0;
     if (s->n_ready == 0)
         return;
     s->n_passes++;
     vec_foreach(&s->apart, entry)
         (*entry)->past->level = entry_level(s, *entry, now_us);
-    line_up(s, now_us);
     s->pass->is_promising = s->options.policy->wait == WAIT_PROMISE;
     if (s->pass->is_promising)
         promises_begin(s, now_us);
+    s->pass->walk = walk_new(s, now_us, look, s->pass);
 }
 
 static void go_on(struct pass *pass)
@@ -817,12 +816,16 @@ static void go_on(struct pass *pass)
     struct schedule *s = pass->s;
 
     pass->work_end = capacity_work(s->capacity) + (s->work_max << s->n_broken);
-    if (pass->is_promising)
+    if (pass->is_promising && pass->walk)
         keep_promises(pass);
-    while (s->candidates.len > 0 && !is_over(pass) && !is_cut(pass)) {
-        capacity_worked(s->capacity, 1);
-        if (!consider(pass, next(s, pass->now_us)))
-            s->candidates.len = 0;
+    while (pass->walk && !is_cut(pass)) {
+        struct entry *entry = is_over(pass) ? NULL : walk_next(pass->walk);
+        if (!entry)
+            end_walk(pass);
+        else if (walk_is_passing(pass->walk))
+            add_short(pass, entry);
+        else if (!consider(pass, entry))
+            end_walk(pass);
     }
     close_reserved(pass, false);
 }

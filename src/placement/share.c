@@ -199,30 +199,11 @@ void share_set_used(struct share *share, uint32_t group, int64_t used, int64_t n
 
 /* ---- the order -------------------------------------------------------------------------------------- */
 
-struct share_key share_key(const struct share *share, uint32_t group, int64_t now_us)
+int64_t share_rank(const struct share *share, uint32_t group, int64_t now_us)
 {
-    struct share_key key = { 0 };
+    const struct group *one = at(share, group);
 
-    for (; group != SHARE_ROOT; group = at(share, group)->parent) {
-        const struct group *one = at(share, group);
-        int64_t used = used_at(share, one, now_us / US_IN_S) + one->running * SHARE_AHEAD_S;
-        key.used[one->depth - 1] = used / one->weight;
-        key.group[one->depth - 1] = group;
-    }
-    return key;
-}
-
-int share_compare(const struct share_key *a, const struct share_key *b)
-{
-    unsigned i = 0;
-
-    while (i < SHARE_DEPTH && a->group[i] == b->group[i])
-        i++;
-    if (i == SHARE_DEPTH)
-        return 0;
-    if (a->used[i] != b->used[i])
-        return a->used[i] < b->used[i] ? -1 : 1;
-    return a->group[i] < b->group[i] ? -1 : 1;
+    return (used_at(share, one, now_us / US_IN_S) + one->running * SHARE_AHEAD_S) / one->weight;
 }
 
 uint32_t share_side(const struct share *share, uint32_t group, uint32_t other)

@@ -58,13 +58,8 @@ int64_t share_settled(const struct share *share, uint32_t group, int64_t *ret_at
 /* It has had so much, as a snapshot says; what is above GROUP is not told. */
 void share_set_used(struct share *share, uint32_t group, int64_t used, int64_t now_us);
 
-/* A group's place in the order; of a smaller key goes first. */
-struct share_key {
-    int64_t used[SHARE_DEPTH]; /* by weight, from the root down */
-    uint32_t group[SHARE_DEPTH];
-};
-struct share_key share_key(const struct share *share, uint32_t group, int64_t now_us);
-int share_compare(const struct share_key *a, const struct share_key *b);
+/* What it had, and will have in an hour, by weight: of siblings the one with the least goes first. */
+int64_t share_rank(const struct share *share, uint32_t group, int64_t now_us);
 
 /* GROUP, or what is above it, just below where its path and OTHER's part; the root when they do not. */
 uint32_t share_side(const struct share *share, uint32_t group, uint32_t other);
