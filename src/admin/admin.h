@@ -59,9 +59,11 @@ void admin_simulate_queue_help(struct text *out);
 /* `berth simulate goodput`: one large job and its failures. ARGV[0] is "goodput". Exit codes as of pack. */
 int admin_simulate_goodput(int argc, char **argv);
 void admin_simulate_goodput_help(struct text *out);
-/* `berth simulate what-if`: look ahead from a snapshot, and with changes. FETCH asks the server for one. ARGV[0] is
- * "what-if". Exit codes as of pack. */
-int admin_simulate_what_if(int argc, char **argv, int (*fetch)(json_t **ret, struct error *err));
+/* Asks the server for a snapshot of the scheduler; RET_PROJECT: the project that the caller works in, NULL: none. Both owned by
+ * the caller. */
+typedef int (*admin_fetch_f)(json_t **ret, char **ret_project, struct error *err);
+/* `berth simulate what-if`: look ahead from a snapshot, and with changes. ARGV[0] is "what-if". Exit codes as of pack. */
+int admin_simulate_what_if(int argc, char **argv, admin_fetch_f fetch);
 void admin_simulate_what_if_help(struct text *out);
 /* `berth simulate replay`: decide once more what a server's record says. ARGV[0] is "replay". Exit codes as of pack. */
 int admin_simulate_replay(int argc, char **argv);

@@ -31,7 +31,8 @@ static const char usage[] =
     "  --swap TIME          of a machine for a spare (10s)\n"
     "  --repair TIME        until a broken machine is a spare (24h)\n"
     "  --detect CLASS=TIME  until a failure is known: process_exit 2s, gpu_lost 5s, link_down 10s,\n"
-    "                       nic_crash 10s, host_down 15s, hang 60s, silent 10m\n\n"
+    "                       nic_crash 10s, host_down 15s, hang 60s, silent 10m\n"
+    "  -o FORM              table (default), json or yaml\n\n"
     "Exit code: 0; 1 when the file is wrong, with line and column; 2 usage.\n";
 
 void admin_simulate_goodput_help(struct text *out) { text_add(out, usage); }

@@ -22,7 +22,7 @@ static const char usage[] =
     "  --out FILE        where each went: idx, node_sn (empty: refused), gpu_ids (0-3-4)\n"
     "  --score NAME      what makes one place better than another: yield (default), fgd, best-fit,\n"
     "                    first-fit\n"
-    "  -o FORM           how the summary is printed\n\n"
+    "  -o FORM           of the summary: table (default), json or yaml\n\n"
     "Exit code: 0; 1 when a file is wrong, with line and column; 2 usage.\n";
 
 void admin_simulate_pack_help(struct text *out) { text_add(out, usage); }

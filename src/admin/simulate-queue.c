@@ -32,7 +32,7 @@ static const char usage[] =
     "  --nodes FILE        machines as `berth simulate pack` takes them: columns sn, cpu_milli,\n"
     "                      memory_mib, gpu, model; or the hardware of a fleet in JSON\n"
     "  --policy NAME       las (default), fair, easy, conservative, skip, fifo\n"
-    "  --depth N           so many who wait have a time promised under conservative (100)\n"
+    "  --depth N           so many who wait have a time promised under conservative, up to 100000 (100)\n"
     "  --from, --days      jobs that came then alone: 2017-10-02, 30\n"
     "  --known-durations   jobs declare exactly as long as they run (easy, conservative need it)\n"
     "  --not-preemptible   nobody is stopped for others\n"
@@ -46,8 +46,9 @@ static const char usage[] =
     "                      nodes=N: whole ones; until=TIME; made=TIME: made then, else from the\n"
     "                      beginning. Can be given often; says what it cost others\n"
     "  --notice TIME       before a booking begins who is in its way is stopped (5m)\n"
-    "  --score NAME        how places are chosen (best-fit)\n"
-    "  --out FILE          every job: line, wait_s, duration_s, gpus, preemptions\n\n"
+    "  --score NAME        how places are chosen: best-fit (default), yield, fgd, first-fit\n"
+    "  --out FILE          every job: line, wait_s, duration_s, gpus, preemptions\n"
+    "  -o FORM             table (default), json or yaml\n\n"
     "Exit code: 0; 1 when a file is wrong, with line and column; 2 usage.\n";
 
 void admin_simulate_queue_help(struct text *out) { text_add(out, usage); }
@@ -57,6 +58,7 @@ struct options {
     const char *jobs, *nodes, *out, *form;
     long long days, depth;
     const char *bookings[QUEUE_BOOKINGS_MAX];
+    struct error wrong; /* of the command line */
 };
 
 /* "80x8,20x4" */
@@ -167,7 +169,14 @@ static const char *check(void *options)
         return "--jobs is missing";
     if (o->nodes && o->queue.n_groups)
         return "--nodes: machines come from a file or are said in words, not both";
-    return o->nodes || o->queue.n_groups ? NULL : "--nodes is missing";
+    if (!o->nodes && !o->queue.n_groups)
+        return "--nodes is missing";
+    if (o->queue.weights && queue_weights_check(o->queue.weights, &o->wrong) < 0)
+        return o->wrong.text;
+    for (size_t i = 0; i < o->queue.n_bookings; i++)
+        if (queue_booking_check(o->bookings[i], &o->wrong) < 0)
+            return o->wrong.text;
+    return NULL;
 }
 
 static json_t *group_to_json(const struct queue_group_figures *g)

@@ -17,7 +17,7 @@ static const char usage[] =
     "with what was decided then: which jobs start, where exactly, and which are stopped.\n\n"
     "  FILE                STATE/scheduler/record.jsonl of a server, which runs or has ended, or\n"
     "                      record.1.jsonl and so on of those before it; - is stdin\n"
-    "  -o FORM             how the summary is printed\n\n"
+    "  -o FORM             of the summary: table (default), json or yaml\n\n"
     "Exit code: 0 when all is the same; 1 with the line when something is not, or a file is wrong;\n"
     "2 usage.\n";
 

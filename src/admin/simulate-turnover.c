@@ -19,7 +19,8 @@ static const char usage[] =
     "  --sizes LIST    GPUs of a request and how often: 1:50,8:10\n"
     "  --load N        GPUs in use if nobody were refused, in percent of all\n"
     "  --requests N    of a run, which begins with empty machines (10000)\n"
-    "  --runs N        with other chance each (10)\n\n"
+    "  --runs N        with other chance each (10)\n"
+    "  -o FORM         table (default), json or yaml\n\n"
     "Rules: `spread` takes the machine with the most free, `random` any; for the others see\n"
     "`berth simulate pack --help`.\n\n"
     "Exit code: 0; 2 usage.\n";

@@ -19,23 +19,27 @@ static const char usage[] =
     "Looks ahead from what the scheduler knows, as it is and with changes, and says what becomes of\n"
     "those that wait. Nothing is changed.\n\n"
     "  --snapshot FILE     as `berth scheduler snapshot` saved it; without it the server is asked\n"
-    "  --days N            look so far ahead (30)\n\n"
+    "  --days N            look so far ahead, up to 3660 (30)\n"
+    "  -o FORM             table (default), json or yaml\n\n"
     "Changes, in any number:\n"
-    "  --add-nodes N[xNODE]  N more machines like NODE (20xn1), or like the kind there are most of\n"
+    "  --add-nodes N[xNODE]  N more machines like NODE (20xn1), or like the kind there are most of (20);\n"
+    "                      up to 10000\n"
     "  --remove-node NODE  without this machine; what runs there waits again\n"
     "  --cordon NODE       this machine takes no new work\n"
     "  --uncordon NODE     and this one takes it again\n"
     "  --without-job JOB   this job is gone\n"
     "  --policy NAME       another order of the queue: fair, easy, conservative, las, skip, fifo\n"
-    "  --job FILE          this job comes, in the form of `berth job create --file`\n\n"
+    "  --job FILE          this job comes, in the form of `berth job create --file`\n"
+    "  --project NAME      whose it is, by name or id: under fair that decides when it starts (the project\n"
+    "                      that you work in; with --snapshot that of an org that had nothing yet)\n\n"
     "Or that job in words:\n"
     "  --gpus N            GPUs of a task, or 0.5 of one (0)\n"
     "  --gpu-model MODEL   of this model (any)\n"
     "  --cpus N            cores of a task (1)\n"
-    "  --memory SIZE       memory of a task (1Gi)\n"
+    "  --memory SIZE       memory of a task, such as 512Mi or 64Gi (1Gi)\n"
     "  --nodes N           machines (1)\n"
-    "  --max-time TIME     it runs no longer (not known)\n"
-    "  --priority N        higher goes first (0)\n\n"
+    "  --max-time TIME     it runs no longer, such as 90m or 4h (not known)\n"
+    "  --priority N        higher goes first, -1000 to 1000 (0)\n\n"
     "Exit code: 0; 1 when something is not there or a file is wrong; 2 usage.\n";
 
 void admin_simulate_what_if_help(struct text *out) { text_add(out, usage); }
@@ -45,36 +49,56 @@ enum { CHANGES_MAX = 100, SNAPSHOT_BYTES_MAX = 1 << 30, JOB_BYTES_MAX = 1 << 20,
 struct change {
     const char *flag;
     int (*apply)(struct snapshot *s, const char *value, struct error *err);
+    bool (*is_form)(const char *value); /* NULL: it is a name */
 };
 
 struct options {
-    int (*fetch)(json_t **ret, struct error *err);
+    admin_fetch_f fetch;
     const char *snapshot, *job, *form;
+    const char *project; /* of the job; NULL: the caller's */
     const struct policy *policy;
     struct {
         const struct change *change;
         const char *value;
     } changes[CHANGES_MAX];
     size_t n_changes;
-    json_t *asks; /* of the job in words; NULL: none */
+    json_t *asks;               /* of the job in words; NULL: none */
+    struct workload_spec *spec; /* the same */
+    struct error wrong;         /* of the command line */
     long long days, priority;
 };
 
 /* ---- changes ---------------------------------------------------------------------------------------- */
 
-/* "20", "20xn1" */
-static int add_nodes(struct snapshot *s, const char *value, struct error *err)
+/* "20", "20xn1": NODE borrows from VALUE; NULL: none is said. */
+static bool read_add(const char *value, unsigned *ret_n, const char **ret_node)
 {
-    _cleanup_free_ char *copy = xstrdup(value);
-    char *x = strchr(copy, 'x');
+    const char *x = strchr(value, 'x');
+    _cleanup_free_ char *number = x ? xstrndup(value, (size_t) (x - value)) : xstrdup(value);
     long long n;
 
-    if (x)
-        *x = '\0';
-    if (str_to_i64(copy, 1, WHAT_IF_NODES_MAX, &n) < 0 || (x && !x[1]))
-        return error_set(err, -EINVAL, "--add-nodes is '%s'; it must be one such as 20 or 20xn1",
-                         value);
-    return what_if_add_nodes(s, (unsigned) n, x ? x + 1 : NULL, err);
+    if (str_to_i64(number, 1, WHAT_IF_NODES_MAX, &n) < 0 || (x && !x[1]))
+        return false;
+    *ret_n = (unsigned) n;
+    *ret_node = x ? x + 1 : NULL;
+    return true;
+}
+
+static bool is_add(const char *value)
+{
+    const char *node;
+    unsigned n;
+
+    return read_add(value, &n, &node);
+}
+
+static int add_nodes(struct snapshot *s, const char *value, struct error *err)
+{
+    const char *node = NULL;
+    unsigned n = 0;
+
+    (void) read_add(value, &n, &node); /* checked before */
+    return what_if_add_nodes(s, n, node, err);
 }
 
 static int cordon(struct snapshot *s, const char *value, struct error *err)
@@ -88,8 +112,12 @@ static int uncordon(struct snapshot *s, const char *value, struct error *err)
 }
 
 static const struct change changes[] = {
-    { "--add-nodes", add_nodes }, { "--remove-node", what_if_remove_node }, { "--cordon", cordon },
-    { "--uncordon", uncordon },   { "--without-job", what_if_remove_job },  { NULL },
+    { "--add-nodes", add_nodes, is_add },
+    { "--remove-node", what_if_remove_node, NULL },
+    { "--cordon", cordon, NULL },
+    { "--uncordon", uncordon, NULL },
+    { "--without-job", what_if_remove_job, NULL },
+    { NULL },
 };
 
 /* ---- the command line ------------------------------------------------------------------------------- */
@@ -100,7 +128,7 @@ static bool read_change(int argc, char **argv, int *i, struct options *o)
         const char *value = option_value(change->flag, argc, argv, i);
         if (!value)
             continue;
-        if (o->n_changes == CHANGES_MAX)
+        if (o->n_changes == CHANGES_MAX || (change->is_form && !change->is_form(value)))
             return false;
         o->changes[o->n_changes].change = change;
         o->changes[o->n_changes++].value = value;
@@ -109,19 +137,28 @@ static bool read_change(int argc, char **argv, int *i, struct options *o)
     return false;
 }
 
-enum form { FORM_TEXT, FORM_WHOLE, FORM_NUMBER };
+enum form { FORM_TEXT, FORM_WHOLE, FORM_NUMBER, FORM_BYTES, FORM_SECONDS };
 
-static json_t *value_of(const char *text, enum form form)
+static json_t *number_of(const char *text, enum form form)
 {
     json_t *json = NULL;
 
-    if (form == FORM_TEXT)
-        return json_string(text);
-    if (yaml_parse(text, strlen(text), &json, NULL) == 0 && json_number_value(json) >= 0 &&
-        (form == FORM_NUMBER ? json_is_number(json) : json_is_integer(json)))
+    if (yaml_parse(text, strlen(text), &json, NULL) == 0 &&
+        (form == FORM_NUMBER ? json_is_number(json) && json_number_value(json) >= 0
+                             : json_is_integer(json) && json_integer_value(json) > 0))
         return json;
     json_decref(json);
     return NULL;
+}
+
+static json_t *value_of(const char *text, enum form form)
+{
+    long long n;
+
+    if ((form == FORM_BYTES && (str_to_bytes(text, &n) < 0 || n <= 0)) ||
+        (form == FORM_SECONDS && (str_to_seconds(text, &n) < 0 || n <= 0)))
+        return NULL;
+    return form == FORM_WHOLE || form == FORM_NUMBER ? number_of(text, form) : json_string(text);
 }
 
 static bool put_ask(struct options *o, const char *field, const char *text, enum form form)
@@ -136,6 +173,22 @@ static bool put_ask(struct options *o, const char *field, const char *text, enum
     return true;
 }
 
+/* What a job asks for, as JSON says it; NAME: what it is called when it is wrong. */
+static int read_wishes(json_t *json, const char *name, struct workload_spec **ret,
+                       struct error *err)
+{
+    if (!json_object_get(json, "cpus") && json_object_get(json, "flavor"))
+        return error_set(err, -EINVAL,
+                         "%s: flavor: a snapshot knows no flavors; give cpus, memory and gpus",
+                         name);
+    if (!json_object_get(json, "cpus"))
+        json_put_int(json, "cpus", 1);
+    if (!json_object_get(json, "memory"))
+        json_put_str(json, "memory", "1Gi");
+    int r = workload_wishes_from_json(json, ret, err);
+    return r < 0 ? error_context(err, r, "%s", name) : 0;
+}
+
 /* The job in words. */
 static bool read_ask(int argc, char **argv, int *i, struct options *o)
 {
@@ -144,8 +197,8 @@ static bool read_ask(int argc, char **argv, int *i, struct options *o)
         enum form form;
     } asks[] = {
         { "--gpus", "gpus", FORM_NUMBER },  { "--gpu-model", "gpu_model", FORM_TEXT },
-        { "--cpus", "cpus", FORM_WHOLE },   { "--memory", "memory", FORM_TEXT },
-        { "--nodes", "nodes", FORM_WHOLE }, { "--max-time", "max_time", FORM_TEXT },
+        { "--cpus", "cpus", FORM_WHOLE },   { "--memory", "memory", FORM_BYTES },
+        { "--nodes", "nodes", FORM_WHOLE }, { "--max-time", "max_time", FORM_SECONDS },
     };
 
     for (size_t k = 0; k < sizeof asks / sizeof *asks; k++) {
@@ -165,6 +218,8 @@ static bool read_flag(int argc, char **argv, int *i, void *options)
         return (o->snapshot = value);
     if ((value = option_value("--job", argc, argv, i)))
         return (o->job = value);
+    if ((value = option_value("--project", argc, argv, i)))
+        return (o->project = value);
     if ((value = option_value("--policy", argc, argv, i)))
         return (o->policy = policy_find(value));
     if ((value = option_value("--days", argc, argv, i)))
@@ -178,10 +233,16 @@ static bool read_flag(int argc, char **argv, int *i, void *options)
 
 static const char *check(void *options)
 {
-    const struct options *o = options;
+    struct options *o = options;
 
-    return o->job && o->asks ? "--job: the job comes from a file or is said in words, not both"
-                             : NULL;
+    if (o->job && o->asks)
+        return "--job: the job comes from a file or is said in words, not both";
+    if ((o->project || o->priority) && !o->job && !o->asks)
+        return o->project ? "--project: say which job, with --job or --gpus, --cpus, …"
+                          : "--priority: say of which job, with --job or --gpus, --cpus, …";
+    if (o->asks && read_wishes(o->asks, "the job", &o->spec, &o->wrong) < 0)
+        return o->wrong.text;
+    return NULL;
 }
 
 /* ---- the snapshots ---------------------------------------------------------------------------------- */
@@ -220,54 +281,55 @@ static int read_file_snapshot(const char *name, struct snapshot **ret, struct er
     return r < 0 ? error_context(err, r, "%s:%zu", name, line_of(&text, err->text)) : 0;
 }
 
-static int read_snapshot(const struct options *o, struct snapshot **ret, struct error *err)
+static int read_snapshot(const struct options *o, struct snapshot **ret, char **ret_project,
+                         struct error *err)
 {
     _cleanup_json_ json_t *json = NULL;
 
     if (o->snapshot)
         return read_file_snapshot(o->snapshot, ret, err);
-    int r = o->fetch(&json, err);
+    int r = o->fetch(&json, ret_project, err);
     if (r < 0)
         return r;
     r = snapshot_from_json(json, ret, err);
     return r < 0 ? error_context(err, r, "the server's snapshot") : 0;
 }
 
-static int read_job(const char *path, json_t **ret, struct error *err)
+/* The job of FILE; its priority on *RET_PRIORITY. */
+static int read_job(const char *path, struct workload_spec **ret, int64_t *ret_priority,
+                    struct error *err)
 {
     _cleanup_text_ struct text text = { 0 };
+    _cleanup_json_ json_t *json = NULL;
     int r = read_file(path, JOB_BYTES_MAX, &text, err);
 
     if (r < 0)
         return r;
-    r = yaml_parse(text_str(&text), text.len, ret, err);
-    return r < 0 ? error_context(err, r, "%s", path) : 0;
+    r = yaml_parse(text_str(&text), text.len, &json, err);
+    if (r < 0)
+        return error_context(err, r, "%s", path);
+    *ret_priority = json_get_int(json, "priority", 0);
+    return read_wishes(json, path, ret, err);
 }
 
-static int add_job(const struct options *o, struct snapshot *s, struct error *err)
+/* OWN: the project that the caller works in; NULL: none, or it is not to count. */
+static int add_job(const struct options *o, struct snapshot *s, const char *own, struct error *err)
 {
-    const char *name = o->job ? o->job : "the job";
-    _cleanup_json_ json_t *json = o->asks ? json_incref(o->asks) : NULL;
-    struct workload_spec *spec = NULL;
-    int r = json ? 0 : read_job(o->job, &json, err);
+    _cleanup_(workload_spec_freep) struct workload_spec *read = NULL;
+    int64_t priority = 0;
+    int r = o->job ? read_job(o->job, &read, &priority, err) : 0;
 
-    if (r >= 0 && !json_object_get(json, "cpus") && json_object_get(json, "flavor"))
-        r = error_set(err, -EINVAL,
-                      "%s: flavor: a snapshot knows no flavors; give cpus, memory and gpus", name);
     if (r < 0)
         return r;
-    if (!json_object_get(json, "cpus"))
-        json_put_int(json, "cpus", 1);
-    if (!json_object_get(json, "memory"))
-        json_put_str(json, "memory", "1Gi");
-    r = workload_wishes_from_json(json, &spec, err);
-    if (r < 0)
-        return error_context(err, r, "%s", name);
-    what_if_add_job(s, spec, (int) (o->priority ? o->priority : json_get_int(json, "priority", 0)));
-    return 0;
+    if (o->priority)
+        priority = o->priority;
+    r = what_if_add_job(s, read ? read : o->spec, (int) priority, o->project ? o->project : own,
+                        err);
+    return r == -EDOM ? error_context(err, r, "the job") : r;
 }
 
-static int change_all(const struct options *o, struct snapshot *s, struct error *err)
+static int change_all(const struct options *o, struct snapshot *s, const char *own,
+                      struct error *err)
 {
     int r = 0;
 
@@ -275,7 +337,7 @@ static int change_all(const struct options *o, struct snapshot *s, struct error 
         r = o->changes[i].change->apply(s, o->changes[i].value, err);
     if (o->policy)
         s->options.policy = o->policy;
-    return r < 0 || !(o->job || o->asks) ? r : add_job(o, s, err);
+    return r < 0 || !(o->job || o->asks) ? r : add_job(o, s, own, err);
 }
 
 /* ---- what is said ----------------------------------------------------------------------------------- */
@@ -385,13 +447,14 @@ static int run(const void *options, struct error *err)
     struct forecast_options ahead = forecast_defaults;
     _cleanup_(snapshot_freep) struct snapshot *before = NULL;
     _cleanup_(snapshot_freep) struct snapshot *after = NULL;
+    _cleanup_free_ char *own = NULL;
     struct what_if w;
-    int r = read_snapshot(o, &before, err);
+    int r = read_snapshot(o, &before, &own, err);
 
     if (r < 0)
         return r;
     after = snapshot_copy(before);
-    r = change_all(o, after, err);
+    r = change_all(o, after, own, err);
     if (r < 0)
         return r;
     if (o->days)
@@ -405,12 +468,13 @@ static int run(const void *options, struct error *err)
     return r;
 }
 
-int admin_simulate_what_if(int argc, char **argv, int (*fetch)(json_t **ret, struct error *err))
+int admin_simulate_what_if(int argc, char **argv, admin_fetch_f fetch)
 {
     struct options o = { .fetch = fetch, .form = "table" };
     int code =
         simulate_main(&(const struct simulation){ usage, read_flag, check, run }, argc, argv, &o);
 
     json_decref(o.asks);
+    workload_spec_free(o.spec);
     return code;
 }

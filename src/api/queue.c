@@ -38,14 +38,37 @@ static json_t *item_of(const struct api *api, const struct workload *w)
     return item;
 }
 
+/* A flavor that is gone may still be that of a job. */
+static bool is_known_flavor(const struct call *call, struct workload *const *jobs, size_t n)
+{
+    const char *name = json_get_str(call->query, "flavor", NULL);
+    const struct flavor *const *flavors;
+    size_t n_flavors;
+
+    for (size_t i = 0; name && i < n; i++)
+        if (str_equal(jobs[i]->spec->flavor, name))
+            return true;
+    lifecycle_flavors(call->api->options.lifecycle, &flavors, &n_flavors);
+    for (size_t i = 0; name && i < n_flavors; i++)
+        if (str_equal(flavors[i]->name, name))
+            return true;
+    return !name;
+}
+
 /* Of the path's project, or of all. */
 static void show(struct call *call)
 {
     struct lifecycle *lc = call->api->options.lifecycle;
     size_t n, total = 0, limit = (size_t) json_get_int(call->query, "limit", 100);
     _cleanup_free_ struct workload **jobs = lifecycle_queue(lc, &call->project, &n);
-    json_t *answer = json_object(), *array = json_array();
+    struct error err = { 0 };
 
+    if (!is_known_flavor(call, jobs, n)) {
+        call_fail(call, lifecycle_unknown_flavor(lc, json_get_str(call->query, "flavor", ""), &err),
+                  &err);
+        return;
+    }
+    json_t *answer = json_object(), *array = json_array();
     for (size_t i = 0; i < n; i++)
         if (is_asked_for(call, jobs[i]) && total++ < limit)
             (void) json_array_append_new(array, item_of(call->api, jobs[i]));

@@ -264,6 +264,11 @@ static int check_operands(const struct args *args, struct error *err)
         return error_set(err, -EINVAL, "berth %s%s%s takes %s, not also '%.60s'", noun, space,
                          c->verb, c->operands ? c->operands : "no argument",
                          args->operands.items[c->operands_max]);
+    /* Of a command line that is run somewhere else an empty word is one. */
+    for (size_t i = 0; c->operands_max != UINT_MAX && i < args->operands.len; i++)
+        if (!*args->operands.items[i])
+            return error_set(err, -EINVAL, "berth %s%s%s takes %s, and '' is none", noun, space,
+                             c->verb, c->operands ? c->operands : "no argument");
     return 0;
 }
 

@@ -20,7 +20,7 @@ struct cli_role {
  * when Berth itself failed. */
 int cli_main(int argc, char **argv, const struct cli_role *roles);
 
-/* GET TARGET from the server of the context, for roles. */
-int cli_fetch(const char *target, json_t **ret, struct error *err);
+/* GET TARGET from the server of the context, for roles. RET_PROJECT: the context's project, owned by the caller; NULL: none. */
+int cli_fetch(const char *target, json_t **ret, char **ret_project, struct error *err);
 
 #endif

@@ -146,13 +146,15 @@ int cli_main(int argc, char **argv, const struct cli_role *roles)
     return code;
 }
 
-int cli_fetch(const char *target, json_t **ret, struct error *err)
+int cli_fetch(const char *target, json_t **ret, char **ret_project, struct error *err)
 {
     struct cli cli = { .out = term_of(1), .err = term_of(2) };
     int r = cli_resolve(&cli, err);
 
     if (r >= 0)
         r = remote_get(&cli, target, ret, err);
+    if (r >= 0)
+        *ret_project = xstrdup(cli.project);
     cli_done(&cli);
     return r;
 }

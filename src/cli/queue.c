@@ -108,6 +108,24 @@ static int get_queue(const struct look *look, json_t **ret, struct error *err)
     return r < 0 ? r : remote_get(look->cli, target, ret, err);
 }
 
+/* "nothing that waits or runs matches --user ada, --tag team=nlp" */
+static void add_nothing(const struct args *args, struct text *out)
+{
+    static const char *const filters[] = { "state", "flavor", "user", "tag" };
+    bool is_first = true;
+
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+        const char *value = json_get_str(args->query, filters[i], NULL);
+        if (!value)
+            continue;
+        text_addf(out, "%s --%s %s", is_first ? "nothing that waits or runs matches" : ",",
+                  filters[i], value);
+        is_first = false;
+    }
+    if (is_first)
+        text_add(out, "nothing waits and nothing runs");
+}
+
 static void add_queue(const struct look *look, const json_t *queue, struct text *out)
 {
     _cleanup_(table_freep) struct table *table = table_new();
@@ -117,7 +135,8 @@ static void add_queue(const struct look *look, const json_t *queue, struct text 
     size_t i;
 
     if (json_array_size(items) == 0) {
-        text_add(out, "nothing waits and nothing runs\n");
+        add_nothing(look->args, out);
+        text_add_char(out, '\n');
         return;
     }
     add_columns(table, of_all);
@@ -167,9 +186,11 @@ static int run_queue(struct cli *cli, const struct args *args, struct error *err
         print_json(cli, queue);
     else if (cli->output == OUTPUT_NAME)
         print_queue_names(items);
-    else if (json_array_size(items) == 0)
-        print_note(cli, "nothing waits and nothing runs");
-    else
+    else if (json_array_size(items) == 0) {
+        add_nothing(args, &out);
+        print_note(cli, "%s", text_str(&out));
+        text_clear(&out);
+    } else
         add_queue(&look, queue, &out);
     print_text(&out);
     return CLI_OK;

@@ -7,15 +7,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+
+/* What is there and no file, such as /dev/stdout, is written to and not replaced. */
+static int write_into(const char *path, const char *text, struct error *err)
+{
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    int r = fd < 0 ? -errno : write_full(fd, text, strlen(text));
+    return r < 0 ? error_set(err, r, "writing %s: %s", path, strerror(-r)) : 0;
+}
 
 /* With a terminal's defaults nobody else reads it: it names jobs of all projects. */
 static int save(const struct cli *cli, const json_t *snapshot, const char *path, struct error *err)
 {
     _cleanup_free_ char *text = json_text(snapshot);
-    int r = file_replace(AT_FDCWD, path, 0600, text, strlen(text), false, err);
+    struct stat st;
+    bool is_other = stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+    int r = is_other ? write_into(path, text, err)
+                     : file_replace(AT_FDCWD, path, 0600, text, strlen(text), false, err);
 
     if (r < 0)
-        return error_context(err, r, "%s", path);
+        return r;
     print_note(cli, "%s: machines: %zu, jobs: %zu", path,
                json_array_size(json_object_get(snapshot, "nodes")),
                json_array_size(json_object_get(snapshot, "jobs")));

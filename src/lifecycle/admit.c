@@ -34,7 +34,7 @@ static const struct flavor *unit_flavor(const struct lifecycle *lc)
     return NULL;
 }
 
-static int unknown_flavor(const struct lifecycle *lc, const char *name, struct error *err)
+int lifecycle_unknown_flavor(const struct lifecycle *lc, const char *name, struct error *err)
 {
     struct text known = { 0 };
 
@@ -222,7 +222,7 @@ static int resolve_hardware(const struct lifecycle *lc, struct workload_spec *sp
     if (spec->flavor) {
         const struct flavor *flavor = find_flavor(lc, spec->flavor);
         if (!flavor)
-            return unknown_flavor(lc, spec->flavor, err);
+            return lifecycle_unknown_flavor(lc, spec->flavor, err);
         int r = check_flavor_gpus(spec, flavor, err);
         if (r < 0)
             return r;

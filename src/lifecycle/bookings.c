@@ -176,12 +176,53 @@ void bookings_fire(struct lifecycle *lc)
 static int check_times(const struct new_booking *new, int64_t now_us, struct error *err)
 {
     if (new->from_us < now_us - 60 * US_PER_S)
-        return error_set(err, -EINVAL, "from: is past");
+        return error_set(err, -EINVAL, "from: is past; leave it out for now, or name a later time");
     if (new->until_us <= new->from_us || new->until_us <= now_us)
         return error_set(err, -EINVAL, "until: must be later than from, and not past");
     if (new->until_us - now_us > AHEAD_MAX_DAYS * 86400 * US_PER_S)
         return error_set(err, -EINVAL, "until: must be within %d days", AHEAD_MAX_DAYS);
     return 0;
+}
+
+/* Are all GPUs of NODE of MODEL, whether they work or not? */
+static bool has_only(const struct node *node, const char *model)
+{
+    vec_foreach(&node->gpus, gpu)
+        if (!gpu_is_model(gpu, model))
+            return false;
+    return node->gpus.len > 0;
+}
+
+/* Models of which a machine has all its GPUs; "none". Owned by the caller. */
+static char *models_of(const struct lifecycle *lc)
+{
+    struct text out = { 0 };
+
+    for (size_t i = 0; i < lc->nodes.len; i++) {
+        const struct node *node = lc->nodes.items[i].node;
+        const char *model = node->gpus.len ? node->gpus.items[0].model : NULL;
+        bool is_new = model && has_only(node, model);
+        for (size_t k = 0; is_new && k < i; k++)
+            is_new = !has_only(lc->nodes.items[k].node, model);
+        if (is_new)
+            text_addf(&out, "%s%s", out.len ? ", " : "", model);
+    }
+    if (!out.len)
+        text_add(&out, "none");
+    return text_take(&out);
+}
+
+/* Whatever is free: is there a machine of that model? */
+static int check_model(const struct lifecycle *lc, const char *model, struct error *err)
+{
+    for (size_t i = 0; i < lc->nodes.len; i++)
+        if (has_only(lc->nodes.items[i].node, model))
+            return 0;
+    _cleanup_free_ char *models = models_of(lc);
+    return error_set(
+        err, -EINVAL,
+        "gpu_model: no machine has GPUs of model %s alone; those that have one model: %s", model,
+        models);
 }
 
 static int check(struct lifecycle *lc, const struct new_booking *new, struct error *err)
@@ -198,6 +239,9 @@ static int check(struct lifecycle *lc, const struct new_booking *new, struct err
         return error_set(err, -ENOENT, "there is no such project");
     if ((new->nodes == 0) == (new->gpus == 0))
         return error_set(err, -EINVAL, "nodes, gpus: say one of them");
+    r = new->gpu_model ? check_model(lc, new->gpu_model, err) : 0;
+    if (r < 0)
+        return r;
     if (lifecycle_booking(lc, &new->project, new->name))
         return error_set(err, -EEXIST, "name: the project has a booking '%s' already", new->name);
     if (lc->bookings->items.len >= BOOKINGS_MAX)

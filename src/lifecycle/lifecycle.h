@@ -325,6 +325,8 @@ json_t *lifecycle_fetch_order(struct lifecycle *lc, const char *node);
 int lifecycle_hear_order(struct lifecycle *lc, const char *node, const json_t *report,
                          lifecycle_ok_f done, void *userdata, struct error *err);
 void lifecycle_flavors(const struct lifecycle *lc, const struct flavor *const **ret, size_t *ret_n);
+/* -EINVAL, and ERR names the flavors that there are. */
+int lifecycle_unknown_flavor(const struct lifecycle *lc, const char *name, struct error *err);
 
 struct new_booking {
     struct id project;

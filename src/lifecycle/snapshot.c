@@ -40,6 +40,11 @@ bool lifecycle_tell_news(struct lifecycle *lc, size_t limit, struct mirror_news 
     rest->score = lc->plan_options.score;
     history_free(rest->history);
     rest->history = history_copy(lc->run_times);
+    vec_foreach(&lc->projects, one) {
+        const struct project *project = *one;
+        snapshot_add_project(rest, &(struct snapshot_project){ project->id, project->org,
+                                                               project->name });
+    }
     bookings_put(lc, rest);
     return true;
 }

@@ -11,9 +11,9 @@
 static int role_fetch_image(int argc, char **argv) { return image_fetch_main(); }
 static int role_push_image(int argc, char **argv) { return image_push_main(); }
 
-static int fetch_snapshot(json_t **ret, struct error *err)
+static int fetch_snapshot(json_t **ret, char **ret_project, struct error *err)
 {
-    return cli_fetch("/v1/scheduler/snapshot", ret, err);
+    return cli_fetch("/v1/scheduler/snapshot", ret, ret_project, err);
 }
 
 static int role_simulate_what_if(int argc, char **argv)

@@ -136,7 +136,7 @@ int file_replace(int dirfd, const char *path, mode_t mode, const void *bytes, si
                                          __atomic_add_fetch(&serial, 1, __ATOMIC_RELAXED));
     int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return error_set(err, -errno, "%s: %s", tmp, strerror(errno));
+        return error_set(err, -errno, "writing %s: %s", path, strerror(errno));
 
     int r = fill_temporary(fd, mode, bytes, len, sync);
     safe_close(fd);

@@ -8,6 +8,7 @@ json_t *snapshot_options_to_json(const struct schedule_options *options, const s
 json_t *snapshot_node_to_json(const struct node *node, int64_t disk_used_bytes);
 json_t *snapshot_job_to_json(const struct snapshot_job *job);
 json_t *snapshot_booking_to_json(const struct snapshot_booking *booking);
+json_t *snapshot_project_to_json(const struct snapshot_project *project);
 
 /* What is read is the caller's. */
 int snapshot_options_from_json(const json_t *json, struct schedule_options *ret,
@@ -17,6 +18,7 @@ int snapshot_node_from_json(const json_t *json, struct snapshot_node *ret, struc
 int snapshot_job_from_json(const json_t *json, int64_t now_us, struct snapshot_job *ret,
                            struct error *err);
 int snapshot_booking_from_json(const json_t *json, struct snapshot_booking *ret, struct error *err);
+int snapshot_project_from_json(const json_t *json, struct snapshot_project *ret, struct error *err);
 /* All of a snapshot. */
 int snapshot_read_bookings(struct snapshot *snapshot, const json_t *json, struct error *err);
 json_t *snapshot_memory_to_json(const struct capacity_memory *memory);

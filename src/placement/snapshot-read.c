@@ -286,6 +286,17 @@ static int read_weight(struct snapshot *s, const json_t *json, struct map *seen,
     return r;
 }
 
+static int read_project(struct snapshot *s, const json_t *json, struct map *seen, struct error *err)
+{
+    struct snapshot_project one;
+    int r = snapshot_project_from_json(json, &one, err);
+
+    vec_push(&s->projects, one);
+    if (r >= 0 && map_set(seen, &one.id, sizeof one.id, s))
+        r = error_set(err, -EINVAL, "id: is another project's, too");
+    return r;
+}
+
 static int read_promise(struct snapshot *s, const json_t *json, struct map *seen, struct error *err)
 {
     struct snapshot_promise one;
@@ -304,7 +315,7 @@ static int read_list(struct snapshot *s, const json_t *json, const char *key, re
     _cleanup_(map_freep) struct map *seen = map_new();
     size_t max = read == read_node ? SNAPSHOT_NODES_MAX : SNAPSHOT_JOBS_MAX;
 
-    if (!list && (read == read_weight || read == read_promise))
+    if (!list && read != read_node && read != read_job)
         return 0;
     if (!json_is_array(list))
         return error_set(err, -EINVAL, "%s: must be a list", key);
@@ -371,6 +382,8 @@ int snapshot_from_json(const json_t *json, struct snapshot **ret, struct error *
         r = read_list(s, json, "jobs", read_job, err);
     if (r >= 0)
         r = read_list(s, json, "weights", read_weight, err);
+    if (r >= 0)
+        r = read_list(s, json, "projects", read_project, err);
     if (r >= 0)
         r = read_list(s, json, "promises", read_promise, err);
     if (r >= 0)

@@ -38,6 +38,9 @@ void snapshot_free(struct snapshot *s)
         snapshot_job_done(job);
     vec_done(&s->jobs);
     vec_done(&s->weights);
+    vec_foreach(&s->projects, project)
+        free(project->name);
+    vec_done(&s->projects);
     vec_foreach(&s->bookings, booking)
         snapshot_booking_done(booking);
     vec_done(&s->bookings);
@@ -89,6 +92,8 @@ static void copy_rest(const struct snapshot *s, struct snapshot *copy)
         vec_push(&copy->spots, xstrdup(*name));
     vec_foreach(&s->weights, weight)
         vec_push(&copy->weights, *weight);
+    vec_foreach(&s->projects, project)
+        snapshot_add_project(copy, project);
     vec_foreach(&s->promises, promise) {
         struct snapshot_promise one = *promise;
         one.places = xmemdup(promise->places, promise->n_places * sizeof *promise->places);
@@ -224,6 +229,7 @@ json_t *snapshot_to_json(const struct snapshot *s)
     json_put(json, "spots", snapshot_spots_to_json(s));
     json_put(json, "jobs", list_to_json(&s->jobs, snapshot_job_to_json));
     json_put(json, "weights", list_to_json(&s->weights, snapshot_weight_to_json));
+    json_put(json, "projects", list_to_json(&s->projects, snapshot_project_to_json));
     json_put(json, "bookings", list_to_json(&s->bookings, snapshot_booking_to_json));
     json_put(json, "promises", list_to_json(&s->promises, snapshot_promise_to_json));
     json_put(json, "memory", snapshot_memory_to_json(&s->memory));

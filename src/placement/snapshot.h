@@ -54,6 +54,12 @@ struct snapshot_weight {
     int64_t used, at_us; /* it had so much then, as share_set_used() takes it */
 };
 
+/* Of all projects, with jobs or without: for who asks about one by its name. */
+struct snapshot_project {
+    struct id id, org;
+    char *name; /* owned; NULL: not known */
+};
+
 /* A time that a job can count on. */
 struct snapshot_promise {
     struct id job;
@@ -81,6 +87,7 @@ struct snapshot {
     VEC(char *) spots;             /* names of sites, blocks and leaves, as they were seen first */
     VEC(struct snapshot_job) jobs; /* in the order in which they came */
     VEC(struct snapshot_weight) weights; /* in the order in which ties go to them */
+    VEC(struct snapshot_project) projects;
     VEC(struct snapshot_booking)
     bookings; /* that are not over, in the order in which they were made */
     VEC(struct snapshot_promise) promises;
@@ -108,6 +115,10 @@ const struct node *snapshot_node(const struct snapshot *snapshot, const char *na
 /* BOOKING is copied. */
 void snapshot_add_booking(struct snapshot *snapshot, const struct snapshot_booking *booking);
 void snapshot_booking_done(struct snapshot_booking *booking);
+/* PROJECT is copied. */
+void snapshot_add_project(struct snapshot *snapshot, const struct snapshot_project *project);
+/* By its name or id; of equal names the first. NULL: there is none. */
+const struct snapshot_project *snapshot_project(const struct snapshot *snapshot, const char *name);
 void snapshot_job_done(struct snapshot_job *job);
 
 #endif

@@ -33,9 +33,9 @@ static bool read_value(struct queue_booking *b, const char *key, const char *val
 
     if (str_equal(key, "group"))
         return !b->group && *value && (b->group = xstrdup(value));
-    if (str_equal(key, "gpus") && str_to_i64(value, 1, GPUS_MAX, &n) >= 0)
+    if (str_equal(key, "gpus") && !b->gpus && str_to_i64(value, 1, GPUS_MAX, &n) >= 0)
         return (b->gpus = (unsigned) n);
-    if (str_equal(key, "nodes") && str_to_i64(value, 1, NODES_MAX, &n) >= 0)
+    if (str_equal(key, "nodes") && !b->nodes && str_to_i64(value, 1, NODES_MAX, &n) >= 0)
         return (b->nodes = (size_t) n);
     if (str_equal(key, "for"))
         return str_to_seconds(value, for_s) >= 0 && *for_s > 0;
@@ -95,6 +95,15 @@ static uint32_t group_of(struct queue_groups *groups, const char *path)
             return 0;
     }
     return number;
+}
+
+int queue_booking_check(const char *text, struct error *err)
+{
+    struct queue_booking one = { 0 };
+    int r = read_one(&one, text, err);
+
+    queue_booking_done(&one);
+    return r;
 }
 
 int queue_bookings_read(struct queue_bookings *b, const char *const *texts, size_t n,

@@ -1,5 +1,6 @@
 /* queue-groups.c - groups by their paths */
 #include "sim/queue-groups.h"
+#include "sim/queue.h"
 
 #include "base/text.h"
 #include "placement/placement.h"
@@ -45,16 +46,27 @@ uint32_t queue_groups_add(struct queue_groups *groups, uint32_t parent, const ch
     return number;
 }
 
-static int weigh_one(struct queue_groups *groups, char *word, struct error *err)
+/* Cuts WORD at its last sign. */
+static int read_weight(char *word, long long *ret, struct error *err)
 {
     char *sign = strrchr(word, '=');
-    long long weight;
 
-    if (!sign || str_to_i64(sign + 1, 1, SHARE_WEIGHT_MAX, &weight) < 0)
+    if (!sign || sign == word || str_to_i64(sign + 1, 1, SHARE_WEIGHT_MAX, ret) < 0)
         return error_set(err, -EINVAL,
                          "--weights: '%.60s' is not GROUP=WEIGHT with a whole number from 1 to %d",
                          word, SHARE_WEIGHT_MAX);
     *sign = '\0';
+    return 0;
+}
+
+/* NULL GROUPS: only the form is looked at. */
+static int weigh_one(struct queue_groups *groups, char *word, struct error *err)
+{
+    long long weight;
+    int r = read_weight(word, &weight, err);
+
+    if (r < 0 || !groups)
+        return r;
     uint32_t number = queue_groups_find(groups, word);
     if (!number)
         return error_set(err, -ENOENT, "--weights: no job is of '%.60s'", word);
@@ -71,4 +83,11 @@ int queue_groups_weigh(struct queue_groups *groups, const char *weights, struct 
     for (char *word = strtok_r(copy, ",", &save); word && r >= 0; word = strtok_r(NULL, ",", &save))
         r = weigh_one(groups, word, err);
     return r;
+}
+
+int queue_weights_check(const char *weights, struct error *err)
+{
+    if (!weights[strspn(weights, ",")])
+        return error_set(err, -EINVAL, "--weights: must be one such as physics=3,physics/vision=2");
+    return queue_groups_weigh(NULL, weights, err);
 }

@@ -59,6 +59,10 @@ struct queue_booking {
 };
 void queue_booking_done(struct queue_booking *booking);
 
+/* Does TEXT say a booking, or weights? -EINVAL: names the flag, the word and what would do. */
+int queue_booking_check(const char *text, struct error *err);
+int queue_weights_check(const char *weights, struct error *err);
+
 /* Times in microseconds. A wait is all the time a job does not run for itself. */
 struct queue_figures {
     uint64_t n_jobs, n_preemptions, n_passes;

@@ -156,16 +156,41 @@ int what_if_remove_job(struct snapshot *s, const char *name, struct error *err)
     return error_set(err, -ENOENT, "no job %s waits or runs", name);
 }
 
-void what_if_add_job(struct snapshot *s, struct workload_spec *spec, int priority)
+static int check_fits(const struct snapshot *s, const struct workload_spec *spec, struct error *err)
 {
-    uint8_t number[10] = { 0 };
-    struct snapshot_job job = { .priority = priority, .since_us = s->now_us, .spec = spec };
+    const struct node **nodes = xnew_n(const struct node *, s->nodes.len + 1);
 
+    for (size_t i = 0; i < s->nodes.len; i++)
+        nodes[i] = s->nodes.items[i].node;
+    int r = placement_can_ever_fit(nodes, s->nodes.len, spec, err);
+    free(nodes);
+    return r;
+}
+
+int what_if_add_job(struct snapshot *s, const struct workload_spec *spec, int priority,
+                    const char *project, struct error *err)
+{
+    const struct snapshot_project *whose = project ? snapshot_project(s, project) : NULL;
+    uint8_t number[10] = { 0 };
+
+    if (project && !whose)
+        return error_set(err, -ENOENT, "there is no project %s", project);
+    int r = check_fits(s, spec, err);
+    if (r < 0)
+        return r;
+    struct snapshot_job job = { .priority = priority,
+                                .since_us = s->now_us,
+                                .name = xstrdup("(this job)"),
+                                .spec = workload_wishes_copy(spec) };
+    if (whose) {
+        job.org = whose->org;
+        job.project = whose->id;
+    }
     number[8] = (uint8_t) (s->jobs.len >> 8);
     number[9] = (uint8_t) s->jobs.len;
     job.id = id_make(s->now_us, number);
-    job.name = xstrdup("(this job)");
     vec_push(&s->jobs, job);
+    return 0;
 }
 
 /* ---- side by side ----------------------------------------------------------------------------------- */

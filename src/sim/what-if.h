@@ -15,8 +15,9 @@ int what_if_remove_node(struct snapshot *snapshot, const char *name, struct erro
 int what_if_cordon(struct snapshot *snapshot, const char *name, bool cordoned, struct error *err);
 /* A job by name or id is gone. */
 int what_if_remove_job(struct snapshot *snapshot, const char *name, struct error *err);
-/* A job comes now; takes SPEC. PROJECT by the name or id of a job in it: NULL: a project of its own. */
-void what_if_add_job(struct snapshot *snapshot, struct workload_spec *spec, int priority);
+/* A job of PROJECT, by its name or id, comes now; NULL: of an org of its own. SPEC is copied. -EDOM: no machine can ever hold it. */
+int what_if_add_job(struct snapshot *snapshot, const struct workload_spec *spec, int priority,
+                    const char *project, struct error *err);
 
 /* A job in both snapshots, or only in one. */
 struct what_if_job {

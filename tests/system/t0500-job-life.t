@@ -71,6 +71,12 @@ test_expect_success 'a dry run shows where it would wait, and submits nothing' '
     test "$(berth job list -o json | jq "[.items[] | select(.state == \"queued\")] | length")" = 1
 '
 
+test_expect_success 'a queue in which nothing is as asked for says so, and a flavor that there is not is refused' '
+    berth queue --user nobody --tag team=x 2>said && grep "^nothing that waits or runs matches --user nobody, --tag team=x$" said &&
+    test_expect_code 2 berth queue --flavor nosuch 2>said && grep "flavor: there is no .nosuch.; there are .*cpu.1" said &&
+    test_expect_code 2 berth why "" 2>said && grep "berth why takes JOB" said && test_expect_code 2 berth queue --tag ""
+'
+
 test_expect_success 'a job that is stopped while it waits never begins' '
     berth stop waiting && is_in_state waiting stopped &&
     test "$(life_of waiting)" = "submitted queued stopped" &&
@@ -132,8 +138,15 @@ test_expect_success 'a restart keeps the queue and its order' '
     berth job wait one && berth job wait two
 '
 
+# fake_gpus N: as many devices that do no harm
+fake_gpus() {
+    mkdir "$BERTH_TEST/cdi" &&
+        jq -n --argjson n "$1" "{cdiVersion: \"0.6.0\", kind: \"example.com/gpu\", devices: [range(\$n) |
+            {name: \"\(.)\", containerEdits: {deviceNodes: [{path: \"/dev/fake\(.)\", hostPath: \"/dev/zero\"}]}}]}" >"$BERTH_TEST/cdi/fake.json"
+}
+
 test_expect_success 'a booking has its machine in time, and who was there goes on after it' '
-    berth_stop && berth_server --guaranteed-time 0s && berth project create guests >/dev/null &&
+    fake_gpus 8 && berth_stop && berth_server --guaranteed-time 0s --cdi "$BERTH_TEST/cdi" --nvml= && berth project create guests >/dev/null &&
     submit roomy --preemptible -- sleep 600 && await 20 is_in_state roomy running &&
     from=$(date -u -d "+1 hour" +%FT%TZ) &&
     berth booking create --project guests course --nodes 1 --from $from --for 2h >booking.out &&
@@ -152,11 +165,26 @@ test_expect_success 'a booking has its machine in time, and who was there goes o
     berth why roomy | grep "it was preempted and goes on when it can: node .* is booked for guests" &&
     berth run --project guests --source none --detach --name guest -- true && berth job wait --project guests guest &&
     berth org update acme --weight 3 >/dev/null && berth project update guests --weight 2 >/dev/null &&
-    berth_stop && berth_server && is_in_state roomy queued &&
+    berth_stop && berth_server --cdi "$BERTH_TEST/cdi" --nvml= && is_in_state roomy queued &&
     berth org list -o json | jq -e ".items[0].weight == 3" && berth project show guests -o json | jq -e ".weight == 2" &&
     berth booking list --all-projects >list.out && grep "course  *active  *guests" list.out &&
     berth booking delete --project guests course && await 20 is_in_state roomy running &&
     berth stop --grace 0 --wait roomy
+'
+
+test_expect_success 'a booking of four of eight GPUs keeps four, and no more' '
+    berth booking create half --project guests --gpus 4 --for 1h -o json >half.json &&
+    jq -e ".kept[0].gpu_milli == 4000 and .state == \"active\"" half.json && grep " (4 GPUs)" half.json &&
+    test_expect_code 2 berth booking create h --gpus 1 --gpu-model H0 --for 1h 2>err &&
+    grep "gpu_model: no machine has GPUs of model H0 alone; those that have one model: example.com/gpu" err &&
+    test_expect_code 5 berth booking create more --gpus 5 --for 1h 2>err && grep "gpus: 4 of 8 that would do are free then, and 5 are wanted: 4 are booked" err &&
+    submit five --gpus 5 --cpus 1 --memory 1Gi -- sleep 600 &&
+    berth why five >why.out && grep "^five is queued: node .* is booked for guests" why.out && grep "rule *booked" why.out &&
+    grep "  ask for 4 GPUs instead of 5" why.out &&
+    submit four --gpus 4 --cpus 1 --memory 1Gi -- sleep 600 && await 20 is_in_state four running &&
+    berth run --project guests --source none --detach --name theirs --gpus 4 --cpus 1 --memory 1Gi -- true && berth job wait --project guests theirs &&
+    is_in_state five queued && berth booking delete --project guests half && berth stop --grace 0 --wait four && await 20 is_in_state five running &&
+    berth stop --grace 0 --wait five
 '
 
 test_expect_success 'rows are the fold of events' 'berth_stop && berth store verify'

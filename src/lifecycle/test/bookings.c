@@ -96,7 +96,18 @@ TEST(what_cannot_be_honoured_is_refused)
     world_open(2);
     struct id other = other_project();
     ok(book(&other, "a", -100, 2000, &err) == -EINVAL);
-    is_str(err.text, "from: is past");
+    is_str(err.text, "from: is past; leave it out for now, or name a later time");
+    ok(lifecycle_book(world.lc,
+                      &(struct new_booking){ .project = other,
+                                             .name = "a",
+                                             .gpus = 1,
+                                             .gpu_model = "H100",
+                                             .until_us = world.now_us + 100 * US_PER_S,
+                                             .from_us = world.now_us,
+                                             .actor = "key:test" },
+                      NULL, NULL, &(struct id){ 0 }, &err) == -EINVAL);
+    is_str(err.text,
+           "gpu_model: no machine has GPUs of model H100 alone; those that have one model: none");
     ok(book(&other, "a", 100, 100, &err) == -EINVAL);
     is_str(err.text, "until: must be later than from, and not past");
     ok(book(&other, "a", 1000, 2000, &err) == 0);
