@@ -275,10 +275,14 @@ static int read_file_snapshot(const char *name, struct snapshot **ret, struct er
     if (r < 0)
         return r;
     r = json_parse(text_str(&text), text.len, &json, err);
-    if (r < 0)
-        return error_context(err, r, "%s", name);
+    if (r < 0) {
+        (void) error_context(err, r, "%s", name);
+        return r;
+    }
     r = snapshot_from_json(json, ret, err);
-    return r < 0 ? error_context(err, r, "%s:%zu", name, line_of(&text, err->text)) : 0;
+    if (r < 0)
+        (void) error_context(err, r, "%s:%zu", name, line_of(&text, err->text));
+    return r;
 }
 
 static int read_snapshot(const struct options *o, struct snapshot **ret, char **ret_project,
@@ -292,7 +296,9 @@ static int read_snapshot(const struct options *o, struct snapshot **ret, char **
     if (r < 0)
         return r;
     r = snapshot_from_json(json, ret, err);
-    return r < 0 ? error_context(err, r, "the server's snapshot") : 0;
+    if (r < 0)
+        (void) error_context(err, r, "the server's snapshot");
+    return r;
 }
 
 /* The job of FILE; its priority on *RET_PRIORITY. */
