@@ -523,18 +523,6 @@ bool image_pushes_run(const struct lifecycle *lc);
 void image_pushes_done(struct lifecycle *lc);
 
 /* ---- shares.c ---- */
-/* What an org or a project had. */
-struct had {
-    struct id id;
-    bool is_project;
-    int64_t used; /* 0 to SHARE_USED_MAX */
-};
-
-struct had_list {
-    int64_t at_us;
-    VEC(struct had) list;
-};
-
 /* -EINVAL: names the field and what it must be; then the list is empty. */
 int had_list_read(const json_t *json, struct had_list *ret, struct error *err);
 

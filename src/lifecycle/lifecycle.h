@@ -83,9 +83,15 @@ struct lifecycle_sources {
     void *userdata;
 };
 
-/* What orgs and projects have had under the policy `fair`, for lifecycle_recall_shares() of the next server; owned by the
- * caller. That goes before lifecycle_recover(); -EINVAL: JSON is no such thing. */
-json_t *lifecycle_shares(struct lifecycle *lc);
+/* What orgs, projects and users had until AT_US under the policy `fair`. */
+struct had_list {
+    int64_t at_us;
+    struct planner_shares list;
+};
+/* For the next server; RET is the caller's. */
+void lifecycle_shares(struct lifecycle *lc, struct had_list *ret);
+json_t *had_list_to_json(const struct had_list *had);
+/* JSON is what the last server's was. -EINVAL names the field that is wrong. */
 int lifecycle_recall_shares(struct lifecycle *lc, const json_t *json, struct error *err);
 
 /* Takes what STATE holds (what store_load() gave); borrows store and engine, and becomes the engine's

@@ -22,23 +22,25 @@ struct shares {
     struct lifecycle *lifecycle;
     struct watch *timer;
     char *path;
-    char *writing; /* the pool's, while it IS_WRITING */
+    struct had_list
+        writing; /* the pool's, while it IS_WRITING; AT_US 0: nothing was looked at yet */
     bool is_writing;
     struct error err; /* of the writing */
 };
 
 static void replace(struct shares *s)
 {
+    _cleanup_json_ json_t *json = had_list_to_json(&s->writing);
+    _cleanup_free_ char *text = json_text(json);
+
     s->err = (struct error){ 0 };
-    (void) file_replace(AT_FDCWD, s->path, 0600, s->writing, strlen(s->writing), false, &s->err);
+    (void) file_replace(AT_FDCWD, s->path, 0600, text, strlen(text), false, &s->err);
 }
 
 static void look(struct shares *s)
 {
-    _cleanup_json_ json_t *json = lifecycle_shares(s->lifecycle);
-
-    free(s->writing);
-    s->writing = json_text(json);
+    vec_done(&s->writing.list);
+    lifecycle_shares(s->lifecycle, &s->writing);
 }
 
 static void write_out(void *item) { replace(item); }
@@ -109,9 +111,9 @@ void shares_close(struct shares *s)
 {
     if (!s)
         return;
-    if (s->writing)
+    if (s->writing.at_us)
         replace(s);
-    free(s->writing);
+    vec_done(&s->writing.list);
     free(s->path);
     free(s);
 }

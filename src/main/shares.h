@@ -1,4 +1,4 @@
-/* shares.h - what orgs and projects have had, kept over restarts */
+/* shares.h - what orgs, projects and users have had, kept over restarts */
 #ifndef MAIN_SHARES_H
 #define MAIN_SHARES_H
 

@@ -36,24 +36,63 @@ static void tell_machines(const struct planner *p, struct snapshot *s)
     }
 }
 
-static void tell_groups(const struct planner *p, struct snapshot *s)
+/* By number; the caller's. */
+static struct id *ids_of_groups(const struct planner *p)
 {
-    const struct share *share = schedule_shares(p->schedule);
-    _cleanup_free_ struct id *ids = xnew_n(struct id, share_len(share) + 1);
+    struct id *ids = xnew_n(struct id, share_len(schedule_shares(p->schedule)) + 1);
     const void *id, *value;
     size_t len;
 
-    /* They are numbered in the order in which they came. */
-    for (size_t pos = 0; (value = map_next(p->groups, &pos, &id, &len));) {
-        uint32_t group = (uint32_t) (uintptr_t) value, parent = share_parent(share, group);
-        struct snapshot_weight one = { .weight = share_weight(share, group) };
-        memcpy(&ids[group], id, sizeof *ids);
-        uint32_t above = parent == SHARE_ROOT ? SHARE_ROOT : share_parent(share, parent);
-        one.org = ids[above ? above : parent ? parent : group];
-        one.project = above ? ids[parent] : parent ? ids[group] : id_none;
-        one.user = above ? ids[group] : id_none;
+    for (size_t pos = 0; (value = map_next(p->groups, &pos, &id, &len));)
+        memcpy(&ids[(uint32_t) (uintptr_t) value], id, sizeof *ids);
+    return ids;
+}
+
+static struct planner_share name_group(const struct share *share, const struct id *ids,
+                                       uint32_t group)
+{
+    uint32_t parent = share_parent(share, group);
+    uint32_t above = parent == SHARE_ROOT ? SHARE_ROOT : share_parent(share, parent);
+
+    return (struct planner_share){ .org = ids[above    ? above
+                                              : parent ? parent
+                                                       : group],
+                                   .project = above    ? ids[parent]
+                                              : parent ? ids[group]
+                                                       : id_none,
+                                   .user = above ? ids[group] : id_none };
+}
+
+/* They are numbered in the order in which they came. */
+static void tell_groups(const struct planner *p, struct snapshot *s)
+{
+    const struct share *share = schedule_shares(p->schedule);
+    _cleanup_free_ struct id *ids = ids_of_groups(p);
+    const void *value;
+
+    for (size_t pos = 0; (value = map_next(p->groups, &pos, NULL, NULL));) {
+        uint32_t group = (uint32_t) (uintptr_t) value;
+        const struct planner_share whose = name_group(share, ids, group);
+        struct snapshot_weight one = { .org = whose.org,
+                                       .project = whose.project,
+                                       .user = whose.user,
+                                       .weight = share_weight(share, group) };
         one.used = share_settled(share, group, &one.at_us);
         vec_push(&s->weights, one);
+    }
+}
+
+void planner_shares(const struct planner *p, int64_t now_us, struct planner_shares *ret)
+{
+    const struct share *share = schedule_shares(p->schedule);
+    _cleanup_free_ struct id *ids = ids_of_groups(p);
+    const void *value;
+
+    for (size_t pos = 0; (value = map_next(p->groups, &pos, NULL, NULL));) {
+        uint32_t group = (uint32_t) (uintptr_t) value;
+        struct planner_share one = name_group(share, ids, group);
+        one.used = share_used(share, group, now_us);
+        vec_push(ret, one);
     }
 }
 

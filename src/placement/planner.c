@@ -215,25 +215,14 @@ void planner_weigh(struct planner *p, const struct id *org, const struct id *pro
     share_weigh(schedule_shares(p->schedule), group, weight);
 }
 
-int64_t planner_used(const struct planner *p, const struct id *org, const struct id *project,
-                     int64_t now_us)
+void planner_set_used(struct planner *p, const struct planner_share *share, int64_t at_us)
 {
-    const struct id *id = project ? project : org;
-    const void *known = map_get(p->groups, id->bytes, sizeof id->bytes);
+    uint32_t group =
+        planner_group_of(p, &share->org, id_is_none(&share->project) ? NULL : &share->project,
+                         &share->user);
 
-    return known ? share_used(schedule_shares(p->schedule), (uint32_t) (uintptr_t) known, now_us)
-                 : 0;
-}
-
-void planner_set_used(struct planner *p, const struct id *org, const struct id *project,
-                      int64_t used, int64_t at_us)
-{
-    uint32_t group = planner_group(p, SHARE_ROOT, org);
-
-    record_used(p->record, org, project, used, at_us);
-    if (project)
-        group = planner_group(p, group, project);
-    share_set_used(schedule_shares(p->schedule), group, used, at_us);
+    record_used(p->record, share, at_us);
+    share_set_used(schedule_shares(p->schedule), group, share->used, at_us);
 }
 
 struct schedule_job planner_describe(const struct planner_job *job, const struct terms *terms,

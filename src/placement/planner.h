@@ -116,12 +116,20 @@ const struct id *planner_obstacle(struct planner *planner, const struct planner_
 void planner_weigh(struct planner *planner, const struct id *org, const struct id *project,
                    unsigned weight);
 
-/* What they have had until NOW_US, as share.h counts; 0: nothing, or they are not known. */
-int64_t planner_used(const struct planner *planner, const struct id *org, const struct id *project,
-                     int64_t now_us);
-/* They had so much at AT_US; before any of their jobs runs. */
-void planner_set_used(struct planner *planner, const struct id *org, const struct id *project,
-                      int64_t used, int64_t at_us);
+/* What an org, a project or a user has had. */
+struct planner_share {
+    struct id org, project, user; /* PROJECT none: the org's own; USER none: the project's */
+    int64_t used;                 /* as share.h counts */
+};
+struct planner_shares {
+    struct planner_share *items; /* a vec */
+    size_t len, cap;
+};
+
+/* Of all that are known, until NOW_US; each after what it is in. RET is the caller's. */
+void planner_shares(const struct planner *planner, int64_t now_us, struct planner_shares *ret);
+/* It had so much at AT_US; before any of its jobs runs. */
+void planner_set_used(struct planner *planner, const struct planner_share *share, int64_t at_us);
 
 void planner_submit(struct planner *planner, const struct planner_job *job, int64_t now_us);
 void planner_hold(struct planner *planner, const struct id *job, bool held);

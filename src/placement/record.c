@@ -150,16 +150,17 @@ void record_weigh(struct record *r, const struct id *org, const struct id *proje
     write_line(r, line);
 }
 
-void record_used(struct record *r, const struct id *org, const struct id *project, int64_t used,
-                 int64_t at_us)
+void record_used(struct record *r, const struct planner_share *share, int64_t at_us)
 {
     if (!r)
         return;
     json_t *line = line_new("used");
-    json_put_id(line, "org", org);
-    if (project)
-        json_put_id(line, "project", project);
-    json_put_int(line, "used", used);
+    json_put_id(line, "org", &share->org);
+    if (!id_is_none(&share->project))
+        json_put_id(line, "project", &share->project);
+    if (!id_is_none(&share->user))
+        json_put_id(line, "user", &share->user);
+    json_put_int(line, "used", share->used);
     json_put_int(line, "at_us", at_us);
     write_line(r, line);
 }

@@ -8,7 +8,7 @@
  *   {"do":"disk","name":"n1","free":…,"used":…}       nothing but its disk did
  *   {"do":"drop","name":"n1"}
  *   {"do":"weigh","org":"…","project":"…","weight":2} without project: the org among the orgs
- *   {"do":"used","org":"…","project":"…","used":…,"at_us":…}
+ *   {"do":"used","org":"…","project":"…","user":"…","used":…,"at_us":…}
  *   {"do":"book","booking":{…}}                       as a snapshot has it
  *   {"do":"unbook","id":"…"}
  *   {"do":"submit","now_us":…,"job":{…}}
@@ -42,8 +42,7 @@ void record_drop_node(struct record *record, const char *name);
 void record_submit(struct record *record, const struct planner_job *job, int64_t now_us);
 void record_weigh(struct record *record, const struct id *org, const struct id *project,
                   unsigned weight);
-void record_used(struct record *record, const struct id *org, const struct id *project,
-                 int64_t used, int64_t at_us);
+void record_used(struct record *record, const struct planner_share *share, int64_t at_us);
 void record_book(struct record *record, const struct planner_booking *booking);
 void record_unbook(struct record *record, const struct id *booking);
 void record_hold(struct record *record, const struct id *job, bool held);

@@ -175,16 +175,18 @@ static int do_weigh(struct replay *r, const json_t *json, struct error *err)
 
 static int do_used(struct replay *r, const json_t *json, struct error *err)
 {
-    int64_t used = json_get_int(json, "used", -1), at_us = json_get_int(json, "at_us", -1);
-    struct id org, project = id_none;
-    int n = snapshot_read_id(json, "org", true, &org, err);
+    struct planner_share share = { .used = json_get_int(json, "used", -1) };
+    int64_t used = share.used, at_us = json_get_int(json, "at_us", -1);
+    int n = snapshot_read_id(json, "org", true, &share.org, err);
 
     if (n >= 0)
-        n = snapshot_read_id(json, "project", false, &project, err);
+        n = snapshot_read_id(json, "project", false, &share.project, err);
+    if (n >= 0)
+        n = snapshot_read_id(json, "user", false, &share.user, err);
     if (n >= 0 && (used < 0 || used > SHARE_USED_MAX || at_us < 0 || at_us > SNAPSHOT_TIME_MAX_US))
         n = error_set(err, -EBADMSG, "used: must be what a group can have had, and at_us a time");
     if (n >= 0)
-        planner_set_used(r->planner, &org, id_is_none(&project) ? NULL : &project, used, at_us);
+        planner_set_used(r->planner, &share, at_us);
     return n;
 }
 

@@ -1,4 +1,4 @@
-/* What orgs and projects have had: refused with the field that is wrong, or within its bounds. */
+/* What orgs, projects and users have had: refused with the field that is wrong, or within its bounds. */
 #include "lifecycle/internal.h"
 
 #include <assert.h>

@@ -64,6 +64,19 @@ TEST(weight_decides_who_goes_first)
     ok(second_goes_first(3, true));
 }
 
+/* The server dies and starts, and with RECALLS knows what was had. */
+static void restart(bool recalls)
+{
+    struct had_list had;
+
+    lifecycle_shares(world.lc, &had);
+    world.shares = recalls ? had_list_to_json(&had) : NULL;
+    crash();
+    json_decref(world.shares);
+    world.shares = NULL;
+    vec_done(&had.list);
+}
+
 /* The first project had 150 s, the second 100 s, and then the server starts again. */
 static bool second_goes_first_after(bool recalls)
 {
@@ -76,20 +89,46 @@ static bool second_goes_first_after(bool recalls)
     struct id holder = run_for(&second, "5");
     struct id one = run_for(&world.project, "1000"), other = run_for(&second, "1000");
     ok(runs(&holder));
-    world.shares = recalls ? lifecycle_shares(world.lc) : NULL;
-    crash();
+    restart(recalls);
     pass_time(6 * US_PER_S);
     ok(runs(&one) != runs(&other));
     bool is_other = runs(&other);
-    json_decref(world.shares);
     world_close();
     return is_other;
+}
+
+static struct id run_as(const char *user, const char *seconds)
+{
+    world.actor = user;
+    struct id id = run_for(&world.project, seconds);
+    world.actor = NULL;
+    return id;
+}
+
+/* The same of two users of one project. */
+static bool second_user_goes_first_after(bool recalls)
+{
+    world_open(1);
+    (void) run_as("key:ann", "150");
+    pass_time(151 * US_PER_S);
+    (void) run_as("key:bob", "100");
+    pass_time(101 * US_PER_S);
+    (void) run_as("key:bob", "5");
+    struct id ann = run_as("key:ann", "1000"), bob = run_as("key:bob", "1000");
+    restart(recalls);
+    pass_time(6 * US_PER_S);
+    ok(runs(&ann) != runs(&bob));
+    bool is_bob = runs(&bob);
+    world_close();
+    return is_bob;
 }
 
 TEST(what_was_had_is_remembered)
 {
     ok(!second_goes_first_after(false));
     ok(second_goes_first_after(true));
+    ok(!second_user_goes_first_after(false));
+    ok(second_user_goes_first_after(true));
 }
 
 TEST(shares_that_are_none_are_refused)
@@ -100,6 +139,8 @@ TEST(shares_that_are_none_are_refused)
         { "{}", "at_us: must be a time" },
         { "{\"at_us\":1,\"used\":{}}", "used: must be a list" },
         { "{\"at_us\":1,\"used\":[7]}", "used[0]: must be {" },
+        { "{\"at_us\":1,\"used\":[{\"org\":\"01900000-0000-7000-8000-000000000001\",\"user\":\"x\"}]}",
+          "used[0]: must be {" },
         { "{\"at_us\":1,\"used\":[{\"org\":\"x\",\"used\":1}]}", "used[0].org: 'x' must be an id" },
         { "{\"at_us\":1,\"used\":[{\"org\":\"01900000-0000-7000-8000-000000000001\",\"used\":-1}]}",
           "used[0].used: must be a whole number from 0 to " },

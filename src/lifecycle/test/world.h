@@ -39,6 +39,7 @@ static struct world {
     struct lifecycle *lc;
     json_t *shares; /* what the next lifecycle is told that orgs and projects had; NULL: nothing */
     struct id project;
+    const char *actor; /* who submits; NULL: somebody */
     int64_t now_us;
     char boot_id[16];
     struct mirror *mirror; /* of the lifecycle; NULL: nobody looked ahead yet */
@@ -434,9 +435,10 @@ static int submit_json(const char *spec, const char *name, int priority, struct 
                        struct error *err)
 {
     _cleanup_json_ json_t *json = NULL;
-    struct submit submit = {
-        .project = world.project, .actor = "key:test", .name = name, .priority = priority
-    };
+    struct submit submit = { .project = world.project,
+                             .actor = world.actor ? world.actor : "key:test",
+                             .name = name,
+                             .priority = priority };
 
     ok(json_parse(spec, strlen(spec), &json, err) == 0);
     ok(workload_spec_from_json(json, &submit.spec, err) == 0);

@@ -422,6 +422,14 @@ static void live(const struct policy *policy, const struct score *score)
         vec_push(&w.snapshot->nodes, ((struct snapshot_node){ .node = machine(i) }));
         planner_set_node(w.planner, w.snapshot->nodes.items[i].node, 0);
     }
+    for (unsigned i = 0; i < 3; i++)
+        planner_set_used(w.planner,
+                         &(const struct planner_share){ .org = id_of(1000 + i),
+                                                        .project =
+                                                            i > 0 ? id_of(2000 + i) : id_none,
+                                                        .user = i > 1 ? id_of(3002) : id_none,
+                                                        .used = (1 + i) * 1000 * SECOND },
+                         START);
     for (unsigned i = 0; i < STEPS; i++) {
         w.snapshot->now_us += random_below(40) * SECOND;
         change(&w);
