@@ -15,9 +15,10 @@ struct booked {
     struct calendar *calendar;
     VEC(size_t) nodes;  /* of which something is kept, ascending */
     VEC(size_t) closed; /* for who is looked at */
+    VEC(size_t) barred; /* for it, some of their GPUs */
     struct stays stays;
     uint64_t version;
-    struct entries there; /* whose stays they are */
+    struct tenants there; /* whose stays they are */
     VEC(bool) leaves;
 };
 
@@ -46,6 +47,7 @@ void booked_free(struct booked *b)
     calendar_free(b->calendar);
     vec_done(&b->nodes);
     vec_done(&b->closed);
+    vec_done(&b->barred);
     vec_done(&b->stays);
     vec_done(&b->there);
     vec_done(&b->leaves);
@@ -86,56 +88,65 @@ const struct calendar *schedule_calendar(const struct schedule *s)
 
 /* ---- who is on a machine ------------------------------------------------------------------------------ */
 
-/* TASKS tasks of JOB are there from then on. */
+static bool is_part(const struct ask *ask)
+{
+    return ask->gpus > 0 && ask->gpu_milli < CAPACITY_GPU;
+}
+
+/* TASKS tasks of JOB are there from then on; if they have parts of GPUs, of these. Of which several have them is not known. */
 static struct stay stay_from(const struct schedule *s, const struct schedule_job *job, size_t node,
-                             unsigned tasks, int64_t from_us)
+                             unsigned tasks, uint32_t gpus, int64_t from_us)
 {
     const struct room *size = capacity_size(s->capacity, node);
-    const struct ask ask = capacity_weigh(s->capacity, node, &job->ask);
+    struct ask ask = capacity_weigh(s->capacity, node, &job->ask);
     bool is_known = job->limit_us > 0 && job->limit_us < INT64_MAX - from_us;
 
+    if (ask.gpus > 0 && gpus == 0)
+        ask.gpu_milli = CAPACITY_GPU;
     return (struct stay){ .group = job->group,
                           .from_us = from_us,
                           .until_us = is_known ? from_us + job->limit_us : INT64_MAX,
                           .preemptible = job->preemptible,
-                          .milli = booking_share(size, &ask, tasks) };
+                          .milli = booking_share(size, &ask, tasks),
+                          .gpus = is_part(&job->ask) ? gpus : 0 };
 }
 
-static struct stay stay_of(const struct schedule *s, const struct entry *entry, size_t node,
-                           unsigned tasks, int64_t from_us)
+static struct schedule_job job_of(const struct entry *entry)
 {
-    const struct schedule_job job = { .ask = *entry_ask(entry),
-                                      .group = entry->line->group,
-                                      .preemptible = entry->line->preemptible,
-                                      .limit_us = entry->limit_us };
-
-    return stay_from(s, &job, node, tasks, from_us);
+    return (struct schedule_job){ .ask = *entry_ask(entry),
+                                  .group = entry->line->group,
+                                  .preemptible = entry->line->preemptible,
+                                  .limit_us = entry->limit_us };
 }
 
 /* Who is cheaper to stop stands first. */
 static int compare(const void *pa, const void *pb)
 {
-    const struct entry *a = *(const struct entry *const *) pa,
-                       *b = *(const struct entry *const *) pb;
+    const struct tenant *x = pa, *y = pb;
+    const struct entry *a = x->entry, *b = y->entry;
     int64_t a_weight = entry_weight(a), b_weight = entry_weight(b);
 
     if (a_weight != b_weight)
         return a_weight < b_weight ? -1 : 1;
+    if (a == b)
+        return x->place < y->place ? -1 : x->place > y->place;
     return entry_is_before(b, a) ? -1 : entry_is_before(a, b);
 }
 
 /* Whose tasks are on the machine, and their stays in the same order. */
-static void find_stays(const struct schedule *s, size_t node, struct entries *there,
+static void find_stays(const struct schedule *s, size_t node, struct tenants *there,
                        struct stays *ret)
 {
     there->len = ret->len = 0;
     if (node < s->n_machines)
         vec_foreach(&s->machines[node], tenant)
-            vec_push(there, tenant->entry);
+            vec_push(there, *tenant);
     if (there->len > 1)
         qsort(there->items, there->len, sizeof *there->items, compare);
-    vec_foreach(there, entry) {
-        const struct stay stay = stay_of(s, *entry, node, 1, (*entry)->past->started_us);
+    vec_foreach(there, tenant) {
+        const struct schedule_job job = job_of(tenant->entry);
+        const struct stay stay =
+            stay_from(s, &job, node, 1, tenant->place->gpus, tenant->entry->past->started_us);
         vec_push(ret, stay);
     }
 }
@@ -159,14 +170,99 @@ static struct booking_node node_of(struct schedule *s, size_t node)
     return node_with(s, node, &b->stays);
 }
 
+/* GPUs in ROOM of which JOB might have its part; 0: it asks for none, or there are none. */
+static uint32_t gpus_for(const struct room *room, const struct schedule_job *job)
+{
+    uint32_t gpus = 0;
+
+    for (unsigned i = 0; is_part(&job->ask) && i < room->n_gpus; i++)
+        if (room->gpu[i] >= job->ask.gpu_milli)
+            gpus |= 1u << i;
+    return gpus;
+}
+
+/* Who wants to begin on a machine, and what is there for it. */
+struct newcomer {
+    const struct schedule_job *job;
+    size_t node;
+    unsigned tasks;
+    const struct booking_node *there;
+    const struct room *room; /* that is free */
+    int64_t now_us;
+};
+
+/* The booking that keeps it off. A task alone that asks for a part of a GPU may have it of those that are not on *BARRED. NULL: none
+ * does. */
+static const struct booking *obstacle(const struct schedule *s, const struct newcomer *x,
+                                      uint32_t *barred)
+{
+    const struct calendar *calendar = s->booked->calendar;
+    uint32_t gpus = x->tasks == 1 ? gpus_for(x->room, x->job) : 0;
+    const struct booking *found = NULL;
+
+    *barred = 0;
+    if (gpus == 0) {
+        const struct stay stay = stay_from(s, x->job, x->node, x->tasks, 0, x->now_us);
+        return calendar_obstacle(calendar, x->node, x->there, &stay);
+    }
+    for (uint32_t rest = gpus; rest; rest &= rest - 1) {
+        uint32_t gpu = rest & -rest;
+        const struct stay stay = stay_from(s, x->job, x->node, 1, gpu, x->now_us);
+        const struct booking *b = calendar_obstacle(calendar, x->node, x->there, &stay);
+        *barred |= b ? gpu : 0;
+        found = b ? b : found;
+    }
+    return *barred == gpus ? found : NULL;
+}
+
+static const struct booking *obstacle_now(struct schedule *s, const struct schedule_job *job,
+                                          size_t node, unsigned tasks, int64_t now_us,
+                                          uint32_t *barred)
+{
+    const struct booking_node there = node_of(s, node);
+    const struct newcomer newcomer = { job,   node, tasks, &there, capacity_room(s->capacity, node),
+                                       now_us };
+
+    return obstacle(s, &newcomer, barred);
+}
+
 const struct booking *schedule_obstacle(struct schedule *s, const struct schedule_job *job,
                                         size_t node, int64_t now_us)
 {
+    uint32_t barred;
+
     if (!s->booked || !calendar_has(s->booked->calendar, node))
         return NULL;
-    const struct booking_node there = node_of(s, node);
-    const struct stay stay = stay_from(s, job, node, 1, now_us);
-    return calendar_obstacle(s->booked->calendar, node, &there, &stay);
+    return obstacle_now(s, job, node, 1, now_us, &barred);
+}
+
+static bool is_gone(const struct tenant *tenant, const struct taken *gone, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (gone[i].choice == tenant->place)
+            return true;
+    return false;
+}
+
+bool booked_lets(struct schedule *s, const struct entry *entry, size_t node,
+                 const struct taken *gone, size_t n, int64_t now_us)
+{
+    struct booked *b = s->booked;
+    const struct schedule_job job = job_of(entry);
+    struct room room = *capacity_room(s->capacity, node);
+    size_t stay = 0;
+    uint32_t barred;
+
+    find_stays(s, node, &b->there, &b->stays);
+    for (size_t i = 0; i < b->there.len; i++)
+        if (!is_gone(&b->there.items[i], gone, n))
+            b->stays.items[stay++] = b->stays.items[i];
+    b->stays.len = stay;
+    for (size_t i = 0; i < n; i++)
+        room_give(&room, gone[i].ask, gone[i].choice->gpus);
+    const struct booking_node there = node_with(s, node, &b->stays);
+    const struct newcomer newcomer = { &job, node, 1, &there, &room, now_us };
+    return !obstacle(s, &newcomer, &barred);
 }
 
 uint32_t schedule_size(const struct schedule *s, size_t node)
@@ -180,7 +276,7 @@ int schedule_choose(struct schedule *s, const struct booking_wish *wish, const b
     size_t n = capacity_len(s->capacity);
     struct booking_node *nodes = xnew_n(struct booking_node, n + 1);
     struct stays *stays = xnew_n(struct stays, n + 1);
-    struct entries there = { 0 };
+    struct tenants there = { 0 };
 
     if (!s->booked)
         s->booked = booked_new(s);
@@ -233,9 +329,9 @@ void booked_leave(struct schedule *s, int64_t now_us, struct entries *ret)
         if (!who_leaves(b, b->nodes.items[i], &node, now_us))
             continue;
         for (size_t k = 0; k < node.n_stays; k++)
-            if (b->leaves.items[k] && entry_runs(b->there.items[k])) {
-                entry_halt(s, b->there.items[k]);
-                vec_push(ret, b->there.items[k]);
+            if (b->leaves.items[k] && entry_runs(b->there.items[k].entry)) {
+                entry_halt(s, b->there.items[k].entry);
+                vec_push(ret, b->there.items[k].entry);
             }
     }
 }
@@ -259,28 +355,52 @@ static unsigned tasks_on(const struct schedule *s, const struct entry *entry, si
 bool booked_close(struct schedule *s, const struct entry *entry, bool by_force, int64_t now_us)
 {
     struct booked *b = s->booked;
+    const struct schedule_job job = job_of(entry);
+    uint32_t barred;
 
     for (size_t i = 0; b && i < b->nodes.len; i++) {
         size_t node = b->nodes.items[i];
         unsigned tasks = entry_tasks(entry) == 1 ? 1 : tasks_on(s, entry, node, by_force);
         if (capacity_is_closed(s->capacity, node) || tasks == 0)
             continue;
-        const struct booking_node there = node_of(s, node);
-        const struct stay stay = stay_of(s, entry, node, tasks, now_us);
-        if (!calendar_obstacle(b->calendar, node, &there, &stay))
-            continue;
-        capacity_close(s->capacity, node, true);
-        vec_push(&b->closed, node);
+        bool is_out = obstacle_now(s, &job, node, tasks, now_us, &barred);
+        if (is_out || (by_force && barred)) {
+            capacity_close(s->capacity, node, true);
+            vec_push(&b->closed, node);
+        } else if (barred) {
+            capacity_bar(s->capacity, node, barred);
+            vec_push(&b->barred, node);
+        }
     }
-    return b && b->closed.len > 0;
+    return b && b->closed.len + b->barred.len > 0;
+}
+
+size_t booked_closed(const struct schedule *s, const size_t **ret)
+{
+    *ret = s->booked ? s->booked->closed.items : NULL;
+    return s->booked ? s->booked->closed.len : 0;
+}
+
+void booked_admit(struct schedule *s, const struct entry *entry, size_t node, int64_t now_us)
+{
+    const struct schedule_job job = job_of(entry);
+    uint32_t barred;
+
+    if (obstacle_now(s, &job, node, 1, now_us, &barred))
+        return;
+    capacity_close(s->capacity, node, false);
+    capacity_bar(s->capacity, node, barred);
+    vec_push(&s->booked->barred, node);
 }
 
 void booked_open(struct schedule *s)
 {
     for (size_t i = 0; s->booked && i < s->booked->closed.len; i++)
         capacity_close(s->capacity, s->booked->closed.items[i], false);
+    for (size_t i = 0; s->booked && i < s->booked->barred.len; i++)
+        capacity_bar(s->capacity, s->booked->barred.items[i], 0);
     if (s->booked)
-        s->booked->closed.len = 0;
+        s->booked->closed.len = s->booked->barred.len = 0;
 }
 
 static bool is_inside(const struct schedule *s, const struct entry *entry, size_t node,

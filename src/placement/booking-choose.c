@@ -16,7 +16,8 @@ static void look_at(const struct calendar *c, size_t index, const struct booking
                     const struct booking_wish *wish, int64_t at_us, struct offer *ret)
 {
     const struct page *page = calendar_page(c, index);
-    uint64_t booked = 0, busy = 0;
+    uint64_t booked = 0;
+    struct take others = { 0 };
 
     for (size_t i = 0; page && i < page->entries.len; i++) {
         const struct page_entry *entry = &page->entries.items[i];
@@ -27,8 +28,9 @@ static void look_at(const struct calendar *c, size_t index, const struct booking
         const struct stay *stay = &node->stays[i];
         if (stay->until_us > at_us && stay_is_fixed(c, stay, wish->now_us, at_us) &&
             !calendar_is_within(c, stay->group, wish->group))
-            busy += stay->milli;
+            take_add(&others, stay);
     }
+    uint64_t busy = take_sum(&others);
     uint64_t taken = booked + busy < node->milli ? booked + busy : node->milli;
     if (node->milli - taken >= ret->milli)
         return;

@@ -32,8 +32,7 @@ uint32_t booking_share(const struct room *size, const struct ask *ask, unsigned 
     uint64_t cores = share_of((uint64_t) ask->cpu_milli * tasks, (uint64_t) size->cpu_milli, all);
     uint64_t memory =
         share_of((uint64_t) ask->memory_mib * tasks, (uint64_t) size->memory_mib, all);
-    /* Who has a part of a GPU is in the way of all of it. */
-    uint64_t most = (uint64_t) ask->gpus * CAPACITY_GPU * tasks;
+    uint64_t most = (uint64_t) ask->gpus * ask->gpu_milli * tasks;
 
     most = cores > most ? cores : most;
     most = memory > most ? memory : most;
@@ -239,17 +238,31 @@ static bool counts(const struct moment *m, size_t i)
            (!m->only_fixed || stay_is_fixed(m->calendar, stay, m->now_us, m->at_us));
 }
 
+void take_add(struct take *take, const struct stay *stay)
+{
+    take->milli += stay->milli;
+    take->whole += stay->gpus ? 0 : stay->milli;
+    take->gpus |= stay->gpus;
+}
+
+uint64_t take_sum(const struct take *take)
+{
+    uint64_t by_gpus = take->whole + (uint64_t) __builtin_popcount(take->gpus) * CAPACITY_GPU;
+
+    return take->milli > by_gpus ? take->milli : by_gpus;
+}
+
 /* What those whom ENTRY is for take; NULL: those who are in no booking. */
 static uint64_t taken_in(const struct moment *m, const struct page_entry *entry)
 {
-    uint64_t sum = 0;
+    struct take take = { 0 };
 
     for (size_t i = 0; i < m->node->n_stays; i++)
         if (counts(m, i) && own(m->calendar, m->page, m->node->stays[i].group, m->at_us) == entry)
-            sum += m->node->stays[i].milli;
+            take_add(&take, &m->node->stays[i]);
     if (m->newcomer && own(m->calendar, m->page, m->newcomer->group, m->at_us) == entry)
-        sum += m->newcomer->milli;
-    return sum;
+        take_add(&take, m->newcomer);
+    return take_sum(&take);
 }
 
 /* What is missing of the machine then: who takes more than his booking keeps takes the rest from what is everybody's. */
@@ -315,25 +328,48 @@ const struct booking *calendar_obstacle(const struct calendar *c, size_t index,
     return NULL;
 }
 
-/* Until nothing is missing any more, or nobody is left who may be stopped. */
+static bool may_leave(const struct moment *m, size_t i, int64_t now_us)
+{
+    const struct stay *stay = &m->node->stays[i];
+
+    return stay->preemptible && now_us - stay->from_us >= m->calendar->options.guaranteed_us &&
+           counts(m, i);
+}
+
+/* Mark stay FIRST, and with it those of the same booking who have parts of the same GPUs and may leave too, if IS_SHARED; undone if
+ * that is of no use. */
+static bool mark(struct moment *m, size_t first, bool is_shared, int64_t now_us, bool *leaves)
+{
+    const struct stay *stays = m->node->stays, *stay = &stays[first];
+    const struct page_entry *inside = own(m->calendar, m->page, stay->group, m->at_us);
+    _cleanup_free_ bool *marked = xnew_n(bool, m->node->n_stays);
+    uint64_t before = missing(m);
+
+    for (size_t i = first; i < m->node->n_stays; i++)
+        marked[i] =
+            i == first || (is_shared && stays[i].gpus & stay->gpus && may_leave(m, i, now_us) &&
+                           own(m->calendar, m->page, stays[i].group, m->at_us) == inside);
+    for (size_t i = first; i < m->node->n_stays; i++)
+        leaves[i] = leaves[i] || marked[i];
+    bool helps = missing(m) < before;
+    for (size_t i = first; i < m->node->n_stays && !helps; i++)
+        leaves[i] = leaves[i] && !marked[i];
+    return helps;
+}
+
+/* Until nothing is missing any more, or nobody is left who may be stopped. Those who share a GPU make room together alone. */
 static bool leave_for(struct moment *m, int64_t now_us, bool *leaves)
 {
-    bool any = false;
+    bool any = false, goes_on = true;
 
     m->leaves = leaves;
-    for (size_t i = 0; i < m->node->n_stays; i++) {
-        uint64_t before = missing(m);
-        if (before == 0)
-            break;
-        const struct stay *stay = &m->node->stays[i];
-        bool may_be_stopped =
-            stay->preemptible && now_us - stay->from_us >= m->calendar->options.guaranteed_us;
-        if (!may_be_stopped || !counts(m, i))
-            continue;
-        leaves[i] = true;
-        if (missing(m) == before)
-            leaves[i] = false;
-        any = any || leaves[i];
+    while (goes_on) {
+        goes_on = false;
+        for (int is_shared = 0; is_shared < 2; is_shared++)
+            for (size_t i = 0; i < m->node->n_stays && missing(m) > 0; i++)
+                if (may_leave(m, i, now_us) && (!is_shared || m->node->stays[i].gpus) &&
+                    mark(m, i, is_shared, now_us, leaves))
+                    any = goes_on = true;
     }
     return any;
 }

@@ -3,7 +3,7 @@
  * Until a booking begins others may be there who are gone by then: who said how long they run, or who may be stopped.
  * While it lasts what it keeps is the group's alone. What is kept, and what somebody takes, is a number of GPUs in
  * thousandths, with cores and memory in proportion: who takes half of a machine's cores takes half of it, without any GPU
- * too. A machine without GPUs counts as one, and a GPU that is broken for nothing.
+ * too. Of a GPU that several have parts of nothing is left for a booking: together they take one. A machine without GPUs counts as one, and a GPU that is broken for nothing.
  *
  * Pure: times are the caller's, in microseconds, and so is who is where. Of equal machines the first is chosen.
  */
@@ -41,6 +41,8 @@ struct stay {
     int64_t until_us; /* it is gone then at the latest; INT64_MAX: not known */
     bool preemptible;
     uint32_t milli;
+    uint32_t
+        gpus; /* bits: it has a part of these, and others may have the rest; 0: what it has is its own */
 };
 
 /* A machine, and who is there. */

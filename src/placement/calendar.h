@@ -20,6 +20,14 @@ struct calendar {
     struct map *pages;              /* by machine */
 };
 
+/* What some stays take together. Zero: nothing. */
+struct take {
+    uint64_t milli, whole; /* of all of them; of those that share no GPU */
+    uint32_t gpus;         /* bits: of which they have parts */
+};
+void take_add(struct take *take, const struct stay *stay);
+uint64_t take_sum(const struct take *take);
+
 /* NULL: nothing of the machine is kept. */
 const struct page *calendar_page(const struct calendar *calendar, size_t node);
 bool calendar_is_within(const struct calendar *calendar, uint32_t group, uint32_t ancestor);

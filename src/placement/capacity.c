@@ -36,6 +36,7 @@ struct view {
 struct machine {
     struct room size, free;
     bool closed;
+    uint32_t barred; /* bits: GPUs of which no parts are given */
 };
 
 struct capacity {
@@ -225,6 +226,7 @@ static struct room shareable(struct capacity *c, size_t node, const struct ask *
     struct room room = c->machines.items[node].free;
     uint32_t may = c->host.may_share ? c->host.may_share(c->host.userdata, node, ask) : UINT32_MAX;
 
+    may &= ~c->machines.items[node].barred;
     for (unsigned i = 0; i < room.n_gpus; i++)
         if (!(may & 1u << i))
             room.gpu[i] = 0;
@@ -461,6 +463,15 @@ void capacity_close(struct capacity *c, size_t node, bool closed)
     changed(c, node);
 }
 
+void capacity_bar(struct capacity *c, size_t node, uint32_t gpus)
+{
+    assert(node < c->machines.len);
+    if (c->machines.items[node].barred == gpus)
+        return;
+    c->machines.items[node].barred = gpus;
+    changed(c, node);
+}
+
 bool capacity_is_closed(const struct capacity *c, size_t node)
 {
     assert(node < c->machines.len);
@@ -658,8 +669,7 @@ bool capacity_choose_on(struct capacity *c, const struct ask *ask, size_t node, 
     if (m->closed || !capacity_holds(c, node, ask, NULL, 0))
         return false;
     *ret = (struct choice){ .node = node };
-    (void) best_gain(c, node, ask, &ret->gpus);
-    return true;
+    return best_gain(c, node, ask, &ret->gpus) != CAPACITY_NO_ROOM;
 }
 
 void capacity_take(struct capacity *c, const struct ask *ask, struct choice *choice)

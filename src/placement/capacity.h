@@ -126,6 +126,9 @@ const struct room *capacity_size(const struct capacity *capacity, size_t node);
 void capacity_close(struct capacity *capacity, size_t node, bool closed);
 bool capacity_is_closed(const struct capacity *capacity, size_t node);
 
+/* Of these GPUs of NODE, bits, nobody is given a part; whole ones are given as ever. */
+void capacity_bar(struct capacity *capacity, size_t node, uint32_t gpus);
+
 /* Note that somebody asks for ASK: scores may learn what is usually asked for. */
 void capacity_learn(struct capacity *capacity, const struct ask *ask);
 

@@ -225,6 +225,13 @@ void booked_leave(struct schedule *s, int64_t now_us, struct entries *ret);
  * are some. And open them. */
 bool booked_close(struct schedule *s, const struct entry *entry, bool by_force, int64_t now_us);
 void booked_open(struct schedule *s);
+/* The machines that are closed so. */
+size_t booked_closed(const struct schedule *s, const size_t **ret);
+/* Might ENTRY, which has one task, begin on NODE if N tasks GONE were? Whether it has room there is not looked at. */
+bool booked_lets(struct schedule *s, const struct entry *entry, size_t node,
+                 const struct taken *gone, size_t n, int64_t now_us);
+/* Open NODE again if ENTRY may begin there as it is now. */
+void booked_admit(struct schedule *s, const struct entry *entry, size_t node, int64_t now_us);
 /* Take a place on a machine that is kept for ENTRY's group now, if it has one task. */
 bool booked_take(struct schedule *s, const struct entry *entry, struct choice *places,
                  int64_t now_us);

@@ -260,12 +260,14 @@ static void choose_victims(struct drop *x, struct entries *ret)
             profile_drop(profile, found[i], x->entry->id);
 }
 
-/* The machines say whether it fits in all detail. */
+/* The machines say whether it fits in all detail, and bookings who may begin there without them. */
 static bool take_from(struct schedule *s, const struct entry *entry, struct choice *places,
-                      struct entries *stopped)
+                      int64_t now_us, struct entries *stopped)
 {
     vec_foreach(stopped, victim)
         entry_halt(s, *victim);
+    booked_open(s);
+    (void) booked_close(s, entry, false, now_us);
     if (promise_take(s, entry, places))
         return true;
     vec_foreach(stopped, victim)
@@ -298,7 +300,7 @@ bool promise_force(struct schedule *s, const struct entry *entry, struct choice 
     x.wish = promise_wish(s, entry, true, now_us, &x.asker);
     if (drop_fewest(&x)) {
         choose_victims(&x, stopped);
-        taken = stopped->len <= max && take_from(s, entry, places, stopped);
+        taken = stopped->len <= max && take_from(s, entry, places, now_us, stopped);
     }
     for (size_t i = 0; i < stopped->len && !taken; i++)
         put_back(s, stopped->items[i], now_us);

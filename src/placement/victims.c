@@ -52,6 +52,8 @@ struct search {
     int64_t prices[SETS_MAX]; /* of sets of them */
     unsigned frees[SETS_MAX]; /* GPUs that a set has */
     uint64_t work;            /* questions whether there would be room */
+    bool is_kept; /* the machine that is looked at is kept from it while they are there */
+    size_t kept;  /* the machine on which room is made, if it is; SIZE_MAX: it is not */
     struct bids bids;
     int64_t price; /* of all who are stopped */
     int64_t below; /* that is too much */
@@ -186,7 +188,9 @@ static bool makes_room(struct search *x, size_t node)
     vec_foreach(&x->prey, prey)
         if (prey->is_chosen)
             vec_push(&x->gone, ((struct taken){ entry_ask(prey->entry), prey->place }));
-    return capacity_holds(x->s->capacity, node, entry_ask(x->entry), x->gone.items, x->gone.len);
+    return capacity_holds(x->s->capacity, node, entry_ask(x->entry), x->gone.items, x->gone.len) &&
+           (!x->is_kept ||
+            booked_lets(x->s, x->entry, node, x->gone.items, x->gone.len, x->now_us));
 }
 
 static void choose_set(struct search *x, uint32_t set)
@@ -418,6 +422,23 @@ static void name_chosen(const struct search *x, struct entries *ret)
             vec_push(ret, prey->entry);
 }
 
+/* Cheaper ones on machines that a booking keeps from it, but not without them. */
+static void find_on_kept(struct search *x, int64_t price, struct entries *ret)
+{
+    const size_t *nodes;
+    size_t n = booked_closed(x->s, &nodes);
+
+    x->is_kept = true;
+    for (size_t i = 0; i < n; i++) {
+        if (least_price(x, nodes[i]) >= price || !choose_prey(x, nodes[i], price))
+            continue;
+        price = price_of_chosen(x);
+        x->kept = nodes[i];
+        name_chosen(x, ret);
+    }
+    x->is_kept = false;
+}
+
 /* The cheapest jobs that make room for a task, on any machine that may be chosen. */
 static bool find_cheapest(struct search *x, struct entries *ret)
 {
@@ -432,7 +453,9 @@ static bool find_cheapest(struct search *x, struct entries *ret)
         price = price_of_chosen(x);
         name_chosen(x, ret);
     }
-    return price != INT64_MAX;
+    x->kept = SIZE_MAX;
+    find_on_kept(x, price, ret);
+    return price != INT64_MAX || x->kept != SIZE_MAX;
 }
 
 /* ---- the same for a gang ------------------------------------------------------------------------------ */
@@ -578,6 +601,15 @@ static bool find_victims(struct search *x, struct entries *ret)
     return entry_tasks(x->entry) > 1 ? find_next_cheapest(x, ret) : find_cheapest(x, ret);
 }
 
+/* A place where the victims were. */
+static bool choose_freed(struct search *x, struct choice *ret)
+{
+    if (entry_tasks(x->entry) > 1 || x->kept == SIZE_MAX)
+        return capacity_choose(x->s->capacity, entry_ask(x->entry), ret);
+    booked_admit(x->s, x->entry, x->kept, x->now_us);
+    return capacity_choose_on(x->s->capacity, entry_ask(x->entry), x->kept, ret);
+}
+
 /* Take a place for each task, the next one where it is cheapest. False: that is not possible, or not for less than BELOW. */
 static bool take_all(struct search *x, unsigned *n_taken)
 {
@@ -592,8 +624,7 @@ static bool take_all(struct search *x, unsigned *n_taken)
         found = capacity_choose(capacity, ask, place);
         if (!found && find_victims(x, &victims)) {
             halt_all(x, &victims);
-            found = x->stopped->len <= x->max && x->price < x->below &&
-                    capacity_choose(capacity, ask, place);
+            found = x->stopped->len <= x->max && x->price < x->below && choose_freed(x, place);
         }
         if (!found)
             break;

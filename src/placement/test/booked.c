@@ -30,7 +30,7 @@ struct world {
     struct schedule *schedule;
     struct model jobs[JOBS];
     struct kept kept[BOOKINGS];
-    size_t n_kept, n_ended, n_inside;
+    size_t n_kept, n_ended, n_inside, n_parts, n_looked_at;
     int64_t now_us, next_booking_us;
 };
 
@@ -74,9 +74,14 @@ static void make(struct world *w, const struct policy *policy)
                                         .ask = { .cpu_milli = 4000, .gpus = gpus[random_below(6)] },
                                         .tasks = 1 + random_below(20) / 18 * random_below(3),
                                         .group = 1 + random_below(GROUPS),
+                                        .priority = random_below(3) ? 0 : (int) random_below(3),
                                         .preemptible = random_below(3) == 0,
                                         .limit_us = random_below(4) ? m->left_us * 3 / 2 : 0 };
         m->job.ask.gpu_milli = m->job.ask.gpus ? CAPACITY_GPU : 0;
+        if (m->job.ask.gpus == 1 && random_below(2)) {
+            m->job.ask.gpu_milli = (uint16_t) (250 * (1 + random_below(3)));
+            m->job.ask.cpu_milli = 1000;
+        }
     }
 }
 
@@ -101,13 +106,14 @@ static struct booking_node look(const struct world *w, size_t node, struct there
         const struct model *m = &w->jobs[i];
         for (unsigned t = 0; m->runs && t < m->job.tasks; t++)
             if (m->places[t].node == node)
-                there->stays[there->n++] =
-                    (struct stay){ .group = m->job.group,
-                                   .from_us = m->started_us,
-                                   .until_us = m->job.limit_us ? m->started_us + m->job.limit_us
-                                                               : INT64_MAX,
-                                   .preemptible = m->job.preemptible,
-                                   .milli = booking_share(&size, &m->job.ask, 1) };
+                there->stays[there->n++] = (struct stay){
+                    .group = m->job.group,
+                    .from_us = m->started_us,
+                    .until_us = m->job.limit_us ? m->started_us + m->job.limit_us : INT64_MAX,
+                    .preemptible = m->job.preemptible,
+                    .milli = booking_share(&size, &m->job.ask, 1),
+                    .gpus = m->job.ask.gpu_milli % CAPACITY_GPU ? m->places[t].gpus : 0
+                };
     }
     return (struct booking_node){ booking_size(&size), true, there->stays, there->n };
 }
@@ -147,23 +153,124 @@ static void book(struct world *w)
     w->n_kept++;
 }
 
-/* Others have no more of a machine than what is kept there now leaves. */
+/* Others have no more of a machine than what is kept there now leaves: of its cores, and of GPUs those of which they have nothing. */
+static void check_kept_on(struct world *w, const struct booking *b, const struct booking_part *part)
+{
+    struct there there;
+    const struct booking_node node = look(w, part->node, &there);
+    int64_t cores = 0, whole = 0;
+    uint32_t gpus = 0;
+    bool any_inside = false;
+
+    for (size_t k = 0; k < there.n; k++) {
+        const struct stay *stay = &there.stays[k];
+        if (is_in(stay->group, b->group)) {
+            any_inside = true;
+            continue;
+        }
+        cores += stay->milli;
+        whole += stay->gpus ? 0 : stay->milli;
+        gpus |= stay->gpus;
+        w->n_parts += stay->gpus != 0;
+    }
+    ok(cores + part->milli <= node.milli);
+    ok(whole + __builtin_popcount(gpus) * CAPACITY_GPU + part->milli <= node.milli);
+    w->n_inside += any_inside;
+}
+
 static void check_kept(struct world *w)
 {
     for (size_t i = 0; i < w->n_kept; i++) {
         const struct booking *b = &w->kept[i].booking;
         for (size_t p = 0; w->now_us >= b->from_us && w->now_us < b->until_us && p < b->n_parts;
-             p++) {
-            struct there there;
-            const struct booking_node node = look(w, b->parts[p].node, &there);
-            int64_t others = 0, all = 0;
-            for (size_t k = 0; k < there.n; k++) {
-                bool is_member = is_in(there.stays[k].group, b->group);
-                others += is_member ? 0 : there.stays[k].milli;
-                all += there.stays[k].milli;
-            }
-            ok(others + b->parts[p].milli <= node.milli);
-            w->n_inside += all > others;
+             p++)
+            check_kept_on(w, b, &b->parts[p]);
+    }
+}
+
+/* ---- who might stop others -------------------------------------------------------------------------------- */
+
+/* Has NODE room for JOB when those of SET are gone, and may it begin then, on GPU if it has a part of one? */
+static bool may_begin(const struct world *w, const struct schedule_job *job, size_t node,
+                      const struct model *const *there, size_t n, uint32_t set, unsigned gpu)
+{
+    const struct room size = size_of(node);
+    struct room room = size;
+    struct stay stays[32];
+    struct booking_node at = { booking_size(&size), true, stays, 0 };
+    bool is_part = job->ask.gpu_milli % CAPACITY_GPU;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct model *m = there[i];
+        if (set & 1u << i)
+            continue;
+        room.cpu_milli -= m->job.ask.cpu_milli;
+        for (unsigned g = 0; g < size.n_gpus; g++)
+            if (m->places[0].gpus & 1u << g)
+                room.gpu[g] = (uint16_t) (room.gpu[g] - m->job.ask.gpu_milli);
+        stays[at.n_stays++] =
+            (struct stay){ m->job.group,
+                           m->started_us,
+                           m->job.limit_us ? m->started_us + m->job.limit_us : INT64_MAX,
+                           m->job.preemptible,
+                           booking_share(&size, &m->job.ask, 1),
+                           m->job.ask.gpu_milli % CAPACITY_GPU ? m->places[0].gpus : 0 };
+    }
+    const struct stay stay = { job->group,
+                               w->now_us,
+                               job->limit_us ? w->now_us + job->limit_us : INT64_MAX,
+                               job->preemptible,
+                               booking_share(&size, &job->ask, 1),
+                               is_part ? 1u << gpu : 0 };
+    return room_holds(&room, &job->ask) && (!is_part || room.gpu[gpu] >= job->ask.gpu_milli) &&
+           !calendar_obstacle(schedule_calendar(w->schedule), node, &at, &stay);
+}
+
+/* Who is on NODE, all of them single tasks; those that JOB may stop come first. */
+static size_t find_there(const struct world *w, const struct schedule_job *job, size_t node,
+                         const struct model **ret, size_t *ret_prey)
+{
+    size_t n = 0;
+
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < JOBS; i++) {
+            const struct model *m = &w->jobs[i];
+            bool is_prey = m->job.preemptible && m->job.priority < job->priority &&
+                           w->now_us - m->started_us >= guaranteed_us;
+            for (unsigned t = 0; m->runs && t < m->job.tasks; t++)
+                if (m->places[t].node == node && is_prey == (round == 0)) {
+                    if (m->job.tasks > 1 || n == 32)
+                        return SIZE_MAX;
+                    ret[n++] = m;
+                }
+        }
+        if (round == 0)
+            *ret_prey = n;
+    }
+    return n;
+}
+
+/* After a pass that decided nothing nobody waits who could begin where others of less priority are stopped, booked or not. */
+static void check_force(struct world *w)
+{
+    const struct model *there[32];
+    uint64_t kept_for;
+
+    if (w->policy != &policy_skip || !schedule_calendar(w->schedule) ||
+        schedule_keeps(w->schedule, &kept_for))
+        return;
+    for (size_t i = 0; i < JOBS; i++) {
+        const struct model *m = &w->jobs[i];
+        if (!m->came || m->runs || m->ended || m->job.priority == 0 || m->job.tasks > 1)
+            continue;
+        for (size_t node = 0; node < NODES; node++) {
+            size_t prey, n = find_there(w, &m->job, node, there, &prey);
+            if (n == SIZE_MAX || prey == 0 || prey > 8)
+                continue;
+            w->n_looked_at++;
+            for (uint32_t set = 0; set < 1u << prey; set++)
+                for (unsigned gpu = 0; gpu < 8; gpu++)
+                    ok(!may_begin(w, &m->job, node, there, n, set, gpu));
         }
     }
 }
@@ -189,6 +296,8 @@ static void pass(struct world *w)
         m->started_us = w->now_us;
         memcpy(m->places, act->places, m->job.tasks * sizeof *m->places);
     }
+    if (acts.len == 0)
+        check_force(w);
     vec_done(&acts);
     check_kept(w);
 }
@@ -225,6 +334,8 @@ static void happen(struct world *w)
 
 TEST(what_is_booked_is_there_in_time)
 {
+    size_t n_parts = 0;
+
     for (const struct policy *const *policy = policies; *policy; policy++)
         for (uint64_t from = 1; from <= 6; from++) {
             struct world *w = xnew(struct world);
@@ -234,13 +345,17 @@ TEST(what_is_booked_is_there_in_time)
                 w->now_us = next_moment(w);
                 happen(w);
                 pass(w);
+                pass(w);
             }
             ok(w->n_ended == JOBS && w->n_kept > 3 && w->n_inside > 0);
+            n_parts += w->n_parts;
+            ok(w->policy != &policy_skip || w->n_looked_at > 20);
             for (size_t i = 0; i < w->n_kept; i++)
                 free(w->kept[i].parts);
             schedule_free(w->schedule);
             free(w);
         }
+    ok(n_parts > 20);
 }
 
 /* Four GPUs of eight are kept from two hours on: until then who is gone by then has all of them. */
@@ -289,6 +404,42 @@ TEST(the_time_before_is_filled)
         vec_done(&acts);
         schedule_free(w->schedule);
         free(w);
+    }
+}
+
+/* Four GPUs of eight are kept: quarters of GPUs fill the other four, and no more, whichever score chooses. */
+TEST(parts_of_gpus_fill_what_is_not_booked)
+{
+    const struct score *const some[] = { &score_best_fit, &score_first_fit, &score_yield };
+
+    for (size_t k = 0; k < sizeof some / sizeof *some; k++) {
+        const struct room size = size_of(0);
+        const struct booking_part part = { 0, 4 * CAPACITY_GPU };
+        struct capacity *capacity = capacity_new(some[k]);
+        struct schedule_acts acts = { 0 };
+        (void) capacity_add(capacity, &size);
+        struct schedule *schedule =
+            schedule_new(&(const struct schedule_options){ .policy = &policy_skip }, capacity);
+        for (unsigned i = 0; i < 2; i++)
+            (void) share_add(schedule_shares(schedule), SHARE_ROOT, 1);
+        schedule_book(schedule, &(const struct booking){ 1, 1, 0, HOUR, &part, 1 });
+        for (uint64_t id = 1; id <= 18; id++)
+            schedule_submit(schedule,
+                            &(const struct schedule_job){ .id = id,
+                                                          .ask = { .gpus = 1, .gpu_milli = 250 },
+                                                          .tasks = 1,
+                                                          .group = 2 },
+                            0);
+        schedule_submit(schedule,
+                        &(const struct schedule_job){ .id = 19,
+                                                      .ask = { .gpus = 4, .gpu_milli = 1000 },
+                                                      .tasks = 1,
+                                                      .group = 1 },
+                        0);
+        schedule_pass(schedule, 0, &acts);
+        ok(acts.len == 17 && acts.items[15].id == 16 && acts.items[16].id == 19);
+        vec_done(&acts);
+        schedule_free(schedule);
     }
 }
 

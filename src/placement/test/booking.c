@@ -115,7 +115,7 @@ TEST(a_share_is_the_largest_of_cores_memory_and_gpus)
     ok(booking_share(&with, &(struct ask){ 8000, 8192, 2, 1000, 0 }, 1) == 2000);
     ok(booking_share(&with, &(struct ask){ 32000, 8192, 0, 0, 0 }, 1) == 4000);
     ok(booking_share(&with, &(struct ask){ 1, 16384, 0, 0, 0 }, 2) == 4000);
-    ok(booking_share(&with, &(struct ask){ 1, 1, 1, 250, 0 }, 1) == 1000);
+    ok(booking_share(&with, &(struct ask){ 1, 1, 1, 250, 0 }, 1) == 250);
     ok(booking_share(&without, &(struct ask){ 16000, 1, 0, 0, 0 }, 1) == 250);
     ok(booking_share(&without, &(struct ask){ 16000, 1, 0, 0, 0 }, 9) == 1000);
     ok(booking_share(&(struct room){ 0 }, &(struct ask){ 1, 0, 0, 0, 0 }, 1) == 1000);
@@ -190,7 +190,7 @@ struct world {
     } machines[NODES];
     struct booking booked[STEPS]; /* with parts that are freed with the world */
     uint32_t n_booked;
-    unsigned refused, began, stopped, kept_out;
+    unsigned refused, began, stopped, kept_out, n_shared;
 };
 
 static struct booking_node node_of(const struct machine *m)
@@ -265,24 +265,62 @@ static void leave(struct world *w, size_t index, int64_t now_us)
         }
 }
 
+/* A third have a part of a GPU, some of them of one that others have a part of. */
+static void draw_part(const struct machine *m, struct stay *stay)
+{
+    uint32_t left = CAPACITY_GPU;
+
+    if (random_below(3))
+        return;
+    stay->gpus = 1u << random_below(8);
+    stay->milli = 1 + random_below(500);
+    for (size_t i = 0; i < m->n; i++)
+        left -= m->stays[i].gpus & stay->gpus ? m->stays[i].milli : 0;
+    stay->milli = stay->milli < left ? stay->milli : left;
+}
+
+/* Of all who are in GROUP, or of all if it is ANY: thousandths of cores, and of GPUs of which they have anything. */
+enum { ANY = 99 };
+static void add_up(const struct machine *m, uint32_t group, uint32_t *ret_cores, uint32_t *ret_gpus)
+{
+    uint32_t bits = 0;
+
+    *ret_cores = *ret_gpus = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct stay *stay = &m->stays[i];
+        if (group != ANY && stay->group != group)
+            continue;
+        *ret_cores += stay->milli;
+        *ret_gpus += stay->gpus ? 0 : stay->milli;
+        bits |= stay->gpus;
+    }
+    *ret_gpus += (uint32_t) __builtin_popcount(bits) * CAPACITY_GPU;
+}
+
 static void come(struct world *w, size_t index, int64_t now_us)
 {
     struct machine *m = &w->machines[index];
+    uint32_t cores, gpus;
     struct stay stay = { random_below(5), now_us, now_us + 1 + random_below(150), random_below(2),
                          1 + random_below(4000) };
     const struct booking_node node = node_of(m);
-    uint32_t taken = stay.milli;
 
+    draw_part(m, &stay);
     if (random_below(3) == 0)
         stay.until_us = stay.preemptible ? INT64_MAX : now_us + 500;
-    for (size_t i = 0; i < m->n; i++)
-        taken += m->stays[i].milli;
-    if (taken > WHOLE || m->n == STAYS_MAX)
+    if (m->n == STAYS_MAX || stay.milli == 0)
+        return;
+    m->stays[m->n++] = stay;
+    add_up(m, ANY, &cores, &gpus);
+    m->n--;
+    if (cores > WHOLE || gpus > WHOLE)
         return;
     if (calendar_obstacle(w->calendar, index, &node, &stay)) {
         w->kept_out++;
         return;
     }
+    for (size_t i = 0; i < m->n; i++)
+        w->n_shared += (m->stays[i].gpus & stay.gpus) != 0;
     m->stays[m->n++] = stay;
     w->began++;
 }
@@ -296,21 +334,29 @@ static uint32_t kept(const struct booking *b, size_t index, int64_t now_us)
     return 0;
 }
 
-/* What of a booking its group does not use is free. */
+/* What of a booking its group does not use is free: cores, and whole GPUs. */
 static void check(const struct world *w, size_t index, int64_t now_us)
 {
     const struct machine *m = &w->machines[index];
-    uint32_t taken = 0, unused = 0;
+    uint32_t cores = 0;
 
-    for (size_t i = 0; i < m->n; i++)
-        taken += m->stays[i].milli;
-    for (uint32_t i = 0; i < w->n_booked; i++) {
-        uint32_t milli = kept(&w->booked[i], index, now_us), used = 0;
-        for (size_t k = 0; k < m->n; k++)
-            used += m->stays[k].group == w->booked[i].group ? m->stays[k].milli : 0;
-        unused += used < milli ? milli - used : 0;
+    for (uint32_t group = 0; group < 5; group++) {
+        uint32_t milli = 0, own_cores, own_gpus;
+        for (uint32_t i = 0; i < w->n_booked; i++)
+            milli += w->booked[i].group == group ? kept(&w->booked[i], index, now_us) : 0;
+        add_up(m, group, &own_cores, &own_gpus);
+        cores += own_cores < milli ? milli : own_cores;
     }
-    ok(taken + unused <= WHOLE);
+    ok(cores <= WHOLE);
+    /* Groups that are in no booking share GPUs: none of these is counted twice. */
+    uint32_t all_cores, all_gpus, unused = 0;
+    add_up(m, ANY, &all_cores, &all_gpus);
+    for (uint32_t i = 0; i < w->n_booked; i++) {
+        uint32_t milli = kept(&w->booked[i], index, now_us), own_cores, own_gpus;
+        add_up(m, w->booked[i].group, &own_cores, &own_gpus);
+        unused += own_gpus < milli ? milli - own_gpus : 0;
+    }
+    ok(all_gpus + unused <= WHOLE);
 }
 
 TEST(a_booking_is_always_honoured)
@@ -332,7 +378,7 @@ TEST(a_booking_is_always_honoured)
             }
         }
         ok(w->n_booked > 10 && w->refused > 0 && w->began > 100 && w->stopped > 5);
-        ok(w->kept_out > 10);
+        ok(w->kept_out > 10 && w->n_shared > 10);
         for (uint32_t i = 0; i < w->n_booked; i++)
             free((struct booking_part *) (uintptr_t) w->booked[i].parts);
         calendar_free(w->calendar);
