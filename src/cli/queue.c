@@ -21,6 +21,7 @@ static const struct cli_flag queue_flags[] = {
 struct look {
     struct cli *cli;
     const struct args *args;
+    bool is_screen; /* no more rows than it has lines for */
 };
 
 /* "4 tasks of 2 x H100, 16 cores, 64 GiB" */
@@ -68,7 +69,9 @@ static void add_columns(struct table *table, bool of_all)
     table_column(table, "NAME", false, 12);
     table_column(table, "STATE", false, 0);
     table_column(table, "PRIORITY", true, 0);
+    table_may_go(table);
     table_column(table, "ASKS", false, 12);
+    table_may_go(table);
     table_column(table, "SINCE", true, 0);
     table_column(table, "BEGINS", true, 0);
     table_column(table, "WHY", false, 24);
@@ -131,8 +134,12 @@ static void add_queue(const struct look *look, const json_t *queue, struct text 
     _cleanup_(table_freep) struct table *table = table_new();
     const json_t *items = json_object_get(queue, "items"), *item;
     bool of_all = args_has(look->args, "all-projects");
-    int64_t more = json_get_int(queue, "total", 0) - (int64_t) json_array_size(items);
-    size_t i;
+    size_t i, n = json_array_size(items), lines = look->is_screen ? look->cli->out.height : 0;
+
+    /* The titles, how many more there are, and the last line of a screen stays empty. */
+    if (lines > 3 && n > lines - 2)
+        n = lines - 3;
+    int64_t more = json_get_int(queue, "total", 0) - (int64_t) n;
 
     if (json_array_size(items) == 0) {
         add_nothing(look->args, out);
@@ -140,11 +147,12 @@ static void add_queue(const struct look *look, const json_t *queue, struct text 
         return;
     }
     add_columns(table, of_all);
-    json_array_foreach(items, i, item)
+    for (i = 0; i < n && (item = json_array_get(items, i)); i++)
         add_row(table, item, of_all);
     table_format(table, &look->cli->out, out);
     if (more > 0)
-        text_addf(out, "%lld more: --limit shows them\n", (long long) more);
+        text_addf(out, "%lld more%s\n", (long long) more,
+                  look->is_screen ? "" : ": --limit shows them");
 }
 
 static int draw_queue(void *userdata, struct text *out, struct error *err)
@@ -168,7 +176,7 @@ static void print_queue_names(const json_t *items)
 
 static int run_queue(struct cli *cli, const struct args *args, struct error *err)
 {
-    struct look look = { cli, args };
+    struct look look = { cli, args, args_has(args, "watch") };
     _cleanup_json_ json_t *queue = NULL;
     _cleanup_text_ struct text out = { 0 };
 

@@ -9,6 +9,7 @@ struct column {
     char *title;
     bool right;
     unsigned keep;
+    bool may_go;
 };
 
 struct cell {
@@ -42,6 +43,11 @@ void table_column(struct table *table, const char *title, bool right, unsigned k
     vec_push(&table->columns, column);
 }
 
+void table_may_go(struct table *table)
+{
+    table->columns.items[table->columns.len - 1].may_go = true;
+}
+
 void table_cell(struct table *table, enum style style, const char *s)
 {
     struct text clean = { 0 };
@@ -56,13 +62,29 @@ size_t table_rows(const struct table *table)
     return table->columns.len ? table->cells.len / table->columns.len : 0;
 }
 
+/* Of width 0: left out. */
 static size_t total(const size_t *widths, size_t n)
 {
-    size_t sum = n ? GAP * (n - 1) : 0;
+    size_t sum = 0;
 
     for (size_t i = 0; i < n; i++)
-        sum += widths[i];
+        sum += widths[i] ? widths[i] + (sum ? GAP : 0) : 0;
     return sum;
+}
+
+/* Leave out what may go until the rest fits, cut as far as it may be. */
+static void leave_out(const struct table *table, size_t *widths, size_t limit)
+{
+    size_t n = table->columns.len;
+    _cleanup_free_ size_t *least = xnew_n(size_t, n + 1);
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned keep = table->columns.items[i].keep;
+        least[i] = keep && keep < widths[i] ? keep : widths[i];
+    }
+    for (size_t i = 0; i < n && total(least, n) > limit; i++)
+        if (table->columns.items[i].may_go)
+            least[i] = widths[i] = 0;
 }
 
 /* Take from the widest column that may be cut, one by one, until all fit or none gives more. */
@@ -90,6 +112,8 @@ static void add_row(const struct table *table, const struct term *term, const si
 
     for (size_t i = 0; i < n; i++) {
         _cleanup_text_ struct text s = { 0 };
+        if (widths[i] == 0)
+            continue;
         text_add_cut(&s, cells[i].s, widths[i], term->utf8);
         size_t pad = widths[i] - text_width(text_str(&s));
         if (table->columns.items[i].right)
@@ -117,8 +141,10 @@ void table_format(const struct table *table, const struct term *term, struct tex
         if (width > widths[i % n])
             widths[i % n] = width;
     }
-    if (term->width)
+    if (term->width) {
+        leave_out(table, widths, term->width);
         shrink(table, widths, term->width);
+    }
 
     add_row(table, term, widths, titles, out);
     for (size_t i = 0; i + n <= table->cells.len && n; i += n)

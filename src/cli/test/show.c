@@ -109,6 +109,31 @@ TEST(table_aligns)
                      "b                    137  -\n");
 }
 
+TEST(table_leaves_out_what_may_go)
+{
+    _cleanup_(table_freep) struct table *t = table_new();
+    _cleanup_text_ struct text out = { 0 };
+
+    table_column(t, "NAME", false, 6);
+    table_column(t, "PRIORITY", true, 0);
+    table_may_go(t);
+    table_column(t, "EXIT", true, 0);
+    table_may_go(t);
+    table_column(t, "WHY", false, 5);
+    table_cell(t, STYLE_PLAIN, "a-name");
+    table_cell(t, STYLE_PLAIN, "0");
+    table_cell(t, STYLE_PLAIN, "7");
+    table_cell(t, STYLE_PLAIN, "it waits");
+    table_format(t, &(struct term){ .width = 80 }, &out);
+    is_str(text_str(&out), "NAME    PRIORITY  EXIT  WHY\na-name         0     7  it waits\n");
+    text_clear(&out);
+    table_format(t, &(struct term){ .width = 17, .utf8 = true }, &out);
+    is_str(text_str(&out), "NAME    WHY\na-name  it waits\n");
+    text_clear(&out);
+    table_format(t, &(struct term){ .width = 21, .utf8 = true }, &out);
+    is_str(text_str(&out), "NAME    EXIT  WHY\na-name     7  it wa…\n");
+}
+
 TEST(table_fits_a_narrow_terminal)
 {
     _cleanup_(table_freep) struct table *t = jobs();
