@@ -9,7 +9,8 @@
 
 enum { OLD_S = 5 };
 
-static char *words(const struct forecast_start *start, int64_t in_s)
+/* IS_CLOSED: what it needs is cordoned or out of order. */
+static char *words(const struct forecast_start *start, int64_t in_s, bool is_closed)
 {
     char in[32];
 
@@ -23,17 +24,20 @@ static char *words(const struct forecast_start *start, int64_t in_s)
         return xasprintf("in about %s, by how long jobs of these projects ran lately", in);
     default:
         return xstrdup(
-            "not known: something that goes before it declares no max_time, and its project's jobs have not "
-            "shown how long they run");
+            is_closed
+                ? "not known: it waits for machines that take no work"
+                : "not known: something that goes before it declares no max_time, and its project's jobs have not "
+                  "shown how long they run");
     }
 }
 
-static json_t *eta_json(const struct forecast_start *start, int64_t now_us, int64_t age_us)
+static json_t *eta_json(const struct forecast_start *start, int64_t now_us, int64_t age_us,
+                        bool is_closed)
 {
     bool is_known = start->start_us != INT64_MAX;
     int64_t us = start->start_us > now_us ? start->start_us : now_us;
     int64_t in_s = is_known ? (us - now_us + US_PER_S - 1) / US_PER_S : 0;
-    _cleanup_free_ char *told = words(start, in_s);
+    _cleanup_free_ char *told = words(start, in_s, is_closed);
     char time[TIME_TEXT_LEN + 1], age[32];
     _cleanup_free_ char *text =
         age_us < OLD_S * US_PER_S
@@ -55,8 +59,12 @@ static void put(const struct expectation *expectation, const struct id *job, int
 {
     const struct expectation_job *seen = expectation_find(expectation, job);
 
+    bool is_closed =
+        str_equal(json_get_str(json, "rule", ""), placement_rule_name(PLACEMENT_CORDONED));
+
     if (seen && seen->is_foretold)
-        json_put(json, "eta", eta_json(&seen->start, now_us, now_us - expectation->at_us));
+        json_put(json, "eta",
+                 eta_json(&seen->start, now_us, now_us - expectation->at_us, is_closed));
 }
 
 void eta_put(const struct api *api, const struct workload *w, json_t *json)

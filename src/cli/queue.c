@@ -111,6 +111,18 @@ static int get_queue(const struct look *look, json_t **ret, struct error *err)
     return r < 0 ? r : remote_get(look->cli, target, ret, err);
 }
 
+/* "running,queued" of a list, or a text as it is. */
+static void add_value(const json_t *value, struct text *out)
+{
+    const json_t *one;
+    size_t i;
+
+    if (json_is_string(value))
+        text_add(out, json_string_value(value));
+    json_array_foreach(value, i, one)
+        text_addf(out, "%s%s", i ? "," : "", json_string_value(one));
+}
+
 /* "nothing that waits or runs matches --user ada, --tag team=nlp" */
 static void add_nothing(const struct args *args, struct text *out)
 {
@@ -118,11 +130,12 @@ static void add_nothing(const struct args *args, struct text *out)
     bool is_first = true;
 
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
-        const char *value = json_get_str(args->query, filters[i], NULL);
+        const json_t *value = json_object_get(args->query, filters[i]);
         if (!value)
             continue;
-        text_addf(out, "%s --%s %s", is_first ? "nothing that waits or runs matches" : ",",
-                  filters[i], value);
+        text_addf(out, "%s --%s ", is_first ? "nothing that waits or runs matches" : ",",
+                  filters[i]);
+        add_value(value, out);
         is_first = false;
     }
     if (is_first)

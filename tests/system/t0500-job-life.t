@@ -72,7 +72,7 @@ test_expect_success 'a dry run shows where it would wait, and submits nothing' '
 '
 
 test_expect_success 'a queue in which nothing is as asked for says so, and a flavor that there is not is refused' '
-    berth queue --user nobody --tag team=x 2>said && grep "^nothing that waits or runs matches --user nobody, --tag team=x$" said &&
+    berth queue --state running,queued --user nobody --tag team=x 2>said && grep "^nothing that waits or runs matches --state running,queued, --user nobody, --tag team=x$" said &&
     test_expect_code 2 berth queue --flavor nosuch 2>said && grep "flavor: there is no .nosuch.; there are .*cpu.1" said &&
     test_expect_code 2 berth why "" 2>said && grep "berth why takes JOB" said && test_expect_code 2 berth queue --tag ""
 '

@@ -131,7 +131,7 @@ TEST(table_leaves_out_what_may_go)
     is_str(text_str(&out), "NAME    WHY\na-name  it waits\n");
     text_clear(&out);
     table_format(t, &(struct term){ .width = 21, .utf8 = true }, &out);
-    is_str(text_str(&out), "NAME    EXIT  WHY\na-name     7  it wa…\n");
+    is_str(text_str(&out), "NAME    EXIT  WHY\na-name     7  it wai…\n");
 }
 
 TEST(table_fits_a_narrow_terminal)
