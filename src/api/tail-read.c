@@ -351,14 +351,14 @@ static bool read_number(const char **text, char stop, long long max, long long *
     return str_to_i64(number, 0, max, ret) >= 0;
 }
 
-bool tail_reader_resume(struct tail_reader *t, const char *text, unsigned *ret_attempt)
+bool tail_reader_resume(struct tail_reader *t, const char *last_id, unsigned *ret_attempt)
 {
     long long attempt, line;
 
-    if (!text || !strchr(text, ':') || !read_number(&text, ':', UINT_MAX, &attempt))
+    if (!last_id || !strchr(last_id, ':') || !read_number(&last_id, ':', UINT_MAX, &attempt))
         return false;
     for (size_t i = 0; i < t->n_sources; i++) {
-        if (!read_number(&text, t->merged ? '.' : '\0', INT64_MAX - 1, &line))
+        if (!read_number(&last_id, t->merged ? '.' : '\0', INT64_MAX - 1, &line))
             return false;
         t->sources[i].first_line = (uint64_t) line + !t->merged;
     }

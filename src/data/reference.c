@@ -86,16 +86,17 @@ static size_t bracketed(const char *s)
     return n > 2 && s[n] == ']' ? n + 1 : 0;
 }
 
-bool image_registry_is_valid(const char *s)
+bool image_registry_is_valid(const char *registry)
 {
-    bool is_v6 = *s == '[';
-    size_t host = is_v6 ? bracketed(s) : strcspn(s, ":");
+    bool is_v6 = *registry == '[';
+    size_t host = is_v6 ? bracketed(registry) : strcspn(registry, ":");
     long long port;
 
-    if (host == 0 || strlen(s) > REGISTRY_MAX || (!is_v6 && !host_is_valid(s, host)))
+    if (host == 0 || strlen(registry) > REGISTRY_MAX || (!is_v6 && !host_is_valid(registry, host)))
         return false;
-    return !s[host] || (s[host] == ':' && isdigit((unsigned char) s[host + 1]) &&
-                        str_to_i64(s + host + 1, 1, 65535, &port) == 0);
+    return !registry[host] ||
+           (registry[host] == ':' && isdigit((unsigned char) registry[host + 1]) &&
+            str_to_i64(registry + host + 1, 1, 65535, &port) == 0);
 }
 
 static bool looks_like_registry(const char *s, size_t len)

@@ -76,27 +76,27 @@ static int hear(struct step_layers *l, struct error *err)
     return answer.code < 0 ? error_set(err, answer.code, "%s", answer.text) : 0;
 }
 
-int step_layers_has(void *userdata, const struct sha256 *layer, struct error *err)
+int step_layers_has(void *layers, const struct sha256 *layer, struct error *err)
 {
     const struct layers_request request = { .op = LAYERS_LOOK, .layer = *layer };
-    int r = ask(userdata, &request, NULL, err);
+    int r = ask(layers, &request, NULL, err);
 
     if (r >= 0)
-        r = hear(userdata, err);
+        r = hear(layers, err);
     return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
-int step_layers_begin(void *userdata, const struct layers_request *request,
+int step_layers_begin(void *layers, const struct layers_request *request,
                       const int fds[static LAYERS_FDS], struct error *err)
 {
-    return ask(userdata, request, fds, err);
+    return ask(layers, request, fds, err);
 }
 
-int step_layers_end(void *userdata, struct error *err) { return hear(userdata, err); }
+int step_layers_end(void *layers, struct error *err) { return hear(layers, err); }
 
-int step_layers_shed(void *userdata, bool hard, struct error *err)
+int step_layers_shed(void *layers, bool hard, struct error *err)
 {
-    struct step_layers *l = userdata;
+    struct step_layers *l = layers;
     /* The launcher has a limit of its own. */
     const struct layers_request request = { .op = LAYERS_SHED,
                                             .bytes_max = hard ? 0
@@ -108,9 +108,9 @@ int step_layers_shed(void *userdata, bool hard, struct error *err)
     return r < 0 ? r : hear(l, err);
 }
 
-int step_layers_sweep(void *userdata, struct error *err)
+int step_layers_sweep(void *layers, struct error *err)
 {
-    struct step_layers *l = userdata;
+    struct step_layers *l = layers;
     const struct layers_request request = { .op = LAYERS_SWEEP,
                                             .bytes_max =
                                                 l->kept.spool_max > 0 ? l->kept.spool_max : -1 };

@@ -53,10 +53,10 @@ static int refuse_token(const struct lifecycle *lc, const struct id *task, unsig
 
 bool lifecycle_is_away(const struct lifecycle *lc) { return lc->engine->ops->orders != NULL; }
 
-bool lifecycle_task_lives(const struct lifecycle *lc, const struct id *id, unsigned epoch)
+bool lifecycle_task_lives(const struct lifecycle *lc, const struct id *task, unsigned epoch)
 {
     size_t rank = 0;
-    const struct job *job = live_task(lc, id, &rank);
+    const struct job *job = live_task(lc, task, &rank);
 
     return job && (!job->gang || gang_lives(job, rank)) && job->w->attempt->epoch == epoch;
 }

@@ -270,23 +270,24 @@ struct expectation *expectation_new(const struct snapshot *s, const struct expec
     return p;
 }
 
-void expectation_free(struct expectation *p)
+void expectation_free(struct expectation *expectation)
 {
-    if (!p)
+    if (!expectation)
         return;
-    vec_foreach(&p->jobs, job) {
+    vec_foreach(&expectation->jobs, job) {
         remedies_done(&job->changes);
         for (unsigned i = 0; i < job->n_allocations; i++)
             allocation_free(job->allocations[i]);
         free(job->allocations);
     }
-    vec_done(&p->jobs);
-    map_free(p->by_id);
-    map_free_with(p->texts, free);
-    free(p);
+    vec_done(&expectation->jobs);
+    map_free(expectation->by_id);
+    map_free_with(expectation->texts, free);
+    free(expectation);
 }
 
-const struct expectation_job *expectation_find(const struct expectation *p, const struct id *job)
+const struct expectation_job *expectation_find(const struct expectation *expectation,
+                                               const struct id *job)
 {
-    return p ? map_get(p->by_id, job, sizeof *job) : NULL;
+    return expectation ? map_get(expectation->by_id, job, sizeof *job) : NULL;
 }

@@ -140,14 +140,14 @@ int planner_choose(struct planner *p, const struct planner_wish *wish, int64_t n
 
 /* ---- machines that take no work ------------------------------------------------------------------------- */
 
-bool planner_serves(const struct planner *p, const char *name)
+bool planner_serves(const struct planner *p, const char *node)
 {
     size_t i;
 
-    if (!host_find(&p->host, name, &i))
+    if (!host_find(&p->host, node, &i))
         return false;
-    const struct node *node = p->host.machines.items[i].node;
-    return !node->cordoned && !node->fault;
+    const struct node *machine = p->host.machines.items[i].node;
+    return !machine->cordoned && !machine->fault;
 }
 
 static unsigned gpus_of(uint32_t milli) { return (milli + CAPACITY_GPU - 1) / CAPACITY_GPU; }

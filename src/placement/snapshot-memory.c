@@ -224,7 +224,7 @@ json_t *snapshot_spots_to_json(const struct snapshot *s)
     return list;
 }
 
-int snapshot_spots_from_json(const json_t *list, struct snapshot *s, struct error *err)
+int snapshot_spots_from_json(const json_t *list, struct snapshot *ret, struct error *err)
 {
     if (list && (!json_is_array(list) || json_array_size(list) > SPOTS_MAX))
         return error_set(err, -EINVAL, "spots: must be a list of names, at most %d", SPOTS_MAX);
@@ -235,7 +235,7 @@ int snapshot_spots_from_json(const json_t *list, struct snapshot *s, struct erro
                 err, -EINVAL,
                 "spots[%zu]: must be the name of a site, block or leaf, at most %d bytes", i,
                 SPOT_NAME_MAX);
-        vec_push(&s->spots, xstrdup(name));
+        vec_push(&ret->spots, xstrdup(name));
     }
     return 0;
 }

@@ -15,8 +15,8 @@ struct queue_bookings {
 };
 
 void queue_bookings_done(struct queue_bookings *bookings);
-/* N TEXTS; groups that no job is of are made. -EINVAL: names the booking, the word and what would do. */
-int queue_bookings_read(struct queue_bookings *ret, const char *const *texts, size_t n,
+/* Add N TEXTS; groups that no job is of are made. -EINVAL: names the booking, the word and what would do. */
+int queue_bookings_read(struct queue_bookings *bookings, const char *const *texts, size_t n,
                         struct queue_groups *groups, struct error *err);
 /* When one is made next; INT64_MAX: all are. */
 int64_t queue_bookings_next_us(const struct queue_bookings *bookings);
