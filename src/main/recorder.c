@@ -17,7 +17,7 @@ enum { WAITING_MAX = 32 << 20 /* bytes that a disk may be behind */ };
 struct recorder {
     struct pool *pool;
     int fd;
-    int64_t bytes;
+    int64_t bytes, bytes_max;
     struct text waiting; /* not given to the pool yet */
     struct text writing; /* the pool's, while it IS_WRITING */
     bool is_writing, is_over;
@@ -38,8 +38,8 @@ static void step_back(int dir)
     }
 }
 
-int recorder_open(const char *directory, struct pool *pool, struct recorder **ret,
-                  struct error *err)
+int recorder_open(const char *directory, int64_t bytes_max, struct pool *pool,
+                  struct recorder **ret, struct error *err)
 {
     int r = mkdir_all(AT_FDCWD, directory, 0700, err);
 
@@ -56,6 +56,7 @@ int recorder_open(const char *directory, struct pool *pool, struct recorder **re
     *ret = xnew(struct recorder);
     (*ret)->pool = pool;
     (*ret)->fd = fd;
+    (*ret)->bytes_max = bytes_max;
     return 0;
 }
 
@@ -105,7 +106,7 @@ void recorder_line(struct recorder *r, const char *line, size_t len)
 {
     if (r->is_over)
         return;
-    if (r->bytes + (int64_t) len > RECORDER_BYTES_MAX) {
+    if (r->bytes + (int64_t) len > r->bytes_max) {
         stop(r, "it is as large as it may be");
         return;
     }
@@ -122,8 +123,9 @@ void recorder_close(struct recorder *r)
 {
     if (!r)
         return;
-    (void) write_full(r->fd, r->writing.data, r->writing.len);
-    (void) write_full(r->fd, r->waiting.data, r->waiting.len);
+    /* After what could not be written nothing may follow. */
+    if (r->result >= 0 && write_full(r->fd, r->writing.data, r->writing.len) >= 0)
+        (void) write_full(r->fd, r->waiting.data, r->waiting.len);
     (void) safe_close(r->fd);
     text_done(&r->waiting);
     text_done(&r->writing);

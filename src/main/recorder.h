@@ -1,7 +1,7 @@
 /* recorder.h - lines of a record into files of STATE/scheduler, without waiting for the disk
  *
- * record.jsonl is of the server that runs; record.1.jsonl and so on are of those before it. A file that has grown too large
- * ends with a line that says so: a record with a hole would be none.
+ * record.jsonl is of the server that runs; record.1.jsonl and so on are of those before it. A record ends, with a warning in the
+ * log, where it would be too large or cannot be written: one with a hole would be none. Its last line may be torn.
  */
 #ifndef MAIN_RECORDER_H
 #define MAIN_RECORDER_H
@@ -14,9 +14,9 @@ enum { RECORDER_KEPT = 4 };                             /* files */
 
 struct recorder;
 
-/* Begins a new file in DIRECTORY, which is made if need be; POOL does the writing and is borrowed. */
-int recorder_open(const char *directory, struct pool *pool, struct recorder **ret,
-                  struct error *err);
+/* Begins a new file of at most BYTES_MAX in DIRECTORY, which is made if need be; POOL does the writing and is borrowed. */
+int recorder_open(const char *directory, int64_t bytes_max, struct pool *pool,
+                  struct recorder **ret, struct error *err);
 /* Writes what is left. The pool is gone by then. NULL is nothing. */
 void recorder_close(struct recorder *recorder);
 

@@ -341,7 +341,7 @@ static void open_recorder(struct server *s)
     _cleanup_free_ char *directory = xasprintf("%s/scheduler", s->settings.state);
     struct error err = { 0 };
 
-    if (recorder_open(directory, s->pool, &s->recorder, &err) < 0)
+    if (recorder_open(directory, RECORDER_BYTES_MAX, s->pool, &s->recorder, &err) < 0)
         log_warn("what the scheduler decides is not recorded", "why", err.text);
 }
 
@@ -652,6 +652,7 @@ int role_server(int argc, char **argv)
     (void) log_level_parse(s.settings.log_level, &level);
     log_set_level(level);
     (void) signal(SIGPIPE, SIG_IGN);
+    (void) signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error of its write */
     r = begin_as_root(&s, &err);
     if (r >= 0)
         r = begin(&s, &err);

@@ -79,7 +79,7 @@ static void reset_signals(void)
 
     for (int signo = 1; signo < NSIG; signo++)
         if (sigaction(signo, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
-            (action.sa_handler != SIG_IGN || signo == SIGPIPE)) {
+            (action.sa_handler != SIG_IGN || signo == SIGPIPE || signo == SIGXFSZ)) {
             action = (struct sigaction){ .sa_handler = SIG_DFL };
             (void) sigaction(signo, &action, NULL);
         }
