@@ -80,6 +80,7 @@ static int fold_queued(struct workload **w, const struct event *event, struct er
     (*w)->started_us = 0;
     (*w)->stop_requested = false;
     (*w)->stop_cause = END_NONE;
+    (*w)->stop_grace_s = 0;
     return 0;
 }
 

@@ -74,6 +74,35 @@ static void preempt_random(void)
     ok((lifecycle_preempt(world.lc, id, &request, NULL, NULL, &err) == 0) == lives);
 }
 
+/* The machine takes no work, or does again. */
+static void cordon_random(bool cordoned)
+{
+    const struct cordon order = { .node = "n1", .cordoned = cordoned, .actor = "key:op" };
+    struct error err = { 0 };
+
+    ok(lifecycle_cordon(world.lc, &order, NULL, NULL, &err) == 0);
+    settle();
+}
+
+/* For whoever is there, who goes in; nobody else begins meanwhile. It may be refused. */
+static void book_random(void)
+{
+    int64_t from_us = world.now_us + random_below(100) * US_PER_S;
+    struct error err = { 0 };
+    struct id id;
+
+    (void) lifecycle_book(world.lc,
+                          &(struct new_booking){ .project = world.project,
+                                                 .name = "b",
+                                                 .nodes = 1,
+                                                 .from_us = from_us,
+                                                 .until_us =
+                                                     from_us + (1 + random_below(100)) * US_PER_S,
+                                                 .actor = "key:test" },
+                          NULL, NULL, &id, &err);
+    settle();
+}
+
 static void update_random(void)
 {
     struct error err = { 0 };
@@ -100,7 +129,7 @@ static void check_queue(void)
 
 static void step(void)
 {
-    switch (random_below(13)) {
+    switch (random_below(15)) {
     case 0:
     case 1:
     case 2:
@@ -132,6 +161,12 @@ static void step(void)
         break;
     case 10:
         preempt_random();
+        break;
+    case 11:
+        cordon_random(random_below(2));
+        break;
+    case 12:
+        book_random();
         break;
     default:
         pass_time(random_below(10) * US_PER_S + random_below(1000000));
@@ -173,6 +208,7 @@ static void live_and_check(void)
     jobs.len = 0;
     for (int i = 0; i < 250; i++)
         step();
+    cordon_random(false);
     for (int i = 0; i < 400 && map_len(world.lc->jobs) > 0; i++)
         pass_time(60 * US_PER_S);
     ok(map_len(world.lc->jobs) == 0 && world.lc->queue.len == 0);

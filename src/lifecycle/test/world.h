@@ -44,6 +44,7 @@ static struct world {
     char boot_id[16];
     struct mirror *mirror; /* of the lifecycle; NULL: nobody looked ahead yet */
     struct mirror_news news;
+    struct text record; /* of its planner */
     unsigned ids, cores;
     bool wall_stands; /* the wall clock was set back: it does not move */
     int64_t wall_us;
@@ -255,9 +256,29 @@ static int source_seal(void *u, const char *value, uint8_t **ret, size_t *ret_le
     return 0;
 }
 
+/* Whatever a test does, the record of it decides the same again. */
+static void source_record(void *userdata, const char *line, size_t len)
+{
+    text_add_bytes(&world.record, line, len);
+}
+
+static void check_record(void)
+{
+    _cleanup_(replay_freep) struct replay *replay = replay_new();
+    const char *text = text_str(&world.record);
+    struct error err = { 0 };
+    int r = 0;
+
+    for (const char *end; r == 0 && (end = strchr(text, '\n')); text = end + 1)
+        r = replay_line(replay, text, (size_t) (end - text), &err);
+    ok(r == 0);
+    is_str(err.text, "");
+    text_done(&world.record);
+}
+
 static const struct lifecycle_sources sources = {
-    source_now,      source_boot,   source_id,   source_random, source_hash, source_token,
-    source_manifest, source_unseal, source_seal, NULL,          NULL,
+    source_now,      source_boot,   source_id,   source_random, source_hash,   source_token,
+    source_manifest, source_unseal, source_seal, NULL,          source_record, NULL,
 };
 
 /* ---- life -------------------------------------------------------------------------------------- */
@@ -370,6 +391,7 @@ static void forget_mirror(void)
 static void world_close(void)
 {
     forget_mirror();
+    check_record();
     lifecycle_free(world.lc);
     store_close(world.store);
     engine_free(world.proxy.null);
@@ -385,6 +407,7 @@ static void crash(void)
     struct store_health health;
 
     forget_mirror();
+    check_record();
     lifecycle_free(world.lc);
     world.proxy.prepared.len = 0;
     do {

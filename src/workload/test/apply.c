@@ -246,7 +246,8 @@ TEST(who_makes_room_uses_up_no_retry)
     must(&w, EVENT_ENDED, json_pack("{s:s,s:i}", "cause", "preempted", "exit_code", 0), 9);
     ok(w->preemptions == 1 && w->attempt->state == WORKLOAD_STOPPED && w->ran_us == 6);
     must(&w, EVENT_QUEUED, NULL, 9);
-    ok(!w->stop_requested && w->cause == END_PREEMPTED && w->queued_us == 9);
+    ok(!w->stop_requested && w->cause == END_PREEMPTED && w->queued_us == 9 &&
+       w->stop_grace_s == 0);
     must(&w, EVENT_STARTING, NULL, 20);
     ok(workload_may_retry(w, END_EXITED, &backoff) && backoff == 10); /* as of the first attempt */
     must(&w, EVENT_STOP_REQUESTED, json_pack("{s:s}", "cause", "preempted"), 21);
