@@ -62,7 +62,7 @@ static int read_weight(char *word, long long *ret, struct error *err)
 /* NULL GROUPS: only the form is looked at. */
 static int weigh_one(struct queue_groups *groups, char *word, struct error *err)
 {
-    long long weight;
+    long long weight = 0;
     int r = read_weight(word, &weight, err);
 
     if (r < 0 || !groups)
