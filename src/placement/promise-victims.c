@@ -174,7 +174,8 @@ static void drop_until(struct drop *x, const struct entry *last, size_t n)
         vec_foreach(&x->there, other)
             vec_push(&all, *other);
     }
-    qsort(all.items, all.len, sizeof *all.items, compare_prey);
+    if (all.len > 1)
+        qsort(all.items, all.len, sizeof *all.items, compare_prey);
     for (size_t i = 0; i < all.len; i++) {
         if (i > 0 && all.items[i] == all.items[i - 1])
             continue;
