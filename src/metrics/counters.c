@@ -78,7 +78,7 @@ static void take_cpu(const char *line, struct cpu_times *ret)
 
 void parse_cpu_times(const char *text, struct cpu_times *ret)
 {
-    *ret = (struct cpu_times){ 0 };
+    memset(ret, 0, sizeof *ret); /* too large for a copy on the stack, which -O0 makes */
     for (const char *p = text; p && str_starts(p, "cpu"); p = strchr(p, '\n'), p = p ? p + 1 : NULL)
         take_cpu(p + 3, ret);
 }
