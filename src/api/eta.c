@@ -9,14 +9,21 @@
 
 enum { OLD_S = 5 };
 
-/* IS_CLOSED: what it needs is cordoned or out of order. */
-static char *words(const struct forecast_start *start, int64_t in_s, bool is_closed)
+static bool is_rule(const char *rule, enum placement_rule other)
+{
+    return str_equal(rule, placement_rule_name(other));
+}
+
+/* Of a job that waits for RULE. */
+static char *words(const struct forecast_start *start, int64_t in_s, const char *rule)
 {
     char in[32];
 
     (void) seconds_to_str(in_s, in);
     switch ((int) start->basis) {
     case FORECAST_NOW:
+        if (in_s > 0 && is_rule(rule, PLACEMENT_BOOKED))
+            return xasprintf("in %s, when what is booked there is over", in);
         return in_s > 0 ? xasprintf("in %s: nothing has to end first", in) : xstrdup("now");
     case FORECAST_DECLARED:
         return xasprintf("in %s or sooner, by the max_time of what goes before it", in);
@@ -24,7 +31,7 @@ static char *words(const struct forecast_start *start, int64_t in_s, bool is_clo
         return xasprintf("in about %s, by how long jobs of these projects ran lately", in);
     default:
         return xstrdup(
-            is_closed
+            is_rule(rule, PLACEMENT_CORDONED)
                 ? "not known: it waits for machines that take no work"
                 : "not known: something that goes before it declares no max_time, and its project's jobs have not "
                   "shown how long they run");
@@ -32,12 +39,12 @@ static char *words(const struct forecast_start *start, int64_t in_s, bool is_clo
 }
 
 static json_t *eta_json(const struct forecast_start *start, int64_t now_us, int64_t age_us,
-                        bool is_closed)
+                        const char *rule)
 {
     bool is_known = start->start_us != INT64_MAX;
     int64_t us = start->start_us > now_us ? start->start_us : now_us;
     int64_t in_s = is_known ? (us - now_us + US_PER_S - 1) / US_PER_S : 0;
-    _cleanup_free_ char *told = words(start, in_s, is_closed);
+    _cleanup_free_ char *told = words(start, in_s, rule);
     char time[TIME_TEXT_LEN + 1], age[32];
     _cleanup_free_ char *text =
         age_us < OLD_S * US_PER_S
@@ -59,12 +66,10 @@ static void put(const struct expectation *expectation, const struct id *job, int
 {
     const struct expectation_job *seen = expectation_find(expectation, job);
 
-    bool is_closed =
-        str_equal(json_get_str(json, "rule", ""), placement_rule_name(PLACEMENT_CORDONED));
-
     if (seen && seen->is_foretold)
         json_put(json, "eta",
-                 eta_json(&seen->start, now_us, now_us - expectation->at_us, is_closed));
+                 eta_json(&seen->start, now_us, now_us - expectation->at_us,
+                          json_get_str(json, "rule", "")));
 }
 
 void eta_put(const struct api *api, const struct workload *w, json_t *json)

@@ -26,12 +26,12 @@ struct search {
 };
 
 static const char *const kind_names[REMEDY_MAX] = {
-    [REMEDY_GPUS] = "gpus",         [REMEDY_CORES] = "cpus",        [REMEDY_MEMORY] = "memory",
-    [REMEDY_DISK] = "disk",         [REMEDY_SIZE] = "size",         [REMEDY_NODES] = "nodes",
-    [REMEDY_TASKS] = "tasks",       [REMEDY_MODEL] = "gpu_model",   [REMEDY_FLAVOR] = "flavor",
-    [REMEDY_ANYWHERE] = "anywhere", [REMEDY_TIME] = "max_time",     [REMEDY_YIELD] = "preemptible",
-    [REMEDY_SHARE] = "share",       [REMEDY_UNCORDON] = "uncordon", [REMEDY_REPAIR] = "repair",
-    [REMEDY_ADD] = "add",
+    [REMEDY_GPUS] = "gpus",         [REMEDY_CORES] = "cpus",      [REMEDY_MEMORY] = "memory",
+    [REMEDY_DISK] = "disk",         [REMEDY_SIZE] = "size",       [REMEDY_NODES] = "nodes",
+    [REMEDY_TASKS] = "tasks",       [REMEDY_MODEL] = "gpu_model", [REMEDY_FLAVOR] = "flavor",
+    [REMEDY_ANYWHERE] = "anywhere", [REMEDY_TIME] = "max_time",   [REMEDY_YIELD] = "preemptible",
+    [REMEDY_APART] = "within",      [REMEDY_SHARE] = "share",     [REMEDY_UNCORDON] = "uncordon",
+    [REMEDY_REPAIR] = "repair",     [REMEDY_ADD] = "add",
 };
 
 const char *remedy_kind_name(enum remedy_kind kind)
@@ -424,7 +424,8 @@ static void try_anywhere(const struct search *s)
     struct workload_spec spec = *spec_of(s);
     struct text t = { 0 };
 
-    spec.machines = (struct machine_rules){ .exclusive = rules->exclusive };
+    spec.machines =
+        (struct machine_rules){ .exclusive = rules->exclusive, .within = rules->within };
     if ((!lists[0] && !lists[1] && !lists[2]) || !fits(s, &spec))
         return;
     json_t *patch = json_object();
@@ -436,6 +437,22 @@ static void try_anywhere(const struct search *s)
         json_put(patch, fields[i], json_null());
     }
     offer(s, (struct remedy){ .kind = REMEDY_ANYWHERE, .text = text_take(&t), .patch = patch });
+}
+
+static void try_apart(const struct search *s)
+{
+    struct workload_spec spec = *spec_of(s);
+    const char *asked = within_name(spec.machines.within);
+
+    spec.machines.within = WITHIN_ANY;
+    if (!asked || !fits(s, &spec))
+        return;
+    json_t *patch = json_object();
+    json_put(patch, "within", json_null());
+    offer(s, (struct remedy){
+                 .kind = REMEDY_APART,
+                 .text = xasprintf("let its machines stand apart, not within one %s", asked),
+                 .patch = patch });
 }
 
 static void try_share(const struct search *s)
@@ -541,11 +558,37 @@ static char *open_text(const json_t *nodes, const char *fault)
     return text_take(&t);
 }
 
+/* Would all of SHAPE fit where it wishes to stand, with the machines of IS_OPEN (may be NULL) open, and N more like FRESH? */
+static bool fits_together(const struct search *s, const struct shape *shape, const bool *is_open,
+                          const struct node_state *fresh, unsigned n)
+{
+    size_t n_nodes = s->q->at->n_nodes;
+    struct node_state *states = xnew_n(struct node_state, n_nodes + n + 1);
+    struct node *nodes = xnew_n(struct node, n_nodes + 1);
+
+    for (size_t i = 0; i < n_nodes; i++) {
+        states[i] = s->states[i];
+        if (!is_open || !is_open[i])
+            continue;
+        nodes[i] = *s->states[i].node;
+        nodes[i].cordoned = false;
+        nodes[i].fault = NULL;
+        states[i].node = &nodes[i];
+    }
+    for (unsigned i = 0; i < n; i++)
+        states[n_nodes + i] = *fresh;
+    bool fits = gang_fit(states, n_nodes + n, shape, false, NULL) == shape->groups;
+    free(states);
+    free(nodes);
+    return fits;
+}
+
 /* Machines that take no work, as many as it needs: those that are cordoned, or those that are out of order. */
 static void try_closed(const struct search *s, bool with_fault)
 {
     struct shape shape = shape_of(spec_of(s), &s->q->request->owner);
     unsigned found = groups_now(s, spec_of(s));
+    _cleanup_free_ bool *is_open = xnew_n(bool, s->q->at->n_nodes + 1);
     json_t *nodes = json_array();
     const char *fault = NULL;
 
@@ -558,9 +601,11 @@ static void try_closed(const struct search *s, bool with_fault)
             continue;
         found += groups;
         fault = node->fault;
+        is_open[i] = true;
         (void) json_array_append_new(nodes, json_string(node->name));
     }
-    if (found < shape.groups) {
+    if (found < shape.groups ||
+        (shape.rules->within != WITHIN_ANY && !fits_together(s, &shape, is_open, NULL, 0))) {
         json_decref(nodes);
         return;
     }
@@ -569,9 +614,9 @@ static void try_closed(const struct search *s, bool with_fault)
                               .nodes = nodes });
 }
 
-/* Would a machine like that of STATE, new and empty, hold a group? */
+/* Would COUNT machines like that of STATE, new and empty, each hold a group? Where they wish to stand together all of it is tried. */
 static bool holds_when_new(const struct search *s, const struct node_state *state,
-                           const struct shape *shape)
+                           const struct shape *shape, unsigned count)
 {
     struct node node = *state->node;
     struct placement_node taken = { .node = &node };
@@ -580,6 +625,8 @@ static bool holds_when_new(const struct search *s, const struct node_state *stat
     if (node_state_gpus(state, shape, true) < shape->gpus || state->cores_usable < shape->cores ||
         state->memory_usable_bytes < shape->memory_bytes)
         return false;
+    if (shape->rules->within != WITHIN_ANY && !may_look(s))
+        return false;
     node.cordoned = false;
     node.fault = NULL;
     node.others_cores = node.others_gpus = 0;
@@ -587,6 +634,8 @@ static bool holds_when_new(const struct search *s, const struct node_state *stat
     node.disk_free_bytes = 0;
     node_state_init(&empty, &taken);
     bool holds = groups_on(s, &empty, shape) > 0;
+    if (holds && shape->rules->within != WITHIN_ANY)
+        holds = fits_together(s, shape, NULL, &empty, count);
     node_state_done(&empty);
     return holds;
 }
@@ -600,9 +649,9 @@ static void try_add(const struct search *s)
     if (s->q->at->n_nodes == 1 && found > 1)
         found = 1;
     for (size_t i = 0; i < s->q->at->n_nodes && !spec_of(s)->machines.names; i++) {
-        if (!holds_when_new(s, &s->states[i], &shape))
-            continue;
         unsigned count = shape.groups - found;
+        if (!holds_when_new(s, &s->states[i], &shape, count))
+            continue;
         const char *like = s->states[i].node->name;
         char *text = count == 1 ? xasprintf("add a machine like %s", like)
                                 : xasprintf("add %u machines like %s", count, like);
@@ -634,6 +683,7 @@ static void find_all(const struct search *s)
     try_models(s);
     try_flavors(s);
     try_anywhere(s);
+    try_apart(s);
     try_share(s);
     try_time(s);
     try_yield(s);

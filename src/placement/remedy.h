@@ -24,6 +24,7 @@ enum remedy_kind {
     REMEDY_MODEL,
     REMEDY_FLAVOR,
     REMEDY_ANYWHERE, /* without its rules about machines */
+    REMEDY_APART,    /* not within one leaf, block or site */
     REMEDY_SHARE,    /* not exclusive */
     REMEDY_TIME,     /* over before what is booked begins */
     REMEDY_YIELD,    /* preemptible: it leaves when what is booked begins */

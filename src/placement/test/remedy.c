@@ -231,6 +231,30 @@ TEST(rules_that_are_in_the_way)
     clear();
 }
 
+/* n1 and n2 stand in a leaf, n3 in another. */
+TEST(what_is_to_stand_together)
+{
+    struct workload_spec spec = cores(4);
+
+    for (unsigned i = 0; i < 3; i++)
+        add(4, 0, NULL)->tags = json_pack("{s:s}", "leaf", i < 2 ? "l1" : "l2");
+    world.nodes[0]->others_cores = 4;
+    spec.nodes = 2;
+    spec.machines.within = WITHIN_LEAF;
+    is_offered(&spec, "ask for 1 node instead of 2\n"
+                      "let its machines stand apart, not within one leaf\n"
+                      "add a machine like n1\n");
+    world.nodes[1]->cordoned = true;
+    is_offered(&spec, "ask for 1 node instead of 2\n"
+                      "add a machine like n3\n");
+    world.nodes[0]->others_cores = 0;
+    world.nodes[2]->cordoned = true;
+    is_offered(&spec, "ask for 1 node instead of 2\n"
+                      "uncordon node n2\n"
+                      "add a machine like n1\n");
+    clear();
+}
+
 /* The first machine is kept for others from some hours on. */
 static const char *in_two_hours(void *userdata, const struct placement_request *request,
                                 size_t index)
@@ -304,6 +328,8 @@ static void patch_spec(struct workload_spec *spec, const json_t *patch)
     spec->gpu_model = (char *) (uintptr_t) json_get_str(patch, "gpu_model", spec->gpu_model);
     spec->max_time_s = json_get_int(patch, "max_time", spec->max_time_s);
     spec->preemptible = json_get_bool(patch, "preemptible", spec->preemptible);
+    if (json_object_get(patch, "within"))
+        spec->machines.within = WITHIN_ANY;
     spec->machines.exclusive = json_get_bool(patch, "exclusive", spec->machines.exclusive);
 }
 
@@ -329,7 +355,8 @@ static bool works(const struct workload_spec *spec, const struct remedy *remedy)
         struct node *node = was[i] = named(json_string_value(name));
         for (unsigned k = 0; k < remedy->count; k++)
             add((unsigned) node->cores.len, (unsigned) node->gpus.len,
-                node->gpus.len ? node->gpus.items[0].model : NULL);
+                node->gpus.len ? node->gpus.items[0].model : NULL)
+                ->tags = json_incref(node->tags);
         faults[i] = node->fault;
         node->cordoned = node->cordoned && remedy->kind == REMEDY_ADD;
         node->fault = remedy->kind == REMEDY_REPAIR ? NULL : node->fault;
@@ -362,6 +389,7 @@ static void make_world(void)
         node->others_memory_bytes = random_below((unsigned) node->cores.len) * GIB;
         node->cordoned = random_below(4) == 0;
         node->fault = random_below(6) ? NULL : xstrdup("down");
+        node->tags = json_pack("{s:s}", "leaf", random_below(2) ? "l1" : "l2");
     }
 }
 
@@ -373,6 +401,7 @@ static struct workload_spec make_spec(void)
     spec.nodes = 1 + random_below(3);
     spec.tasks_per_node = 1 + random_below(2);
     spec.machines.exclusive = random_below(5) == 0;
+    spec.machines.within = random_below(3) ? WITHIN_ANY : WITHIN_LEAF;
     spec.max_time_s = random_below(4) * 3000;
     if (random_below(4) == 0) {
         const struct flavor *f = &world.flavors[random_below(4)];
