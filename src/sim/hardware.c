@@ -37,26 +37,23 @@ int hardware_load(FILE *file, const char *name, struct hardware *ret, struct err
 }
 
 int hardware_room(struct capacity *capacity, const struct node *node, struct room *ret,
-                  struct error *err)
+                  struct gpu_models *models, struct error *err)
 {
     int64_t memory = node_ordinary_bytes(node) - node->reserved_memory_bytes;
-    const char *model = NULL;
 
+    *models = (struct gpu_models){ 0 };
     *ret = (struct room){ .cpu_milli = (int32_t) node_usable_cores(node) * 1000,
                           .memory_mib = memory > 0 ? (int32_t) (memory >> 20) : 0 };
     vec_foreach(&node->gpus, gpu) {
         if (gpu->fault)
             continue;
-        if (model && !str_equal(model, gpu->model))
-            return error_set(
-                err, -EBADMSG,
-                "node %s has GPUs of several models, %s and %s; here a machine has one", node->name,
-                model, gpu->model);
-        model = gpu->model;
+        uint64_t model = capacity_model(capacity, gpu->model);
+        if (!model)
+            return error_set(err, -EBADMSG, "node %s has GPUs of a model that is the 65th",
+                             node->name);
+        ret->model |= model;
+        models->gpu[ret->n_gpus] = model;
         ret->gpu[ret->n_gpus++] = CAPACITY_GPU;
     }
-    ret->model = model ? capacity_model(capacity, model) : 0;
-    if (model && !ret->model)
-        return error_set(err, -EBADMSG, "node %s has GPUs of a model that is the 65th", node->name);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "fleet/fleet.h"
 #include "placement/placement.h"
+#include "sim/machines.h"
 
 #include <stdio.h>
 
@@ -11,8 +12,8 @@
 bool hardware_begins(FILE *file);
 /* Read it to its end. RET is owned by the caller. */
 int hardware_load(FILE *file, const char *name, struct hardware *ret, struct error *err);
-/* What NODE has for tasks, in numbers. */
+/* What NODE has for tasks, in numbers; its model is that of all its GPUs, as bits, and MODELS has each one's. */
 int hardware_room(struct capacity *capacity, const struct node *node, struct room *ret,
-                  struct error *err);
+                  struct gpu_models *models, struct error *err);
 
 #endif

@@ -21,6 +21,7 @@ void machines_read_done(struct machines_read *machines)
     vec_foreach(&machines->names, name)
         free(*name);
     vec_done(&machines->names);
+    vec_done(&machines->models);
 }
 
 int machines_model(struct capacity *capacity, const struct csv *csv, unsigned i, const char *name,
@@ -77,21 +78,54 @@ static int add_machine(struct machines_read *machines, struct capacity *capacity
     return 0;
 }
 
+/* The number of the site, block or leaf NAME within number OUTER; where machine I stands in none, one that no other has. */
+static uint32_t number_of(struct map *parts, uint32_t outer, const char *name, size_t i)
+{
+    if (!name)
+        return (UINT32_MAX >> 1) + (uint32_t) i;
+    _cleanup_free_ char *key = xasprintf("%u %s", outer, name);
+    uintptr_t number = (uintptr_t) map_get_str(parts, key);
+    if (number == 0) {
+        number = map_len(parts) + 1;
+        (void) map_set_str(parts, key, (void *) number);
+    }
+    return (uint32_t) number;
+}
+
+static void stand(struct capacity *capacity, struct map *parts, const struct node *node, size_t i)
+{
+    struct spot spot = { .site = number_of(parts, 0, node->site, i) };
+
+    spot.block = number_of(parts, spot.site, node->block, i);
+    spot.leaf = number_of(parts, spot.block, node->leaf, i);
+    capacity_stand(capacity, i, &spot);
+}
+
+static bool is_mixed(const struct room *size) { return size->model & (size->model - 1); }
+
 static int read_hardware(struct machines_read *machines, struct capacity *capacity,
                          const struct pack_file *file, struct error *err)
 {
     _cleanup_(hardware_done) struct hardware hardware = { 0 };
+    _cleanup_(map_freep) struct map *parts = map_new();
+    bool has_mixed = false;
 
     int r = hardware_load(file->file, file->name, &hardware, err);
     for (size_t i = 0; i < hardware.nodes.len && r >= 0; i++) {
         const struct node *node = hardware.nodes.items[i];
+        struct gpu_models models;
         struct room size;
-        r = hardware_room(capacity, node, &size, err);
+        r = hardware_room(capacity, node, &size, &models, err);
         if (r < 0)
             return error_context(err, r, "%s", file->name);
         keep_machine(machines, capacity, node->name, &size);
+        vec_push(&machines->models, models);
+        has_mixed |= is_mixed(&size);
         capacity_close(capacity, i, node->cordoned || node->fault);
+        stand(capacity, parts, node, i);
     }
+    if (!has_mixed)
+        vec_done(&machines->models);
     return r;
 }
 
@@ -101,6 +135,7 @@ int machines_read(struct machines_read *ret, const struct pack_file *file,
     _cleanup_(csv_freep) struct csv *csv = NULL;
 
     ret->by_name = map_new();
+    ret->capacity = capacity;
     if (hardware_begins(file->file))
         return read_hardware(ret, capacity, file, err);
     int r = csv_new(file->file, file->name, node_columns, &csv, err);

@@ -118,12 +118,13 @@ static void arrive(struct pack *pack, int64_t idx, const struct ask *ask)
     pack->counts.gpu_milli_arrived += milli;
     capacity_learn(pack->capacity, ask);
     bool placed = capacity_choose(pack->capacity, ask, &choice);
+    if (placed)
+        capacity_take(pack->capacity, ask, &choice);
     write_choice(pack, idx, placed ? &choice : NULL);
     if (!placed) {
         pack->counts.n_refused++;
         return;
     }
-    capacity_take(pack->capacity, ask, &choice);
     pack->counts.n_placed++;
     pack->counts.gpu_milli_taken += milli;
 }
@@ -159,6 +160,7 @@ int pack_run(const struct pack_file *nodes, const struct pack_file *arrivals,
     if (out->file)
         (void) fputs("idx,node_sn,gpu_ids\n", out->file);
     int r = machines_read(&pack.machines, nodes, pack.capacity, err);
+    machines_tell_models(&pack.machines, pack.capacity);
     pack.counts.gpu_milli = pack.machines.gpu_milli;
     if (r >= 0)
         r = read_arrivals(&pack, arrivals, err);
