@@ -55,7 +55,7 @@ test_expect_success 'who has had less by weight goes first' '
     printf "3,7199\n4,3598\n" >want && test_cmp want got &&
     queue --policy fair --weights a=1,b=3 -o json | jq -e "(.groups | map(.weight)) == [1, 3]" &&
     test_expect_code 1 queue --weights c=2 2>said && grep "^berth: --weights: no job is of .c.$" said &&
-    test_expect_code 1 queue --weights a=0 2>said && grep "is not GROUP=WEIGHT with a whole number from 1 to 10000" said
+    test_expect_code 2 queue --weights a=0 2>said && grep "is not GROUP=WEIGHT with a whole number from 1 to 10000" said
 '
 test_expect_success 'what is booked is there in time, and who may be stopped leaves it' '
     cat >jobs.csv <<-\END &&
@@ -66,8 +66,8 @@ test_expect_success 'what is booked is there in time, and who may be stopped lea
     queue --booking $booking -o json | jq -e ".bookings[0] as \$b | \$b.state == \"honoured\" and \$b.late == 0 and \$b.machines == 1
         and .preemptions == 1 and .wait_mean == 3960 and .without_bookings.wait_mean == 0" &&
     queue --not-preemptible --booking $booking,made=2017-10-02T00:30:00Z >said && grep "refused: gpus: 0 of 4 that would do are free then" said &&
-    test_expect_code 1 queue --booking group=c,gpu=2 2>said && grep -- "--booking: .gpu=2.: must be group=NAME, gpus=N or nodes=N" said &&
-    test_expect_code 1 queue --booking group=c,gpus=2 2>said && grep "needs group, gpus or nodes, from, and until or for" said
+    test_expect_code 2 queue --booking group=c,gpu=2 2>said && grep -- "--booking: .gpu=2.: must be group=NAME, gpus=N or nodes=N" said &&
+    test_expect_code 2 queue --booking group=c,gpus=2 2>said && grep "needs group, gpus or nodes, from, and until or for" said
 '
 test_expect_success 'who fails over and over comes back later each time, and no more than two are stopped for it' '
     { echo "timestamp,duration,num_gpus,crashes,crash_after" &&
