@@ -20,6 +20,23 @@ get_back() {
 
 conform
 
+holds='trap "echo end; exit 0" USR1; echo begin; while :; do sleep 0.1; done'
+
+test_expect_success 'a gang within one leaf begins on machines of one, waits for them, and is refused where no leaf has as many' '
+    for node in node1 node3; do berth node update "$node" --tag leaf=l1 --tag block=b --tag site=a; done >/dev/null &&
+    for node in node2 node4; do berth node update "$node" --tag leaf=l2 --tag block=b --tag site=a; done >/dev/null &&
+    submit one-leaf --nodes 2 --within leaf --cpus 8 -- sh -c "$holds" && submit other-leaf --nodes 2 --within leaf --cpus 8 -- sh -c "$holds" &&
+    submit no-leaf --nodes 2 --within leaf --cpus 1 -- true &&
+    await 60 is_in_state one-leaf running && await 60 is_in_state other-leaf running &&
+    for job in one-leaf other-leaf; do
+        berth job show "$job" -o json | jq -r "[.attempt.tasks[].allocation.node] | sort | join(\" \")"
+    done | sort >places && printf "node1 node3\nnode2 node4\n" | test_cmp - places &&
+    because no-leaf "needs 2 nodes in one leaf: 0 are free, at most 0 in one leaf" &&
+    test_must_fail berth run --source none --nodes 3 --within leaf --cpus 1 -- true 2>err &&
+    grep "within: the job needs 3 nodes in one leaf .*: 4 have it when they are empty, at most 2 in one leaf" err &&
+    berth job signal one-leaf USR1 && berth job signal other-leaf USR1 && await 60 is_in_state no-leaf succeeded &&
+    await 60 is_in_state one-leaf succeeded && await 60 is_in_state other-leaf succeeded
+'
 # ---- one Slurm job, several tasks ----
 slurm_job() { cat "$BERTH_STATE/attempts/$(berth job show "$1" -o json | jq -r .attempt.id)/slurm"; }
 because() { berth why "$1" | grep -q "$2"; }
@@ -30,7 +47,6 @@ follows() {
     submit "before-$name" --cpus 8 -- true && submit "$name" --cpus 8 "$@" && await 60 says "$name" begin &&
         [ "$(slurm_job "before-$name")" = "$(slurm_job "$name")" ]
 }
-holds='trap "echo end; exit 0" USR1; echo begin; while :; do sleep 0.1; done'
 
 test_expect_success 'a Slurm job takes the next task of its size; scancel of it ends that one alone' '
     berth node cordon node2 && berth node cordon node3 && berth node cordon node4 &&
