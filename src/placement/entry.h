@@ -101,6 +101,10 @@ struct entries {
 struct tenant {
     struct entry *entry;
     const struct choice *place; /* the entry's */
+    /* Of the entry, at hand. */
+    int64_t milli;
+    uint32_t group;
+    bool preemptible;
 };
 
 /* Of the tasks on a machine that somebody might be given the place of: bounds, so that most machines need no closer look. */
@@ -110,6 +114,7 @@ struct prospect {
     unsigned level;         /* the highest */
     unsigned gpus;          /* of all of them */
     int64_t price, per_gpu; /* the least */
+    int64_t milli;          /* the least */
     uint64_t groups;        /* bits, of group numbers modulo 64 */
 };
 
@@ -138,6 +143,8 @@ struct schedule {
     struct entries wakes; /* a heap by wake_us */
     struct entry *oldest, *newest;
     struct tenants *machines; /* by machine: the tasks there */
+    uint64_t *groups_at;      /* by machine: of its prospect; all bits: not known */
+    struct memo *memo;        /* of victims.c */
     size_t n_machines;
     uint64_t n_came, n_passes, n_starts;
     uint64_t work_max; /* of a slice of a pass, in looks at a machine; 0: no limit */
@@ -213,6 +220,8 @@ void entry_resume(struct schedule *s, struct entry *entry);
 void wakes_look(struct schedule *s, int64_t now_us);
 void wake_set(struct schedule *s, struct entry *entry, int64_t at_us);
 void wake_clear(struct schedule *s, struct entry *entry);
+/* What was known of who may be stopped on machine NODE no longer holds. */
+void prospect_forget(struct schedule *s, size_t node);
 
 /* ---- booked.c: bookings ---- */
 
@@ -243,6 +252,8 @@ int64_t booked_next_us(const struct schedule *s, int64_t now_us);
 
 /* Who on machine NODE may be stopped. */
 const struct prospect *prospect_of(struct schedule *s, size_t node, int64_t now_us);
+/* What is kept of who may be stopped is freed. */
+void victims_done(struct schedule *s);
 /* Make room for ENTRY by stopping jobs of less right, at most MAX, at the least cost, and take it (PLACES of S). The stopped are
  * appended to STOPPED. False: that is not possible, and nothing was changed. */
 bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us, unsigned max,

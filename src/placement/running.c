@@ -82,11 +82,17 @@ static int64_t next_right_us(const struct schedule *s, const struct entry *entry
     return next_us;
 }
 
+void prospect_forget(struct schedule *s, size_t node)
+{
+    s->machines[node].prospect.is_known = false;
+    s->groups_at[node] = UINT64_MAX;
+}
+
 /* What is known of the machines it is on no longer holds. */
 static void prospects_forget(struct schedule *s, const struct entry *entry)
 {
     for (unsigned i = 0; i < entry_tasks(entry); i++)
-        s->machines[entry->past->places[i].node].prospect.is_known = false;
+        prospect_forget(s, entry->past->places[i].node);
 }
 
 static void right_look(struct schedule *s, struct entry *entry, int64_t now_us)
@@ -120,7 +126,9 @@ static void know_machines(struct schedule *s)
     if (n <= s->n_machines)
         return;
     s->machines = xrealloc(s->machines, n * sizeof *s->machines);
+    s->groups_at = xrealloc(s->groups_at, n * sizeof *s->groups_at);
     memset(s->machines + s->n_machines, 0, (n - s->n_machines) * sizeof *s->machines);
+    memset(s->groups_at + s->n_machines, 0xff, (n - s->n_machines) * sizeof *s->groups_at);
     s->n_machines = n;
 }
 
@@ -129,9 +137,10 @@ static void tenants_add(struct schedule *s, struct entry *entry)
     know_machines(s);
     for (unsigned i = 0; i < entry_tasks(entry); i++) {
         const struct choice *place = &entry->past->places[i];
-        const struct tenant tenant = { entry, place };
+        const struct tenant tenant = { entry, place, entry_milli(entry), entry->line->group,
+                                       entry->line->preemptible };
         vec_push(&s->machines[place->node], tenant);
-        s->machines[place->node].prospect.is_known = false;
+        prospect_forget(s, place->node);
     }
 }
 
@@ -139,7 +148,7 @@ static void tenants_remove(struct schedule *s, const struct entry *entry)
 {
     for (unsigned i = 0; i < entry_tasks(entry); i++) {
         struct tenants *tenants = &s->machines[entry->past->places[i].node];
-        tenants->prospect.is_known = false;
+        prospect_forget(s, entry->past->places[i].node);
         for (size_t at = tenants->len; at-- > 0;)
             if (tenants->items[at].entry == entry) {
                 tenants->items[at] = tenants->items[--tenants->len];

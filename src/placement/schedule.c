@@ -58,6 +58,8 @@ void schedule_free(struct schedule *s)
     for (size_t i = 0; i < s->n_machines; i++)
         vec_done(&s->machines[i]);
     free(s->machines);
+    free(s->groups_at);
+    victims_done(s);
     table_done(&s->by_id);
     table_done(&s->demands);
     table_done(&s->lines);

@@ -23,6 +23,21 @@ struct prey {
     bool is_chosen;
 };
 
+/* Where groups go by shares: what those on a machine have who may be stopped for somebody of a group, as was found out in this pass
+ * since the last start, had it asked for nothing. For others of it that come later there are no more. */
+struct memo_at {
+    uint16_t prey;  /* 0: there are none; 1 and their GPUs; UINT16_MAX: not known */
+    uint16_t total; /* with GPUs that are free */
+};
+
+struct memo {
+    uint64_t pass, start;
+    uint32_t group;
+    int priority;
+    struct memo_at *machines;
+    size_t n;
+};
+
 /* What room for a task costs on a machine, at least. */
 struct bid {
     int64_t price;
@@ -45,10 +60,14 @@ struct search {
     const struct entry *entry;
     unsigned level;
     int64_t now_us;
-    uint64_t others;          /* bits: groups of which somebody may have too much */
-    unsigned max;             /* jobs may be stopped */
-    VEC(struct prey) prey;    /* on the machine that is looked at */
-    VEC(struct taken) gone;   /* of them */
+    uint64_t groups;        /* bits: of which somebody may be stopped for it, its own among them */
+    uint64_t others;        /* those of which somebody may have too much */
+    int64_t *of_all;        /* by group: what it has too much; -1: nothing */
+    int64_t *surpluses;     /* the same, where ENTRY may have it */
+    int64_t most;           /* the largest of them */
+    unsigned max;           /* jobs may be stopped */
+    VEC(struct prey) prey;  /* on the machine that is looked at */
+    VEC(struct taken) gone; /* of them */
     int64_t prices[SETS_MAX]; /* of sets of them */
     unsigned frees[SETS_MAX]; /* GPUs that a set has */
     uint64_t work;            /* questions whether there would be room */
@@ -84,30 +103,36 @@ static int64_t surplus(const struct search *x, const struct entry *other, const 
 /* Does OTHER's group run more than its part, also without OTHER, and ENTRY's no more than its own with it? */
 static bool has_too_much(const struct search *x, const struct entry *other)
 {
-    uint32_t side = share_side(x->s->share, x->entry->line->group, other->line->group);
-
-    return surplus(x, other, NULL, 0) >= 0 &&
-           share_over(x->s->share, side) + entry_milli(x->entry) <= 0;
+    if (x->surpluses[other->line->group] < entry_milli(other))
+        return false; /* it gets no more by stopping others */
+    return x->stopped->len == 0 || surplus(x, other, NULL, 0) >= 0;
 }
 
 static uint64_t bit_of(uint32_t group) { return UINT64_C(1) << group % 64; }
 
 /* The groups of which has_too_much() may be true, before anybody is stopped. */
-static uint64_t who_may_have_too_much(const struct search *x)
+static void find_who_has_too_much(struct search *x)
 {
     const struct share *share = x->s->share;
-    uint32_t own = x->entry->line->group, n = x->s->options.policy->shares ? share_len(share) : 0;
-    uint64_t groups = 0;
+    uint32_t own = x->entry->line->group, n = share_len(share);
 
+    x->surpluses = xnew_n(int64_t, n);
+    x->of_all = xnew_n(int64_t, n);
     for (uint32_t group = 0; group < n; group++) {
-        if (groups & bit_of(group) || share_runs(share, group) == 0)
+        int64_t over = share_over(share, share_side(share, own, group));
+        x->surpluses[group] = x->of_all[group] = -1;
+        if (share_runs(share, group) == 0 || over > 0)
             continue;
-        uint32_t side = share_side(share, own, group);
-        if (share_over(share, side) + entry_milli(x->entry) <= 0 &&
-            share_over(share, share_side(share, group, own)) >= 0)
-            groups |= bit_of(group);
+        x->of_all[group] = share_over(share, share_side(share, group, own));
+        if (over + entry_milli(x->entry) > 0)
+            continue;
+        x->surpluses[group] = x->of_all[group];
+        if (x->surpluses[group] >= 0)
+            x->others |= bit_of(group);
+        if (x->surpluses[group] > x->most)
+            x->most = x->surpluses[group];
     }
-    return groups;
+    x->groups = x->others | bit_of(own);
 }
 
 static bool may_be_stopped(const struct schedule *s, const struct entry *entry, int64_t now_us)
@@ -124,6 +149,15 @@ static bool has_less_right(const struct search *x, const struct entry *other)
     if (other->line->priority != x->entry->line->priority)
         return other->line->priority < x->entry->line->priority;
     return other->past->level > x->level;
+}
+
+/* False without a closer look. */
+static bool may_have_less_right(const struct search *x, const struct tenant *tenant)
+{
+    if (!tenant->preemptible || !x->s->options.policy->shares ||
+        tenant->group == x->entry->line->group)
+        return tenant->preemptible;
+    return x->surpluses[tenant->group] >= tenant->milli;
 }
 
 /* What is lost when it runs again; of equals the one that had most, of these the one of the lowest priority. */
@@ -165,11 +199,38 @@ static void keep_parts(struct search *x)
     x->prey.len = n;
 }
 
+static void memo_open(struct search *x)
+{
+    struct schedule *s = x->s;
+    struct memo *m = s->memo;
+    int priority = x->entry->line->priority;
+
+    if (m && m->pass == s->n_passes && m->start == s->n_starts && m->n == s->n_machines &&
+        m->group == x->entry->line->group && m->priority >= priority)
+        return;
+    if (!m)
+        m = s->memo = xnew(struct memo);
+    m->machines = xrealloc(m->machines, (s->n_machines + 1) * sizeof *m->machines);
+    memset(m->machines, 0xff, s->n_machines * sizeof *m->machines);
+    m->pass = s->n_passes;
+    m->start = s->n_starts;
+    m->n = s->n_machines;
+    m->group = x->entry->line->group;
+    m->priority = priority;
+}
+
+void victims_done(struct schedule *s)
+{
+    if (s->memo)
+        free(s->memo->machines);
+    free(s->memo);
+}
+
 static void find_prey(struct search *x, size_t node)
 {
     x->prey.len = 0;
     vec_foreach(&x->s->machines[node], tenant)
-        if (has_less_right(x, tenant->entry)) {
+        if (may_have_less_right(x, tenant) && has_less_right(x, tenant->entry)) {
             const struct prey prey = { tenant->entry, tenant->place, price_of(tenant->entry),
                                        false };
             vec_push(&x->prey, prey);
@@ -178,6 +239,37 @@ static void find_prey(struct search *x, size_t node)
         qsort(x->prey.items, x->prey.len, sizeof *x->prey.items, compare);
     if (x->s->options.policy->shares && x->prey.len > 0)
         keep_parts(x);
+}
+
+static unsigned whole_gpus(const struct search *x, size_t node)
+{
+    const struct room *room = capacity_room(x->s->capacity, node);
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < room->n_gpus; i++)
+        n += room->gpu[i] == CAPACITY_GPU;
+    return n;
+}
+
+/* What would be there if nothing was asked for. */
+static uint16_t memo_of(struct search *x, size_t node)
+{
+    struct memo_at *known = &x->s->memo->machines[node];
+    int64_t *surpluses = x->surpluses;
+    unsigned gpus = 0;
+
+    if (known->prey != UINT16_MAX || x->stopped->len > 0)
+        return known->prey;
+    x->surpluses = x->of_all;
+    find_prey(x, node);
+    x->surpluses = surpluses;
+    vec_foreach(&x->prey, prey)
+        gpus += entry_ask(prey->entry)->gpus;
+    if (gpus < UINT16_MAX / 2) {
+        known->prey = (uint16_t) (x->prey.len == 0 ? 0 : gpus + 1);
+        known->total = (uint16_t) (gpus + whole_gpus(x, node));
+    }
+    return known->prey;
 }
 
 /* Do those make room who are chosen? */
@@ -302,6 +394,8 @@ static void choose_one_by_one(struct search *x, size_t node)
 /* Choose the prey on NODE that makes room for a task; false: none does for less than BELOW. */
 static bool choose_prey(struct search *x, size_t node, int64_t below)
 {
+    if (x->s->options.policy->shares && memo_of(x, node) <= gpus_lacking(x, node))
+        return false;
     find_prey(x, node);
     if (x->prey.len == 0)
         return false;
@@ -320,9 +414,11 @@ const struct prospect *prospect_of(struct schedule *s, size_t node, int64_t now_
     struct tenants *tenants = &s->machines[node];
     if (tenants->prospect.is_known)
         return &tenants->prospect;
-    struct prospect p = {
-        .is_known = true, .priority = INT_MAX, .price = INT64_MAX, .per_gpu = INT64_MAX
-    };
+    struct prospect p = { .is_known = true,
+                          .priority = INT_MAX,
+                          .price = INT64_MAX,
+                          .per_gpu = INT64_MAX,
+                          .milli = INT64_MAX };
 
     vec_foreach(tenants, tenant) {
         const struct entry *entry = tenant->entry;
@@ -333,10 +429,12 @@ const struct prospect *prospect_of(struct schedule *s, size_t node, int64_t now_
         p.level = entry->past->level > p.level ? entry->past->level : p.level;
         p.price = price < p.price ? price : p.price;
         p.per_gpu = per_gpu < p.per_gpu ? per_gpu : p.per_gpu;
+        p.milli = entry_milli(entry) < p.milli ? entry_milli(entry) : p.milli;
         p.gpus += entry_ask(entry)->gpus;
         p.groups |= bit_of(entry->line->group);
     }
     tenants->prospect = p;
+    s->groups_at[node] = p.groups;
     return &tenants->prospect;
 }
 
@@ -360,16 +458,28 @@ static bool has_prospect(const struct search *x, size_t node)
 
     if (!may_yield(x, node))
         return false;
-    if (!x->s->options.policy->shares || p->groups & x->others)
+    if (!x->s->options.policy->shares || (p->groups & x->others && p->milli <= x->most))
         return true;
     return p->groups & bit_of(x->entry->line->group) &&
            (p->priority < priority || (p->priority == priority && p->level > x->level));
 }
 
+/* By what was found out for others of the group. */
+static bool is_known_not(const struct search *x, size_t node)
+{
+    const struct memo_at *known = &x->s->memo->machines[node];
+    const struct ask *ask = entry_ask(x->entry);
+
+    return known->prey == 0 || (ask->gpu_milli == CAPACITY_GPU && known->total < ask->gpus);
+}
+
 /* What room for a task on NODE costs at least; INT64_MAX: there can be none. */
 static int64_t least_price(const struct search *x, size_t node)
 {
-    if (node >= x->s->n_machines || x->s->machines[node].len == 0 || !has_prospect(x, node))
+    const struct schedule *s = x->s;
+
+    if (node >= s->n_machines || (s->options.policy->shares && is_known_not(x, node)) ||
+        !(s->groups_at[node] & x->groups) || !has_prospect(x, node))
         return INT64_MAX;
     const struct prospect *p = &x->s->machines[node].prospect;
     unsigned lacking = gpus_lacking(x, node);
@@ -443,10 +553,11 @@ static void find_on_kept(struct search *x, int64_t price, struct entries *ret)
 static bool find_cheapest(struct search *x, struct entries *ret)
 {
     const struct stretch limits = capacity_limits(x->s->capacity);
+    bool is_all = limits.end - limits.first == capacity_len(x->s->capacity);
     int64_t price = INT64_MAX;
 
     for (size_t at = limits.first; at < limits.end; at++) {
-        size_t node = machine_at(x, &limits, at);
+        size_t node = is_all ? at : machine_at(x, &limits, at);
         if (least_price(x, node) >= price || capacity_is_closed(x->s->capacity, node) ||
             !choose_prey(x, node, price))
             continue;
@@ -704,13 +815,17 @@ bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
                         .entry = entry,
                         .level = entry_right(s, entry),
                         .now_us = now_us,
+                        .groups = UINT64_MAX,
                         .max = max,
                         .stopped = stopped };
     enum level level = entry->line->demand->wish.within;
 
     if (s->options.policy->shares && !may_have_more(s, entry))
         return false;
-    x.others = who_may_have_too_much(&x);
+    if (s->options.policy->shares) {
+        find_who_has_too_much(&x);
+        memo_open(&x);
+    }
     bool taken = entry_tasks(entry) > 1 && level != LEVEL_ALL ? take_in_domain(&x, level)
                                                               : take_for_less(&x, INT64_MAX);
     if (taken)
@@ -721,5 +836,7 @@ bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
     vec_done(&x.bids.heap);
     vec_done(&x.bids.looked_at);
     free(x.bids.numbers);
+    free(x.surpluses);
+    free(x.of_all);
     return taken;
 }
