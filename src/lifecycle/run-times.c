@@ -1,8 +1,10 @@
-/* run-times.c - how long jobs of projects ran lately: by it forecasts go where a job declares no max_time
+/* run-times.c - how long jobs of projects ran lately: by it forecasts go
  *
  * It is noted as jobs end, and after a start read from the newest that the store has.
  */
 #include "lifecycle/internal.h"
+
+#include "base/time.h"
 
 enum { NEWEST = 1000 };
 
@@ -12,8 +14,8 @@ struct recalling {
 
 void run_times_note(struct lifecycle *lc, const struct workload *w)
 {
-    if (w->cause == END_EXITED && w->ran_us > 0)
-        history_note(lc->run_times, &w->project, w->ran_us);
+    if ((w->cause == END_EXITED || w->cause == END_MAX_TIME) && w->ran_us > 0)
+        history_note(lc->run_times, &w->project, w->ran_us, w->spec->max_time_s * US_PER_S);
 }
 
 /* Newest first they come; the newest is to be noted last. */

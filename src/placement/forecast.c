@@ -8,6 +8,9 @@
 
 #include <stdlib.h>
 
+/* Who is known to run at least so much of what it declared runs all of it. */
+enum { TRUE_PERCENT = 95 };
+
 const struct forecast_options forecast_defaults = {
     .horizon_us = INT64_C(30) * 86400 * US_PER_S,
     .passes_max = 20000,
@@ -107,21 +110,22 @@ static void forget_end(struct run *x, size_t job)
 
 /* ---- how long they run ------------------------------------------------------------------------------ */
 
-/* When a job ends that runs since STARTED_US. */
+/* When a job ends that runs since STARTED_US: when it said, unless such jobs are known to end sooner. */
 static void set_end(struct run *x, size_t job, int64_t started_us)
 {
     const struct snapshot_job *one = &x->snapshot->jobs.items[job];
     struct course *course = &x->courses[job];
-    int64_t max_us = one->spec->max_time_s * US_PER_S, left_us;
+    int64_t max_us = one->spec->max_time_s * US_PER_S, ran_us = x->now_us - started_us;
+    int64_t left_us = history_left_us(x->snapshot->history, &one->project, ran_us, max_us);
+    bool is_sooner = max_us == 0 || ran_us + left_us < max_us / 100 * TRUE_PERCENT;
 
     course->end_us = INT64_MAX;
-    if (max_us > 0) {
-        course->end_us = started_us + max_us;
-        course->basis = FORECAST_DECLARED;
-    } else if ((left_us = history_left_us(x->snapshot->history, &one->project,
-                                          x->now_us - started_us)) >= 0) {
+    if (left_us >= 0 && is_sooner) {
         course->end_us = x->now_us + left_us;
         course->basis = FORECAST_HISTORY;
+    } else if (max_us > 0) {
+        course->end_us = started_us + max_us;
+        course->basis = FORECAST_DECLARED;
     }
     /* Whoever is over its time ends at any moment. */
     if (course->end_us < x->now_us)

@@ -1,8 +1,8 @@
 /* forecast.h - when those that wait will start, if those that run end when it is thought they do
  *
- * A planner made of a snapshot is run on in virtual time. A job ends when its declared max time is over; of one that
- * declared none what its project's jobs ran lately is taken; where that is not known either, it does not end. Nobody else
- * comes, so a job may start later than this if others with more right come, and sooner if jobs end before their time.
+ * A planner made of a snapshot is run on in virtual time. A job ends as its project's jobs did lately: those that had declared a
+ * max time when as large a part of theirs was over, the others after as long. Where that is not known it ends when its own max time is
+ * over, and without one it does not end. Nobody else comes, so a job may start later than this if others with more right come, and sooner if jobs end before their time.
  */
 #ifndef PLACEMENT_FORECAST_H
 #define PLACEMENT_FORECAST_H

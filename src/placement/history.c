@@ -13,7 +13,7 @@ struct runs {
     struct id project;
     uint64_t heard; /* number of the note that came last */
     size_t next, len;
-    int64_t ran_us[HISTORY_RUNS];
+    int64_t ran_us[HISTORY_RUNS], limit_us[HISTORY_RUNS];
 };
 
 struct history {
@@ -62,7 +62,7 @@ static void forget_oldest(struct history *h)
         free(map_remove(h->projects, &oldest->project, sizeof oldest->project));
 }
 
-void history_note(struct history *h, const struct id *project, int64_t ran_us)
+void history_note(struct history *h, const struct id *project, int64_t ran_us, int64_t limit_us)
 {
     struct runs *runs = map_get(h->projects, project, sizeof *project);
 
@@ -75,6 +75,7 @@ void history_note(struct history *h, const struct id *project, int64_t ran_us)
     }
     runs->heard = h->n_noted++;
     runs->ran_us[runs->next] = ran_us;
+    runs->limit_us[runs->next] = limit_us;
     runs->next = (runs->next + 1) % HISTORY_RUNS;
     if (runs->len < HISTORY_RUNS)
         runs->len++;
@@ -87,15 +88,30 @@ static int compare(const void *pa, const void *pb)
     return a < b ? -1 : a > b;
 }
 
-int64_t history_left_us(const struct history *h, const struct id *project, int64_t ran_us)
+/* How long run I was or, if a job that declared LIMIT_US ran as large a part of it, would have been; -1: it says nothing of that. */
+static int64_t run_as(const struct runs *runs, size_t i, int64_t limit_us)
+{
+    if (limit_us == 0)
+        return runs->ran_us[i];
+    if (runs->limit_us[i] == 0)
+        return -1;
+    int64_t thousandths =
+        runs->ran_us[i] < runs->limit_us[i] ? runs->ran_us[i] * 1000 / runs->limit_us[i] : 1000;
+    return limit_us * thousandths / 1000;
+}
+
+int64_t history_left_us(const struct history *h, const struct id *project, int64_t ran_us,
+                        int64_t limit_us)
 {
     const struct runs *runs = map_get(h->projects, project, sizeof *project);
     int64_t longer[HISTORY_RUNS];
     size_t n = 0;
 
-    for (size_t i = 0; runs && i < runs->len; i++)
-        if (runs->ran_us[i] >= ran_us)
-            longer[n++] = runs->ran_us[i];
+    for (size_t i = 0; runs && i < runs->len; i++) {
+        int64_t run_us = run_as(runs, i, limit_us);
+        if (run_us >= 0 && run_us >= ran_us)
+            longer[n++] = run_us;
+    }
     if (n < HISTORY_ENOUGH)
         return -1;
     qsort(longer, n, sizeof *longer, compare);
@@ -114,15 +130,20 @@ static int compare_heard(const void *pa, const void *pb)
 
 static json_t *runs_to_json(const struct runs *runs)
 {
-    json_t *json = json_object(), *list = json_array();
+    json_t *json = json_object(), *list = json_array(), *limits = json_array();
     char id[ID_TEXT_LEN + 1];
+    bool has_limit = false;
 
     for (size_t i = 0; i < runs->len; i++) {
         size_t at = (runs->next + HISTORY_RUNS - runs->len + i) % HISTORY_RUNS;
         (void) json_array_append_new(list, json_integer(runs->ran_us[at]));
+        (void) json_array_append_new(limits, json_integer(runs->limit_us[at]));
+        has_limit |= runs->limit_us[at] > 0;
     }
     json_put_str(json, "project", id_format(&runs->project, id));
     json_put(json, "ran_us", list);
+    json_put(json, "limit_us", has_limit ? json_incref(limits) : NULL);
+    json_decref(limits);
     return json;
 }
 
@@ -141,9 +162,20 @@ json_t *history_to_json(const struct history *h)
     return list;
 }
 
+static int read_us(const json_t *list, const char *name, size_t i, int64_t *ret, struct error *err)
+{
+    const json_t *one = json_array_get(list, i);
+
+    *ret = json_integer_value(one);
+    if (!json_is_integer(one) || *ret < 0 || *ret > HISTORY_RUN_MAX_US)
+        return error_set(err, -EINVAL, "%s[%zu]: must be microseconds, at most a century", name, i);
+    return 0;
+}
+
 static int read_runs(struct history *h, const json_t *json, struct error *err)
 {
-    const json_t *list = json_object_get(json, "ran_us");
+    const json_t *list = json_object_get(json, "ran_us"),
+                 *limits = json_object_get(json, "limit_us");
     const char *text = json_get_str(json, "project", "");
     struct id project;
     size_t n = json_array_size(list);
@@ -153,13 +185,16 @@ static int read_runs(struct history *h, const json_t *json, struct error *err)
     if (n == 0 || n > HISTORY_RUNS)
         return error_set(err, -EINVAL, "ran_us: has %zu run times; it must be 1 to %d", n,
                          HISTORY_RUNS);
+    if (limits && json_array_size(limits) != n)
+        return error_set(err, -EINVAL, "limit_us: must be as many as ran_us, %zu", n);
     for (size_t i = 0; i < n; i++) {
-        const json_t *one = json_array_get(list, i);
-        int64_t ran_us = json_integer_value(one);
-        if (!json_is_integer(one) || ran_us < 0 || ran_us > HISTORY_RUN_MAX_US)
-            return error_set(err, -EINVAL, "ran_us[%zu]: must be microseconds, at most a century",
-                             i);
-        history_note(h, &project, ran_us);
+        int64_t ran_us, limit_us = 0;
+        int r = read_us(list, "ran_us", i, &ran_us, err);
+        if (r >= 0 && limits)
+            r = read_us(limits, "limit_us", i, &limit_us, err);
+        if (r < 0)
+            return r;
+        history_note(h, &project, ran_us, limit_us);
     }
     return 0;
 }

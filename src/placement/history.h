@@ -1,7 +1,8 @@
 /* history.h - how long jobs of a project ran, to say how long those that declare nothing will
  *
  * Of each project the last runs count. What a job still has before it is the median of what was left of those that ran at
- * least as long as it has.
+ * least as long as it has. Who declares how long it may run says more than it will: of one that does, what counts is which part of
+ * what they had declared others ran.
  */
 #ifndef PLACEMENT_HISTORY_H
 #define PLACEMENT_HISTORY_H
@@ -27,10 +28,12 @@ DEFINE_CLEANUP(struct history *, history_free);
 
 struct history *history_copy(const struct history *history);
 
-/* A job of PROJECT ran to its own end. */
-void history_note(struct history *history, const struct id *project, int64_t ran_us);
-/* What a job that ran for RAN_US so far has before it; -1: that is not known. */
-int64_t history_left_us(const struct history *history, const struct id *project, int64_t ran_us);
+/* A job of PROJECT ran to its own end, or to that which it had declared: LIMIT_US, 0: it had declared none. */
+void history_note(struct history *history, const struct id *project, int64_t ran_us,
+                  int64_t limit_us);
+/* What a job that ran for RAN_US so far, and declared LIMIT_US, has before it; -1: that is not known. */
+int64_t history_left_us(const struct history *history, const struct id *project, int64_t ran_us,
+                        int64_t limit_us);
 
 json_t *history_to_json(const struct history *history);
 int history_from_json(const json_t *json, struct history **ret, struct error *err);

@@ -297,7 +297,7 @@ TEST(who_waits_hears_who_is_before_it_and_what_would_help)
 static int64_t usual_us(void)
 {
     look_for(NULL);
-    return history_left_us(mirror_snapshot(world.mirror)->history, &world.project, 0);
+    return history_left_us(mirror_snapshot(world.mirror)->history, &world.project, 0, 0);
 }
 
 TEST(how_long_jobs_ran_is_known_also_after_a_restart)

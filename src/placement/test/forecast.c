@@ -97,7 +97,7 @@ TEST(goes_by_what_ran_lately_where_nothing_is_declared)
     struct forecast f;
 
     for (int i = 1; i <= 9; i++)
-        history_note(s->history, &(struct id){ { [0] = 1, [15] = 200 } }, i * 100 * SECOND);
+        history_note(s->history, &(struct id){ { [0] = 1, [15] = 200 } }, i * 100 * SECOND, 0);
     run_job(add_job(s, 4, 0), 0, 250);
     (void) add_job(s, 4, 0);
     (void) add_job(s, 4, 60);
@@ -106,6 +106,29 @@ TEST(goes_by_what_ran_lately_where_nothing_is_declared)
     starts(&f, 1, 350, FORECAST_HISTORY);
     starts(&f, 2, 850, FORECAST_HISTORY);
     forecast_done(&f);
+}
+
+/* Jobs of the project run as large a part of what they declare as PERCENT says. */
+static void runs_part_of_declared(int percent, int64_t first_s, enum forecast_basis basis)
+{
+    _cleanup_(snapshot_freep) struct snapshot *s = world();
+    struct forecast f;
+
+    for (int i = 0; i < HISTORY_ENOUGH; i++)
+        history_note(s->history, &(struct id){ { [0] = 1, [15] = 200 } }, percent * SECOND,
+                     100 * SECOND);
+    run_job(add_job(s, 4, 1000), 0, 100);
+    (void) add_job(s, 4, 1000);
+    forecast_run(s, &forecast_defaults, &f);
+    starts(&f, 1, first_s, basis);
+    forecast_done(&f);
+}
+
+TEST(who_declares_more_than_it_runs_is_known)
+{
+    runs_part_of_declared(30, 200, FORECAST_HISTORY);
+    runs_part_of_declared(97, 900, FORECAST_DECLARED);
+    runs_part_of_declared(5, 900, FORECAST_DECLARED); /* none ran as long as this one has */
 }
 
 TEST(says_so_when_it_cannot_be_known)

@@ -123,6 +123,8 @@ TEST(names_what_is_wrong)
     refuses("'until_us': 6", "'until_us': 5", "bookings[0]: until_us: must be later than from_us");
     refuses("'gpu_milli': 4000", "'gpu_milli': 0", "bookings[0]: on[0]: must be {");
     refuses("'history': [{", "'history': ['x', {", "history: [0]: project:");
+    refuses("'ran_us': [5", "'limit_us': [1], 'ran_us': [5",
+            "history: [0]: limit_us: must be as many as ran_us");
 }
 
 TEST(history_says_what_is_left)
@@ -131,19 +133,31 @@ TEST(history_says_what_is_left)
     struct id a = { { 1 } }, b = { { 2 } };
 
     for (int i = 1; i <= HISTORY_ENOUGH - 1; i++)
-        history_note(h, &a, i * SECOND);
-    ok(history_left_us(h, &a, 0) == -1);
-    history_note(h, &a, 100 * SECOND);
-    ok(history_left_us(h, &a, 0) == 3 * SECOND);
-    ok(history_left_us(h, &a, SECOND) == 2 * SECOND);
-    ok(history_left_us(h, &a, SECOND + 1) == -1);
-    ok(history_left_us(h, &b, 0) == -1);
+        history_note(h, &a, i * SECOND, 0);
+    ok(history_left_us(h, &a, 0, 0) == -1);
+    history_note(h, &a, 100 * SECOND, 0);
+    ok(history_left_us(h, &a, 0, 0) == 3 * SECOND);
+    ok(history_left_us(h, &a, SECOND, 0) == 2 * SECOND);
+    ok(history_left_us(h, &a, SECOND + 1, 0) == -1);
+    ok(history_left_us(h, &b, 0, 0) == -1);
+    /* Who declares is compared with those that did: these ran a tenth to a half of it. */
+    for (int i = 1; i <= 5; i++)
+        history_note(h, &b, i * SECOND, 10 * SECOND);
+    ok(history_left_us(h, &b, 0, 0) == 3 * SECOND);
+    ok(history_left_us(h, &b, 0, 1000 * SECOND) == 300 * SECOND);
+    ok(history_left_us(h, &b, 100 * SECOND, 1000 * SECOND) == 200 * SECOND);
+    ok(history_left_us(h, &b, 101 * SECOND, 1000 * SECOND) == -1);
+    ok(history_left_us(h, &a, 0, 1000 * SECOND) == -1);
+    _cleanup_json_ json_t *of_limits = history_to_json(h);
+    _cleanup_(history_freep) struct history *read = NULL;
+    ok(history_from_json(of_limits, &read, NULL) == 0);
+    ok(history_left_us(read, &b, 0, 1000 * SECOND) == 300 * SECOND);
     for (int i = 0; i < HISTORY_RUNS; i++)
-        history_note(h, &a, 50 * SECOND);
-    ok(history_left_us(h, &a, 0) == 50 * SECOND && history_left_us(h, &a, 51 * SECOND) == -1);
+        history_note(h, &a, 50 * SECOND, 0);
+    ok(history_left_us(h, &a, 0, 0) == 50 * SECOND && history_left_us(h, &a, 51 * SECOND, 0) == -1);
     for (unsigned i = 0; i < HISTORY_PROJECTS; i++)
-        history_note(h, &(struct id){ { 3, (uint8_t) i, (uint8_t) (i >> 8) } }, SECOND);
-    ok(history_left_us(h, &a, 0) == -1);
+        history_note(h, &(struct id){ { 3, (uint8_t) i, (uint8_t) (i >> 8) } }, SECOND, 0);
+    ok(history_left_us(h, &a, 0, 0) == -1);
     _cleanup_json_ json_t *json = history_to_json(h);
     ok(json_array_size(json) == HISTORY_PROJECTS && history_from_json(json, &again, NULL) == 0);
     _cleanup_json_ json_t *twice = history_to_json(again);
