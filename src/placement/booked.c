@@ -368,7 +368,7 @@ bool booked_close(struct schedule *s, const struct entry *entry, bool by_force, 
             capacity_close(s->capacity, node, true);
             vec_push(&b->closed, node);
         } else if (barred) {
-            capacity_bar(s->capacity, node, barred);
+            (void) capacity_bar(s->capacity, node, barred);
             vec_push(&b->barred, node);
         }
     }
@@ -389,7 +389,7 @@ void booked_admit(struct schedule *s, const struct entry *entry, size_t node, in
     if (obstacle_now(s, &job, node, 1, now_us, &barred))
         return;
     capacity_close(s->capacity, node, false);
-    capacity_bar(s->capacity, node, barred);
+    (void) capacity_bar(s->capacity, node, barred);
     vec_push(&s->booked->barred, node);
 }
 
@@ -398,7 +398,7 @@ void booked_open(struct schedule *s)
     for (size_t i = 0; s->booked && i < s->booked->closed.len; i++)
         capacity_close(s->capacity, s->booked->closed.items[i], false);
     for (size_t i = 0; s->booked && i < s->booked->barred.len; i++)
-        capacity_bar(s->capacity, s->booked->barred.items[i], 0);
+        (void) capacity_bar(s->capacity, s->booked->barred.items[i], 0);
     if (s->booked)
         s->booked->closed.len = s->booked->barred.len = 0;
 }

@@ -463,13 +463,29 @@ void capacity_close(struct capacity *c, size_t node, bool closed)
     changed(c, node);
 }
 
-void capacity_bar(struct capacity *c, size_t node, uint32_t gpus)
+uint32_t capacity_bar(struct capacity *c, size_t node, uint32_t gpus)
 {
     assert(node < c->machines.len);
-    if (c->machines.items[node].barred == gpus)
-        return;
+    uint32_t before = c->machines.items[node].barred;
+
     c->machines.items[node].barred = gpus;
-    changed(c, node);
+    if (before != gpus)
+        changed(c, node);
+    return before;
+}
+
+uint32_t capacity_shares(struct capacity *c, size_t node, const struct ask *ask)
+{
+    uint32_t gpus = 0;
+
+    if (ask->gpus != 1 || ask->gpu_milli >= CAPACITY_GPU || c->machines.items[node].closed ||
+        !capacity_holds(c, node, ask, NULL, 0))
+        return 0;
+    const struct room room = shareable(c, node, ask);
+    for (unsigned i = 0; i < room.n_gpus; i++)
+        if (room.gpu[i] >= ask->gpu_milli && room.gpu[i] < CAPACITY_GPU)
+            gpus |= 1u << i;
+    return gpus;
 }
 
 bool capacity_is_closed(const struct capacity *c, size_t node)

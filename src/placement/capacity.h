@@ -126,8 +126,10 @@ const struct room *capacity_size(const struct capacity *capacity, size_t node);
 void capacity_close(struct capacity *capacity, size_t node, bool closed);
 bool capacity_is_closed(const struct capacity *capacity, size_t node);
 
-/* Of these GPUs of NODE, bits, nobody is given a part; whole ones are given as ever. */
-void capacity_bar(struct capacity *capacity, size_t node, uint32_t gpus);
+/* Of these GPUs of NODE, bits, nobody is given a part; whole ones are given as ever. Returns those that were barred. */
+uint32_t capacity_bar(struct capacity *capacity, size_t node, uint32_t gpus);
+/* Bits: GPUs of NODE of which others have parts, and ASK, which asks for one, may have its. */
+uint32_t capacity_shares(struct capacity *capacity, size_t node, const struct ask *ask);
 
 /* Note that somebody asks for ASK: scores may learn what is usually asked for. */
 void capacity_learn(struct capacity *capacity, const struct ask *ask);

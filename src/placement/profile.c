@@ -23,8 +23,8 @@ struct machine {
     struct room size;
     int n_gpus; /* whole ones */
     VEC(struct profile_span) spans;
-    size_t n_passable;
-    struct steps steps; /* with all spans in the way */
+    size_t n_passable, n_parts; /* spans of a booking; of who runs on parts of GPUs */
+    struct steps steps;         /* with all spans in the way */
     bool is_stale;
     int64_t looked_us; /* by these steps, not before then: */
     int64_t
@@ -76,7 +76,8 @@ struct profile_span profile_span_of(uint64_t id, const struct ask *ask, int64_t 
                                   .until_us = until_us,
                                   .cpu_milli = ask->cpu_milli,
                                   .memory_mib = ask->memory_mib,
-                                  .n_gpus = ask->gpus };
+                                  .n_gpus = ask->gpus,
+                                  .is_part = ask->gpus > 0 && ask->gpu_milli < CAPACITY_GPU };
 }
 
 unsigned profile_per_gpu(const struct ask *ask)
@@ -91,6 +92,7 @@ void profile_put(struct profile *p, size_t node, const struct profile_span *span
     assert(node < p->machines.len && span->from_us < span->until_us);
     vec_push(&machine->spans, *span);
     machine->n_passable += span->is_passable;
+    machine->n_parts += span->gpus && span->is_part;
     machine->is_stale = true;
 }
 
@@ -102,6 +104,7 @@ void profile_drop(struct profile *p, size_t node, uint64_t id)
         if (machine->spans.items[i].id != id)
             continue;
         machine->n_passable -= machine->spans.items[i].is_passable;
+        machine->n_parts -= machine->spans.items[i].gpus && machine->spans.items[i].is_part;
         vec_remove(&machine->spans, i);
         machine->is_stale = true;
     }
@@ -261,12 +264,72 @@ static int64_t opens_us(struct profile *p, size_t node, const struct profile_wis
     return next < steps->len ? steps->items[next].at_us : INT64_MAX;
 }
 
+/* Is it a task alone that might have a part of a GPU of others on NODE? */
+static bool may_share(const struct profile *p, size_t node, const struct profile_wish *wish)
+{
+    return wish->tasks == 1 && wish->shares && p->machines.items[node].n_parts > 0;
+}
+
+static bool is_used(const struct machine *machine, const struct profile_wish *wish, unsigned gpu,
+                    int64_t at_us)
+{
+    vec_foreach(&machine->spans, span)
+        if (span->gpus & 1u << gpu && span->from_us <= at_us && span->until_us > at_us &&
+            !is_passed(wish, span))
+            return true;
+    return false;
+}
+
+/* Does a task have room from now on with its part of GPU, on which others are? Nobody who comes there later is reckoned with, so
+ * that what is left of it is enough; when they are gone it has it alone. */
+static bool fits_on(struct profile *p, size_t node, const struct profile_wish *wish, unsigned gpu)
+{
+    const struct machine *machine = &p->machines.items[node];
+    const struct steps *steps = steps_of(p, node, wish);
+    int64_t end_us = end_of(wish, wish->from_us);
+
+    for (size_t i = step_of(steps, wish->from_us); i < steps->len; i++) {
+        struct step step = steps->items[i];
+        if (step.at_us >= end_us)
+            break;
+        int64_t at_us = step.at_us > wish->from_us ? step.at_us : wish->from_us;
+        step.gpus += is_used(machine, wish, gpu, at_us);
+        if (fits_in_step(&step, wish) == 0)
+            return false;
+    }
+    return true;
+}
+
+uint32_t profile_shared(struct profile *p, const struct profile_wish *wish, size_t node,
+                        bool *ret_free_does)
+{
+    uint32_t gpus = 0;
+
+    *ret_free_does = fits_from(steps_of(p, node, wish), wish, wish->from_us) > 0;
+    if (!may_share(p, node, wish))
+        return 0;
+    for (uint32_t rest = wish->shares(wish->userdata, node); rest; rest &= rest - 1)
+        if (fits_on(p, node, wish, (unsigned) __builtin_ctz(rest)))
+            gpus |= rest & -rest;
+    return gpus;
+}
+
+/* From START_US on, when NODE may be one of the machines. */
+static unsigned fits_at(struct profile *p, size_t node, const struct profile_wish *wish,
+                        int64_t start_us)
+{
+    unsigned fits = fits_from(steps_of(p, node, wish), wish, start_us);
+    bool free_does;
+
+    if (fits == 0 && start_us == wish->from_us && may_share(p, node, wish))
+        fits = profile_shared(p, wish, node, &free_does) != 0;
+    return fits;
+}
+
 unsigned profile_fits(struct profile *p, const struct profile_wish *wish, size_t node,
                       int64_t start_us)
 {
-    if (start_us < opens_us(p, node, wish))
-        return 0;
-    return fits_from(steps_of(p, node, wish), wish, start_us);
+    return start_us < opens_us(p, node, wish) ? 0 : fits_at(p, node, wish, start_us);
 }
 
 static bool is_kept(const struct step *step)
@@ -317,7 +380,8 @@ static int64_t bound_us(struct profile *p, size_t node, const struct profile_wis
     unsigned gpus = wish->ask->gpus;
 
     p->work++;
-    if (gpus == 0 || gpus > CAPACITY_GPUS_MAX || (machine->n_passable > 0 && wish->passes))
+    if (gpus == 0 || gpus > CAPACITY_GPUS_MAX || (machine->n_passable > 0 && wish->passes) ||
+        may_share(p, node, wish))
         return wish->from_us;
     (void) steps_of(p, node, wish);
     if (machine->looked_us > wish->from_us ||
@@ -474,6 +538,7 @@ static int64_t first_time(struct profile *p, const struct profile_wish *wish, ui
 static int64_t first_time_of_one(struct profile *p, const struct profile_wish *wish)
 {
     int64_t best_us = wish->only_now ? wish->from_us + 1 : INT64_MAX;
+    const struct steps *steps;
 
     for (size_t node = 0; node < p->machines.len && best_us > wish->from_us; node++) {
         int64_t bound = bound_us(p, node, wish);
@@ -482,14 +547,17 @@ static int64_t first_time_of_one(struct profile *p, const struct profile_wish *w
         if (from_us >= best_us)
             continue;
         p->work++;
-        const struct steps *steps = steps_of(p, node, wish);
+        steps = steps_of(p, node, wish);
         for (size_t i = step_of(steps, from_us); i < steps->len; i++) {
             int64_t at_us = steps->items[i].at_us;
             at_us = at_us < from_us ? from_us : at_us;
             if (at_us >= best_us)
                 break;
-            if (fits_from(steps, wish, at_us) > 0)
+            if (fits_at(p, node, wish, at_us) > 0) {
                 best_us = at_us;
+                break;
+            }
+            steps = steps_of(p, node, wish);
         }
     }
     return wish->only_now && best_us > wish->from_us ? INT64_MAX : best_us;
@@ -547,9 +615,9 @@ static bool look_at_then(struct profile *p, const struct profile_wish *wish, siz
 static size_t choose_one(struct profile *p, const struct profile_wish *wish, int64_t at_us)
 {
     size_t best = p->machines.len;
-    int64_t least = INT64_MAX;
+    int64_t least = INT64_MAX, fullest = wish->shares ? 0 : wish->ask->gpus;
 
-    for (size_t node = 0; node < p->machines.len && least > wish->ask->gpus; node++) {
+    for (size_t node = 0; node < p->machines.len && least > fullest; node++) {
         if (bound_us(p, node, wish) > at_us)
             continue;
         int64_t left = left_at(p, wish, node, at_us);

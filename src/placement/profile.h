@@ -5,8 +5,9 @@
  * they run, without a span being moved.
  *
  * It counts. A reservation holds a number of GPUs, not which: any set of whole GPUs that is free by number at every moment can be
- * handed out when the time comes, since who runs then has started before. A part of a GPU counts as all of it, but for tasks
- * that run on the same one, and for those of one job.
+ * handed out when the time comes, since who runs then has started before. Parts of one GPU that run there count as one; who would
+ * begin now may have his part of such a GPU, if there is another one for him at the times when he would be alone on it. A part that is
+ * reserved counts as all of a GPU, but for those of one job.
  *
  * Integers, times in microseconds; of equal times the machine that is left fullest, of those the first.
  */
@@ -30,6 +31,7 @@ struct profile_span {
     int32_t cpu_milli, memory_mib;
     uint16_t n_gpus;  /* of a reservation; 0 where GPUS says which */
     uint32_t gpus;    /* bits, of who runs */
+    bool is_part;     /* of these it has a part */
     uint32_t group;   /* whom a booking is for */
     bool is_passable; /* a booking's: it is no obstacle to everybody */
 };
@@ -63,6 +65,8 @@ struct profile_wish {
     enum profile_when (*allows)(void *userdata, size_t node);
     const uint64_t *without; /* spans of these are gone */
     size_t n_without;
+    /* Bits: GPUs of NODE that others have parts of, of which a task may have its part now. NULL: none. */
+    uint32_t (*shares)(void *userdata, size_t node);
     /* Is a passable span no obstacle? NULL: all are. */
     bool (*passes)(void *userdata, const struct profile_span *span);
     void *userdata;
@@ -70,6 +74,9 @@ struct profile_wish {
 
 /* The earliest time, and on RET, which has room for all tasks, their machines, ascending. INT64_MAX: there is none. */
 int64_t profile_earliest(struct profile *profile, const struct profile_wish *wish, size_t *ret);
+/* Of which GPUs of NODE that others have parts of a task may have its part from now on; and on RET: would one that is free do? */
+uint32_t profile_shared(struct profile *profile, const struct profile_wish *wish, size_t node,
+                        bool *ret_free_does);
 /* How many of the tasks machine NODE holds from START_US on. */
 unsigned profile_fits(struct profile *profile, const struct profile_wish *wish, size_t node,
                       int64_t start_us);

@@ -66,6 +66,7 @@ struct profile_wish promise_wish(struct schedule *s, const struct entry *entry, 
 /* The earliest time, and its machines among the promises' FOUND; INT64_MAX: there is none. */
 int64_t promise_earliest(struct schedule *s, const struct profile_wish *wish);
 /* Take places on the machines that were found; false: they do not hold it, and nothing was taken. */
-bool promise_take(struct schedule *s, const struct entry *entry, struct choice *places);
+bool promise_take(struct schedule *s, const struct entry *entry, int64_t now_us,
+                  struct choice *places);
 
 #endif

@@ -269,7 +269,7 @@ static bool take_from(struct schedule *s, const struct entry *entry, struct choi
         entry_halt(s, *victim);
     booked_open(s);
     (void) booked_close(s, entry, false, now_us);
-    if (promise_take(s, entry, places))
+    if (promise_take(s, entry, now_us, places))
         return true;
     vec_foreach(stopped, victim)
         entry_resume(s, *victim);
@@ -299,6 +299,7 @@ bool promise_force(struct schedule *s, const struct entry *entry, struct choice 
     if (own)
         promise_clear_spans(p, own);
     x.wish = promise_wish(s, entry, true, now_us, &x.asker);
+    x.wish.shares = NULL; /* who has part of the GPU may be stopped as well */
     if (drop_fewest(&x)) {
         choose_victims(&x, stopped);
         taken = stopped->len <= max && take_from(s, entry, places, now_us, stopped);

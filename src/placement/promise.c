@@ -299,15 +299,40 @@ static struct promise *keep(struct schedule *s, const struct entry *entry, int64
     return promise;
 }
 
-/* A GPU on NODE that nobody has anything of; 0: there is none. */
-static uint32_t untouched_gpu(const struct schedule *s, size_t node)
+/* GPUs on NODE that nobody has anything of. */
+static uint32_t untouched_gpus(const struct schedule *s, size_t node)
 {
     const struct room *room = capacity_room(s->capacity, node);
+    uint32_t gpus = 0;
 
     for (unsigned i = 0; i < room->n_gpus; i++)
-        if (room->gpu[i] == CAPACITY_GPU)
-            return 1u << i;
-    return 0;
+        gpus |= (uint32_t) (room->gpu[i] == CAPACITY_GPU) << i;
+    return gpus;
+}
+
+static bool is_alone_with_part(const struct entry *entry)
+{
+    const struct ask *ask = entry_ask(entry);
+
+    return entry_tasks(entry) == 1 && ask->gpus == 1 && ask->gpu_milli < CAPACITY_GPU;
+}
+
+/* A place for a task alone that has its part of a GPU of which it stands in nobody's way, as the profile says. */
+static bool choose_part(struct schedule *s, const struct entry *entry, int64_t now_us,
+                        struct choice *ret)
+{
+    struct asker asker;
+    const struct profile_wish wish = promise_wish(s, entry, true, now_us, &asker);
+    size_t node = s->promises->found[0];
+    bool free_does;
+    uint32_t may = profile_shared(s->promises->profile, &wish, node, &free_does);
+
+    may |= free_does ? untouched_gpus(s, node) : 0;
+    uint32_t before = capacity_bar(s->capacity, node, 0);
+    (void) capacity_bar(s->capacity, node, before | ~may);
+    bool found = capacity_choose_on(s->capacity, entry_ask(entry), node, ret);
+    (void) capacity_bar(s->capacity, node, before);
+    return found;
 }
 
 /* A place for task I on its machine. Tasks that have parts of GPUs share as few as they were counted for. */
@@ -325,7 +350,7 @@ static bool choose(struct schedule *s, const struct entry *entry, unsigned i, un
     if (per_gpu > 1 && there % per_gpu > 0)
         gpu = places[i - 1].gpus;
     else if (per_gpu > 1 && !(is_last && there == 0))
-        gpu = untouched_gpu(s, nodes[i]);
+        gpu = untouched_gpus(s, nodes[i]) & -untouched_gpus(s, nodes[i]);
     if (gpu && capacity_room(s->capacity, nodes[i])->gpu[__builtin_ctz(gpu)] >= ask->gpu_milli)
         places[i].gpus = gpu;
     return true;
@@ -333,14 +358,16 @@ static bool choose(struct schedule *s, const struct entry *entry, unsigned i, un
 
 /* The machines say who may run there, and whether their numbers are all there is to it: one that does not hold a task now is
  * left out. */
-bool promise_take(struct schedule *s, const struct entry *entry, struct choice *places)
+bool promise_take(struct schedule *s, const struct entry *entry, int64_t now_us,
+                  struct choice *places)
 {
     const struct ask *ask = entry_ask(entry);
     struct promises *p = s->promises;
+    bool is_part = is_alone_with_part(entry);
 
     for (unsigned i = 0, there = 0; i < entry_tasks(entry); i++) {
         there = i > 0 && p->found[i] == p->found[i - 1] ? there + 1 : 0;
-        if (choose(s, entry, i, there, places)) {
+        if (is_part ? choose_part(s, entry, now_us, places) : choose(s, entry, i, there, places)) {
             capacity_take(s->capacity, ask, &places[i]);
             continue;
         }
@@ -388,6 +415,13 @@ static void find_room(struct promises *p, unsigned tasks)
     p->found = xrealloc(p->found, tasks * sizeof *p->found);
 }
 
+static uint32_t shares_on(void *userdata, size_t node)
+{
+    const struct asker *asker = userdata;
+
+    return capacity_shares(asker->s->capacity, node, entry_ask(asker->entry));
+}
+
 struct profile_wish promise_wish(struct schedule *s, const struct entry *entry, bool only_now,
                                  int64_t now_us, struct asker *asker)
 {
@@ -402,6 +436,7 @@ struct profile_wish promise_wish(struct schedule *s, const struct entry *entry, 
                                   .domains = domains_of(s, entry),
                                   .allows = may_be_on,
                                   .passes = is_for_it,
+                                  .shares = is_alone_with_part(entry) ? shares_on : NULL,
                                   .userdata = asker };
 }
 
@@ -484,7 +519,7 @@ bool promise_try(struct schedule *s, const struct entry *entry, struct choice *p
     p->refused.len = 0;
     bool is_useless = is_far && !may_begin_now(s, entry);
     while (!is_useless && (at_us = earliest(s, entry, is_far, now_us)) == now_us)
-        if (promise_take(s, entry, places)) {
+        if (promise_take(s, entry, now_us, places)) {
             p->version += promise_moved(before_us, at_us);
             return true;
         }

@@ -170,4 +170,107 @@ TEST(but_for_a_job_of_higher_priority)
         play(from, true);
 }
 
+/* ---- parts of GPUs, exactly ------------------------------------------------------------------------------- */
+
+#define HOUR (3600 * SECOND)
+
+/* One machine with a few GPUs, of which some are in use, wholly or in parts, each until some time. */
+struct small {
+    struct schedule *schedule;
+    unsigned n_gpus, left[3];
+    int64_t until_us[3]; /* when the last who has anything of it is gone */
+    struct schedule_acts acts;
+};
+
+static const struct schedule_act *submit(struct small *w, uint64_t id, unsigned gpus,
+                                         unsigned milli, int64_t limit_us)
+{
+    const struct schedule_job job = {
+        .id = id,
+        .ask = { .cpu_milli = 1000, .gpus = (uint16_t) gpus, .gpu_milli = (uint16_t) milli },
+        .tasks = 1,
+        .limit_us = limit_us
+    };
+
+    w->acts.len = 0;
+    schedule_submit(w->schedule, &job, HOUR);
+    schedule_pass(w->schedule, HOUR, &w->acts);
+    ok(w->acts.len <= 1);
+    return w->acts.len ? w->acts.items : NULL;
+}
+
+static void fill_some(struct small *w)
+{
+    for (uint64_t id = 1; id <= 2 * w->n_gpus; id++) {
+        unsigned milli = 250 * (1 + random_below(4));
+        int64_t limit_us = (1 + random_below(6)) * HOUR;
+        const struct schedule_act *act = submit(w, id, 1, milli, limit_us);
+        if (!act) {
+            schedule_end(w->schedule, id, HOUR);
+            continue;
+        }
+        unsigned gpu = (unsigned) __builtin_ctz(act->places[0].gpus);
+        ok(w->left[gpu] >= milli);
+        w->left[gpu] -= milli;
+        if (w->until_us[gpu] < HOUR + limit_us)
+            w->until_us[gpu] = HOUR + limit_us;
+    }
+}
+
+static unsigned in_use(const struct small *w, int64_t at_us)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < w->n_gpus; i++)
+        n += w->until_us[i] > at_us;
+    return n;
+}
+
+/* Has a part that ends then a GPU on which it leaves, at the time promised, so many whole ones? */
+static bool may_begin(const struct small *w, unsigned milli, int64_t until_us, unsigned gpus,
+                      int64_t promised_us)
+{
+    for (unsigned i = 0; i < w->n_gpus; i++) {
+        bool is_alone = w->until_us[i] <= promised_us && until_us > promised_us;
+        if (w->left[i] >= milli && in_use(w, promised_us) + is_alone + gpus <= w->n_gpus)
+            return true;
+    }
+    return false;
+}
+
+TEST(a_part_begins_wherever_it_delays_nobody)
+{
+    unsigned n_beside = 0, n_waits = 0;
+
+    for (unsigned run = 0; run < 600; run++) {
+        struct small w = { .n_gpus = 1 + random_below(3) };
+        struct capacity *capacity = capacity_new(run % 2 ? &score_best_fit : &score_yield);
+        struct room size = { .cpu_milli = 64000, .n_gpus = (uint16_t) w.n_gpus, .model = 1 };
+        for (unsigned g = 0; g < w.n_gpus; g++)
+            size.gpu[g] = (uint16_t) (w.left[g] = CAPACITY_GPU);
+        (void) capacity_add(capacity, &size);
+        w.schedule =
+            schedule_new(&(const struct schedule_options){ .policy = &policy_conservative },
+                         capacity);
+        fill_some(&w);
+        unsigned gpus = 1 + random_below(w.n_gpus), milli = 250 * (1 + random_below(3));
+        if (!submit(&w, 100, gpus, CAPACITY_GPU, 5 * HOUR)) {
+            int64_t promised_us = schedule_promised_us(w.schedule, 100), at_us = HOUR;
+            while (in_use(&w, at_us) + gpus > w.n_gpus)
+                at_us += HOUR;
+            ok(promised_us == at_us);
+            int64_t limit_us = (1 + random_below(8)) * HOUR;
+            bool may = may_begin(&w, milli, HOUR + limit_us, gpus, promised_us);
+            bool begins = submit(&w, 101, 1, milli, limit_us);
+            ok(begins == may);
+            ok(schedule_promised_us(w.schedule, 100) == promised_us);
+            n_beside += begins;
+            n_waits += !begins;
+        }
+        vec_done(&w.acts);
+        schedule_free(w.schedule);
+    }
+    ok(n_beside > 50 && n_waits > 50);
+}
+
 TAP_MAIN
