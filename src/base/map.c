@@ -1,9 +1,10 @@
 /* map.c - hash map in insertion order
  *
  * Entries lie in one array in the order of insertion; an open-addressed table of indexes into it
- * answers lookups. A removed entry stays as a hole (key NULL) until the next rebuild, so that
- * removing during an iteration moves nothing. The hash is SipHash-1-3 keyed by the 16 random bytes
- * that the kernel gives every process (AT_RANDOM); no result depends on them.
+ * answers lookups. A removed entry stays as a hole (value NULL) until the next rebuild, so that
+ * removing during an iteration moves nothing. Short keys (ids, numbers) lie in their entry: one that
+ * map_next() gave is valid until something is added. The hash is SipHash-1-3 keyed by the 16 random
+ * bytes that the kernel gives every process (AT_RANDOM); no result depends on them.
  */
 #include "base/map.h"
 
@@ -13,10 +14,15 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+enum { SHORT_MAX = 16 };
+
 struct entry {
-    void *key;
-    size_t key_len;
-    uint64_t hash;
+    union {
+        unsigned char bytes[SHORT_MAX];
+        void *elsewhere; /* of a longer one */
+    } key;
+    uint32_t key_len;
+    uint32_t hash;
     void *value;
 };
 
@@ -79,14 +85,25 @@ static uint64_t hash_bytes(const void *key, size_t len)
 
 struct map *map_new(void) { return xnew(struct map); }
 
+static const void *key_of(const struct entry *e)
+{
+    return e->key_len > SHORT_MAX ? e->key.elsewhere : e->key.bytes;
+}
+
+static void free_key(struct entry *e)
+{
+    if (e->key_len > SHORT_MAX)
+        free(e->key.elsewhere);
+}
+
 void map_free_with(struct map *map, void (*free_value)(void *))
 {
     if (!map)
         return;
     for (size_t i = 0; i < map->n_entries; i++) {
-        if (map->entries[i].key && free_value)
+        if (map->entries[i].value && free_value)
             free_value(map->entries[i].value);
-        free(map->entries[i].key);
+        free_key(&map->entries[i]);
     }
     free(map->entries);
     free(map->slots);
@@ -96,7 +113,7 @@ void map_free_with(struct map *map, void (*free_value)(void *))
 void map_free(struct map *map) { map_free_with(map, NULL); }
 
 /* The slot that holds the key, or NULL. */
-static uint32_t *find_slot(const struct map *map, const void *key, size_t len, uint64_t hash)
+static uint32_t *find_slot(const struct map *map, const void *key, size_t len, uint32_t hash)
 {
     if (!map->n_slots)
         return NULL;
@@ -107,7 +124,7 @@ static uint32_t *find_slot(const struct map *map, const void *key, size_t len, u
         if (index == TOMBSTONE)
             continue;
         const struct entry *e = &map->entries[index - 1];
-        if (e->hash == hash && e->key_len == len && (len == 0 || memcmp(e->key, key, len) == 0))
+        if (e->hash == hash && e->key_len == len && (len == 0 || memcmp(key_of(e), key, len) == 0))
             return &map->slots[i];
     }
 }
@@ -132,7 +149,7 @@ static void rebuild(struct map *map)
 
     size_t n = 0;
     for (size_t i = 0; i < map->n_entries; i++)
-        if (map->entries[i].key)
+        if (map->entries[i].value)
             map->entries[n++] = map->entries[i];
     map->n_entries = n;
 
@@ -140,9 +157,10 @@ static void rebuild(struct map *map)
     map->slots = xnew_n(uint32_t, n_slots);
     map->n_slots = n_slots;
     map->n_used = 0;
-    if (map->cap_entries < n_slots) {
-        map->entries = xrealloc(map->entries, n_slots * sizeof *map->entries);
-        map->cap_entries = n_slots;
+    size_t cap = n_slots / 4 * 3; /* more slots are never used */
+    if (map->cap_entries < cap) {
+        map->entries = xrealloc(map->entries, cap * sizeof *map->entries);
+        map->cap_entries = cap;
     }
     for (size_t i = 0; i < n; i++)
         place(map, i);
@@ -150,15 +168,15 @@ static void rebuild(struct map *map)
 
 void *map_get(const struct map *map, const void *key, size_t key_len)
 {
-    uint32_t *slot = find_slot(map, key, key_len, hash_bytes(key, key_len));
+    uint32_t *slot = find_slot(map, key, key_len, (uint32_t) hash_bytes(key, key_len));
 
     return slot ? map->entries[*slot - 1].value : NULL;
 }
 
 void *map_set(struct map *map, const void *key, size_t key_len, void *value)
 {
-    assert(value);
-    uint64_t hash = hash_bytes(key, key_len);
+    assert(value && key_len <= UINT32_MAX);
+    uint32_t hash = (uint32_t) hash_bytes(key, key_len);
     uint32_t *slot = find_slot(map, key, key_len, hash);
 
     if (slot) {
@@ -169,9 +187,12 @@ void *map_set(struct map *map, const void *key, size_t key_len, void *value)
     }
     if (map->n_entries == map->cap_entries || (map->n_used + 1) * 4 > map->n_slots * 3)
         rebuild(map);
-    map->entries[map->n_entries++] = (struct entry){
-        .key = xmemdup(key, key_len), .key_len = key_len, .hash = hash, .value = value
-    };
+    struct entry *new = &map->entries[map->n_entries++];
+    *new = (struct entry){ .key_len = (uint32_t) key_len, .hash = hash, .value = value };
+    if (key_len > SHORT_MAX)
+        new->key.elsewhere = xmemdup(key, key_len);
+    else if (key_len > 0)
+        memcpy(new->key.bytes, key, key_len);
     map->n_live++;
     place(map, map->n_entries - 1);
     return NULL;
@@ -179,13 +200,13 @@ void *map_set(struct map *map, const void *key, size_t key_len, void *value)
 
 void *map_remove(struct map *map, const void *key, size_t key_len)
 {
-    uint32_t *slot = find_slot(map, key, key_len, hash_bytes(key, key_len));
+    uint32_t *slot = find_slot(map, key, key_len, (uint32_t) hash_bytes(key, key_len));
     if (!slot)
         return NULL;
 
     struct entry *e = &map->entries[*slot - 1];
     void *value = e->value;
-    free(e->key);
+    free_key(e);
     *e = (struct entry){ 0 };
     *slot = TOMBSTONE;
     map->n_live--;
@@ -207,10 +228,10 @@ void *map_next(const struct map *map, size_t *pos, const void **ret_key, size_t 
 {
     while (*pos < map->n_entries) {
         const struct entry *e = &map->entries[(*pos)++];
-        if (!e->key)
+        if (!e->value)
             continue;
         if (ret_key)
-            *ret_key = e->key;
+            *ret_key = key_of(e);
         if (ret_key_len)
             *ret_key_len = e->key_len;
         return e->value;
