@@ -266,6 +266,47 @@ TEST(a_restart_in_the_middle_changes_nothing)
     world_close();
 }
 
+static bool is_stopping(const struct id *id)
+{
+    const struct workload *w = lifecycle_get(world.lc, id);
+
+    return w && w->stop_requested;
+}
+
+/* Two may be stopped for one that waits; the server dies before either is gone. */
+static void stopped_once(unsigned seconds_between, unsigned crashes)
+{
+    struct error err = { 0 };
+    struct id high;
+
+    world_open(2);
+    struct id a = begin(PREEMPTIBLE, "a");
+    pass_time(seconds_between * US_PER_S);
+    struct id b = begin(PREEMPTIBLE, "b");
+    pass_time(20 * US_PER_S);
+    ok(submit_json(LONG(), "high", 5, &high, &err) == 0);
+    lifecycle_tick(world.lc);
+    ok(is_stopping(&a) != is_stopping(&b));
+    bool is_a = is_stopping(&a);
+    while (crashes-- > 0) {
+        crash();
+        lifecycle_tick(world.lc);
+        ok(is_stopping(&a) == is_a && is_stopping(&b) == !is_a);
+    }
+    pass_time(5 * US_PER_S);
+    is_life(&high, "running attempt 1 preempted 0");
+    is_life(is_a ? &b : &a, "running attempt 1 preempted 0");
+    verify();
+    world_close();
+}
+
+TEST(a_restart_stops_nobody_else_for_who_waits)
+{
+    stopped_once(0, 1);
+    stopped_once(10, 1);
+    stopped_once(3, 3);
+}
+
 TEST(before_it_began_it_makes_room_as_well)
 {
     struct error err = { 0 };
