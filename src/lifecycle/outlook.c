@@ -33,20 +33,6 @@ static void put_before(struct lifecycle *lc, const struct workload *w, json_t *j
     json_put(json, "before", before);
 }
 
-/* It would fit if it were the first. Priority decides between jobs of one project. */
-static void put_priority(struct lifecycle *lc, const struct workload *w, json_t *changes)
-{
-    enum { PRIORITY_MAX = 1000 };
-    const struct workload *before = lc->queue.len ? turn_at(lc, 0) : NULL;
-    int first = before ? before->priority : 0;
-
-    if (first >= PRIORITY_MAX || (before && !id_equal(&before->project, &w->project)))
-        return;
-    _cleanup_free_ char *text = xasprintf("give it priority %d: then it goes first", first + 1);
-    (void) json_array_append_new(changes, json_pack("{s:s, s:s, s:{s:i}}", "change", "priority",
-                                                    "text", text, "patch", "priority", first + 1));
-}
-
 void outlook_put(struct lifecycle *lc, const struct workload *w,
                  const struct expectation_job *expectation, json_t *json)
 {
@@ -56,8 +42,6 @@ void outlook_put(struct lifecycle *lc, const struct workload *w,
     if (expectation)
         vec_foreach(&expectation->changes, remedy)
             (void) json_array_append_new(changes, remedy_to_json(remedy));
-    if (str_equal(json_get_str(json, "rule", NULL), placement_rule_name(PLACEMENT_BEHIND)))
-        put_priority(lc, w, changes);
     json_put(json, "changes", changes);
 }
 

@@ -247,6 +247,56 @@ static void find_changes(struct expectation_job *job, const struct view *v, size
     remedies_find(&question, &job->changes);
 }
 
+/* One more than any job of its project has. */
+static int first_priority(const struct snapshot *s, const struct snapshot_job *job)
+{
+    int most = job->priority;
+
+    vec_foreach(&s->jobs, other)
+        if (id_equal(&other->project, &job->project) && other->priority > most)
+            most = other->priority;
+    return most + 1;
+}
+
+/* Those of which it starts at once if that one had PRIORITY; *RET_STOPPED: so many are stopped then. */
+static bool starts_with(const struct snapshot *s, size_t job, int priority, unsigned *ret_stopped)
+{
+    const struct forecast_options now = { .passes_max = 1 };
+    struct snapshot raised = *s; /* borrows all but the list of jobs */
+    struct forecast forecast;
+
+    raised.jobs.items = xmemdup(s->jobs.items, s->jobs.len * sizeof *s->jobs.items);
+    raised.jobs.items[job].priority = priority;
+    forecast_run(&raised, &now, &forecast);
+    bool starts = forecast.starts[job].start_us <= s->now_us;
+    *ret_stopped = 0;
+    for (size_t i = 0; i < s->jobs.len; i++)
+        *ret_stopped += s->jobs.items[i].started_us && forecast.starts[i].stops > 0;
+    forecast_done(&forecast);
+    free(raised.jobs.items);
+    return starts;
+}
+
+/* Tried by the scheduler itself: by policy others of its project or user make way, or do not. */
+static void try_priority(struct expectation_job *job, const struct view *v, size_t at)
+{
+    enum { PRIORITY_MAX = 1000 };
+    size_t index = v->indexes[at];
+    int priority = first_priority(v->snapshot, &v->snapshot->jobs.items[index]);
+    unsigned stopped;
+
+    if (priority > PRIORITY_MAX || !starts_with(v->snapshot, index, priority, &stopped))
+        return;
+    char *text = stopped == 0
+                     ? xasprintf("give it priority %d: then it goes first", priority)
+                     : xasprintf("give it priority %d: then %u job%s make%s way for it", priority,
+                                 stopped, stopped == 1 ? "" : "s", stopped == 1 ? "s" : "");
+    json_t *patch = json_object();
+    json_put_int(patch, "priority", priority);
+    vec_push(&job->changes,
+             ((struct remedy){ .kind = REMEDY_PRIORITY, .text = text, .patch = patch }));
+}
+
 struct expectation *expectation_new(const struct snapshot *s, const struct expectation_question *q)
 {
     struct expectation *p = xnew(struct expectation);
@@ -264,6 +314,10 @@ struct expectation *expectation_new(const struct snapshot *s, const struct expec
     for (size_t i = 0; i < v.n; i++)
         if (v.requests[i].is_asked && is_short(p->jobs.items[i].rule))
             find_changes(&p->jobs.items[i], &v, i, q);
+    for (size_t i = 0; q->ahead && i < v.n && v.n <= q->foretold_max; i++)
+        if (v.requests[i].is_asked &&
+            (is_short(p->jobs.items[i].rule) || p->jobs.items[i].rule == PLACEMENT_BEHIND))
+            try_priority(&p->jobs.items[i], &v, i);
     if (q->ahead && v.n > 0 && v.n <= q->foretold_max)
         foretell(p, &v, q);
     view_done(&v);

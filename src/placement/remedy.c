@@ -26,12 +26,12 @@ struct search {
 };
 
 static const char *const kind_names[REMEDY_MAX] = {
-    [REMEDY_GPUS] = "gpus",         [REMEDY_CORES] = "cpus",      [REMEDY_MEMORY] = "memory",
-    [REMEDY_DISK] = "disk",         [REMEDY_SIZE] = "size",       [REMEDY_NODES] = "nodes",
-    [REMEDY_TASKS] = "tasks",       [REMEDY_MODEL] = "gpu_model", [REMEDY_FLAVOR] = "flavor",
-    [REMEDY_ANYWHERE] = "anywhere", [REMEDY_TIME] = "max_time",   [REMEDY_YIELD] = "preemptible",
-    [REMEDY_APART] = "within",      [REMEDY_SHARE] = "share",     [REMEDY_UNCORDON] = "uncordon",
-    [REMEDY_REPAIR] = "repair",     [REMEDY_ADD] = "add",
+    [REMEDY_GPUS] = "gpus",         [REMEDY_CORES] = "cpus",        [REMEDY_MEMORY] = "memory",
+    [REMEDY_DISK] = "disk",         [REMEDY_SIZE] = "size",         [REMEDY_NODES] = "nodes",
+    [REMEDY_TASKS] = "tasks",       [REMEDY_MODEL] = "gpu_model",   [REMEDY_FLAVOR] = "flavor",
+    [REMEDY_ANYWHERE] = "anywhere", [REMEDY_TIME] = "max_time",     [REMEDY_YIELD] = "preemptible",
+    [REMEDY_APART] = "within",      [REMEDY_PRIORITY] = "priority", [REMEDY_SHARE] = "share",
+    [REMEDY_UNCORDON] = "uncordon", [REMEDY_REPAIR] = "repair",     [REMEDY_ADD] = "add",
 };
 
 const char *remedy_kind_name(enum remedy_kind kind)

@@ -28,6 +28,7 @@ enum remedy_kind {
     REMEDY_SHARE,    /* not exclusive */
     REMEDY_TIME,     /* over before what is booked begins */
     REMEDY_YIELD,    /* preemptible: it leaves when what is booked begins */
+    REMEDY_PRIORITY, /* it goes before others of its project, or they make way (expectation.h) */
     /* of the machines: the operator's */
     REMEDY_UNCORDON,
     REMEDY_REPAIR,

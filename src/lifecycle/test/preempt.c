@@ -122,6 +122,46 @@ TEST(nobody_of_the_same_right_or_not_preemptible_is_stopped)
     world_close();
 }
 
+/* "give it priority 6: …"; NULL: no priority is offered. */
+static const char *offered_priority(const json_t *why)
+{
+    const json_t *change;
+    size_t i;
+
+    json_array_foreach(json_object_get(why, "changes"), i, change)
+        if (str_equal(json_get_str(change, "change", ""), "priority"))
+            return json_get_str(change, "text", "");
+    return NULL;
+}
+
+TEST(a_priority_is_offered_that_lets_it_begin_now)
+{
+    struct error err = { 0 };
+    struct id firm, peer, high, last;
+    int priority = 6;
+    const struct job_change raise = { NULL, &priority, "k" };
+
+    world_open(2);
+    ok(submit_json(LONG(), "firm", 0, &firm, &err) == 0);
+    ok(submit_json(PREEMPTIBLE, "peer", 5, &peer, &err) == 0);
+    pass_time(US_PER_S);
+    ok(submit_json(LONG(), "high", 5, &high, &err) == 0);
+    pass_time(20 * US_PER_S);
+    _cleanup_json_ json_t *why = why_of(&high);
+    is_str(offered_priority(why), "give it priority 6: then 1 job makes way for it");
+    ok(lifecycle_update(world.lc, lifecycle_get(world.lc, &high), &raise, NULL, NULL, &err) == 0);
+    pass_time(US_PER_S);
+    is_life(&high, "running attempt 1 preempted 0");
+    is_life(&peer, "queued attempt 1 preempted 1");
+    /* Nobody who runs may be stopped any more. */
+    ok(submit_json(LONG(), "last", 5, &last, &err) == 0);
+    pass_time(US_PER_S);
+    _cleanup_json_ json_t *other = why_of(&last);
+    ok(offered_priority(other) == NULL);
+    verify();
+    world_close();
+}
+
 TEST(a_gang_gets_its_machines_from_those_of_less_right_alone)
 {
     struct error err = { 0 };
