@@ -114,7 +114,7 @@ static int find_column(struct csv *csv, unsigned wanted, struct error *err)
 
 static int read_header(struct csv *csv, struct error *err)
 {
-    size_t len;
+    size_t len = 0;
     int r;
 
     do
