@@ -822,11 +822,9 @@ static void go_on(struct pass *pass)
         keep_promises(pass);
     while (pass->walk && !is_cut(pass)) {
         struct entry *entry = is_over(pass) ? NULL : walk_next(pass->walk);
-        if (!entry)
-            end_walk(pass);
-        else if (walk_is_passing(pass->walk))
+        if (entry && walk_is_passing(pass->walk))
             add_short(pass, entry);
-        else if (!consider(pass, entry))
+        else if (!entry || !consider(pass, entry))
             end_walk(pass);
     }
     close_reserved(pass, false);
