@@ -15,6 +15,9 @@
 /* So many tasks on a machine are tried in all combinations; more one by one. */
 enum { EXACT_MAX = 8, SETS_MAX = 1 << EXACT_MAX };
 
+/* To look for prey on a machine costs as much as so many looks at one. */
+enum { LOOKS = 2 };
+
 /* A task of a job that runs and may be stopped. */
 struct prey {
     struct entry *entry;
@@ -23,7 +26,7 @@ struct prey {
     bool is_chosen;
 };
 
-/* Where groups go by shares: what those on a machine have who may be stopped for somebody of a group, as was found out in this pass
+/* What those on a machine have who may be stopped for somebody of a group, as was found out in this pass
  * since the last start, had it asked for nothing. For others of it that come later there are no more. */
 struct memo_at {
     uint16_t prey;  /* 0: there are none; 1 and their GPUs; UINT16_MAX: not known */
@@ -32,8 +35,9 @@ struct memo_at {
 
 struct memo {
     uint64_t pass, start;
-    uint32_t group;
+    uint32_t group; /* the root where groups do not count */
     int priority;
+    unsigned level;
     struct memo_at *machines;
     size_t n;
 };
@@ -199,14 +203,27 @@ static void keep_parts(struct search *x)
     x->prey.len = n;
 }
 
+/* Do all who have less right than ENTRY have less right than whom the memo was made for? */
+static bool memo_covers(const struct memo *m, const struct schedule *s, uint32_t group,
+                        const struct search *x)
+{
+    int priority = x->entry->line->priority;
+
+    if (m->pass != s->n_passes || m->start != s->n_starts || m->n != s->n_machines ||
+        m->group != group)
+        return false;
+    if (s->options.policy->shares)
+        return m->priority >= priority;
+    return m->priority == priority && m->level <= x->level;
+}
+
 static void memo_open(struct search *x)
 {
     struct schedule *s = x->s;
+    uint32_t group = s->options.policy->shares ? x->entry->line->group : SHARE_ROOT;
     struct memo *m = s->memo;
-    int priority = x->entry->line->priority;
 
-    if (m && m->pass == s->n_passes && m->start == s->n_starts && m->n == s->n_machines &&
-        m->group == x->entry->line->group && m->priority >= priority)
+    if (m && memo_covers(m, s, group, x))
         return;
     if (!m)
         m = s->memo = xnew(struct memo);
@@ -215,8 +232,9 @@ static void memo_open(struct search *x)
     m->pass = s->n_passes;
     m->start = s->n_starts;
     m->n = s->n_machines;
-    m->group = x->entry->line->group;
-    m->priority = priority;
+    m->group = group;
+    m->priority = x->entry->line->priority;
+    m->level = x->level;
 }
 
 void victims_done(struct schedule *s)
@@ -228,6 +246,7 @@ void victims_done(struct schedule *s)
 
 static void find_prey(struct search *x, size_t node)
 {
+    x->work += LOOKS;
     x->prey.len = 0;
     vec_foreach(&x->s->machines[node], tenant)
         if (may_have_less_right(x, tenant) && has_less_right(x, tenant->entry)) {
@@ -394,7 +413,7 @@ static void choose_one_by_one(struct search *x, size_t node)
 /* Choose the prey on NODE that makes room for a task; false: none does for less than BELOW. */
 static bool choose_prey(struct search *x, size_t node, int64_t below)
 {
-    if (x->s->options.policy->shares && memo_of(x, node) <= gpus_lacking(x, node))
+    if (memo_of(x, node) <= gpus_lacking(x, node))
         return false;
     find_prey(x, node);
     if (x->prey.len == 0)
@@ -478,8 +497,8 @@ static int64_t least_price(const struct search *x, size_t node)
 {
     const struct schedule *s = x->s;
 
-    if (node >= s->n_machines || (s->options.policy->shares && is_known_not(x, node)) ||
-        !(s->groups_at[node] & x->groups) || !has_prospect(x, node))
+    if (node >= s->n_machines || is_known_not(x, node) || !(s->groups_at[node] & x->groups) ||
+        !has_prospect(x, node))
         return INT64_MAX;
     const struct prospect *p = &x->s->machines[node].prospect;
     unsigned lacking = gpus_lacking(x, node);
@@ -822,10 +841,9 @@ bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
 
     if (s->options.policy->shares && !may_have_more(s, entry))
         return false;
-    if (s->options.policy->shares) {
+    if (s->options.policy->shares)
         find_who_has_too_much(&x);
-        memo_open(&x);
-    }
+    memo_open(&x);
     bool taken = entry_tasks(entry) > 1 && level != LEVEL_ALL ? take_in_domain(&x, level)
                                                               : take_for_less(&x, INT64_MAX);
     if (taken)
