@@ -53,7 +53,7 @@ static char *why_not_yet(struct lifecycle *lc, const struct workload *w,
 /* It waits for hardware, and fails too often for others to make room; NULL: it is not so. Owned by the caller. */
 static char *damped_text(const struct workload *w, enum placement_rule rule, const char *waits)
 {
-    bool is_time = rule == PLACEMENT_BACKOFF || rule == PLACEMENT_BEGIN;
+    bool is_time = rule == PLACEMENT_BACKOFF || rule == PLACEMENT_BEGIN || rule == PLACEMENT_BEHIND;
 
     if (is_time || rule == PLACEMENT_PLACED || rule == PLACEMENT_HELD || w->returns == 0 ||
         w->stops < SCHEDULE_DAMPED_STOPS)
