@@ -108,6 +108,8 @@ int simulate_main(const struct simulation *simulation, int argc, char **argv, vo
         return fputs(simulation->usage, stdout) < 0;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
+        if (!*word)
+            return say_wrong(simulation->usage, "it takes no argument ''");
         if (str_ends(word, "=") || (i + 1 < argc && !*argv[i + 1]))
             return refuse(simulation->usage, word, str_ends(word, "=") ? NULL : argv[i + 1]);
         if (!simulation->read(argc, argv, &i, options))

@@ -27,7 +27,7 @@ test_expect_success 'what is no flag is too, and what is missing' '
     refuses turnover --nodes 6x8 --sizes 9:1 && grep "^berth: --sizes: no machine" said && refuses replay
 '
 test_expect_success 'a file without a whole line is no record, rather than empty' '
-    printf "{}" >snapshot.json && test_expect_code 1 berth simulate replay snapshot.json 2>said && grep "is no record" said
+    printf "{}" >snapshot.json && test_expect_code 1 berth simulate replay snapshot.json 2>said && grep "is no record" said && refuses replay ""
 '
 
 test_done
