@@ -305,7 +305,7 @@ static uint32_t untouched_gpus(const struct schedule *s, size_t node)
     const struct room *room = capacity_room(s->capacity, node);
     uint32_t gpus = 0;
 
-    for (unsigned i = 0; i < room->n_gpus; i++)
+    for (unsigned i = 0; i < room->n_gpus && i < CAPACITY_GPUS_MAX; i++)
         gpus |= (uint32_t) (room->gpu[i] == CAPACITY_GPU) << i;
     return gpus;
 }
