@@ -15,6 +15,7 @@ static const struct project *find(const struct call *call, const struct id *id)
 static struct new_tenant new_tenant(const struct call *call)
 {
     return (struct new_tenant){ .name = json_get_str(call->body, "name", ""),
+                                .org = json_get_str(call->body, "org", NULL),
                                 .tags = json_object_get(call->body, "tags"),
                                 .actor = call->actor };
 }

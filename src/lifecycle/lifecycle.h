@@ -358,12 +358,12 @@ void lifecycle_bookings(struct lifecycle *lc, const struct id *project,
 
 struct new_tenant {
     const char *name;
+    const char *org;    /* of a project, by name or id; NULL: the first there is */
     const json_t *tags; /* NULL: none */
     const char *actor;
 };
 int lifecycle_create_org(struct lifecycle *lc, const struct new_tenant *new, lifecycle_ok_f done,
                          void *userdata, struct id *ret, struct error *err);
-/* In the first org. */
 int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
                              lifecycle_ok_f done, void *userdata, struct id *ret,
                              struct error *err);

@@ -157,9 +157,21 @@ int lifecycle_create_org(struct lifecycle *lc, const struct new_tenant *new, lif
     return 0;
 }
 
+/* By name or id, NULL: the first. */
+static const struct org *find_org(const struct lifecycle *lc, const char *name)
+{
+    char id[ID_TEXT_LEN + 1];
+
+    vec_foreach(&lc->orgs, org)
+        if (!name || str_equal(name, (*org)->name) || str_equal(name, id_format(&(*org)->id, id)))
+            return *org;
+    return NULL;
+}
+
 int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
                              lifecycle_ok_f done, void *userdata, struct id *ret, struct error *err)
 {
+    const struct org *org = find_org(lc, new->org);
     const char *name = new->name;
     int r = check_tenant(new, err);
 
@@ -169,10 +181,13 @@ int lifecycle_create_project(struct lifecycle *lc, const struct new_tenant *new,
         return error_set(err, -EEXIST, "name: there is a project '%s' already", name);
     if (lc->orgs.len == 0)
         return error_set(err, -ENOENT, "there is no org yet; make one first");
+    if (!org)
+        return error_set(err, -ENOENT, "org: there is no org '%.60s'; berth org list names them",
+                         new->org);
 
     struct project *project = xnew(struct project);
     project->id = lc_new_id(lc);
-    project->org = lc->orgs.items[0]->id;
+    project->org = org->id;
     project->name = xstrdup(name);
     project->weight = 1;
     project->range = lc->next_range++;

@@ -15,7 +15,8 @@ BERTH_DRIVER_ROOT=$driver
 BERTH_CDI=$BERTH_TEST/cdi
 BERTH_NVML=$driver/usr/lib/nvidia/libnvidia-ml.so.1
 FAKE_NVML_LOAD=$BERTH_TEST/load
-export BERTH_DRIVER_ROOT BERTH_CDI BERTH_NVML FAKE_NVML_LOAD
+FAKE_NVML_LINKS=00000000:C1:00.0
+export BERTH_DRIVER_ROOT BERTH_CDI BERTH_NVML FAKE_NVML_LOAD FAKE_NVML_LINKS
 echo 37 512300 61 40000000000 >"$FAKE_NVML_LOAD"
 
 test_expect_success 'a driver is installed' 'fake_driver "$driver"'
@@ -47,6 +48,17 @@ test_expect_success 'nvidia-smi runs inside as outside' '
     LD_LIBRARY_PATH=$driver/usr/lib/nvidia "$driver/usr/bin/nvidia-smi" >expected &&
     { berth run --source none --image glibc:1 --name smi --gpus 1 -- /usr/bin/nvidia-smi >smi.log 2>smi.err || { cat smi.log smi.err; false; } } &&
     test_cmp expected smi.log
+'
+
+runs() { test "$(berth job show "$@" -o json | jq -r .state)" = running; }
+test_expect_success 'GPUs that NVLink joins are of one org, unless the fabric manager parts them' '
+    berth org create other >/dev/null && test_expect_code 3 berth project create theirs --org nobody 2>err && grep "no org .nobody" err &&
+    berth project create theirs --org other >/dev/null && berth image import glibc.tar --project theirs --name glibc:1 >/dev/null &&
+    set -- --detach --source none --image glibc:1 --cpus 1 --memory 64Mi --gpus 1 &&
+    berth run "$@" --name ours -- sleep 60 && await 20 runs ours && berth run "$@" --project theirs --name beside -- sleep 60 &&
+    berth why --project theirs beside >why && grep "1 is free .* joined by NVLink .* of another org; the operator may allow it: splits_islands" why &&
+    berth node partition "$(berth node list -o json | jq -r ".items[0].name")" --table "1=1 2=2" >/dev/null && await 20 runs beside --project theirs &&
+    berth stop --grace 0 --wait ours && berth stop --grace 0 --wait --project theirs beside
 '
 
 test_expect_success 'its loader lists the driver, and it has its own GPU alone' '

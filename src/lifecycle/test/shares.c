@@ -1,6 +1,8 @@
 /* What orgs and projects weigh decides who goes first, also after a restart. */
 #include "lifecycle/test/world.h"
 
+#include <errno.h>
+
 static struct id run_for(const struct id *project, const char *seconds)
 {
     _cleanup_free_ char *spec =
@@ -33,6 +35,26 @@ static struct id open_two(void)
                                 NULL, NULL, &second, &err) == 0);
     settle();
     return second;
+}
+
+TEST(a_project_is_of_the_org_that_it_was_made_in)
+{
+    struct new_tenant new = { .name = "theirs", .org = "nobody", .actor = "test" };
+    struct error err = { 0 };
+    struct id org, project;
+
+    world_open(1);
+    ok(lifecycle_create_project(world.lc, &new, NULL, NULL, &project, &err) == -ENOENT);
+    is_str(err.text, "org: there is no org 'nobody'; berth org list names them");
+    ok(lifecycle_create_org(world.lc, &(struct new_tenant){ .name = "other", .actor = "test" },
+                            NULL, NULL, &org, &err) == 0);
+    new.org = "other";
+    ok(lifecycle_create_project(world.lc, &new, NULL, NULL, &project, &err) == 0);
+    settle();
+    crash();
+    ok(id_equal(&project_get(world.lc, &project)->org, &org));
+    ok(!id_equal(&project_get(world.lc, &world.project)->org, &org));
+    world_close();
 }
 
 /* The first project had 100 s, the second 150 s: who of two that wait goes first? */
