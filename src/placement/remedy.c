@@ -304,6 +304,12 @@ static void try_size(const struct search *s)
 
 /* ---- something else --------------------------------------------------------------------------------- */
 
+/* Has it machines to itself because its flavor says so? */
+static bool is_by_flavor_alone(const struct search *s)
+{
+    return s->flavor && s->flavor->whole_node;
+}
+
 /* FLAVOR in place of that which is asked for. Memory and disk that were asked for beside it stay. */
 static void with_flavor(const struct search *s, const struct flavor *flavor,
                         struct workload_spec *ret)
@@ -317,6 +323,13 @@ static void with_flavor(const struct search *s, const struct flavor *flavor,
     ret->gpu_milli = flavor->gpu_milli;
     ret->gpu_model = flavor->gpu_model;
     ret->shared = flavor->shared;
+    ret->huge_pages = flavor->huge_pages;
+    ret->rdma = flavor->rdma;
+    ret->numa_strict = flavor->numa_strict;
+    ret->network_optimised = flavor->network_optimised;
+    ret->splits_islands = flavor->splits_islands;
+    ret->machines.exclusive =
+        flavor->whole_node || (spec->machines.exclusive && !is_by_flavor_alone(s));
     if (!s->flavor || spec->memory_bytes == s->flavor->memory_bytes)
         ret->memory_bytes = flavor->memory_bytes;
     if (!s->flavor || spec->disk_bytes == s->flavor->disk_bytes)
@@ -460,7 +473,7 @@ static void try_share(const struct search *s)
     struct workload_spec spec = *spec_of(s);
 
     spec.machines.exclusive = false;
-    if (!spec_of(s)->machines.exclusive || !fits(s, &spec))
+    if (!spec_of(s)->machines.exclusive || is_by_flavor_alone(s) || !fits(s, &spec))
         return;
     json_t *patch = json_object();
     json_put(patch, "exclusive", json_false());

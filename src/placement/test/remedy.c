@@ -231,6 +231,34 @@ TEST(rules_that_are_in_the_way)
     clear();
 }
 
+/* Two cores are free on each of two NUMA nodes. */
+TEST(another_flavor_has_other_rules)
+{
+    struct node *node = add(8, 0, NULL);
+    struct allocation has = { .memory_bytes = 4 * GIB };
+    const struct placement_grant grant = { .allocation = &has };
+    struct workload_spec spec = cores(4);
+
+    ok(cpu_set_parse("0-1,4-5", &has.cpus) == 0);
+    for (unsigned i = 4; i < 8; i++)
+        node->cores.items[i].numa = 1;
+    node->numas.items[0].memory_bytes = 4 * GIB;
+    vec_push(&node->numas, ((struct numa_node){ .id = 1, .memory_bytes = 4 * GIB }));
+    world.grant = &grant;
+    add_flavor("strict.4", 4, 0, NULL);
+    add_flavor("loose.4", 4, 0, NULL);
+    add_flavor("whole.4", 4, 0, NULL);
+    world.flavors[0].numa_strict = world.flavors[2].whole_node = true;
+    spec.flavor = world.flavors[0].name;
+    spec.numa_strict = true;
+    is_offered(&spec, "ask for flavor loose.4 instead of strict.4\nadd a machine like n1\n");
+    spec.flavor = world.flavors[2].name;
+    spec.numa_strict = false;
+    spec.machines.exclusive = true;
+    is_offered(&spec, "ask for flavor loose.4 instead of whole.4\nadd a machine like n1\n");
+    clear();
+}
+
 /* n1 and n2 stand in a leaf, n3 in another. */
 TEST(what_is_to_stand_together)
 {
