@@ -22,7 +22,8 @@ enum {
     ROUNDS = 20,
     CHANGED = 64,
     SPECS_MAX = 2000000,
-    STEP = 1500
+    STEP = 1500,
+    ORDERED = 20000
 };
 
 #define GIB    (INT64_C(1) << 30)
@@ -327,6 +328,17 @@ static void tell(struct bench *b, struct mirror *mirror, const char *what)
     say("to take it in, beside the loop", (clock_us() - began) / 1e3, "ms");
 }
 
+/* In which jobs go. */
+static void order(struct bench *b)
+{
+    struct planner_ids ids = { 0 };
+    double began = clock_us();
+
+    planner_order(b->planner, b->now_us, ORDERED, &ids);
+    say("the order of those that wait, beside the loop", (clock_us() - began) / 1e3, "ms");
+    vec_done(&ids);
+}
+
 static void look(struct bench *b)
 {
     struct mirror *mirror = mirror_new();
@@ -362,6 +374,7 @@ int main(int argc, char **argv)
     fill(&b);
     queue(&b, (unsigned) jobs);
     go_on(&b);
+    order(&b);
     look(&b);
     return 0;
 }

@@ -110,7 +110,6 @@ struct turns {
     VEC(const struct workload *) list; /* borrowed */
     struct map *places;                /* id -> its place, from 1; NULL: nobody asked yet */
     uint64_t change;
-    int64_t at_us; /* of the boot clock */
 };
 
 enum timer_kind { TIMER_MAX_TIME, TIMER_ELIGIBLE, TIMER_IMAGE, TIMER_WAIT, TIMER_BOOKING };

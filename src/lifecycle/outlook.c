@@ -63,6 +63,7 @@ struct expectation *lifecycle_look(struct lifecycle *lc, struct expectation *exp
     struct expectation *before = lc->expectation;
 
     lc->expectation = expectation;
+    turns_done(&lc->turns);
     return before;
 }
 

@@ -24,11 +24,12 @@ struct view {
     size_t *indexes; /* in the snapshot */
     struct workload *workloads;
     struct placement_request *requests;
+    size_t *by_priority; /* those of the queue, by priority and time */
     size_t n;
+    struct planner *planner; /* NULL: nothing asks for one */
     /* Where something is booked. */
-    struct planner *planner; /* NULL: nothing is */
-    bool *is_booked;         /* by machine */
-    char **words;            /* by booking */
+    bool *is_booked; /* by machine */
+    char **words;    /* by booking */
 };
 
 /* ---- machines --------------------------------------------------------------------------------------- */
@@ -126,7 +127,6 @@ static void see_bookings(struct view *v)
 
     if (s->bookings.len == 0)
         return;
-    v->planner = planner_from_snapshot(s);
     v->is_booked = xnew_n(bool, s->nodes.len + 1);
     v->words = xnew_n(char *, s->bookings.len);
     for (size_t i = 0; i < s->bookings.len; i++) {
@@ -147,6 +147,8 @@ static void view_init(struct view *v, const struct snapshot *s,
     *v = (struct view){ .snapshot = s };
     see_machines(v);
     see_queue(v, q);
+    if (s->bookings.len > 0 || (v->n > 0 && v->n <= q->foretold_max))
+        v->planner = planner_from_snapshot(s);
     see_bookings(v);
     v->at.now_us = s->now_us;
     v->at.nodes = v->nodes;
@@ -169,6 +171,7 @@ static void view_done(struct view *v)
     free(v->indexes);
     free(v->workloads);
     free(v->requests);
+    free(v->by_priority);
     free(v->is_booked);
     free(v->words);
 }
@@ -192,9 +195,11 @@ static void give_reasons(struct expectation *p, struct view *v)
     struct placement_plan plan = { 0 };
 
     placement_pass(&v->at, &plan);
+    v->by_priority = xnew_n(size_t, v->n + 1);
     for (size_t i = 0; i < plan.n_decisions; i++) {
         struct placement_decision *d = &plan.decisions[i];
         struct expectation_job *job = &p->jobs.items[d->request];
+        v->by_priority[i] = d->request;
         job->rule = d->rule;
         job->text = keep_text(p, d->text);
         job->is_asked = v->requests[d->request].is_asked;
@@ -203,6 +208,35 @@ static void give_reasons(struct expectation *p, struct view *v)
         d->n_allocations = 0;
     }
     placement_plan_done(&plan);
+}
+
+static void give_turn(struct expectation *p, const struct id *id, bool *has_turn)
+{
+    const struct expectation_job *job = expectation_find(p, id);
+
+    if (!job || has_turn[job - p->jobs.items])
+        return;
+    has_turn[job - p->jobs.items] = true;
+    vec_push(&p->turns, *id);
+}
+
+static void give_turns(struct expectation *p, const struct view *v,
+                       const struct expectation_question *q)
+{
+    _cleanup_free_ bool *has_turn = xnew_n(bool, v->n + 1);
+    struct planner_ids order = { 0 };
+
+    if (v->planner && v->n <= q->foretold_max) {
+        for (size_t i = 0; i < v->n; i++)
+            if (planner_awaits(v->planner, &p->jobs.items[v->by_priority[i]].id) > 0)
+                give_turn(p, &p->jobs.items[v->by_priority[i]].id, has_turn);
+        planner_order(v->planner, v->snapshot->now_us, v->n, &order);
+    }
+    vec_foreach(&order, id)
+        give_turn(p, id, has_turn);
+    for (size_t i = 0; i < v->n; i++)
+        give_turn(p, &p->jobs.items[v->by_priority[i]].id, has_turn);
+    vec_done(&order);
 }
 
 static void foretell(struct expectation *p, const struct view *v,
@@ -311,6 +345,7 @@ struct expectation *expectation_new(const struct snapshot *s, const struct expec
     vec_foreach(&p->jobs, job)
         (void) map_set(p->by_id, &job->id, sizeof job->id, job);
     give_reasons(p, &v);
+    give_turns(p, &v, q);
     for (size_t i = 0; i < v.n; i++)
         if (v.requests[i].is_asked && is_short(p->jobs.items[i].rule))
             find_changes(&p->jobs.items[i], &v, i, q);
@@ -335,6 +370,7 @@ void expectation_free(struct expectation *expectation)
         free(job->allocations);
     }
     vec_done(&expectation->jobs);
+    vec_done(&expectation->turns);
     map_free(expectation->by_id);
     map_free_with(expectation->texts, free);
     free(expectation);

@@ -1,5 +1,8 @@
 /* expectation.h - what those that wait can expect: what each waits for, when it will begin, what would let it begin now
  *
+ * Who goes first: who has a place already, then as the policy says, then who is held or must wait until some time, by priority and
+ * time; of very many all by priority and time.
+ *
  * From a snapshot alone, which nobody may change meanwhile: a server has it made beside its loop. Steps are counted, not time: the
  * same snapshot and question have the same answer.
  */
@@ -8,6 +11,7 @@
 
 #include "base/map.h"
 #include "placement/forecast.h"
+#include "placement/planner.h"
 #include "placement/remedy.h"
 #include "placement/rule.h"
 
@@ -37,6 +41,7 @@ struct expectation_job {
 struct expectation {
     int64_t at_us;                    /* of the snapshot */
     VEC(struct expectation_job) jobs; /* that wait, in the order in which they came */
+    struct planner_ids turns;         /* the same in the order in which they go */
     struct map *by_id, *texts;
 };
 

@@ -342,6 +342,7 @@ TEST(ranks_are_those_of_the_policy)
     world.project = p1;
     pass_time(0);
 
+    look_for(NULL);
     _cleanup_free_ struct workload **queue = lifecycle_queue(world.lc, NULL, &n);
     ok(n == 4 && id_equal(&queue[1]->id, &second) && id_equal(&queue[2]->id, &first));
     _cleanup_json_ json_t *why = why_of(&mine);
