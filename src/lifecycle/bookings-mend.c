@@ -44,13 +44,21 @@ int64_t booking_mend_due_us(struct lifecycle *lc, const struct booked *one)
                                         : one->broken_us + FAULT_PASSES_S * US_PER_S;
 }
 
+/* Is it known what takes no work of its machines, among which is NODE? */
+static bool is_seen(const struct lifecycle *lc, const struct booked *one, const char *node)
+{
+    if (!one->record->lacks)
+        return planner_serves(lc->planner, node) == (one->broken_us == 0);
+    _cleanup_free_ char *broken = broken_of(lc, one->record);
+    return str_equal(broken, one->record->lacks);
+}
+
 void bookings_see(struct lifecycle *lc, const char *node)
 {
     if (!lc->bookings) /* they are read after the machines */
         return;
     vec_foreach(&lc->bookings->items, one)
-        if (booking_record_keeps(one->record, node) &&
-            planner_serves(lc->planner, node) != (one->broken_us == 0)) {
+        if (booking_record_keeps(one->record, node) && !is_seen(lc, one, node)) {
             bookings_arm(lc, lc_boot(lc));
             return;
         }

@@ -171,14 +171,45 @@ TEST(many_start_at_once_beside_a_booking)
     world_close();
 }
 
-static void cordon(bool cordoned)
+static void cordon_node(const char *node, bool cordoned)
 {
     struct error err = { 0 };
-    const struct cordon order = { .node = "n1", .cordoned = cordoned, .actor = "key:op" };
+    const struct cordon order = { .node = node, .cordoned = cordoned, .actor = "key:op" };
 
     ok(lifecycle_cordon(world.lc, &order, NULL, NULL, &err) == 0);
     settle();
     pass_time(0);
+}
+
+static void cordon(bool cordoned) { cordon_node("n1", cordoned); }
+
+TEST(all_that_a_booking_lacks_is_said_at_once)
+{
+    struct error err = { 0 };
+    struct id id;
+
+    world_open(2);
+    struct node *second = world_node();
+    xstr_set(&second->name, "n2");
+    lifecycle_set_node(world.lc, second);
+    const struct new_booking both = { .project = world.project,
+                                      .name = "both",
+                                      .nodes = 2,
+                                      .from_us = world.now_us + 1000 * US_PER_S,
+                                      .until_us = world.now_us + 2000 * US_PER_S,
+                                      .actor = "key:test" };
+    ok(lifecycle_book(world.lc, &both, NULL, NULL, &id, &err) == 0);
+    settle();
+    const struct booking_record *record = lifecycle_booking(world.lc, &world.project, "both");
+    cordon_node("n2", true);
+    is_str(record->lacks, "n2");
+    cordon_node("n1", true);
+    is_str(record->lacks, "n1, n2");
+    cordon_node("n2", false);
+    is_str(record->lacks, "n1");
+    cordon_node("n1", false);
+    ok(!record->lacks);
+    world_close();
 }
 
 /* There is one machine: nobody can stand in for it. */
