@@ -84,12 +84,14 @@ static char *reason_of(struct lifecycle *lc, const struct workload *w, enum plac
     if (!seen || seen->rule == PLACEMENT_BACKOFF || seen->rule == PLACEMENT_BEGIN ||
         seen->rule == PLACEMENT_HELD)
         text = xstrdup("it has just come into the queue, and is looked at next");
-    else
+    else {
         *ret = seen->rule;
-    if (*ret == PLACEMENT_PLACED)
-        text = why_not_yet(lc, w, ret);
+        text = *ret == PLACEMENT_PLACED ? why_not_yet(lc, w, ret) : NULL;
+        if (!text)
+            text = xstrdup(seen->text);
+    }
     *ret_name = placement_rule_name(*ret);
-    return text ? text : xstrdup(seen->text);
+    return text;
 }
 
 static void why_queued(struct lifecycle *lc, const struct workload *w, json_t *json)
@@ -243,8 +245,11 @@ int lifecycle_plan(struct lifecycle *lc, struct submit *submit, struct snapshot_
 {
     const struct project *project = project_get(lc, &submit->project);
 
-    int r = project ? admit(lc, submit, project, err)
-                    : error_set(err, -ENOENT, "there is no such project");
+    if (!project) {
+        submit_done(submit);
+        return error_set(err, -ENOENT, "there is no such project");
+    }
+    int r = admit(lc, submit, project, err);
     if (r >= 0) {
         const struct workload w = { .project = submit->project, .spec = submit->spec };
         *ret = (struct snapshot_job){ .id = lc_new_id(lc),
