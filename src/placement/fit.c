@@ -603,7 +603,7 @@ void node_state_take_rest(struct node_state *state, const struct shape *shape,
 {
     unsigned turn = 0;
 
-    if (!shape->rules->exclusive || shape->shared)
+    if (n == 0 || !shape->rules->exclusive || shape->shared)
         return;
     vec_foreach(&state->numas, numa)
         deal_cores(state, numa, tasks, n, &turn);
