@@ -352,26 +352,32 @@ static unsigned tasks_on(const struct schedule *s, const struct entry *entry, si
     return n;
 }
 
-bool booked_close(struct schedule *s, const struct entry *entry, bool by_force, int64_t now_us)
+/* NODE, that is booked from now or soon, as far as ENTRY may not have it. */
+static void close_one(struct schedule *s, const struct entry *entry, size_t node, bool by_force,
+                      int64_t now_us)
 {
-    struct booked *b = s->booked;
     const struct schedule_job job = job_of(entry);
+    unsigned tasks = entry_tasks(entry) == 1 ? 1 : tasks_on(s, entry, node, by_force);
     uint32_t barred;
 
-    for (size_t i = 0; b && i < b->nodes.len; i++) {
-        size_t node = b->nodes.items[i];
-        unsigned tasks = entry_tasks(entry) == 1 ? 1 : tasks_on(s, entry, node, by_force);
-        if (capacity_is_closed(s->capacity, node) || tasks == 0)
-            continue;
-        bool is_out = obstacle_now(s, &job, node, tasks, now_us, &barred);
-        if (is_out || (by_force && barred)) {
-            capacity_close(s->capacity, node, true);
-            vec_push(&b->closed, node);
-        } else if (barred) {
-            (void) capacity_bar(s->capacity, node, barred);
-            vec_push(&b->barred, node);
-        }
+    if (capacity_is_closed(s->capacity, node) || tasks == 0)
+        return;
+    bool is_out = obstacle_now(s, &job, node, tasks, now_us, &barred);
+    if (is_out || (by_force && barred)) {
+        capacity_close(s->capacity, node, true);
+        vec_push(&s->booked->closed, node);
+    } else if (barred) {
+        (void) capacity_bar(s->capacity, node, barred);
+        vec_push(&s->booked->barred, node);
     }
+}
+
+bool booked_close(struct schedule *s, const struct entry *entry, bool by_force, int64_t now_us)
+{
+    const struct booked *b = s->booked;
+
+    for (size_t i = 0; b && i < b->nodes.len; i++)
+        close_one(s, entry, b->nodes.items[i], by_force, now_us);
     return b && b->closed.len + b->barred.len > 0;
 }
 
