@@ -69,6 +69,7 @@ struct past {
     int64_t wake_us;        /* it runs: when its right changes; it must wait: until then */
     size_t wake_at;         /* in the schedule's heap, from 1; 0: it is not there */
     size_t at;              /* among those who run, or who stand apart */
+    size_t end_at; /* it runs: in the schedule's heap of ends, from 1; 0: it is not there */
     unsigned level;
     unsigned returns;      /* it came back so often, since it ran for long */
     unsigned stopped;      /* so many were stopped for it, since then */
@@ -95,6 +96,12 @@ struct entry {
 struct entries {
     struct entry **items; /* a vec; borrowed */
     size_t len, cap;
+};
+
+/* Who runs says that it is gone by then. */
+struct end {
+    int64_t at_us;
+    struct entry *entry;
 };
 
 /* A task on a machine. */
@@ -141,6 +148,7 @@ struct schedule {
     struct entries apart;
     struct entries running;
     struct entries wakes; /* a heap by wake_us */
+    VEC(struct end) ends; /* a heap of those who run and say when they end (ends.h) */
     struct entry *oldest, *newest;
     struct tenants *machines; /* by machine: the tasks there */
     uint64_t *groups_at;      /* by machine: of its prospect; all bits: not known */

@@ -3,7 +3,7 @@
  * Numbers find machines; whether they hold a task in all detail is asked of those alone that were found, and what does not is
  * left out.
  */
-#include "placement/entry.h"
+#include "placement/ends.h"
 
 #include "base/alloc.h"
 
@@ -50,11 +50,6 @@ static bool could_be(const struct look *x, size_t node)
 static unsigned times(const struct look *x, const struct room *room)
 {
     return room_times(room, x->ask, x->is_apart ? 1 : x->tasks);
-}
-
-static int64_t end_of(const struct entry *entry)
-{
-    return entry->limit_us ? entry->past->started_us + entry->limit_us : INT64_MAX;
 }
 
 /* Does NODE hold a task when those are gone who say that they are by then? */
@@ -132,37 +127,13 @@ static bool fits_after(struct outlook *x, const struct entry *other, struct mach
     return false;
 }
 
-static int compare_ends(const void *pa, const void *pb)
-{
-    const struct entry *a = *(const struct entry *const *) pa,
-                       *b = *(const struct entry *const *) pb;
-    int64_t a_us = end_of(a), b_us = end_of(b);
-
-    if (a_us != b_us)
-        return a_us < b_us ? -1 : 1;
-    return entry_is_before(a, b) ? -1 : entry_is_before(b, a);
-}
-
-/* Those who run and say when they are gone, in that order; owned by the caller. */
-static const struct entry **by_end(const struct schedule *s, size_t *ret_n)
-{
-    const struct entry **all = xnew_n(const struct entry *, s->running.len + 1);
-    size_t n = 0;
-
-    vec_foreach(&s->running, entry)
-        if (end_of(*entry) != INT64_MAX)
-            all[n++] = *entry;
-    qsort(all, n, sizeof *all, compare_ends);
-    *ret_n = n;
-    return all;
-}
-
 int64_t reserve_for(const struct schedule *s, const struct entry *entry, int64_t now_us,
                     struct machines *ret)
 {
     struct outlook x = { .look = look_of(s, entry) };
-    size_t n = capacity_len(s->capacity), n_running;
-    _cleanup_free_ const struct entry **running = by_end(s, &n_running);
+    size_t n = capacity_len(s->capacity);
+    _cleanup_(ends_walk_done) struct ends_walk ends = { .s = s };
+    const struct entry *other;
     _cleanup_free_ struct room *rooms = x.rooms = xnew_n(struct room, n + 1);
     _cleanup_free_ unsigned *counts = x.counts = xnew_n(unsigned, n + 1);
     _cleanup_free_ uint64_t *sums = x.sums =
@@ -172,9 +143,9 @@ int64_t reserve_for(const struct schedule *s, const struct entry *entry, int64_t
         rooms[i] = *capacity_room(s->capacity, i);
         look_again(&x, i);
     }
-    for (size_t i = 0; i < n_running; i++)
-        if (fits_after(&x, running[i], ret))
-            return end_of(running[i]) > now_us ? end_of(running[i]) : now_us;
+    while ((other = ends_next(&ends)))
+        if (fits_after(&x, other, ret))
+            return end_of(other) > now_us ? end_of(other) : now_us;
     ret->len = 0;
     return INT64_MAX;
 }

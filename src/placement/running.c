@@ -1,5 +1,5 @@
 /* running.c - jobs that run: the tasks on each machine, and the times at which their right changes */
-#include "placement/entry.h"
+#include "placement/ends.h"
 #include "placement/promise.h"
 
 #include "base/alloc.h"
@@ -183,6 +183,7 @@ void entry_start(struct schedule *s, struct entry *entry, const struct choice *p
     past->started_us = now_us;
     past->at = s->running.len;
     vec_push(&s->running, entry);
+    ends_add(s, entry);
     tenants_add(s, entry);
     share_run(s->share, entry->line->group, entry_milli(entry), now_us);
     s->n_starts++;
@@ -201,6 +202,7 @@ void entry_stop(struct schedule *s, struct entry *entry, int64_t now_us)
     struct entry *moved = s->running.items[--s->running.len];
     s->running.items[past->at] = moved;
     moved->past->at = past->at;
+    ends_remove(s, entry);
     wake_clear(s, entry);
     past->ran_us += now_us - past->started_us;
     past->waits_since_us = now_us;

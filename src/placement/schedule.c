@@ -69,6 +69,7 @@ void schedule_free(struct schedule *s)
     vec_done(&s->groups);
     vec_done(&s->apart);
     vec_done(&s->running);
+    vec_done(&s->ends);
     vec_done(&s->wakes);
     free(s->places);
     pass_free(s);
