@@ -93,7 +93,7 @@ static struct node *make_node(size_t number)
     node->disk_bytes = INT64_C(1) << 40;
     for (unsigned i = 0; i < CORES; i++) {
         struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     vec_push(&node->numas, ((struct numa_node){ 0, node->memory_bytes }));

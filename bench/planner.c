@@ -46,8 +46,8 @@ static struct node *machine(unsigned number)
     node->reserved_cores = 1;
     for (unsigned i = 0; i < CORES; i++) {
         struct core core = { .id = i, .socket = i / 64, .numa = i / 64 };
-        cpu_set_add(&core.cpus, i);
-        cpu_set_add(&core.cpus, i + CORES);
+        cpu_siblings_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i + CORES);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < 2; i++)

@@ -173,7 +173,7 @@ static void add_cores(struct doctor *d, const struct node *node)
     char buf[32];
 
     vec_foreach(&node->cores, core)
-        cpus += cpu_set_count(&core->cpus);
+        cpus += core->cpus.n;
     doctor_add(d, LEVEL_OK, "cores",
                xasprintf("%zu whole core%s (%u CPUs) on %zu NUMA node%s, %s of memory: %s",
                          node->cores.len, node->cores.len == 1 ? "" : "s", cpus, node->numas.len,

@@ -246,7 +246,7 @@ static json_t *nodes_to_json(const struct api *api)
         json_t *json = json_object();
         unsigned cpus = 0;
         vec_foreach(&nodes[i]->cores, core)
-            cpus += cpu_set_count(&core->cpus);
+            cpus += core->cpus.n;
         json_put_str(json, "name", nodes[i]->name);
         json_put_int(json, "cores", cpus);
         json_put_int(json, "memory", nodes[i]->memory_bytes);

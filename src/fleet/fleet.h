@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/cpu-set.h"
+#include "base/cpu-siblings.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/huge-pages.h"
@@ -15,9 +16,9 @@
 struct core {
     unsigned id; /* position in node->cores */
     unsigned socket;
-    unsigned numa;       /* kernel number of its NUMA node */
-    unsigned l3;         /* cores that share an L3 cache have the same, from 1; 0: not known */
-    struct cpu_set cpus; /* its SMT siblings, kernel numbers */
+    unsigned numa; /* kernel number of its NUMA node */
+    unsigned l3;   /* cores that share an L3 cache have the same, from 1; 0: not known */
+    struct cpu_siblings cpus;
 };
 
 struct numa_node {

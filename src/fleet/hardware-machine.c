@@ -55,14 +55,16 @@ static int add_core(struct reader *r, const struct spot *spot, struct machine *m
                     const struct cpu_set *cpus, unsigned socket)
 {
     struct node *node = m->node;
+    struct core core = { .id = (unsigned) node->cores.len,
+                         .socket = socket,
+                         .numa = node->numas.items[node->numas.len - 1].id };
 
     if (cpu_set_intersects(&m->cpus, cpus))
         return refuse(r, spot, "has a CPU that belongs to another core already");
+    if (cpu_siblings_of(cpus, &core.cpus) < 0)
+        return refuse(r, spot, "has %u CPUs; it must be the 1 to %d of one core",
+                      cpu_set_count(cpus), CPU_SIBLINGS_MAX);
     cpu_set_union(&m->cpus, cpus);
-    const struct core core = { .id = (unsigned) node->cores.len,
-                               .socket = socket,
-                               .numa = node->numas.items[node->numas.len - 1].id,
-                               .cpus = *cpus };
     vec_push(&node->cores, core);
     return 0;
 }
@@ -77,7 +79,7 @@ static int cores_of_set(struct reader *r, const struct spot *spot, struct machin
 
     int code = get_set(r, spot, "cpus", CPU_SET_MAX, &set);
     if (code >= 0)
-        code = get_unsigned(r, spot, "threads", 1, 8, &threads);
+        code = get_unsigned(r, spot, "threads", 1, CPU_SIBLINGS_MAX, &threads);
     if (code < 0)
         return code;
     for (int cpu = cpu_set_next(&set, 0); cpu >= 0; cpu = cpu_set_next(&set, (unsigned) cpu + 1))
@@ -153,15 +155,13 @@ static int read_l3(struct reader *r, const struct spot *spot, void *arg)
     vec_foreach(&node->cores, core)
         number = core->l3 >= number ? core->l3 + 1 : number;
     vec_foreach(&node->cores, core) {
-        struct cpu_set rest = core->cpus;
-        if (!cpu_set_intersects(&core->cpus, &set))
+        if (!cpu_siblings_intersect(&core->cpus, &set))
             continue;
-        cpu_set_subtract(&rest, &set);
-        if (cpu_set_count(&rest) > 0 || core->l3)
-            return refuse(r, spot, "%s core %u, CPU %d and its siblings",
+        if (!cpu_siblings_within(&core->cpus, &set) || core->l3)
+            return refuse(r, spot, "%s core %u, CPU %u and its siblings",
                           core->l3 ? "has, as another L3 cache does," : "has only a part of",
-                          core->id, cpu_set_next(&core->cpus, 0));
-        cpu_set_subtract(&set, &core->cpus);
+                          core->id, core->cpus.cpu[0]);
+        cpu_set_remove_siblings(&set, &core->cpus);
         core->l3 = number;
     }
     if (cpu_set_count(&set) > 0)

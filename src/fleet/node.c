@@ -43,7 +43,7 @@ static json_t *cores_to_json(const struct node *node)
 
     vec_foreach(&node->cores, core) {
         json_t *json = json_object();
-        _cleanup_free_ char *cpus = cpu_set_format(&core->cpus);
+        _cleanup_free_ char *cpus = cpu_siblings_format(&core->cpus);
         json_put_int(json, "id", core->id);
         json_put_int(json, "socket", core->socket);
         json_put_int(json, "numa", core->numa);
@@ -130,6 +130,7 @@ int node_read_bytes(const json_t *json, const char *key, int64_t *ret, struct er
 static int read_core(struct node *node, const json_t *json, struct error *err)
 {
     struct core core = { 0 };
+    struct cpu_set set;
 
     int r = node_read_unsigned(json, "id", CPU_SET_MAX - 1, &core.id, err);
     if (r >= 0)
@@ -142,9 +143,12 @@ static int read_core(struct node *node, const json_t *json, struct error *err)
         return r;
 
     const char *cpus = json_get_str(json, "cpus", "");
-    r = cpu_set_parse(cpus, &core.cpus);
-    if (r < 0 || cpu_set_count(&core.cpus) == 0)
+    r = cpu_set_parse(cpus, &set);
+    if (r < 0 || cpu_set_count(&set) == 0)
         return error_set(err, -EINVAL, "cpus '%s' is not a list such as 0-3,8", cpus);
+    if (cpu_siblings_of(&set, &core.cpus) < 0)
+        return error_set(err, -EINVAL, "cpus '%s' are %u; a core has 1 to %d", cpus,
+                         cpu_set_count(&set), CPU_SIBLINGS_MAX);
     if (core.id != node->cores.len)
         return error_set(err, -EINVAL, "core %u is at position %zu", core.id, node->cores.len);
     vec_push(&node->cores, core);

@@ -165,7 +165,7 @@ static unsigned cores_in(const struct node *node, const struct cpu_set *cpus)
     unsigned n = 0;
 
     vec_foreach(&node->cores, core)
-        n += cpu_set_intersects(&core->cpus, cpus);
+        n += cpu_siblings_intersect(&core->cpus, cpus);
     return n;
 }
 

@@ -107,7 +107,7 @@ static void init_cores(struct node_state *state)
             }
             state->cores_usable++;
             numa->cores_usable++;
-            if (cpu_set_intersects(&core->cpus, &taken))
+            if (cpu_siblings_intersect(&core->cpus, &taken))
                 continue;
             state->core_free[core->id] = true;
             state->cores_free++;
@@ -301,7 +301,7 @@ static unsigned pool_cores(const struct node_state *state, const struct placemen
     unsigned n = 0;
 
     vec_foreach(&state->node->cores, core)
-        n += cpu_set_intersects(&core->cpus, &pool->cpus);
+        n += cpu_siblings_intersect(&core->cpus, &pool->cpus);
     return n;
 }
 
@@ -441,7 +441,7 @@ static void take_cores_of_l3(struct node_state *state, const struct numa_state *
             continue;
         state->core_free[core->id] = false;
         cores--;
-        cpu_set_union(cpus, &core->cpus);
+        cpu_set_add_siblings(cpus, &core->cpus);
     }
 }
 
@@ -500,7 +500,7 @@ static void add_mems(const struct node_state *state, const struct cpu_set *cpus,
                      struct cpu_set *mems)
 {
     vec_foreach(&state->node->cores, core)
-        if (cpu_set_intersects(&core->cpus, cpus))
+        if (cpu_siblings_intersect(&core->cpus, cpus))
             cpu_set_add(mems, core->numa);
 }
 

@@ -112,7 +112,7 @@ static void count_cores(struct taking *t, const struct cpu_set *cpus)
     for (size_t i = 0; i < t->n; i++)
         t->parts[i].numa = t->state->numas.items[i].id;
     vec_foreach(&t->state->node->cores, core) {
-        if (!cpu_set_intersects(&core->cpus, cpus))
+        if (!cpu_siblings_intersect(&core->cpus, cpus))
             continue;
         for (size_t i = 0; i < t->n; i++)
             t->cores[i] += t->parts[i].numa == core->numa;

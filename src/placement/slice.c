@@ -648,7 +648,7 @@ int64_t slice_memory_share(const struct node_state *state, const struct allocati
     for (size_t k = 0; k < state->numas.len && k < SLICE_NUMAS_MAX; k++) {
         const struct numa_state *numa = &state->numas.items[k];
         vec_foreach(&state->node->cores, core)
-            cores[k] += core->numa == numa->id && cpu_set_intersects(&core->cpus, &a->cpus);
+            cores[k] += core->numa == numa->id && cpu_siblings_intersect(&core->cpus, &a->cpus);
         all += cores[k];
         before += k < i ? cores[k] : 0;
         if (!cpu_set_has(&a->mems, numa->id))

@@ -30,6 +30,8 @@ __attribute__((format(printf, 3, 4))) int kernel_text(struct text *ret, const ch
 __attribute__((format(printf, 2, 3))) long long kernel_number(const char *directory,
                                                               const char *fmt, ...);
 
+/* Its first CPU, how many it has, CPU_SIBLINGS_MAX. */
+#define CORE_TOO_LARGE "the core of CPU %d has %u SMT siblings; it must be 1 to %d"
 /* Add CORE, which has no id yet, unless some of its CPUs are not in ALLOWED. */
 void add_core(struct node *node, const struct core *core, const struct cpu_set *allowed);
 void add_numa(struct node *node, unsigned id, int64_t memory_bytes);

@@ -10,11 +10,7 @@ static const char *or_else(const char *s, const char *otherwise) { return s ? s 
 
 void add_core(struct node *node, const struct core *core, const struct cpu_set *allowed)
 {
-    struct cpu_set others = core->cpus;
-
-    if (allowed)
-        cpu_set_subtract(&others, allowed);
-    if (allowed && cpu_set_count(&others) > 0)
+    if (allowed && !cpu_siblings_within(&core->cpus, allowed))
         return;
     vec_push(&node->cores, *core);
     node->cores.items[node->cores.len - 1].id = (unsigned) node->cores.len - 1;

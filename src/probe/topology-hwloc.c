@@ -120,8 +120,8 @@ static unsigned numa_of(const struct hwloc_calls *h, const struct node *node, hw
     return node->numas.len ? node->numas.items[0].id : 0;
 }
 
-static void take_cores(const struct hwloc_calls *h, const struct cpu_set *allowed,
-                       struct node *node)
+static int take_cores(const struct hwloc_calls *h, const struct cpu_set *allowed, struct node *node,
+                      struct error *err)
 {
     int depth = h->type_depth(h->topology, HWLOC_OBJ_CORE);
     hwloc_obj_t core;
@@ -130,13 +130,17 @@ static void take_cores(const struct hwloc_calls *h, const struct cpu_set *allowe
     if (depth < 0)
         depth = h->type_depth(h->topology, HWLOC_OBJ_PU);
     for (unsigned i = 0; (core = h->by_depth(h->topology, depth, i)); i++) {
-        const struct core one = { .socket = socket_of(core),
-                                  .numa = numa_of(h, node, core),
-                                  .l3 = l3_of(core),
-                                  .cpus = to_set(h, core->cpuset) };
-        if (cpu_set_count(&one.cpus) > 0)
+        struct core one = { .socket = socket_of(core),
+                            .numa = numa_of(h, node, core),
+                            .l3 = l3_of(core) };
+        struct cpu_set siblings = to_set(h, core->cpuset);
+        if (cpu_siblings_of(&siblings, &one.cpus) < 0)
+            return error_set(err, -ERANGE, CORE_TOO_LARGE, cpu_set_next(&siblings, 0),
+                             cpu_set_count(&siblings), CPU_SIBLINGS_MAX);
+        if (one.cpus.n > 0)
             add_core(node, &one, allowed);
     }
+    return 0;
 }
 
 int topology_hwloc(const struct place *place, const struct cpu_set *allowed, struct node *node,
@@ -157,6 +161,5 @@ int topology_hwloc(const struct place *place, const struct cpu_set *allowed, str
         cpu_set_subtract(&ours, &others);
     }
     take_numas(&h, node);
-    take_cores(&h, &ours, node);
-    return 0;
+    return take_cores(&h, &ours, node, err);
 }

@@ -106,12 +106,16 @@ int topology_sysfs(const struct place *place, const struct cpu_set *allowed, str
     for (int cpu = cpu_set_next(&online, 0); cpu >= 0;
          cpu = cpu_set_next(&online, (unsigned) cpu + 1)) {
         struct core core = { .numa = numa_of(&numas, (unsigned) cpu) };
+        struct cpu_set siblings;
         if (cpu_set_has(&seen, (unsigned) cpu))
             continue;
-        r = siblings_of(place->sys, (unsigned) cpu, &core.cpus);
+        r = siblings_of(place->sys, (unsigned) cpu, &siblings);
         if (r < 0)
             return r;
-        cpu_set_union(&seen, &core.cpus);
+        if (cpu_siblings_of(&siblings, &core.cpus) < 0)
+            return error_set(err, -ERANGE, CORE_TOO_LARGE, cpu, cpu_set_count(&siblings),
+                             CPU_SIBLINGS_MAX);
+        cpu_set_union(&seen, &siblings);
         long long socket =
             kernel_number(place->sys, "devices/system/cpu/cpu%d/topology/physical_package_id", cpu);
         core.socket = socket < 0 ? 0 : (unsigned) socket;

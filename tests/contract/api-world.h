@@ -111,7 +111,7 @@ static struct node *child_node(void)
                            .disk_bytes = INT64_C(100) << 30 };
     for (unsigned i = 0; i < 4; i++) {
         struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     vec_push(&node->numas, ((struct numa_node){ 0, node->memory_bytes }));

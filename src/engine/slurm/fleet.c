@@ -79,7 +79,7 @@ static struct node *make_node(const struct slurm_node *facts)
     for (unsigned i = 0; i < cores && (i + 1) * facts->threads <= CPU_SET_MAX; i++) {
         struct core core = { .id = i };
         for (unsigned thread = 0; thread < facts->threads; thread++)
-            cpu_set_add(&core.cpus, i * facts->threads + thread);
+            cpu_siblings_add(&core.cpus, i * facts->threads + thread);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < facts->gpus; i++)
@@ -92,13 +92,18 @@ static struct node *make_node(const struct slurm_node *facts)
     return node;
 }
 
-/* Berth's names of machines are lower case; one that is not cannot be used. */
+/* Berth's names of machines are lower case, and its cores have a few threads; one that is not so cannot be used. */
 static void add_machine(struct slurm_fleet *fleet, const struct slurm_node *facts)
 {
     struct error err = { 0 };
 
     if (name_check("name", facts->name, &err) < 0) {
         log_warn("a node of Slurm is left out", "node", facts->name, "reason", err.text);
+        return;
+    }
+    if (facts->threads > CPU_SIBLINGS_MAX) {
+        log_warn("a node of Slurm is left out", "node", facts->name, "reason",
+                 "its ThreadsPerCore must be 1 to 8");
         return;
     }
     if (map_get_str(fleet->by_name, facts->name))

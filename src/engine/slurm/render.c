@@ -65,7 +65,7 @@ static void add_shape(const struct node *node, struct text *out)
     bool is_regular = sockets > 0 && node->cores.len % sockets == 0;
 
     vec_foreach(&node->cores, core) {
-        unsigned n = cpu_set_count(&core->cpus);
+        unsigned n = core->cpus.n;
         is_regular = is_regular && (threads == 0 || threads == n);
         threads = n;
         cpus += n;

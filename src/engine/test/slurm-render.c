@@ -12,8 +12,8 @@ static struct node *machine(const char *name, unsigned sockets, unsigned cores, 
     node->memory_bytes = (INT64_C(64) << 30) + 1000;
     for (unsigned i = 0; i < sockets * cores; i++) {
         struct core core = { .id = i, .socket = i / cores, .numa = i / cores };
-        cpu_set_add(&core.cpus, i);
-        cpu_set_add(&core.cpus, i + sockets * cores);
+        cpu_siblings_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i + sockets * cores);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < gpus; i++) {
@@ -51,7 +51,7 @@ TEST(machines_are_said_as_they_are)
     const struct render_node nodes[] = { { a, "b2" }, { b, NULL } };
     const struct render_cluster cluster = { "berth", "head", nodes, 2 };
 
-    (void) cpu_set_parse("7", &b->cores.items[1].cpus); /* without its sibling */
+    b->cores.items[1].cpus = (struct cpu_siblings){ { 7 }, 1 }; /* without its sibling */
     _cleanup_free_ char *conf = file_of(&cluster, "slurm.conf"),
                         *gres = file_of(&cluster, "gres.conf"),
                         *topology = file_of(&cluster, "topology.conf"),

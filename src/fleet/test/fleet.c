@@ -19,8 +19,8 @@ static struct node *machine(unsigned cores)
     node->disk_bytes = 100 * GIB;
     for (unsigned i = 0; i < cores; i++) {
         struct core core = { .id = i, .socket = i * 2 / cores, .numa = i * 2 / cores };
-        cpu_set_add(&core.cpus, i);
-        cpu_set_add(&core.cpus, cores + i);
+        cpu_siblings_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, cores + i);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < 2; i++)
@@ -52,6 +52,8 @@ TEST(a_wrong_node_is_refused_with_its_field)
         { "{\"name\":\"a\",\"memory\":-1}", "memory" },
         { "{\"name\":\"a\",\"cores\":[{\"id\":0,\"cpus\":\"x\"}]}", "cores[0]" },
         { "{\"name\":\"a\",\"cores\":[{\"id\":1,\"cpus\":\"1\"}]}", "position 0" },
+        { "{\"name\":\"a\",\"cores\":[{\"id\":0,\"cpus\":\"0-8\"}]}",
+          "cores[0]: cpus '0-8' are 9; a core has 1 to 8" },
         { "{\"name\":\"a\",\"gpus\":[{}]}", "gpus[0]: uuid" },
         { "{\"name\":\"a\",\"id\":\"7\"}", "UUID" },
     };

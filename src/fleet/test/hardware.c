@@ -41,7 +41,7 @@ TEST(a_tree_is_read)
        n->numas.items[0].huge_pages.n[HUGE_PAGE_1G] == 32);
     ok(n->memory_bytes == 128 * GIB && n->reserved_cores == 1 && n->disk_bytes == 7168 * GIB);
     ok(n->cores.len == 8 && n->cores.items[1].numa == 3 && n->cores.items[4].socket == 1);
-    ok(cpu_set_has(&n->cores.items[1].cpus, 1) && cpu_set_has(&n->cores.items[1].cpus, 9));
+    ok(n->cores.items[1].cpus.cpu[0] == 1 && n->cores.items[1].cpus.cpu[1] == 9);
     ok(n->cores.items[1].l3 == 1 && n->cores.items[2].l3 == 2 && n->cores.items[7].l3 == 3);
     ok(n->gpus.len == 3 && n->gpus.items[2].island == 1 && n->gpus.items[2].numa == 1);
     is_str(n->gpus.items[1].uuid, "GPU-n08-1");
@@ -98,6 +98,8 @@ TEST(what_is_wrong_is_named_with_file_line_and_field)
           "has 3 CPUs, which do not make cores of 2 threads" },
         { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"id\":0,\"cores\":[\"0,1\",\"1,2\"]}]}]}",
           "numas[0].cores[1]: has a CPU that belongs to another core already" },
+        { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"id\":0,\"cores\":[\"0\",\"1-9\"]}]}]}",
+          "numas[0].cores[1]: has 9 CPUs; it must be the 1 to 8 of one core" },
         { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"cpus\":\"0\"}]}]}", "numas[0]: has no id" },
         { "{\"nodes\":[{\"name\":\"a\",\"numas\":[{\"id\":0,\"cpus\":\"0\"},{\"id\":0}]}]}",
           "numas[1]: is NUMA node 0 again" },

@@ -90,7 +90,7 @@ static void add_parts(struct node *node)
 
     for (unsigned i = 0; i < n_cores; i++) {
         struct core core = { .id = i, .socket = few(), .numa = few(), .l3 = few() };
-        cpu_set_add(&core.cpus, random_below(16));
+        cpu_siblings_add(&core.cpus, random_below(16));
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < n_numas; i++)

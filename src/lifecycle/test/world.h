@@ -294,7 +294,7 @@ static struct node *world_node(void)
     node->disk_bytes = world.cores * 1024 * MIB;
     for (unsigned i = 0; i < world.cores; i++) {
         struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     vec_push(&node->numas, ((struct numa_node){ 0, node->memory_bytes }));

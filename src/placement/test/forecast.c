@@ -18,7 +18,7 @@ static void add_node(struct snapshot *s, const char *name, unsigned cores)
     vec_push(&node->numas, ((struct numa_node){ .id = 0, .memory_bytes = node->memory_bytes }));
     for (unsigned i = 0; i < cores; i++) {
         struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     vec_push(&s->nodes, ((struct snapshot_node){ .node = node }));

@@ -19,7 +19,7 @@ static inline struct node *machine_of(unsigned number, unsigned cores, unsigned 
     vec_push(&node->numas, ((struct numa_node){ .id = 0, .memory_bytes = 64 * GIB }));
     for (unsigned i = 0; i < cores; i++) {
         struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < gpus; i++)

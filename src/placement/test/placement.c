@@ -17,8 +17,8 @@ static struct node *machine(const char *name, unsigned cores)
     node->disk_bytes = 100 * GIB;
     for (unsigned i = 0; i < cores; i++) {
         struct core core = { .id = i, .numa = i * 2 / cores };
-        cpu_set_add(&core.cpus, i);
-        cpu_set_add(&core.cpus, cores + i);
+        cpu_siblings_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, cores + i);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < 2; i++) {

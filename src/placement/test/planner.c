@@ -21,7 +21,7 @@ static struct node *machine(const char *name, unsigned cores, unsigned gpus)
     vec_push(&node->numas, ((struct numa_node){ .id = 0, .memory_bytes = 64 * GIB }));
     for (unsigned i = 0; i < cores; i++) {
         struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < gpus; i++)

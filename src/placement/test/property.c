@@ -35,7 +35,7 @@ static struct node *make_node(unsigned number)
     for (unsigned i = 0; i < cores; i++) {
         struct core core = { .id = i, .numa = i % numas };
         for (unsigned t = 0; t < threads; t++)
-            cpu_set_add(&core.cpus, i + t * cores);
+            cpu_siblings_add(&core.cpus, i + t * cores);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < numas; i++)
@@ -98,12 +98,10 @@ static unsigned whole_cores(const struct node *node, const struct cpu_set *cpus)
     unsigned n = 0;
 
     vec_foreach(&node->cores, core) {
-        struct cpu_set rest = core->cpus;
-        cpu_set_subtract(&rest, cpus);
-        if (cpu_set_count(&rest) == 0)
+        if (cpu_siblings_within(&core->cpus, cpus))
             n++;
         else
-            ok(!cpu_set_intersects(&core->cpus, cpus)); /* siblings are never split */
+            ok(!cpu_siblings_intersect(&core->cpus, cpus)); /* siblings are never split */
     }
     return n;
 }
@@ -124,7 +122,7 @@ static void check_node(const struct node *node)
     unsigned reserved = 0;
     vec_foreach(&node->cores, core)
         if (node->reserved_cores && core->id < node->numas.len)
-            reserved += cpu_set_intersects(&core->cpus, &all);
+            reserved += cpu_siblings_intersect(&core->cpus, &all);
     ok(reserved == 0);
     ok(ledger.memory_taken_bytes <= node->memory_bytes &&
        ledger.disk_taken_bytes <= node->disk_bytes);
@@ -145,7 +143,7 @@ static bool holds(const struct node *node, const struct workload_spec *spec, uns
         cpu_set_union(&all, &ledger.pools[i].cpus);
     vec_foreach(&node->cores, core) {
         bool reserve = node->reserved_cores && core->id < node->numas.len;
-        is_free += !reserve && !cpu_set_intersects(&core->cpus, &all);
+        is_free += !reserve && !cpu_siblings_intersect(&core->cpus, &all);
     }
     return is_free >= n * spec->cores &&
            node->gpus.len - ledger.n_gpus_taken >= (size_t) n * spec->gpus &&
@@ -186,7 +184,7 @@ static void check_allocation(const struct allocation *a, const struct workload_s
         unsigned cores = whole_cores(nodes[i], &a->cpus);
         ok(spec->shared ? cores >= spec->cores : cores == spec->cores);
         vec_foreach(&nodes[i]->cores, core)
-            if (cpu_set_intersects(&core->cpus, &a->cpus))
+            if (cpu_siblings_intersect(&core->cpus, &a->cpus))
                 ok(cpu_set_has(&a->mems, core->numa));
     }
     unsigned gpus = 0;

@@ -26,7 +26,7 @@ static struct node *machine(unsigned number)
     vec_push(&node->numas, ((struct numa_node){ .id = 0, .memory_bytes = 64 * GIB }));
     for (unsigned i = 0; i < 16; i++) {
         struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < 4 + 4 * (number % 2); i++)

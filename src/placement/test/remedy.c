@@ -26,7 +26,7 @@ static struct node *machine(unsigned number, struct size size)
     vec_push(&node->numas, ((struct numa_node){ .memory_bytes = node->memory_bytes }));
     for (unsigned i = 0; i < size.cores; i++) {
         struct core core = { .id = i };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < size.gpus; i++)

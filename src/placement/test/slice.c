@@ -57,7 +57,7 @@ static void add_numas(void)
             struct core core = { .id = i * cores + k, .numa = id, .socket = i / 2 };
             core.l3 = each ? i * cores + k / each + 1 : 0;
             for (unsigned t = 0; t < threads; t++)
-                cpu_set_add(&core.cpus, i * cores + k + t * numas * cores);
+                cpu_siblings_add(&core.cpus, i * cores + k + t * numas * cores);
             vec_push(&node->cores, core);
         }
     }
@@ -199,7 +199,7 @@ static unsigned cores_on(const struct task *task, const struct numa_node *numa)
 
     vec_foreach(&node->cores, core)
         n += (!numa || core->numa == numa->id) &&
-             cpu_set_intersects(&core->cpus, &task->grant.allocation->cpus);
+             cpu_siblings_intersect(&core->cpus, &task->grant.allocation->cpus);
     return n;
 }
 
@@ -317,11 +317,9 @@ static void check_task(const struct task *task)
                                      : cores_on(task, NULL) == task->spec.cores);
     check_whole(task);
     ok((unsigned) __builtin_popcountll(gpus) == task->spec.gpus);
-    vec_foreach(&node->cores, core) { /* I4 */
-        struct cpu_set rest = core->cpus;
-        cpu_set_subtract(&rest, &task->grant.allocation->cpus);
-        ok(cpu_set_count(&rest) == 0 || cpu_set_equal(&rest, &core->cpus));
-    }
+    const struct cpu_set *cpus = &task->grant.allocation->cpus;
+    vec_foreach(&node->cores, core) /* I4 */
+        ok(cpu_siblings_within(&core->cpus, cpus) || !cpu_siblings_intersect(&core->cpus, cpus));
     if (node->partitions.len > 0 && gpus) /* I7 */
         ok(task->grant.allocation->in_partition && (gpus & ~partition_of(task)) == 0);
     check_near(task);
@@ -531,7 +529,7 @@ static unsigned l3_of(const struct allocation *a, unsigned numa)
     unsigned n = 0;
 
     vec_foreach(&node->cores, core)
-        has[core->l3] |= core->numa == numa && cpu_set_intersects(&core->cpus, &a->cpus);
+        has[core->l3] |= core->numa == numa && cpu_siblings_intersect(&core->cpus, &a->cpus);
     for (size_t i = 0; i < 64; i++)
         n += has[i];
     return n;
@@ -632,7 +630,7 @@ static void make_hgx(bool has_islands)
         vec_push(&node->numas, ((struct numa_node){ .id = i, .memory_bytes = 32 * GIB }));
     for (unsigned i = 0; i < 32; i++) {
         struct core core = { .id = i, .numa = i / 16 };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < 8; i++)
@@ -699,7 +697,7 @@ TEST(cores_that_share_a_cache_stay_together)
         vec_push(&node->numas, ((struct numa_node){ .id = i }));
     for (unsigned i = 0; i < 64; i++) {
         struct core core = { .id = i, .numa = i / 32, .l3 = 1 + i / 8 };
-        cpu_set_add(&core.cpus, i);
+        cpu_siblings_add(&core.cpus, i);
         vec_push(&node->cores, core);
     }
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {

@@ -56,7 +56,7 @@ static int look(const char *nvml, struct node **ret)
 
 static bool core_is(const struct node *node, size_t i, const char *cpus, unsigned numa)
 {
-    _cleanup_free_ char *have = cpu_set_format(&node->cores.items[i].cpus);
+    _cleanup_free_ char *have = cpu_siblings_format(&node->cores.items[i].cpus);
 
     return strcmp(have, cpus) == 0 && node->cores.items[i].numa == numa &&
            node->cores.items[i].socket == numa;
@@ -266,7 +266,7 @@ TEST(the_kernel_and_hwloc_agree_about_this_machine)
     ok(probe_node(&by_hwloc, &b, &err) == 0);
     ok(a->cores.len == b->cores.len && a->numas.len == b->numas.len);
     for (size_t i = 0; i < a->cores.len && i < b->cores.len; i++)
-        ok(cpu_set_equal(&a->cores.items[i].cpus, &b->cores.items[i].cpus) &&
+        ok(cpu_siblings_equal(&a->cores.items[i].cpus, &b->cores.items[i].cpus) &&
            a->cores.items[i].numa == b->cores.items[i].numa &&
            a->cores.items[i].l3 == b->cores.items[i].l3);
 }
@@ -300,7 +300,7 @@ TEST(topologies_of_other_machines_are_read)
     ok(dgx && dgx->cores.len == 4 && dgx->numas.len == 2);
     ok(dgx && dgx->cores.items[3].numa == 1 && dgx->memory_bytes == 1621972275200);
     ok(load("hwloc_power8gpudistances.xml", &power) == 0);
-    ok(power && cpu_set_count(&power->cores.items[0].cpus) == 2);
+    ok(power && power->cores.items[0].cpus.n == 2);
     ok(load("hwloc3_nvidia-dgx-gb10_lstopo_REJECTED-by-2.9.xml", &newer) != 0 || newer);
 }
 
