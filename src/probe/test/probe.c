@@ -170,6 +170,17 @@ TEST(without_a_whole_core_it_says_so)
     machine_drop();
 }
 
+TEST(a_core_of_more_siblings_than_there_are_is_refused)
+{
+    struct node *node = NULL;
+
+    make_machine("0-7");
+    put("0-8\n", "sys/devices/system/cpu/cpu0/topology/core_cpus_list");
+    ok(look("", &node) == -ERANGE);
+    ok(strstr(err.text, "the core of CPU 0 has 9 SMT siblings; it must be 1 to 8"));
+    machine_drop();
+}
+
 static void put_pci(const char *address, const char *class, const char *vendor)
 {
     put(class, "sys/bus/pci/devices/%s/class", address);
