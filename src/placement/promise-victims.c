@@ -60,7 +60,7 @@ struct drop {
 
 static bool may_be_stopped(const struct drop *x, const struct entry *other)
 {
-    return other->line->preemptible && other->line->priority < x->entry->line->priority &&
+    return other->line->priority < x->entry->line->priority &&
            x->now_us - other->past->started_us >= x->s->options.guaranteed_us;
 }
 
@@ -69,24 +69,43 @@ static void find_there(struct drop *x, size_t node)
     x->there.len = 0;
     vec_foreach(&x->s->machines[node], tenant) {
         struct entry *other = tenant->entry;
-        if (may_be_stopped(x, other) && !(x->bound && compare_prey(&other, &x->bound) > 0))
+        if (tenant->preemptible && may_be_stopped(x, other) &&
+            !(x->bound && compare_prey(&other, &x->bound) > 0))
             vec_push(&x->there, other);
     }
     if (x->there.len > 1)
         qsort(x->there.items, x->there.len, sizeof *x->there.items, compare_prey);
 }
 
-/* GPUs of NODE of which nobody, or only who would be stopped, has anything now. */
-static unsigned gpus_at_most(const struct drop *x, size_t node)
+/* GPUs of NODE of which nobody has all. */
+static unsigned gpus_now(const struct drop *x, size_t node)
 {
     const struct room *room = capacity_room(x->s->capacity, node);
     unsigned n = 0;
 
     for (unsigned i = 0; i < room->n_gpus; i++)
         n += room->gpu[i] > 0;
+    return n;
+}
+
+/* The same without those who would be stopped. */
+static unsigned gpus_at_most(const struct drop *x, size_t node)
+{
+    unsigned n = gpus_now(x, node);
+
     vec_foreach(&x->there, other)
         n += entry_ask(*other)->gpus;
     return n;
+}
+
+/* Might room be made on NODE, without a look at each who is there? */
+static bool is_prospect(const struct drop *x, size_t node)
+{
+    const struct prospect *p = prospect_of(x->s, node, x->now_us);
+
+    return p->priority < x->entry->line->priority &&
+           !(x->bound && p->priority > x->bound->line->priority) &&
+           gpus_now(x, node) + p->gpus >= entry_ask(x->entry)->gpus;
 }
 
 static unsigned fits_without(struct drop *x, size_t node)
@@ -117,6 +136,8 @@ static void look_at(struct drop *x, size_t node)
     x->gone.len = 0;
     if (x->wish.tasks > 1)
         note(x, node, NULL, before = fits_without(x, node));
+    if (!is_prospect(x, node))
+        return;
     find_there(x, node);
     if (x->there.len == 0 || gpus_at_most(x, node) < entry_ask(x->entry)->gpus)
         return;
@@ -185,19 +206,13 @@ static void drop_until(struct drop *x, const struct entry *last, size_t n)
     vec_done(&all);
 }
 
-static bool is_prospect(const struct drop *x, size_t node)
-{
-    return prospect_of(x->s, node, x->now_us)->priority < x->entry->line->priority;
-}
-
 /* As few as will do are out of the profile then, and its machines are found. False: it does not start even without all. */
 static bool drop_fewest(struct drop *x)
 {
     size_t n = 0, machines = x->s->n_machines;
 
     for (size_t node = 0; node < machines && node < x->s->promises->nodes.len; node++)
-        if (x->wish.tasks > 1 || (x->s->machines[node].len > 0 && is_prospect(x, node)))
-            look_at(x, node);
+        look_at(x, node);
     const struct entry *last = find_last(x, &n);
     if (!last)
         return false;
