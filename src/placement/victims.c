@@ -4,6 +4,7 @@
  * by its price: of every machine the cheapest set of jobs of less right that makes room for one task, of the machines
  * the cheapest; and so on until all tasks have room.
  */
+#include "placement/bid.h"
 #include "placement/entry.h"
 
 #include "base/alloc.h"
@@ -13,7 +14,7 @@
 #include <string.h>
 
 /* So many tasks on a machine are tried in all combinations; more one by one. */
-enum { EXACT_MAX = 8, SETS_MAX = 1 << EXACT_MAX };
+enum { EXACT_MAX = 8, SETS_MAX = 1 << EXACT_MAX, ANSWER_MAX = 16 };
 
 /* To look for prey on a machine costs as much as so many looks at one. */
 enum { LOOKS = 2 };
@@ -42,19 +43,21 @@ struct memo {
     size_t n;
 };
 
-/* What room for a task costs on a machine, at least. */
-struct bid {
-    int64_t price;
-    size_t at;       /* the machine's place among those that may be chosen */
-    uint32_t number; /* of the bids for that place; only the last one counts */
-    bool is_exact;
+/* Which of the prey on a machine was chosen; it holds until something changes there. */
+struct answer {
+    const struct choice *prey[ANSWER_MAX];
+    size_t n;
+    uint32_t set; /* 0: none makes room */
 };
 
 /* Of all machines, kept from one task of a gang to the next. */
 struct bids {
-    VEC(struct bid) heap;  /* the cheapest first */
+    struct bid_heap heap;
     uint32_t *numbers;     /* by place in LIMITS: the last bid's */
     VEC(size_t) looked_at; /* places whose price goes by who is stopped so far */
+    VEC(struct answer) answers;
+    uint32_t *answered; /* by place in LIMITS: index + 1 of its answer; 0: there is none */
+    bool *has_changed;  /* by group: is what it has too much less since somebody was stopped? */
     struct stretch limits;
     bool is_made;
 };
@@ -74,9 +77,11 @@ struct search {
     VEC(struct taken) gone; /* of them */
     int64_t prices[SETS_MAX]; /* of sets of them */
     unsigned frees[SETS_MAX]; /* GPUs that a set has */
-    uint64_t work;            /* questions whether there would be room */
-    bool is_kept; /* the machine that is looked at is kept from it while they are there */
-    size_t kept;  /* the machine on which room is made, if it is; SIZE_MAX: it is not */
+    uint32_t sets[SETS_MAX];  /* that might do, and */
+    size_t n_sets;
+    uint64_t work; /* questions whether there would be room */
+    bool is_kept;  /* the machine that is looked at is kept from it while they are there */
+    size_t kept;   /* the machine on which room is made, if it is; SIZE_MAX: it is not */
     struct bids bids;
     int64_t price; /* of all who are stopped */
     int64_t below; /* that is too much */
@@ -343,31 +348,84 @@ static unsigned gpus_lacking(const struct search *x, size_t node)
     return wants > do_now ? wants - do_now : 0;
 }
 
-/* The cheapest set of few; false: none costs less than BELOW. */
-static bool choose_exactly(struct search *x, size_t node, int64_t below)
+static bool set_makes_room(struct search *x, size_t node, uint32_t set)
+{
+    choose_set(x, set);
+    return makes_room(x, node);
+}
+
+static uint32_t set_of_all(const struct search *x) { return (1u << x->prey.len) - 1; }
+
+/* The sets that cost less than BELOW and have as many GPUs as are LACKING. */
+static void list_sets(struct search *x, unsigned lacking, int64_t below)
 {
     const struct prey *prey = x->prey.items;
-    uint32_t best = 0, same[EXACT_MAX] = { 0 }, all = (1u << x->prey.len) - 1;
-    unsigned lacking = gpus_lacking(x, node);
+    uint32_t same[EXACT_MAX] = { 0 };
 
     for (size_t i = 0; i < x->prey.len; i++)
         for (size_t k = 0; k < x->prey.len; k++)
             same[i] |= (uint32_t) (prey[k].entry == prey[i].entry) << k;
-    for (uint32_t set = 1; set <= all; set++) {
+    x->n_sets = 0;
+    for (uint32_t set = 1; set <= set_of_all(x); set++) {
         unsigned i = (unsigned) __builtin_ctz(set);
         uint32_t rest = set & (set - 1);
         x->prices[set] = x->prices[rest] + (rest & same[i] ? 0 : prey[i].price);
         x->frees[set] = x->frees[rest] + entry_ask(prey[i].entry)->gpus;
-        if (x->prices[set] >= below || x->frees[set] < lacking)
-            continue;
-        choose_set(x, set);
-        if (makes_room(x, node)) {
-            below = x->prices[set];
-            best = set;
-        }
+        if (x->prices[set] < below && x->frees[set] >= lacking)
+            x->sets[x->n_sets++] = set;
     }
-    choose_set(x, best);
+}
+
+/* Those without whom all others make no room. */
+static uint32_t find_needed(struct search *x, size_t node, unsigned lacking)
+{
+    uint32_t all = set_of_all(x), needed = 0;
+
+    for (uint32_t rest = all; rest; rest &= rest - 1) {
+        uint32_t one = rest & -rest, others = all & ~one;
+        if (others == 0 || x->frees[others] < lacking || !set_makes_room(x, node, others))
+            needed |= one;
+    }
+    return needed;
+}
+
+/* Of the sets that have NEEDED, and are not REFUSED nor part of it, the cheapest, of equals the first; the others of them stay. 0:
+ * there is none. */
+static uint32_t next_set(struct search *x, uint32_t needed, uint32_t refused)
+{
+    uint32_t best = 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < x->n_sets; i++) {
+        uint32_t set = x->sets[i];
+        if ((set & needed) != needed || set == refused ||
+            (!x->is_kept && (set | refused) == refused))
+            continue;
+        x->sets[n++] = set;
+        if (best == 0 || x->prices[set] < x->prices[best])
+            best = set;
+    }
+    x->n_sets = n;
     return best;
+}
+
+/* The cheapest set of few; false: none costs less than BELOW. Asked is as little as can be, since a host's answers are dear: in the
+ * order of prices, and of no set that is part of one that makes no room. (With bookings it is asked of each.) */
+static bool choose_exactly(struct search *x, size_t node, int64_t below)
+{
+    unsigned lacking = gpus_lacking(x, node);
+    uint32_t needed = 0, all = set_of_all(x), set;
+
+    list_sets(x, lacking, below);
+    if (x->n_sets == 0 || !set_makes_room(x, node, all))
+        return false;
+    if (x->n_sets > x->prey.len && !x->is_kept)
+        needed = find_needed(x, node, lacking);
+    set = next_set(x, needed, 0);
+    while (set != 0 && set != all && !set_makes_room(x, node, set))
+        set = next_set(x, needed, set);
+    choose_set(x, set);
+    return set != 0;
 }
 
 /* Of the prey. */
@@ -410,22 +468,30 @@ static void choose_one_by_one(struct search *x, size_t node)
     }
 }
 
-/* Choose the prey on NODE that makes room for a task; false: none does for less than BELOW. */
-static bool choose_prey(struct search *x, size_t node, int64_t below)
+static bool find_any_prey(struct search *x, size_t node)
 {
     if (memo_of(x, node) <= gpus_lacking(x, node))
         return false;
     find_prey(x, node);
-    if (x->prey.len == 0)
-        return false;
+    return x->prey.len > 0;
+}
+
+/* Choose of the prey on NODE, which was found, what makes room for a task; false: none does for less than BELOW. */
+static bool choose_of_prey(struct search *x, size_t node, int64_t below)
+{
+    if (x->prey.len <= EXACT_MAX)
+        return choose_exactly(x, node, below);
     vec_foreach(&x->prey, prey)
         prey->is_chosen = true;
     if (!makes_room(x, node))
         return false;
-    if (x->prey.len <= EXACT_MAX)
-        return choose_exactly(x, node, below);
     choose_one_by_one(x, node);
     return price_of_chosen(x) < below;
+}
+
+static bool choose_prey(struct search *x, size_t node, int64_t below)
+{
+    return find_any_prey(x, node) && choose_of_prey(x, node, below);
 }
 
 const struct prospect *prospect_of(struct schedule *s, size_t node, int64_t now_us)
@@ -593,47 +659,6 @@ static bool find_cheapest(struct search *x, struct entries *ret)
 /* What was found out for one task holds for the next, but on machines on which something changed; where groups go by shares, who
  * has less right goes by who is stopped already. */
 
-static bool is_cheaper(const struct bid *a, const struct bid *b)
-{
-    if (a->price != b->price)
-        return a->price < b->price;
-    return a->at != b->at ? a->at < b->at : a->number > b->number;
-}
-
-static void bids_sink(struct bids *b, size_t at, struct bid bid)
-{
-    struct bid *heap = b->heap.items;
-
-    for (size_t child; (child = 2 * at + 1) < b->heap.len; at = child) {
-        if (child + 1 < b->heap.len && is_cheaper(&heap[child + 1], &heap[child]))
-            child++;
-        if (!is_cheaper(&heap[child], &bid))
-            break;
-        heap[at] = heap[child];
-    }
-    heap[at] = bid;
-}
-
-static struct bid bids_pop(struct bids *b)
-{
-    const struct bid first = b->heap.items[0], last = b->heap.items[--b->heap.len];
-
-    if (b->heap.len > 0)
-        bids_sink(b, 0, last);
-    return first;
-}
-
-static void bids_push(struct bids *b, struct bid bid)
-{
-    size_t at = b->heap.len;
-
-    vec_push(&b->heap, bid);
-    struct bid *heap = b->heap.items;
-    for (; at > 0 && is_cheaper(&bid, &heap[(at - 1) / 2]); at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = bid;
-}
-
 /* The machine at place AT, whatever was known of it. */
 static void bids_renew(struct search *x, size_t at)
 {
@@ -642,7 +667,7 @@ static void bids_renew(struct search *x, size_t at)
     int64_t price = least_price(x, machine_at(x, &b->limits, at));
 
     if (price != INT64_MAX)
-        bids_push(b, (struct bid){ price, at, number, false });
+        bids_push(&b->heap, (struct bid){ price, at, number, false });
 }
 
 static void bids_make(struct search *x)
@@ -651,15 +676,16 @@ static void bids_make(struct search *x)
 
     b->limits = capacity_limits(x->s->capacity);
     b->numbers = xrealloc(b->numbers, (b->limits.end - b->limits.first + 1) * sizeof *b->numbers);
-    b->heap.len = b->looked_at.len = 0;
+    free(b->answered);
+    b->answered = xnew_n(uint32_t, b->limits.end - b->limits.first + 1);
+    b->heap.len = b->looked_at.len = b->answers.len = 0;
     for (size_t at = b->limits.first; at < b->limits.end; at++) {
         int64_t price = least_price(x, machine_at(x, &b->limits, at));
         b->numbers[at - b->limits.first] = 0;
         if (price != INT64_MAX)
             vec_push(&b->heap, ((struct bid){ price, at, 0, false }));
     }
-    for (size_t i = b->heap.len / 2; i-- > 0;)
-        bids_sink(b, i, b->heap.items[i]);
+    bids_order(&b->heap);
     b->is_made = true;
 }
 
@@ -671,18 +697,105 @@ static void bids_change(struct search *x, size_t node)
     bool is_all = b->limits.end - b->limits.first == capacity_len(capacity);
     size_t at = is_all ? node : locality_at(capacity_locality(capacity), node);
 
-    if (b->is_made && at >= b->limits.first && at < b->limits.end)
-        bids_renew(x, at);
+    if (!b->is_made || at < b->limits.first || at >= b->limits.end)
+        return;
+    b->answered[at - b->limits.first] = 0;
+    bids_renew(x, at);
 }
 
-/* Somebody was stopped. */
-static void bids_change_rights(struct search *x)
+/* The groups of which surplus() is another without VICTIMS. */
+static void find_changed_groups(struct search *x, const struct entries *victims)
+{
+    const struct share *share = x->s->share;
+    uint32_t own = x->entry->line->group, n = share_len(share);
+
+    if (!x->bids.has_changed)
+        x->bids.has_changed = xnew_n(bool, n);
+    for (uint32_t group = 0; group < n; group++) {
+        bool *has_changed = &x->bids.has_changed[group];
+        uint32_t side = share_side(share, group, own);
+        *has_changed = false;
+        for (size_t i = 0; i < victims->len && !*has_changed; i++)
+            *has_changed = share_is_below(share, victims->items[i]->line->group, side);
+    }
+}
+
+static bool has_changed_tenant(const struct search *x, size_t node)
+{
+    vec_foreach(&x->s->machines[node], tenant)
+        if (tenant->preemptible && x->bids.has_changed[tenant->group])
+            return true;
+    return false;
+}
+
+/* VICTIMS were stopped. */
+static void bids_change_rights(struct search *x, const struct entries *victims)
 {
     struct bids *b = &x->bids;
+    size_t kept = 0;
 
+    if (b->looked_at.len == 0)
+        return;
+    find_changed_groups(x, victims);
     vec_foreach(&b->looked_at, at)
-        bids_renew(x, *at);
-    b->looked_at.len = 0;
+        if (has_changed_tenant(x, machine_at(x, &b->limits, *at)))
+            bids_renew(x, *at);
+        else
+            b->looked_at.items[kept++] = *at;
+    b->looked_at.len = kept;
+}
+
+/* Choose what was chosen of more prey: nobody makes room if those did not, and the cheapest of few stay that while they are
+ * there. False: that is not known. */
+static bool recall(struct search *x, const struct answer *answer)
+{
+    uint32_t there = 0;
+    size_t i = 0;
+
+    vec_foreach(&x->prey, prey) {
+        for (; i < answer->n && answer->prey[i] != prey->place; i++)
+            ;
+        if (i == answer->n)
+            return false;
+        prey->is_chosen = answer->set & 1u << i;
+        there |= 1u << i++;
+    }
+    return answer->set == 0 || x->prey.len == answer->n ||
+           (answer->n <= EXACT_MAX && (answer->set & ~there) == 0);
+}
+
+static void remember(struct search *x, size_t at, bool would_do)
+{
+    struct answer answer = { .n = x->prey.len };
+    uint32_t *answered = &x->bids.answered[at - x->bids.limits.first];
+
+    for (size_t i = 0; i < answer.n; i++) {
+        answer.prey[i] = x->prey.items[i].place;
+        answer.set |= (uint32_t) (would_do && x->prey.items[i].is_chosen) << i;
+    }
+    if (*answered == 0) {
+        vec_push(&x->bids.answers, answer);
+        *answered = (uint32_t) x->bids.answers.len;
+    } else {
+        x->bids.answers.items[*answered - 1] = answer;
+    }
+}
+
+/* choose_prey() on the machine at place AT, whatever it costs; what was asked there already is not asked again. */
+static bool choose_prey_at(struct search *x, size_t at)
+{
+    size_t node = machine_at(x, &x->bids.limits, at);
+    uint32_t answered = x->bids.answered[at - x->bids.limits.first];
+
+    if (!find_any_prey(x, node))
+        return false;
+    if (x->prey.len > ANSWER_MAX)
+        return choose_of_prey(x, node, INT64_MAX);
+    if (answered > 0 && recall(x, &x->bids.answers.items[answered - 1]))
+        return x->bids.answers.items[answered - 1].set != 0;
+    bool would_do = choose_of_prey(x, node, INT64_MAX);
+    remember(x, at, would_do);
+    return would_do;
 }
 
 /* As find_cheapest() does. */
@@ -693,12 +806,12 @@ static bool find_next_cheapest(struct search *x, struct entries *ret)
     if (!b->is_made)
         bids_make(x);
     while (b->heap.len > 0) {
-        struct bid bid = bids_pop(b);
+        struct bid bid = bids_pop(&b->heap);
         size_t node = machine_at(x, &b->limits, bid.at);
         if (bid.number != b->numbers[bid.at - b->limits.first] ||
             capacity_is_closed(x->s->capacity, node))
             continue;
-        bool would_do = choose_prey(x, node, INT64_MAX);
+        bool would_do = choose_prey_at(x, bid.at);
         if (bid.is_exact) {
             name_chosen(x, ret);
             bids_renew(x, bid.at);
@@ -707,7 +820,7 @@ static bool find_next_cheapest(struct search *x, struct entries *ret)
         if (x->s->options.policy->shares)
             vec_push(&b->looked_at, bid.at);
         if (would_do)
-            bids_push(b, (struct bid){ price_of_chosen(x), bid.at, bid.number, true });
+            bids_push(&b->heap, (struct bid){ price_of_chosen(x), bid.at, bid.number, true });
     }
     return false;
 }
@@ -723,7 +836,7 @@ static void halt_all(struct search *x, const struct entries *victims)
         for (unsigned i = 0; x->bids.is_made && i < entry_tasks(*victim); i++)
             bids_change(x, (*victim)->past->places[i].node);
     }
-    bids_change_rights(x);
+    bids_change_rights(x, victims);
 }
 
 static bool find_victims(struct search *x, struct entries *ret)
@@ -853,7 +966,10 @@ bool victims_take(struct schedule *s, const struct entry *entry, int64_t now_us,
     vec_done(&x.gone);
     vec_done(&x.bids.heap);
     vec_done(&x.bids.looked_at);
+    vec_done(&x.bids.answers);
     free(x.bids.numbers);
+    free(x.bids.answered);
+    free(x.bids.has_changed);
     free(x.surpluses);
     free(x.of_all);
     return taken;
