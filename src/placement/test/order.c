@@ -155,7 +155,8 @@ static bool is_as_sorted(struct schedule *s, uint64_t n, int64_t now_us)
         if (entry && entry->is_ready)
             vec_push(&all, entry);
     }
-    qsort(all.items, all.len, sizeof(struct entry *), compare_entries);
+    if (all.len > 0)
+        qsort(all.items, all.len, sizeof(struct entry *), compare_entries);
     schedule_order(s, now_us, SIZE_MAX, &told);
     bool is_same = told.len == all.len;
     for (size_t i = 0; is_same && i < all.len; i++)
