@@ -6,6 +6,27 @@ test_description='Slurm goes away, is interfered with, or is shared with others:
 BERTH_SLURM_REUSE=0s BERTH_SLURM_GANG_WAIT=1s
 export BERTH_SLURM_REUSE BERTH_SLURM_GANG_WAIT
 
+# Where much else is going on, what Slurm could not launch has run for a while when it is cancelled, and the list of machines may be
+# from before they were taken out of service: so it is while there is a file `slow`, once.
+BERTH_SLURM_BIN=$BERTH_TEST/bin
+export BERTH_SLURM_BIN
+install -d "$BERTH_SLURM_BIN" && install -d -o berth "$BERTH_TEST/moment"
+ln -s "$(command -v sbatch)" "$(command -v scancel)" "$(command -v squeue)" "$BERTH_SLURM_BIN"
+cat >"$BERTH_SLURM_BIN/scontrol" <<END
+#!/bin/sh
+cd $BERTH_TEST/moment && [ -e slow ] || exec $(command -v scontrol) "\$@"
+case "\$*" in
+'-o show node')
+    $(command -v scontrol) "\$@" >now && { grep -q "SlurmdSpoolDir is full" now || cp now before; } && cat before
+    ;;
+'-o show job'*)
+    $(command -v scontrol) "\$@" | sed "s/RunTime=00:00:00/RunTime=00:00:02/" && rm slow
+    ;;
+*) exec $(command -v scontrol) "\$@" ;;
+esac
+END
+chmod +x "$BERTH_SLURM_BIN/scontrol"
+
 test_expect_success 'a cluster of two machines starts' 'slurm_start 2 4'
 berth_start_on_slurm
 
@@ -116,9 +137,9 @@ test_expect_success 'the spool of a machine is full: the job runs elsewhere, and
     await 30 node_is node1 "(.others_cores // 0) == 0" &&
     mount -t tmpfs -o size=64k spool "$slurm/spool/node1" &&
     { head -c 200000 /dev/zero >"$slurm/spool/node1/full" 2>/dev/null || :; } &&
-    submit full --backoff 0s -- echo here &&
+    : >"$BERTH_TEST/moment/slow" && submit full --backoff 0s -- echo here &&
     await 60 is_in_state full succeeded && has full ".attempt.allocation.node == \"node2\"" &&
-    await 30 node_is node1 ".fault | test(\"SlurmdSpoolDir is full\")" &&
+    await 30 node_is node1 ".fault | test(\"SlurmdSpoolDir is full\")" && test ! -e "$BERTH_TEST/moment/slow" &&
     umount "$slurm/spool/node1" && scontrol update NodeName=node1 State=RESUME &&
     await 30 node_is node1 "has(\"fault\") | not"
 '

@@ -69,10 +69,24 @@ static void end_forgotten(struct slurm_task *task)
              task->stop_cause != END_NONE ? NULL : reason);
 }
 
+/* By the second round a list of machines that was asked for since has said what became of its own. */
+static bool is_in_doubt(struct slurm_task *task, const struct slurm_job *job)
+{
+    enum { ROUNDS = 2 };
+
+    if (!slurm_is_doubtful(task, job))
+        return false;
+    if (task->doubted == 0)
+        task->doubted = task->slurm->polls;
+    return task->slurm->polls - task->doubted < ROUNDS;
+}
+
 static void take_answer(struct slurm_task *task, const struct slurm_job *job)
 {
     if (was_never_taken(task, job))
         submit_after_all(task);
+    else if (is_in_doubt(task, job))
+        task_enter(task, PHASE_RUNNING); /* the next list asks again */
     else if (slurm_state_is_final(job->state) || (task->ended && job->state == SLURM_PENDING))
         end_as(task, job);
     else /* it was only ending when the list was made */

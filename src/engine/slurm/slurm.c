@@ -47,6 +47,7 @@ void task_set_job(struct slurm_task *task, uint32_t job)
     if (task->job && map_get(jobs, &task->job, sizeof task->job) == task)
         (void) map_remove(jobs, &task->job, sizeof task->job);
     task->job = job;
+    task->doubted = 0;
     if (job)
         (void) map_set(jobs, &job, sizeof job, task);
 }

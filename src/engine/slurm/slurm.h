@@ -53,6 +53,7 @@ struct slurm_task {
     int64_t job_us;          /* the job is no older than that; 0: nobody knows */
     bool lent;               /* the job was another task's, and this one was not heard of yet */
     uint64_t seen;           /* in this list */
+    uint64_t doubted;        /* since this list; 0: it is not */
     char *waits;             /* what was said last */
     bool launched;           /* the command ran, as far as is known */
     bool heard;              /* its supervisor asked for orders or sent something */
@@ -168,6 +169,8 @@ bool slurm_lingers(const struct slurm *slurm, uint32_t job);
 void slurm_lingering_free(struct slurm *slurm);
 
 /* ---- verdict.c ---- */
+/* Was JOB of TASK cancelled by somebody, or by Slurm, which has not said yet that its machine cannot launch jobs? */
+bool slurm_is_doubtful(const struct slurm_task *task, const struct slurm_job *job);
 /* What the end of JOB is for TASK; the reason is for people, owned by the caller. */
 enum end_cause slurm_judge(const struct slurm_task *task, const struct slurm_job *job,
                            char **ret_reason);

@@ -10,10 +10,28 @@ enum { LAUNCH_CODE_MIN = 126, LAUNCH_CODE_MAX = 127 };
 
 typedef bool (*when_f)(const struct slurm_task *task, const struct slurm_job *job);
 
-/* It got a node and not its first second: Slurm itself cancelled it, as it may not requeue it (a full spool). */
+/* It got a node, and nothing was ever heard of it from there. */
+static bool was_silent(const struct slurm_task *task, const struct slurm_job *job)
+{
+    return !task->launched && !task->heard && !task->ended && !task->cancelled && job->node[0];
+}
+
+static bool has_fault(const struct slurm_task *task, const struct slurm_job *job)
+{
+    return slurm_fleet_fault(task->slurm, job->node);
+}
+
+/* Slurm itself cancelled it, as it may not requeue it (a full spool): within its first second, or somewhat later where
+ * much else is going on. Then it drains the node. */
 static bool was_never_launched(const struct slurm_task *task, const struct slurm_job *job)
 {
-    return !task->launched && !task->ended && !task->cancelled && job->node[0] && !job->ran;
+    return was_silent(task, job) && (!job->ran || has_fault(task, job));
+}
+
+bool slurm_is_doubtful(const struct slurm_task *task, const struct slurm_job *job)
+{
+    return job->state == SLURM_CANCELLED && was_silent(task, job) && job->ran &&
+           !has_fault(task, job);
 }
 
 /* Where a step cannot start the script ("Slurmd could not execve job"), Slurm drains the node and calls the job

@@ -30,6 +30,33 @@ static enum end_cause judge(const struct slurm_task *task, const struct slurm_jo
     return cause;
 }
 
+/* A node with a full spool, as 22.05 shows it. */
+static const char drained[] =
+    "NodeName=node1 CoresPerSocket=4 CPUTot=4 RealMemory=4000 Sockets=1 State=IDLE+DRAIN "
+    "ThreadsPerCore=1 BootTime=2026-11-21T10:00:00 Reason=SlurmdSpoolDir is full [root@2026-11-21T10:00:00]\n";
+
+TEST(a_job_that_slurm_cancelled_before_anybody_heard_of_it_is_the_node_s_fault)
+{
+    struct slurm slurm = { .fleet = slurm_fleet_new() };
+    struct slurm_task task = { .slurm = &slurm };
+    struct slurm_job job = job_of("JobId=9 JobState=CANCELLED Reason=None ExitCode=0:0 "
+                                  "RunTime=00:00:00 NodeList=node1 BatchHost=node1\n");
+    _cleanup_text_ struct text nodes = { 0 };
+
+    ok(judge(&task, &job, "Slurm could not launch job 9 on node node1") == END_NODE_LOST);
+    /* Later it may have been anybody, until the node is taken out of service. */
+    job.ran = true;
+    ok(slurm_is_doubtful(&task, &job));
+    ok(judge(&task, &job, "Slurm job 9 was cancelled in Slurm, not by Berth") == END_STOPPED);
+    text_add(&nodes, drained);
+    slurm_fleet_nodes(&slurm, &nodes);
+    ok(!slurm_is_doubtful(&task, &job));
+    ok(judge(&task, &job, "Slurm could not launch job 9 on node node1") == END_NODE_LOST);
+    task.heard = true;
+    ok(judge(&task, &job, "Slurm job 9 was cancelled in Slurm, not by Berth") == END_STOPPED);
+    slurm_fleet_free(slurm.fleet);
+}
+
 TEST(a_script_that_was_not_started_is_the_node_s_fault)
 {
     struct slurm_task task = { 0 };
