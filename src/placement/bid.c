@@ -24,28 +24,28 @@ static void sink(struct bid_heap *b, size_t at, struct bid bid)
     heap[at] = bid;
 }
 
-struct bid bids_pop(struct bid_heap *b)
+struct bid bids_pop(struct bid_heap *heap)
 {
-    const struct bid first = b->items[0], last = b->items[--b->len];
+    const struct bid first = heap->items[0], last = heap->items[--heap->len];
 
-    if (b->len > 0)
-        sink(b, 0, last);
+    if (heap->len > 0)
+        sink(heap, 0, last);
     return first;
 }
 
-void bids_push(struct bid_heap *b, struct bid bid)
+void bids_push(struct bid_heap *heap, struct bid bid)
 {
-    size_t at = b->len;
+    size_t at = heap->len;
 
-    vec_push(b, bid);
-    struct bid *heap = b->items;
-    for (; at > 0 && is_cheaper(&bid, &heap[(at - 1) / 2]); at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = bid;
+    vec_push(heap, bid);
+    struct bid *bids = heap->items;
+    for (; at > 0 && is_cheaper(&bid, &bids[(at - 1) / 2]); at = (at - 1) / 2)
+        bids[at] = bids[(at - 1) / 2];
+    bids[at] = bid;
 }
 
-void bids_order(struct bid_heap *b)
+void bids_order(struct bid_heap *heap)
 {
-    for (size_t i = b->len / 2; i-- > 0;)
-        sink(b, i, b->items[i]);
+    for (size_t i = heap->len / 2; i-- > 0;)
+        sink(heap, i, heap->items[i]);
 }
