@@ -67,24 +67,6 @@ static struct node *machine(unsigned number)
     return node;
 }
 
-static struct id id_of(unsigned kind, size_t n)
-{
-    struct id id = { { (uint8_t) kind } };
-
-    for (unsigned i = 0; i < 8; i++)
-        id.bytes[15 - i] = (uint8_t) (n >> 8 * i);
-    return id;
-}
-
-static size_t number_of(const struct id *id)
-{
-    size_t n = 0;
-
-    for (unsigned i = 8; i < 16; i++)
-        n = n << 8 | id->bytes[i];
-    return n;
-}
-
 static int64_t limit_of(int64_t duration_s, const char *declared)
 {
     if (str_equal(declared, "true"))
@@ -120,7 +102,7 @@ static void come(struct bench *b)
     const struct job *job = &b->jobs.items[b->n_came];
 
     planner_submit(b->planner,
-                   &(const struct planner_job){ .id = id_of(1, b->n_came++),
+                   &(const struct planner_job){ .id = id_of(1, (unsigned) b->n_came++),
                                                 .org = id_of(2, 0),
                                                 .project = job->project,
                                                 .spec = job->spec,
@@ -136,7 +118,7 @@ static void end_those_due(struct bench *b)
         const struct job *job = &b->jobs.items[b->running.items[i]];
         if (end_of(job) > b->now_us)
             continue;
-        const struct id id = id_of(1, b->running.items[i]);
+        const struct id id = id_of(1, (unsigned) b->running.items[i]);
         planner_end(b->planner, &id, b->now_us);
         history_note(b->history, &job->project, job->duration_us, job->spec->max_time_s * US_PER_S);
         vec_remove(&b->running, i);

@@ -1,6 +1,8 @@
-/* measure.h - what benchmarks in C share: random numbers and the time the processor was used */
+/* measure.h - what benchmarks in C share: random numbers, ids, and the time the processor was used */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
+
+#include "base/id.h"
 
 #include <stdint.h>
 #include <time.h>
@@ -14,6 +16,25 @@ static inline uint32_t random_below(uint32_t n)
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return (uint32_t) ((z ^ (z >> 31)) >> 33) % n;
+}
+
+/* An id with a number in it: of a KIND of its own for jobs, projects and so on. */
+static inline struct id id_of(unsigned kind, unsigned number)
+{
+    struct id id = { { (uint8_t) kind } };
+
+    for (unsigned i = 0; i < 4; i++)
+        id.bytes[15 - i] = (uint8_t) (number >> 8 * i);
+    return id;
+}
+
+static inline unsigned number_of(const struct id *id)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 12; i < 16; i++)
+        n = n << 8 | id->bytes[i];
+    return n;
 }
 
 /* Of this process, in microseconds. */

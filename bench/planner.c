@@ -85,24 +85,6 @@ struct bench {
     const struct policy *policy;
 };
 
-static struct id id_of(unsigned kind, unsigned n)
-{
-    struct id id = { { (uint8_t) kind } };
-
-    for (unsigned i = 0; i < 4; i++)
-        id.bytes[15 - i] = (uint8_t) (n >> 8 * i);
-    return id;
-}
-
-static unsigned number_of(const struct id *id)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 12; i < 16; i++)
-        n = n << 8 | id->bytes[i];
-    return n;
-}
-
 static int64_t draw_limit_s(void)
 {
     static const unsigned hours[] = { 1, 2, 4, 8, 12, 24, 24, 48, 72, 168 };

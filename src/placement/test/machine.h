@@ -8,12 +8,12 @@
 #define GIB (INT64_C(1) << 30)
 
 /* "n7" of 64 GiB and 100 GiB of disk: one NUMA node with cores of one thread, and healthy GPUs "n7-GPU-0", … of MODEL. */
-static inline struct node *machine_of(unsigned number, unsigned cores, unsigned gpus,
-                                      const char *model)
+static inline struct node *machine_named(const char *name, unsigned cores, unsigned gpus,
+                                         const char *model)
 {
     struct node *node = xnew(struct node);
 
-    node->name = xasprintf("n%u", number);
+    node->name = xstrdup(name);
     node->memory_bytes = 64 * GIB;
     node->disk_bytes = 100 * GIB;
     vec_push(&node->numas, ((struct numa_node){ .id = 0, .memory_bytes = 64 * GIB }));
@@ -23,9 +23,17 @@ static inline struct node *machine_of(unsigned number, unsigned cores, unsigned 
         vec_push(&node->cores, core);
     }
     for (unsigned i = 0; i < gpus; i++)
-        vec_push(&node->gpus, ((struct gpu){ .uuid = xasprintf("n%u-GPU-%u", number, i),
+        vec_push(&node->gpus, ((struct gpu){ .uuid = xasprintf("%s-GPU-%u", name, i),
                                              .model = xstrdup(model) }));
     return node;
+}
+
+static inline struct node *machine_of(unsigned number, unsigned cores, unsigned gpus,
+                                      const char *model)
+{
+    _cleanup_free_ char *name = xasprintf("n%u", number);
+
+    return machine_named(name, cores, gpus, model);
 }
 
 #endif

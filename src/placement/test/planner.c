@@ -3,31 +3,17 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "placement/test/machine.h"
 #include "tests/random.h"
 #include "tests/tap.h"
 
 #include <errno.h>
 
-#define GIB  (INT64_C(1) << 30)
 #define HOUR (INT64_C(3600) * 1000000)
 
 static struct node *machine(const char *name, unsigned cores, unsigned gpus)
 {
-    struct node *node = xnew(struct node);
-
-    node->name = xstrdup(name);
-    node->memory_bytes = 64 * GIB;
-    node->disk_bytes = 100 * GIB;
-    vec_push(&node->numas, ((struct numa_node){ .id = 0, .memory_bytes = 64 * GIB }));
-    for (unsigned i = 0; i < cores; i++) {
-        struct core core = { .id = i };
-        cpu_siblings_add(&core.cpus, i);
-        vec_push(&node->cores, core);
-    }
-    for (unsigned i = 0; i < gpus; i++)
-        vec_push(&node->gpus, ((struct gpu){ .uuid = xasprintf("%s-GPU-%u", name, i),
-                                             .model = xstrdup("H100") }));
-    return node;
+    return machine_named(name, cores, gpus, "H100");
 }
 
 static struct planner *planner_of(const struct policy *policy)
