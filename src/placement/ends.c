@@ -5,6 +5,8 @@
  */
 #include "placement/ends.h"
 
+#include "base/heap.h"
+
 #include <stdlib.h>
 
 int64_t end_of(const struct entry *entry)
@@ -19,28 +21,20 @@ static bool goes_before(const struct end *a, const struct end *b)
     return entry_is_before(a->entry, b->entry);
 }
 
-static void put(struct schedule *s, size_t at, struct end end)
+static bool ends_before(const void *with, const struct end *a, const struct end *b)
 {
-    s->ends.items[at] = end;
+    (void) with;
+    return goes_before(a, b);
+}
+
+static void put(const void *with, struct end *items, size_t at, struct end end)
+{
+    (void) with;
+    items[at] = end;
     end.entry->past->end_at = at + 1;
 }
 
-static void sift(struct schedule *s, size_t at, struct end end)
-{
-    const struct end *items = s->ends.items;
-    size_t n = s->ends.len;
-
-    for (; at > 0 && goes_before(&end, &items[(at - 1) / 2]); at = (at - 1) / 2)
-        put(s, at, items[(at - 1) / 2]);
-    for (size_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && goes_before(&items[child + 1], &items[child]))
-            child++;
-        if (!goes_before(&items[child], &end))
-            break;
-        put(s, at, items[child]);
-    }
-    put(s, at, end);
-}
+HEAP(end, struct end, const void *, ends_before, put)
 
 void ends_add(struct schedule *s, struct entry *entry)
 {
@@ -49,7 +43,7 @@ void ends_add(struct schedule *s, struct entry *entry)
     if (end.at_us == INT64_MAX)
         return;
     vec_push(&s->ends, end);
-    sift(s, s->ends.len - 1, end);
+    end_up(NULL, s->ends.items, s->ends.len - 1, end);
 }
 
 void ends_remove(struct schedule *s, struct entry *entry)
@@ -61,39 +55,34 @@ void ends_remove(struct schedule *s, struct entry *entry)
     entry->past->end_at = 0;
     const struct end last = s->ends.items[--s->ends.len];
     if (last.entry != entry)
-        sift(s, at - 1, last);
+        end_sift(NULL, s->ends.items, s->ends.len, at - 1, last);
 }
 
 /* ---- one after the other ----------------------------------------------------------------------------------- */
 
+/* Places among the ends. */
+static bool place_goes_before(const struct end *ends, const size_t *a, const size_t *b)
+{
+    return goes_before(&ends[*a], &ends[*b]);
+}
+
+HEAP(next, size_t, const struct end *, place_goes_before, HEAP_PUT)
+
 /* The place AT may be next. */
 static void may_be_next(struct ends_walk *w, size_t at)
 {
-    const struct end *ends = w->s->ends.items;
-    size_t i = w->next.len;
-
     if (at >= w->s->ends.len)
         return;
     vec_push(&w->next, at);
-    for (; i > 0 && goes_before(&ends[at], &ends[w->next.items[(i - 1) / 2]]); i = (i - 1) / 2)
-        w->next.items[i] = w->next.items[(i - 1) / 2];
-    w->next.items[i] = at;
+    next_up(w->s->ends.items, w->next.items, w->next.len - 1, at);
 }
 
 static size_t pop(struct ends_walk *w)
 {
-    const struct end *ends = w->s->ends.items;
-    size_t *next = w->next.items, first = next[0], last = next[--w->next.len], n = w->next.len;
-    size_t i = 0;
+    size_t *next = w->next.items, first = next[0], n = --w->next.len;
 
-    for (size_t child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && goes_before(&ends[next[child + 1]], &ends[next[child]]))
-            child++;
-        if (!goes_before(&ends[next[child]], &ends[last]))
-            break;
-        next[i] = next[child];
-    }
-    next[i] = last;
+    if (n > 0)
+        next_down(w->s->ends.items, next, n, 0, next[n]);
     return first;
 }
 

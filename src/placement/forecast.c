@@ -2,6 +2,7 @@
 #include "placement/forecast.h"
 
 #include "base/alloc.h"
+#include "base/heap.h"
 #include "base/map.h"
 #include "base/time.h"
 #include "placement/planner-snapshot.h"
@@ -53,45 +54,27 @@ struct run {
 
 /* ---- who ends next ---------------------------------------------------------------------------------- */
 
-static bool ends_before(const struct run *x, size_t a, size_t b)
+static bool ends_before(const struct run *x, const size_t *a, const size_t *b)
 {
-    const struct course *ca = &x->courses[a], *cb = &x->courses[b];
+    const struct course *ca = &x->courses[*a], *cb = &x->courses[*b];
 
-    return ca->end_us != cb->end_us ? ca->end_us < cb->end_us : a < b;
+    return ca->end_us != cb->end_us ? ca->end_us < cb->end_us : *a < *b;
 }
 
-static void put(struct run *x, size_t at, size_t job)
+static void put(const struct run *x, size_t *items, size_t at, size_t job)
 {
-    x->ends.items[at] = job;
+    items[at] = job;
     x->courses[job].at = at + 1;
 }
 
-static void sift_up(struct run *x, size_t at, size_t job)
-{
-    for (; at > 0 && ends_before(x, job, x->ends.items[(at - 1) / 2]); at = (at - 1) / 2)
-        put(x, at, x->ends.items[(at - 1) / 2]);
-    put(x, at, job);
-}
-
-static void sift_down(struct run *x, size_t at, size_t job)
-{
-    for (size_t child; (child = 2 * at + 1) < x->ends.len; at = child) {
-        if (child + 1 < x->ends.len &&
-            ends_before(x, x->ends.items[child + 1], x->ends.items[child]))
-            child++;
-        if (!ends_before(x, x->ends.items[child], job))
-            break;
-        put(x, at, x->ends.items[child]);
-    }
-    put(x, at, job);
-}
+HEAP(end, size_t, const struct run *, ends_before, put)
 
 static void await_end(struct run *x, size_t job)
 {
     if (x->courses[job].end_us == INT64_MAX)
         return;
     vec_push(&x->ends, job);
-    sift_up(x, x->ends.len - 1, job);
+    end_up(x, x->ends.items, x->ends.len - 1, job);
 }
 
 static void forget_end(struct run *x, size_t job)
@@ -102,10 +85,8 @@ static void forget_end(struct run *x, size_t job)
         return;
     size_t last = x->ends.items[--x->ends.len];
     x->courses[job].at = 0;
-    if (last == job)
-        return;
-    sift_down(x, at - 1, last);
-    sift_up(x, x->courses[last].at - 1, last);
+    if (last != job)
+        end_sift(x, x->ends.items, x->ends.len, at - 1, last);
 }
 
 /* ---- how long they run ------------------------------------------------------------------------------ */

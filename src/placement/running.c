@@ -3,6 +3,7 @@
 #include "placement/promise.h"
 
 #include "base/alloc.h"
+#include "base/heap.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -10,36 +11,22 @@
 
 /* ---- a heap of times --------------------------------------------------------------------------------- */
 
-static bool wakes_before(const struct entry *a, const struct entry *b)
+static bool wakes_before(const void *with, struct entry *const *a, struct entry *const *b)
 {
-    if (a->past->wake_us != b->past->wake_us)
-        return a->past->wake_us < b->past->wake_us;
-    return a->number < b->number;
+    (void) with;
+    if ((*a)->past->wake_us != (*b)->past->wake_us)
+        return (*a)->past->wake_us < (*b)->past->wake_us;
+    return (*a)->number < (*b)->number;
 }
 
-static void wake_put(struct schedule *s, size_t at, struct entry *entry)
+static void wake_put(const void *with, struct entry **items, size_t at, struct entry *entry)
 {
-    s->wakes.items[at] = entry;
+    (void) with;
+    items[at] = entry;
     entry->past->wake_at = at + 1;
 }
 
-static void wake_sift(struct schedule *s, size_t at, struct entry *entry)
-{
-    size_t n = s->wakes.len;
-
-    while (at > 0 && wakes_before(entry, s->wakes.items[(at - 1) / 2])) {
-        wake_put(s, at, s->wakes.items[(at - 1) / 2]);
-        at = (at - 1) / 2;
-    }
-    for (size_t child; (child = 2 * at + 1) < n; at = child) {
-        if (child + 1 < n && wakes_before(s->wakes.items[child + 1], s->wakes.items[child]))
-            child++;
-        if (!wakes_before(s->wakes.items[child], entry))
-            break;
-        wake_put(s, at, s->wakes.items[child]);
-    }
-    wake_put(s, at, entry);
-}
+HEAP(wake, struct entry *, const void *, wakes_before, wake_put)
 
 void wake_clear(struct schedule *s, struct entry *entry)
 {
@@ -50,7 +37,7 @@ void wake_clear(struct schedule *s, struct entry *entry)
     entry->past->wake_at = 0;
     struct entry *last = s->wakes.items[--s->wakes.len];
     if (last != entry)
-        wake_sift(s, at - 1, last);
+        wake_sift(NULL, s->wakes.items, s->wakes.len, at - 1, last);
 }
 
 void wake_set(struct schedule *s, struct entry *entry, int64_t at_us)
@@ -60,7 +47,7 @@ void wake_set(struct schedule *s, struct entry *entry, int64_t at_us)
     if (at_us == INT64_MAX)
         return;
     vec_push(&s->wakes, entry);
-    wake_sift(s, s->wakes.len - 1, entry);
+    wake_up(NULL, s->wakes.items, s->wakes.len - 1, entry);
 }
 
 /* ---- what time changes --------------------------------------------------------------------------------- */

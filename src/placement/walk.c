@@ -2,6 +2,7 @@
 #include "placement/walk.h"
 
 #include "base/alloc.h"
+#include "base/heap.h"
 #include "placement/column.h"
 
 #include <stdlib.h>
@@ -63,36 +64,20 @@ static uint32_t group_of(const struct walk *w, const struct entry *entry)
 
 /* ---- heaps ----------------------------------------------------------------------------------------------- */
 
-static bool goes_first(const struct candidate *a, const struct candidate *b)
+static bool goes_first(const void *with, const struct candidate *a, const struct candidate *b)
 {
+    (void) with;
     if (a->place.priority == b->place.priority && a->level != b->level)
         return a->level < b->level;
     return place_is_before(&a->place, &b->place);
 }
 
-/* CANDIDATE stands AT in the heap, and sinks to where it belongs. */
-static void sink(struct candidates *heap, size_t at, struct candidate candidate)
-{
-    struct candidate *items = heap->items;
-
-    for (size_t child; (child = 2 * at + 1) < heap->len; at = child) {
-        if (child + 1 < heap->len && goes_first(&items[child + 1], &items[child]))
-            child++;
-        if (!goes_first(&items[child], &candidate))
-            break;
-        items[at] = items[child];
-    }
-    items[at] = candidate;
-}
+HEAP(candidate, struct candidate, const void *, goes_first, HEAP_PUT)
 
 static void push(struct candidates *heap, struct candidate candidate)
 {
-    size_t at = heap->len;
-
     vec_push(heap, candidate);
-    for (; at > 0 && goes_first(&candidate, &heap->items[(at - 1) / 2]); at = (at - 1) / 2)
-        heap->items[at] = heap->items[(at - 1) / 2];
-    heap->items[at] = candidate;
+    candidate_up(NULL, heap->items, heap->len - 1, candidate);
 }
 
 static struct candidate pop(struct candidates *heap)
@@ -100,7 +85,7 @@ static struct candidate pop(struct candidates *heap)
     const struct candidate first = heap->items[0];
 
     if (--heap->len > 0)
-        sink(heap, 0, heap->items[heap->len]);
+        candidate_down(NULL, heap->items, heap->len, 0, heap->items[heap->len]);
     return first;
 }
 
@@ -109,25 +94,18 @@ static struct candidate pop(struct candidates *heap)
 /* They are compared with their siblings alone. A start makes the ranks of its group, and of those above it, worse: whoever is first
  * by an older one is put where it belongs before it counts. */
 
-static bool group_goes_first(const struct walk *w, uint32_t a, uint32_t b)
+static bool group_goes_first(const struct walk *w, const uint32_t *a, const uint32_t *b)
 {
-    int64_t a_rank = w->groups[a].rank, b_rank = w->groups[b].rank;
+    int64_t a_rank = w->groups[*a].rank, b_rank = w->groups[*b].rank;
 
-    return a_rank != b_rank ? a_rank < b_rank : a < b;
+    return a_rank != b_rank ? a_rank < b_rank : *a < *b;
 }
+
+HEAP(group, uint32_t, const struct walk *, group_goes_first, HEAP_PUT)
 
 static void sink_group(const struct walk *w, struct members *heap, size_t at)
 {
-    uint32_t *items = heap->items, group = items[at];
-
-    for (size_t child; (child = 2 * at + 1) < heap->len; at = child) {
-        if (child + 1 < heap->len && group_goes_first(w, items[child + 1], items[child]))
-            child++;
-        if (!group_goes_first(w, items[child], group))
-            break;
-        items[at] = items[child];
-    }
-    items[at] = group;
+    group_down(w, heap->items, heap->len, at, heap->items[at]);
 }
 
 static void look_up_rank(struct walk *w, uint32_t group)
@@ -142,13 +120,10 @@ static void list_group(struct walk *w, uint32_t group)
     while (group != SHARE_ROOT && !w->groups[group].is_listed) {
         uint32_t parent = share_parent(w->s->share, group);
         struct members *heap = &w->groups[parent].below;
-        size_t at = heap->len;
         w->groups[group].is_listed = true;
         look_up_rank(w, group);
         vec_push(heap, group);
-        for (; at > 0 && group_goes_first(w, group, heap->items[(at - 1) / 2]); at = (at - 1) / 2)
-            heap->items[at] = heap->items[(at - 1) / 2];
-        heap->items[at] = group;
+        group_up(w, heap->items, heap->len - 1, group);
         group = parent;
     }
 }
@@ -256,7 +231,7 @@ static void make_heap(struct walk *w, uint32_t group)
             vec_push(heap, candidate_of(w, *column, line));
     }
     for (size_t i = heap->len / 2; i-- > 0;)
-        sink(heap, i, heap->items[i]);
+        candidate_down(NULL, heap->items, heap->len, i, heap->items[i]);
     capacity_worked(w->s->capacity, (heap->len + columns->len) / 4);
 }
 
@@ -308,7 +283,7 @@ static struct line *first_overdue(const struct walk *w, struct column *column,
 
 static void take_first(struct candidate *best, const struct candidate *other)
 {
-    if (!best->entry || goes_first(other, best))
+    if (!best->entry || goes_first(NULL, other, best))
         *best = *other;
 }
 
@@ -329,7 +304,7 @@ static struct candidate find_overdue(const struct walk *w, uint32_t group,
     }
     vec_foreach(&w->groups[group].heap, one)
         if (!one->column && one->entry->is_ready && entry_is_overdue(w->s, one->entry, w->now_us) &&
-            (!after || goes_first(after, one)))
+            (!after || goes_first(NULL, after, one)))
             take_first(&best, one);
     return best;
 }
